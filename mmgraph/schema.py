@@ -1,0 +1,72 @@
+"""The names of node types, edge types and attributes in every ``HeteroData``.
+
+============================================  =========================================
+``data['item'].x_<modality>``                 float32 ``[I, D_m]``
+``data['item'].mask_<modality>``              bool ``[I]``, optional, False = missing
+``data['user','interacts','item'].edge_index``        training edges only
+``data['user','interacts','item'].edge_label_index``  positives of this split
+``data['item','similar_<modality>','item']``  row 0 neighbour, row 1 centre
+============================================  =========================================
+"""
+
+from __future__ import annotations
+
+from torch_geometric.data import HeteroData
+
+EdgeType = tuple[str, str, str]
+
+USER = "user"
+ITEM = "item"
+INTERACTS: EdgeType = (USER, "interacts", ITEM)
+REV_INTERACTS: EdgeType = (ITEM, "rev_interacts", USER)  # ToUndirected's spelling
+SIMILAR: EdgeType = (ITEM, "similar", ITEM)
+CO_INTERACTS: EdgeType = (USER, "co_interacts", USER)
+
+_FEATURE = "x_"
+_MASK = "mask_"
+
+
+def feature_key(modality: str) -> str:
+    """Attribute of ``data['item']`` that holds a modality's features.
+
+    Example:
+        >>> feature_key("visual")
+        'x_visual'
+    """
+    return f"{_FEATURE}{modality}"
+
+
+def mask_key(modality: str) -> str:
+    """Attribute of ``data['item']`` that is False where the feature is missing.
+
+    Example:
+        >>> mask_key("visual")
+        'mask_visual'
+    """
+    return f"{_MASK}{modality}"
+
+
+def similar_edge_type(modality: str) -> EdgeType:
+    """Edge type of the item graph of one modality.
+
+    Example:
+        >>> similar_edge_type("visual")
+        ('item', 'similar_visual', 'item')
+    """
+    return (ITEM, f"similar_{modality}", ITEM)
+
+
+def modalities(data: HeteroData) -> list[str]:
+    """Names of the item modalities, in the order in which they were added.
+
+    Example:
+        >>> import torch
+        >>> data = HeteroData()
+        >>> data["item"].x_visual = torch.zeros(3, 2)
+        >>> modalities(data)
+        ['visual']
+    """
+    if ITEM not in data.node_types:
+        return []
+    keys = data[ITEM].keys()
+    return [key.removeprefix(_FEATURE) for key in keys if key.startswith(_FEATURE)]
