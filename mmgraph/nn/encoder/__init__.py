@@ -1,0 +1,7 @@
+"""Encoders of features and graphs."""
+
+from mmgraph.nn.encoder.light_gcn_encoder import LightGCNEncoder
+from mmgraph.nn.encoder.modality_encoder import ModalityEncoder
+from mmgraph.nn.encoder.modality_graph_encoder import ModalityGraphEncoder
+
+__all__ = ["LightGCNEncoder", "ModalityEncoder", "ModalityGraphEncoder"]

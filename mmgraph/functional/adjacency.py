@@ -1,0 +1,181 @@
+"""A weighted graph held ready for multiplication, and its one autograd product."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F  # noqa: N812
+from torch import Tensor
+from torch.autograd.function import FunctionCtx, once_differentiable
+
+
+class Adjacency:
+    r"""Constant sparse matrix in CSR form: row = target, columns = its sources.
+
+    Sorting and normalising happen once, here; :meth:`matmul` then does one fused
+    product forward and one backward. The transpose that the backward needs is the
+    matrix itself when the graph is symmetric (which is found out, not promised),
+    and is otherwise built once.
+
+    Args:
+        rowptr: Start of each target's entries, last entry = number of edges.
+        col: Source of each entry.
+        weight: Weight of each entry.
+        num_src: Number of sources (columns).
+
+    Shapes:
+        - **rowptr:** :math:`(N_{dst} + 1)` int32 or int64
+        - **col:** :math:`(E)`, the dtype of ``rowptr``
+        - **weight:** :math:`(E)` float
+
+    Example:
+        >>> edge_index = torch.tensor([[0, 1, 1], [0, 0, 2]])
+        >>> adj = Adjacency.from_edge_index(edge_index, num_src=2, num_dst=3)
+        >>> adj
+        Adjacency(3 x 2, 3 edges)
+        >>> adj.matmul(torch.tensor([[1.0], [10.0]])).flatten()
+        tensor([11.,  0., 10.])
+    """
+
+    def __init__(
+        self, rowptr: Tensor, col: Tensor, weight: Tensor, num_src: int
+    ) -> None:
+        self.rowptr, self.col, self.weight = rowptr, col, weight
+        self.num_src, self.num_dst = num_src, rowptr.numel() - 1
+        self._transpose: Adjacency | None = None
+        self._csr: Tensor | None = None
+
+    @classmethod
+    def from_edge_index(
+        cls,
+        edge_index: Tensor,
+        edge_weight: Tensor | None = None,
+        *,
+        num_src: int,
+        num_dst: int | None = None,
+    ) -> Adjacency:
+        """Sort edges by target and source; repeated edges add up.
+
+        Args:
+            edge_index: Source (row 0) and target (row 1) of each edge.
+            edge_weight: Weights (default: ones).
+            num_src: Number of source nodes.
+            num_dst: Number of target nodes (default: the same set).
+
+        Raises:
+            ValueError: If an index is negative or beyond its number of nodes.
+        """
+        num_dst = num_src if num_dst is None else num_dst
+        src, dst = edge_index
+        if src.numel():
+            for name, index, size in (
+                ("source", src, num_src),
+                ("target", dst, num_dst),
+            ):
+                low, high = int(index.min()), int(index.max())
+                if low < 0 or high >= size:
+                    bad = low if low < 0 else high
+                    raise ValueError(f"{name} ids must lie in [0, {size}) (got {bad})")
+        order = torch.argsort(dst * num_src + src, stable=True)
+        counts = torch.bincount(dst, minlength=num_dst)
+        # 32-bit indices halve the traffic; they hold any graph below 2^31 edges.
+        small = src.numel() < 2**31 and max(num_src, num_dst) < 2**31
+        index_type = torch.int32 if small else torch.int64
+        rowptr = torch.zeros(num_dst + 1, dtype=index_type, device=src.device)
+        rowptr[1:] = counts.cumsum(0)
+        if edge_weight is None:
+            weight = torch.ones(src.numel(), device=src.device)
+        else:
+            weight = edge_weight.detach()[order].contiguous()
+        return cls(rowptr, src[order].to(index_type), weight, num_src)
+
+    def t(self) -> Adjacency:
+        """The transpose: this very object when the matrix is symmetric."""
+        if self._transpose is None:
+            row = self.row().long()
+            edge_index = torch.stack([row, self.col.long()])
+            other = Adjacency.from_edge_index(
+                edge_index, self.weight, num_src=self.num_dst, num_dst=self.num_src
+            )
+            same = (
+                self.num_src == self.num_dst
+                and torch.equal(other.rowptr, self.rowptr)
+                and torch.equal(other.col, self.col)
+                and torch.equal(other.weight, self.weight)
+            )
+            self._transpose = self if same else other
+            other._transpose = self
+        return self._transpose
+
+    def row(self) -> Tensor:
+        """Target of each entry, ascending."""
+        ids = torch.arange(self.num_dst, device=self.col.device, dtype=self.col.dtype)
+        return ids.repeat_interleave(self.rowptr.diff().long())
+
+    def edge_index(self) -> Tensor:
+        """Source (row 0) and target (row 1) of each entry, int64."""
+        return torch.stack([self.col.long(), self.row().long()])
+
+    def matmul(self, x: Tensor) -> Tensor:
+        r"""Weighted sum of the sources: :math:`\mathbf{A} \mathbf{x}`.
+
+        Args:
+            x: Source features.
+
+        Shapes:
+            - **input:** :math:`(N_{src}, d)`
+            - **output:** :math:`(N_{dst}, d)`
+
+        Raises:
+            ValueError: If ``x`` does not have one row per source.
+        """
+        if x.dim() != 2 or x.size(0) != self.num_src:
+            raise ValueError(
+                f"'x' must have shape [{self.num_src}, d] (got {list(x.shape)})"
+            )
+        result: Tensor = _SpMM.apply(x, self)
+        return result
+
+    def csr(self) -> Tensor:
+        """The same matrix as a ``torch.sparse_csr`` tensor."""
+        if self._csr is None:
+            size = (self.num_dst, self.num_src)
+            self._csr = torch.sparse_csr_tensor(
+                self.rowptr, self.col, self.weight, size=size
+            )
+        return self._csr
+
+    def __repr__(self) -> str:
+        size = f"{self.num_dst} x {self.num_src}"
+        return f"{self.__class__.__name__}({size}, {self.col.numel()} edges)"
+
+
+def _multiply(adj: Adjacency, x: Tensor) -> Tensor:
+    """The kernels, chosen by measurement (benchmarks/propagation.py)."""
+    if x.is_cuda:
+        return adj.csr() @ x
+    weight = adj.weight if adj.weight.dtype == x.dtype else adj.weight.to(x.dtype)
+    return F.embedding_bag(
+        adj.col,
+        x.contiguous(),
+        adj.rowptr,
+        mode="sum",
+        per_sample_weights=weight,
+        include_last_offset=True,
+    )
+
+
+class _SpMM(torch.autograd.Function):
+    """``A x`` with constant ``A``: the gradient of ``x`` is ``A^T g``."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, adj: Adjacency) -> Tensor:
+        ctx.adj = adj
+        return _multiply(adj, x)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: FunctionCtx, grad: Tensor) -> tuple[Tensor, None]:
+        adj: Adjacency = ctx.adj  # type: ignore[attr-defined]
+        return _multiply(adj.t(), grad), None

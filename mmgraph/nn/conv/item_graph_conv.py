@@ -1,0 +1,52 @@
+"""Smoothing over an item-item similarity graph."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import Tensor
+
+from mmgraph.nn.conv.weighted_sum_conv import Graph, WeightedSumConv
+
+
+class ItemGraphConv(WeightedSumConv):
+    r"""Several steps over a frozen similarity graph.
+
+    .. math::
+        \mathbf{H}^{(l)} = \mathbf{S} \mathbf{H}^{(l-1)}
+
+    Args:
+        num_layers: Number of steps; the last one is returned.
+
+    Shapes:
+        - **input:** item features :math:`(|\mathcal{I}|, F)`,
+          edge indices :math:`(2, |\mathcal{E}|)` from neighbour to centre,
+          edge weights :math:`(|\mathcal{E}|)` *(optional)*
+        - **output:** item features :math:`(|\mathcal{I}|, F)`
+
+    Raises:
+        ValueError: If ``num_layers`` is negative.
+
+    Example:
+        >>> import torch
+        >>> conv = ItemGraphConv(num_layers=2)
+        >>> conv(torch.ones(2, 1), torch.tensor([[0, 1], [1, 0]]))
+        tensor([[1.],
+                [1.]])
+    """
+
+    def __init__(self, num_layers: int = 1, **kwargs: Any) -> None:
+        if num_layers < 0:
+            raise ValueError(f"'num_layers' must not be negative (got {num_layers})")
+        super().__init__(**kwargs)
+        self.num_layers = num_layers
+
+    def forward(  # type: ignore[override]
+        self, x: Tensor, edge_index: Graph, edge_weight: Tensor | None = None
+    ) -> Tensor:
+        for _ in range(self.num_layers):
+            x = super().forward(x, edge_index, edge_weight)
+        return x
+
+    def __repr__(self) -> str:
+        return f"{self.__class__.__name__}(num_layers={self.num_layers})"
