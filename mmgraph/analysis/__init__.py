@@ -1,0 +1,20 @@
+"""Comparison of runs with each other and with the papers."""
+
+from __future__ import annotations
+
+from mmgraph.analysis.html import to_html
+from mmgraph.analysis.leaderboard import Leaderboard, build_leaderboard
+from mmgraph.analysis.render import to_markdown
+from mmgraph.analysis.significance import holm, paired_comparison
+from mmgraph.analysis.targets import published, recognise
+
+__all__ = [
+    "Leaderboard",
+    "build_leaderboard",
+    "holm",
+    "paired_comparison",
+    "published",
+    "recognise",
+    "to_html",
+    "to_markdown",
+]

@@ -1,0 +1,48 @@
+"""From raw files to split catalogues: one ``HeteroData`` each for train, val, test."""
+
+from mmgraph.data.build import from_interactions
+from mmgraph.data.catalogue import read_catalogue
+from mmgraph.data.features import check_finite, read_features
+from mmgraph.data.fingerprint import fingerprint
+from mmgraph.data.ids import ids_to_index
+from mmgraph.data.load import load_dataset
+from mmgraph.data.read import Interactions, read_interactions
+from mmgraph.data.report import data_report
+from mmgraph.data.split import (
+    SPLITS,
+    leave_one_out,
+    split_cold_items,
+    split_dataset,
+    split_per_user,
+    split_temporal,
+)
+from mmgraph.data.split_by_label import split_by_label
+from mmgraph.data.synthetic import PlantedTruth, plant_catalogue, synthetic
+from mmgraph.data.validate import check_split, validate
+from mmgraph.data.write import write_dataset
+
+__all__ = [
+    "SPLITS",
+    "Interactions",
+    "PlantedTruth",
+    "check_finite",
+    "check_split",
+    "data_report",
+    "fingerprint",
+    "from_interactions",
+    "ids_to_index",
+    "leave_one_out",
+    "load_dataset",
+    "plant_catalogue",
+    "read_catalogue",
+    "read_features",
+    "read_interactions",
+    "split_by_label",
+    "split_cold_items",
+    "split_dataset",
+    "split_per_user",
+    "split_temporal",
+    "synthetic",
+    "validate",
+    "write_dataset",
+]

@@ -1,0 +1,63 @@
+"""Pure functions on tensors: what the layers, losses and transforms are made of."""
+
+from __future__ import annotations
+
+from mmgraph.functional.co_occurrence import co_occurrence
+from mmgraph.functional.contrastive import info_nce, solosim
+from mmgraph.functional.divergence import (
+    neighbour_overlap,
+    overlap_coefficient,
+    sliced_wasserstein,
+)
+from mmgraph.functional.metrics import ranking_metrics
+from mmgraph.functional.mutual_information import (
+    club_bound,
+    club_bound_sampled,
+    gaussian_log_likelihood,
+)
+from mmgraph.functional.projection import (
+    cross_covariance,
+    shared_bases,
+    shared_directions,
+    suppress,
+)
+from mmgraph.functional.prune import prune_edges
+from mmgraph.functional.random_angle import random_angle_density, random_angle_variance
+from mmgraph.functional.ranking import bpr_loss
+from mmgraph.functional.regularizers import (
+    half_square_penalty,
+    half_square_sum_penalty,
+    mean_square_penalty,
+    norm_penalty,
+    regularizer,
+)
+from mmgraph.functional.spectrum import effective_rank, spectral_gap, suggest_rank
+
+__all__ = [
+    "bpr_loss",
+    "club_bound",
+    "club_bound_sampled",
+    "co_occurrence",
+    "cross_covariance",
+    "effective_rank",
+    "gaussian_log_likelihood",
+    "half_square_penalty",
+    "half_square_sum_penalty",
+    "info_nce",
+    "mean_square_penalty",
+    "neighbour_overlap",
+    "norm_penalty",
+    "overlap_coefficient",
+    "prune_edges",
+    "random_angle_density",
+    "random_angle_variance",
+    "ranking_metrics",
+    "regularizer",
+    "shared_bases",
+    "shared_directions",
+    "sliced_wasserstein",
+    "solosim",
+    "spectral_gap",
+    "suggest_rank",
+    "suppress",
+]

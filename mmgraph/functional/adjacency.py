@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-import torch.nn.functional as F  # noqa: N812
+import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd.function import FunctionCtx, once_differentiable
 
@@ -137,6 +137,34 @@ class Adjacency:
         result: Tensor = _SpMM.apply(x, self)
         return result
 
+    def power_sum(self, x: Tensor, num_layers: int) -> Tensor:
+        r"""Sum of all layers of a propagation: :math:`\sum_{l=0}^{L} \mathbf{A}^l \mathbf{x}`.
+
+        Evaluated as :math:`\mathbf{x} + \mathbf{A}(\mathbf{x} + \mathbf{A}(\dots))`,
+        which keeps no layer in memory; the backward is the same sum of the transpose.
+
+        Args:
+            x: Node features.
+            num_layers: :math:`L`.
+
+        Shapes:
+            - **input:** :math:`(N, d)`
+            - **output:** :math:`(N, d)`
+
+        Raises:
+            ValueError: If the matrix is not square or ``x`` not of its size.
+
+        Example:
+            >>> adj = Adjacency.from_edge_index(torch.tensor([[0], [1]]), num_src=2)
+            >>> adj.power_sum(torch.tensor([[1.0], [5.0]]), num_layers=2)
+            tensor([[1.],
+                    [6.]])
+        """
+        if self.num_src != self.num_dst or x.size(0) != self.num_src:
+            raise ValueError(f"{self} cannot be applied repeatedly to {list(x.shape)}")
+        result: Tensor = _PowerSum.apply(x, self, num_layers)
+        return result
+
     def csr(self) -> Tensor:
         """The same matrix as a ``torch.sparse_csr`` tensor."""
         if self._csr is None:
@@ -179,3 +207,26 @@ class _SpMM(torch.autograd.Function):
     def backward(ctx: FunctionCtx, grad: Tensor) -> tuple[Tensor, None]:
         adj: Adjacency = ctx.adj  # type: ignore[attr-defined]
         return _multiply(adj.t(), grad), None
+
+
+def _horner(adj: Adjacency, x: Tensor, num_layers: int) -> Tensor:
+    y = x
+    for _ in range(num_layers):
+        y = _multiply(adj, y).add_(x)
+    return y
+
+
+class _PowerSum(torch.autograd.Function):
+    """``sum_l A^l x`` with constant ``A``."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, adj: Adjacency, num_layers: int) -> Tensor:
+        ctx.adj, ctx.num_layers = adj, num_layers
+        return _horner(adj, x, num_layers) if num_layers else x.clone()
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: FunctionCtx, grad: Tensor) -> tuple[Tensor, None, None]:
+        adj: Adjacency = ctx.adj  # type: ignore[attr-defined]
+        layers: int = ctx.num_layers  # type: ignore[attr-defined]
+        return _horner(adj.t(), grad, layers), None, None

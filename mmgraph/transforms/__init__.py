@@ -1,0 +1,17 @@
+"""Transforms of ``HeteroData``: item graphs, user graphs, projections."""
+
+from __future__ import annotations
+
+from mmgraph.transforms.fuse_item_graphs import FuseItemGraphs
+from mmgraph.transforms.item_knn_graph import ItemKNNGraph
+from mmgraph.transforms.null_space_projection import NullSpaceProjection
+from mmgraph.transforms.prune_edges import PruneEdges
+from mmgraph.transforms.user_co_occurrence import UserCoOccurrence
+
+__all__ = [
+    "FuseItemGraphs",
+    "ItemKNNGraph",
+    "NullSpaceProjection",
+    "PruneEdges",
+    "UserCoOccurrence",
+]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
+from mmgraph.functional.adjacency import Adjacency
 from mmgraph.nn.conv import LightGCNConv
 from mmgraph.nn.conv.weighted_sum_conv import Graph
 
@@ -16,8 +17,8 @@ class LightGCNEncoder(nn.Module):
     .. math::
         \mathbf{X}^{(l)} = \hat{\mathbf{A}} \mathbf{X}^{(l-1)}, \quad l = 1..L
 
-    read as the mean or the sum of :math:`\mathbf{X}^{(0)}, ..., \mathbf{X}^{(L)}`, or as
-    :math:`\mathbf{X}^{(L)}` alone.
+    read as the mean or the sum of :math:`\mathbf{X}^{(0)}, ..., \mathbf{X}^{(L)}`, or
+    as :math:`\mathbf{X}^{(L)}` alone.
 
     Args:
         num_layers: :math:`L`.
@@ -48,10 +49,13 @@ class LightGCNEncoder(nn.Module):
         self.conv = LightGCNConv()
 
     def forward(self, x: Tensor, graph: Graph) -> Tensor:
-        total = x
-        for _ in range(self.num_layers):
-            x = self.conv(x, graph)
-            total = total + x
+        if isinstance(graph, Adjacency) and self.readout != "last":
+            total = graph.power_sum(x, self.num_layers)
+        else:
+            total = x
+            for _ in range(self.num_layers):
+                x = self.conv(x, graph)
+                total = total + x
         if self.readout == "last":
             return x
         return total / (self.num_layers + 1) if self.readout == "mean" else total

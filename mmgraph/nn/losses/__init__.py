@@ -1,0 +1,18 @@
+"""Losses with parameters or options of their own."""
+
+from __future__ import annotations
+
+from mmgraph.nn.losses.club import CLUBLoss
+from mmgraph.nn.losses.contrastive import InfoNCELoss, SoloSimLoss
+from mmgraph.nn.losses.negative_distance import NegativeDistanceLoss
+from mmgraph.nn.losses.projection_head import ProjectionHead
+from mmgraph.nn.losses.separate_learning import SeparateLearningLoss
+
+__all__ = [
+    "CLUBLoss",
+    "InfoNCELoss",
+    "NegativeDistanceLoss",
+    "ProjectionHead",
+    "SeparateLearningLoss",
+    "SoloSimLoss",
+]

@@ -1,0 +1,80 @@
+"""A leaderboard as plain cells, for every way of showing it, and as Markdown."""
+
+from __future__ import annotations
+
+from mmgraph.analysis.leaderboard import METRICS, TESTED, Leaderboard, Row
+
+COLUMNS = (
+    "System",
+    "Seeds",
+    "R@10",
+    "R@20",
+    "N@10",
+    "N@20",
+    "Published R@20",
+    "Valid R@20",
+    "vs base",
+    "p (t)",
+    "p (Wilcoxon)",
+    "Epochs",
+    "s/epoch",
+    "Peak MB",
+)
+
+
+def cells(row: Row) -> list[str]:
+    """The texts of one row, in the order of :data:`COLUMNS`.
+
+    Example:
+        >>> mean = dict.fromkeys(METRICS, 0.25)
+        >>> row = Row("VBPR", 1, mean, None, 0.3, 4, 0.5, 10**6, None, {}, 0)
+        >>> cells(row)[:4]
+        ['VBPR', '1', '.2500', '.2500']
+    """
+    against = row.comparison
+    return [
+        row.label,
+        str(row.num_seeds),
+        *(_spread(row, metric) for metric in METRICS),
+        _published(row),
+        _share(row.valid),
+        f"{against.difference:+.4f} ({against.base})" if against else "",
+        _p_value(against.t_p_value) if against else "",
+        _p_value(against.wilcoxon_p_value) if against else "",
+        f"{row.epochs:.0f}",
+        f"{row.seconds_per_epoch:.2f}",
+        f"{row.peak_memory_bytes / 1e6:.0f}",
+    ]
+
+
+def to_markdown(board: Leaderboard) -> str:
+    """The leaderboard as a Markdown page.
+
+    Example:
+        >>> print(to_markdown(Leaderboard("toy", [], ["A note."])).splitlines()[0])
+        # Leaderboard: toy
+    """
+    table = [COLUMNS, ["---"] * len(COLUMNS), *(cells(row) for row in board.rows)]
+    lines = ["| " + " | ".join(texts) + " |" for texts in table]
+    notes = [f"- {note}" for note in board.notes]
+    return "\n".join([f"# Leaderboard: {board.data}", "", *lines, "", *notes, ""])
+
+
+def _share(value: float) -> str:
+    return f"{value:.4f}".removeprefix("0")
+
+
+def _spread(row: Row, metric: str) -> str:
+    mean = _share(row.mean[metric])
+    return mean if row.sd is None else f"{mean} ± {_share(row.sd[metric])}"
+
+
+def _published(row: Row) -> str:
+    if row.published is None:
+        return ""
+    target = row.published[TESTED]
+    return f"{_share(target)} ({row.mean[TESTED] / target:.0%})"
+
+
+def _p_value(p: float) -> str:
+    return "< .001" if p < 0.001 else f"{p:.3f}".removeprefix("0")

@@ -1,0 +1,91 @@
+"""The published numbers that a leaderboard is set beside.
+
+Sources: Zhan et al., *CLEAR: Null-Space Projection for Cross-Modal De-Redundancy in
+Multimodal Recommendation*, Tables 2 and 3; *It is Never Too Late to Mend: Separate
+Learning for Multimedia Recommendation* (SEA), Tables 2, 3 and 4; Wei et al.,
+*Multi-Modal Self-Supervised Learning for Recommendation* (MMSSL), 2023, TikTok.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+
+@cache
+def _targets() -> dict[str, Any]:
+    text = files("mmgraph.analysis").joinpath("targets.json").read_text("utf-8")
+    return json.loads(text)
+
+
+def recognise(num_users: int, num_items: int, num_interactions: int) -> str | None:
+    """Name of the published data set with these counts, whatever its folder is called.
+
+    Args:
+        num_users: Users in all splits.
+        num_items: Items in the catalogue, also those never interacted with.
+        num_interactions: Interactions of all splits together.
+
+    Returns:
+        ``"baby"``, ``"sports"``, ``"clothing"``, ``"tiktok"``, or None.
+
+    Example:
+        >>> recognise(19445, 7050, 160792)
+        'baby'
+    """
+    found = {
+        "users": num_users,
+        "items": num_items,
+        "interactions": num_interactions,
+    }
+    for name, counts in _targets()["datasets"].items():
+        if counts == found:
+            return name
+    return None
+
+
+def published(dataset: str | None, model: str) -> dict[str, Any] | None:
+    """Published test metrics of a system on a data set.
+
+    Args:
+        dataset: A name that :func:`recognise` returns.
+        model: Spelling of the papers, with ``+PLUGIN`` where one is attached
+            (``FREEDOM+CLEAR``); SEA's four variants are ``SEAa`` to ``SEAd``.
+
+    Returns:
+        ``{"recall@10": ..., "source": "..."}``, or None where nothing is published.
+
+    Example:
+        >>> published("baby", "LightGCN")["recall@20"]
+        0.0754
+        >>> published("baby", "SEA:align_weight=0") is None
+        True
+    """
+    rows = _targets()["results"].get(dataset, {})
+    return dict(rows[model]) if model in rows else None
+
+
+def caveat(dataset: str | None) -> str | None:
+    """What one must know before comparing with the published rows of a data set.
+
+    Example:
+        >>> "inflated" in caveat("tiktok")
+        True
+    """
+    return _targets()["notes"].get(dataset)
+
+
+def counts_of(line: Mapping[str, Any]) -> tuple[int, int, int]:
+    """Users, items and interactions of all splits, from one line of results.
+
+    Example:
+        >>> counts = {"users": 3, "items": 4, "train": 5, "valid": 1, "test": 1}
+        >>> counts_of({"counts": counts})
+        (3, 4, 7)
+    """
+    counts = line["counts"]
+    total = counts["train"] + counts["valid"] + counts["test"]
+    return counts["users"], counts["items"], total

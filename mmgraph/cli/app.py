@@ -1,0 +1,46 @@
+"""The table of commands."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+import mmgraph
+from mmgraph.cli.bench import bench
+from mmgraph.cli.data import app as data_app
+from mmgraph.cli.doctor import doctor
+from mmgraph.cli.evaluate import evaluate
+from mmgraph.cli.knn import app as knn_app
+from mmgraph.cli.recommend import recommend
+from mmgraph.cli.train import train
+
+app = typer.Typer(
+    help="Multimodal recommendation: train, compare, recommend, build item graphs.",
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+)
+for command in (bench, train, evaluate, recommend, doctor):
+    app.command()(command)
+app.add_typer(data_app, name="data")
+app.add_typer(knn_app, name="knn")
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"mmgraph {mmgraph.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _common(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_version, is_eager=True, help="Version."),
+    ] = False,
+    debug: Annotated[
+        bool, typer.Option("--debug", help="Show the traceback of an error.")
+    ] = False,
+) -> None:
+    pass  # main() has taken --debug out already; it stands here for --help

@@ -1,0 +1,190 @@
+"""``mmgraph data``: look at a data set, plant one, import one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from mmgraph.cli.options import Device, Json, Quiet, Seed, Threads, emit_json, prepare
+
+if TYPE_CHECKING:
+    from torch_geometric.data import HeteroData
+
+app = typer.Typer(no_args_is_help=True, help="Look at, plant and import data sets.")
+
+Split = Annotated[
+    str,
+    typer.Option(help="label, per_user, temporal, leave_one_out or cold_items."),
+]
+Force = Annotated[bool, typer.Option("--force", help="Replace OUT if it exists.")]
+Out = Annotated[Path, typer.Option(help="Folder to make.")]
+Duplicates = Annotated[
+    str, typer.Option(help="A pair that occurs again: error, first or last.")
+]
+
+
+@app.command()
+def info(
+    data: Annotated[str, typer.Argument(help="Data folder, or 'synthetic'.")],
+    split: Split = "label",
+    seed: Seed = 0,
+    duplicates: Duplicates = "error",
+    device: Device = "cpu",
+    threads: Threads = 0,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Check a data set and print its report."""
+    prepare(seed, device, threads, quiet)
+    from mmgraph.data import load_dataset
+
+    splits = load_dataset(data, split=split, seed=seed, duplicates=duplicates)
+    _report(splits, data, as_json, quiet)
+
+
+@app.command()
+def synth(
+    out: Out,
+    users: Annotated[int, typer.Option(help="Number of users.")] = 1000,
+    items: Annotated[int, typer.Option(help="Number of items.")] = 600,
+    interactions: Annotated[int, typer.Option(help="Mean number per user.")] = 20,
+    modality: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=WIDTH", help="Repeat for more [visual=64 textual=48]."
+        ),
+    ] = None,
+    shared_rank: Annotated[int, typer.Option(help="Factors all modalities share.")] = 4,
+    private_share: Annotated[
+        float, typer.Option(help="Share of the liking in private factors.")
+    ] = 0.8,
+    seed: Seed = 0,
+    force: Force = False,
+    device: Device = "cpu",
+    threads: Threads = 0,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Plant a catalogue whose right answers are known and write it to a folder."""
+    prepare(seed, device, threads, quiet)
+    from mmgraph.data import synthetic, write_dataset
+    from mmgraph.errors import UserError
+
+    try:
+        train, val, test, _ = synthetic(
+            seed=seed,
+            num_users=users,
+            num_items=items,
+            interactions_per_user=interactions,
+            modalities=_widths(modality) if modality else None,
+            shared_rank=shared_rank,
+            private_share=private_share,
+        )
+    except UserError:
+        raise
+    except ValueError as error:
+        raise UserError(str(error), "choose other sizes") from error
+    write_dataset(train, val, test, out, force=force)
+    _report((train, val, test), str(out), as_json, quiet)
+
+
+@app.command("import")
+def import_(
+    inter: Annotated[
+        Path, typer.Option(help="Interactions: .inter, .tsv, .csv or .parquet.")
+    ],
+    out: Out,
+    feat: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=FILE", help="Features of a modality; repeatable."),
+    ] = None,
+    split: Split = "label",
+    duplicates: Duplicates = "error",
+    seed: Seed = 0,
+    force: Force = False,
+    device: Device = "cpu",
+    threads: Threads = 0,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Bring files of any accepted format into one checked, split data folder."""
+    prepare(seed, device, threads, quiet)
+    from mmgraph.data import read_catalogue, split_dataset, write_dataset
+
+    files = dict(_pair(text, "NAME=FILE") for text in feat or [])
+    data = read_catalogue(inter, files, duplicates=duplicates)
+    splits = split_dataset(data, split, seed=seed, path=inter)
+    write_dataset(*splits, out, force=force)
+    _report(splits, str(out), as_json, quiet)
+
+
+def _pair(text: str, form: str) -> tuple[str, str]:
+    from mmgraph.errors import UserError
+
+    name, sign, value = text.partition("=")
+    if not (name and sign and value):
+        raise UserError(f"cannot read {text!r}", f"write {form}")
+    return name, value
+
+
+def _widths(modality: list[str]) -> dict[str, int]:
+    from mmgraph.errors import UserError
+
+    widths = {}
+    for text in modality:
+        name, width = _pair(text, "NAME=WIDTH")
+        if not width.isdigit():
+            raise UserError(f"cannot read {text!r}", "write NAME=WIDTH")
+        widths[name] = int(width)
+    return widths
+
+
+def _report(
+    splits: tuple[HeteroData, HeteroData, HeteroData],
+    title: str,
+    as_json: bool,
+    quiet: bool,
+) -> None:
+    from mmgraph.data import data_report, fingerprint
+
+    report = {**data_report(*splits), "data_sha256": fingerprint(*splits)}
+    if as_json:
+        emit_json(report)
+    elif not quiet:
+        _print_tables(report, title)
+
+
+def _print_tables(report: dict[str, Any], title: str) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console()
+    table = Table(title=title, show_header=False)
+    for key in ("users", "items", "interactions"):
+        table.add_row(key, f"{report[key]:,}")
+    table.add_row("sparsity", f"{report['sparsity']:.4%}")
+    for name, part in report["splits"].items():
+        dropped = f", {part['dropped_rows']} dropped" if part["dropped_rows"] else ""
+        table.add_row(name, f"{part['rows']:,} ({part['share']:.1%}){dropped}")
+    for kind in ("user", "item"):
+        table.add_row(
+            f"{kind}s without training edges", f"{report[f'{kind}s_without_train']:,}"
+        )
+        spread = " / ".join(f"{value:g}" for value in report["degree"][kind])
+        table.add_row(f"{kind} degree (min, quartiles, max)", spread)
+    table.add_row("sha256", report["data_sha256"][:16])
+    console.print(table)
+    if report["modalities"]:
+        columns = ("dim", "stored_dtype", "missing_rows", "zero_rows", "duplicate_rows")
+        table = Table("modality", *(name.replace("_", " ") for name in columns))
+        for name, part in report["modalities"].items():
+            table.add_row(
+                name,
+                *(
+                    str("-" if part[column] is None else part[column])
+                    for column in columns
+                ),
+            )
+        console.print(table)

@@ -1,0 +1,85 @@
+"""Run the command line: exit codes, and every error told in one line."""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from collections.abc import Sequence
+
+import typer
+
+from mmgraph.cli.app import app
+from mmgraph.errors import UserError
+
+USER_ERROR, UNEXPECTED, INTERRUPTED = 2, 1, 130
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code.
+
+    Args:
+        argv: Words after ``mmgraph``; those of the process by default. ``--debug``
+            may stand anywhere and shows the traceback of an error.
+
+    Returns:
+        0 on success; 2 for an error of the user, told in one line on stderr; 130 on
+        Ctrl-C; 1 for anything unexpected.
+
+    Example:
+        >>> main(["--version"])
+        mmgraph 0.1.0
+        0
+    """
+    given = list(sys.argv[1:] if argv is None else argv)
+    words = [word for word in given if word != "--debug"]
+    try:
+        code = app(words or ["--help"], prog_name="mmgraph", standalone_mode=False)
+    except KeyboardInterrupt:
+        code = INTERRUPTED
+    except Exception as error:
+        if "--debug" in given:
+            traceback.print_exc()
+        return _report(error)
+    if code == INTERRUPTED:  # newer Typer returns the code, older raises
+        _tell("interrupted", "run again, with --resume where the command has it")
+    return code if isinstance(code, int) else 0
+
+
+def _report(error: Exception) -> int:
+    if isinstance(error, UserError):
+        _tell(str(error))
+        return USER_ERROR
+    # Errors of the command-line parser, by duck type: Typer carries its own copy of
+    # Click or imports Click, depending on its version.
+    if hasattr(error, "format_message"):
+        _tell_usage(error)
+        return USER_ERROR
+    if type(error).__name__ == "Abort":
+        _tell("interrupted")
+        return INTERRUPTED
+    if isinstance(error, OSError) and error.filename is not None:
+        _tell(f"{error.filename}: {error.strerror}", "check the path and its rights")
+        return USER_ERROR
+    _tell(
+        f"unexpected {type(error).__name__}: {error}",
+        "run again with --debug and report it",
+    )
+    return UNEXPECTED
+
+
+def _tell_usage(error: Exception) -> None:
+    context = getattr(error, "ctx", None)
+    if type(error).__name__ == "NoArgsIsHelpError" and context is not None:
+        _tell(f"{context.command_path}: no command given", "see its --help")
+        return
+    what = error.format_message().rstrip(".")  # type: ignore[attr-defined]
+    command = context.command_path if context is not None else "mmgraph"
+    near = getattr(error, "possibilities", None)
+    hint = f"did you mean {sorted(near)[0]!r}? " if near else ""
+    what = what.partition(" (Possible options")[0]
+    _tell(what[:1].lower() + what[1:], f"{hint}see {command} --help")
+
+
+def _tell(what: str, fix: str | None = None) -> None:
+    line = what if fix is None else f"{what} - {fix}"
+    typer.echo("error: " + " ".join(line.split()), err=True)

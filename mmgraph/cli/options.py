@@ -1,0 +1,88 @@
+"""Options that every command takes, and what they do."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+Seed = Annotated[int, typer.Option("--seed", help="Seed of everything drawn.")]
+Device = Annotated[
+    str, typer.Option("--device", metavar="auto|cpu|cuda[:n]", help="Where to compute.")
+]
+Threads = Annotated[
+    int, typer.Option("--threads", min=0, help="CPU threads; 0 leaves torch's choice.")
+]
+Json = Annotated[
+    bool, typer.Option("--json", help="Write results to stdout as JSON, for machines.")
+]
+Quiet = Annotated[bool, typer.Option("--quiet", help="No progress and no logs.")]
+Data = Annotated[
+    str, typer.Option("--data", metavar="DIR|synthetic", help="The data set.")
+]
+SplitRule = Annotated[
+    str, typer.Option("--split", help="How to split, see mmgraph data info --help.")
+]
+MovedData = Annotated[
+    str | None, typer.Option("--data", metavar="DIR", help="The data, if they moved.")
+]
+Set = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="K=V", help="An option of the model or the trainer."),
+]
+
+
+def prepare(seed: int, device: str, threads: int, quiet: bool) -> None:
+    """Apply the common options: logs to stderr, seed, device checked, threads.
+
+    Raises:
+        UserError: If the device is misspelt or not there.
+
+    Example:
+        >>> prepare(seed=0, device="cpu", threads=0, quiet=True)
+    """
+    level = logging.WARNING if quiet else logging.INFO
+    logging.basicConfig(
+        stream=sys.stderr, level=level, format="%(message)s", force=True
+    )
+    import torch
+
+    from mmgraph.train.device import resolve_device
+
+    resolve_device(device)
+    if threads:
+        torch.set_num_threads(threads)
+    torch.manual_seed(seed)
+
+
+def console() -> Console:
+    """A console on stdout; into a pipe, which has no width, it folds nothing.
+
+    Example:
+        >>> console().width > 0
+        True
+    """
+    from rich.console import Console
+
+    found = Console()
+    if not found.is_terminal:
+        found.width = 200
+    return found
+
+
+def emit_json(result: Any) -> None:
+    """Write one JSON document to stdout.
+
+    Example:
+        >>> emit_json({"recall@20": 0.5})
+        {
+          "recall@20": 0.5
+        }
+    """
+    typer.echo(json.dumps(result, indent=2))

@@ -1,0 +1,225 @@
+"""From ids and arrays to one ``HeteroData``: the only place where nodes are made."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from torch_geometric.data import HeteroData
+
+from mmgraph.data.ids import as_ids, match_ids
+from mmgraph.data.pairs import first_duplicate
+from mmgraph.data.validate import validate
+from mmgraph.errors import UserError
+from mmgraph.schema import (
+    INTERACTS,
+    ITEM,
+    REV_INTERACTS,
+    USER,
+    feature_key,
+    mask_key,
+)
+
+
+def from_interactions(
+    user_ids: Any,
+    item_ids: Any,
+    *,
+    features: Mapping[str, Any] | None = None,
+    feature_ids: Mapping[str, Any] | None = None,
+    masks: Mapping[str, Any] | None = None,
+    users: Any = None,
+    items: Any = None,
+    labels: Any = None,
+    timestamps: Any = None,
+) -> HeteroData:
+    """Build a catalogue from interaction pairs and feature arrays.
+
+    All pairs become both message-passing edges and positives: a training object as it
+    stands, and the input of the splits (:func:`~mmgraph.data.split_per_user`, ...).
+
+    Which row belongs to which item: the row of ``feature_ids[modality]`` where ids are
+    given; else the position in ``items``; else the item id itself, which must then be
+    an integer from 0 to rows - 1. Items without a row get zeros and False in the mask.
+
+    Args:
+        user_ids: User id of each interaction, integers or strings.
+        item_ids: Item id of each interaction.
+        features: Array ``[rows, D_m]`` of each modality; kept as float32.
+        feature_ids: Item id of each feature row, for the modalities that have them.
+        masks: Boolean ``[rows]`` of a modality, False where the row is a stand-in.
+        users: All user ids in the wanted order; sorted ids of the pairs by default.
+        items: All item ids in the wanted order; by default the sorted ids of the pairs
+            and of ``feature_ids``, or ``0..rows - 1`` with features that have no ids.
+            Feature rows of other ids are left out.
+        labels: 0 (train), 1 (valid) or 2 (test) of each interaction, kept as
+            ``split_label``.
+        timestamps: Time of each interaction, kept as ``time``.
+
+    Returns:
+        ``HeteroData`` with ``user`` and ``item`` nodes (``num_nodes``, ``raw_id``),
+        features, masks, and edges in the given order.
+
+    Raises:
+        UserError: If ids are unknown or doubled, rows and items do not match, a pair
+            occurs twice, or a feature is not finite.
+
+    Example:
+        >>> data = from_interactions(
+        ...     ["ann", "bob", "bob"],
+        ...     ["tea", "rum", "tea"],
+        ...     features={"visual": [[1.0, 2.0], [3.0, 4.0]]},
+        ...     feature_ids={"visual": ["tea", "ale"]},
+        ... )
+        >>> data["item"].raw_id.tolist()
+        ['ale', 'rum', 'tea']
+        >>> data["item"].mask_visual
+        tensor([ True, False,  True])
+        >>> data["user", "interacts", "item"].edge_index
+        tensor([[0, 1, 1],
+                [2, 1, 2]])
+    """
+    features, masks = features or {}, masks or {}
+    row_ids = {name: as_ids(ids) for name, ids in (feature_ids or {}).items()}
+    _check_names(features, masks, row_ids)
+    arrays = {name: _float32(x) for name, x in features.items()}
+    user, item = as_ids(user_ids), as_ids(item_ids)
+    if len(user) != len(item):
+        raise ValueError(
+            f"user_ids and item_ids must have one length (got {len(user)}, {len(item)})"
+        )
+    user_raw = np.unique(user) if users is None else as_ids(users)
+    item_raw = _all_items(item, arrays, row_ids) if items is None else as_ids(items)
+
+    data = HeteroData()
+    for kind, raw in ((USER, user_raw), (ITEM, item_raw)):
+        twice = first_duplicate(raw)
+        if twice:
+            raise UserError(
+                f"{kind} id {raw[twice[0]].item()!r} stands at rows {twice[0]} and "
+                f"{twice[1]} of the {kind}s given",
+                "keep one",
+            )
+        data[kind].num_nodes = len(raw)
+        data[kind].raw_id = raw
+    for name, array in arrays.items():
+        values, seen = _rows_to_items(
+            name, array, row_ids.get(name), masks.get(name), item_raw
+        )
+        data[ITEM][feature_key(name)] = torch.from_numpy(values)
+        if name in masks or not seen.all():
+            data[ITEM][mask_key(name)] = torch.from_numpy(seen)
+    edges = torch.from_numpy(
+        np.stack([_positions(USER, user_raw, user), _positions(ITEM, item_raw, item)])
+    )
+    data[INTERACTS].edge_index = edges
+    data[INTERACTS].edge_label_index = edges
+    data[REV_INTERACTS].edge_index = edges.flip(0)
+    for key, given in (("split_label", labels), ("time", timestamps)):
+        if given is not None:
+            column = torch.tensor(np.asarray(given))
+            if column.shape != (len(user),):
+                raise ValueError(
+                    f"one {key} per interaction is needed (got {list(column.shape)} "
+                    f"for {len(user)})"
+                )
+            data[INTERACTS][key] = column
+    validate(data)
+    return data
+
+
+def _check_names(*given: Mapping[str, Any]) -> None:
+    features, *others = given
+    for name in (name for other in others for name in other):
+        if name not in features:
+            raise ValueError(f"no features of modality {name!r} (got {list(features)})")
+
+
+def _float32(values: Any) -> np.ndarray:
+    """Widen before anything is summed: float16 overflows in a column sum."""
+    if isinstance(values, torch.Tensor):
+        values = values.detach().cpu().float().numpy()
+    with np.errstate(over="ignore"):  # an overflow shows as infinity, refused later
+        array = np.asarray(values, dtype=np.float32)
+    if array.ndim != 2:
+        raise ValueError(f"features must be two-dimensional (got shape {array.shape})")
+    return array
+
+
+def _all_items(
+    item: np.ndarray, arrays: dict[str, np.ndarray], row_ids: dict[str, np.ndarray]
+) -> np.ndarray:
+    """Every item that an interaction or a feature row names."""
+    by_position = [name for name in arrays if name not in row_ids]
+    if by_position:
+        rows = len(arrays[by_position[0]])
+        if item.dtype.kind != "i" or (len(item) and item.min() < 0):
+            raise UserError(
+                f"{by_position[0]} features have no ids and the item ids are not "
+                "row numbers",
+                "give feature_ids, or items in the order of the rows",
+            )
+        if len(item) and item.max() >= rows:
+            raise UserError(
+                f"item id {item.max()} has no row among the {rows} of the "
+                f"{by_position[0]} features",
+                "give one row per item, or feature_ids",
+            )
+        return np.arange(rows)
+    parts = [item, *row_ids.values()]
+    if len({part.dtype.kind for part in parts}) > 1:
+        parts = [part.astype(str) for part in parts]
+    return np.unique(np.concatenate(parts))
+
+
+def _positions(kind: str, known: np.ndarray, ids: np.ndarray) -> np.ndarray:
+    index = match_ids(known, ids)
+    unknown = np.flatnonzero(index < 0)
+    if unknown.size:
+        raise UserError(
+            f"{kind} id {ids[unknown[0]].item()!r} of interaction {unknown[0]} is not "
+            f"among the {kind}s given",
+            f"add it to {kind}s, or leave the interaction out",
+        )
+    return index
+
+
+def _rows_to_items(
+    name: str,
+    array: np.ndarray,
+    ids: np.ndarray | None,
+    mask: Any,
+    item_raw: np.ndarray,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Feature rows in the order of the items, and which items have one."""
+    known = np.ones(len(array), bool) if mask is None else np.asarray(mask, dtype=bool)
+    if known.shape != (len(array),):
+        raise ValueError(f"mask of {name} must have one entry per row of the features")
+    if ids is None:
+        if len(array) != len(item_raw):
+            raise UserError(
+                f"{name} features have {len(array)} rows for {len(item_raw)} items",
+                "give one row per item, or feature_ids",
+            )
+        # A writable copy of its own: a memory-mapped input stays untouched.
+        return np.array(array, order="C"), known.copy()
+    if len(ids) != len(array):
+        raise UserError(
+            f"{name} features have {len(array)} rows and {len(ids)} ids",
+            "give one id per row",
+        )
+    twice = first_duplicate(ids)
+    if twice:
+        raise UserError(
+            f"{name} features hold item id {ids[twice[0]].item()!r} twice (rows "
+            f"{twice[0]} and {twice[1]}, counted from 0)",
+            "keep one row per item",
+        )
+    index = match_ids(item_raw, ids)
+    values = np.zeros((len(item_raw), array.shape[1]), np.float32)
+    seen = np.zeros(len(item_raw), bool)
+    values[index[index >= 0]] = array[index >= 0]
+    seen[index[index >= 0]] = known[index >= 0]
+    return values, seen

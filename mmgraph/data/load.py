@@ -1,0 +1,112 @@
+"""A folder or a name in, three split objects out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from torch_geometric.data import HeteroData
+
+from mmgraph.data.catalogue import read_catalogue
+from mmgraph.data.layout import feature_files, interactions_file
+from mmgraph.data.split import SPLITS, split_dataset, split_per_user
+from mmgraph.data.split_by_label import Split
+from mmgraph.data.synthetic import plant_catalogue
+from mmgraph.errors import UserError
+from mmgraph.schema import ITEM, feature_key, mask_key
+from mmgraph.schema import modalities as modalities_of
+
+SYNTHETIC = "synthetic"
+
+
+def load_dataset(
+    path_or_name: str | Path,
+    *,
+    split: str = "label",
+    seed: int = 0,
+    modalities: Iterable[str] | None = None,
+    duplicates: str = "error",
+) -> Split:
+    """Load a data set and split it.
+
+    Two layouts of a folder are read:
+
+    * MMRec: ``<name>.inter`` (tabs; ``userID``, ``itemID``, ``x_label``; ids 0, 1, ...
+      without gaps) and ``<m>_feat.npy``, row = itemID, where ``image``, ``text`` and
+      ``audio`` become ``visual``, ``textual`` and ``acoustic``;
+    * general: ``interactions.{parquet,csv,tsv}`` (:func:`read_interactions`) and
+      ``<modality>.{npy,npz,safetensors,parquet}`` (:func:`read_features`); any names,
+      any ids. Without ids in a feature file, row = item id.
+
+    Args:
+        path_or_name: The folder, or ``"synthetic"`` for the embedded planted catalogue
+            (always the same one; a folder of that name is ``"./synthetic"``).
+        split: ``"label"`` (the split column of the file), ``"per_user"``,
+            ``"temporal"``, ``"leave_one_out"`` or ``"cold_items"``.
+        seed: Seed of the random splits.
+        modalities: Which to keep, in this order; all by default, the usual ones first.
+        duplicates: ``"error"``, ``"first"`` or ``"last"``, see
+            :func:`read_interactions`.
+
+    Returns:
+        ``(train, val, test)``, checked by :func:`check_split`.
+
+    Raises:
+        UserError: If the files or the choice are wrong, naming file and row.
+
+    Example:
+        >>> train, val, test = load_dataset("synthetic", modalities=["textual"])
+        >>> train["item"].num_nodes, train["item"].x_textual.shape
+        (600, torch.Size([600, 48]))
+    """
+    if split not in SPLITS:
+        raise UserError(f"unknown split {split!r}", f"choose among {', '.join(SPLITS)}")
+    wanted = None if modalities is None else list(modalities)
+    if str(path_or_name) == SYNTHETIC:
+        data, _ = plant_catalogue()
+        _select(data, wanted)
+        if split == "label":  # the one of the embedded data set, whatever the seed
+            return split_per_user(data)
+        return split_dataset(data, split, seed=seed)
+    folder = Path(path_or_name)
+    if not folder.is_dir():
+        raise UserError(
+            "no such folder", f"give a data folder or {SYNTHETIC!r}", path=folder
+        )
+    table = interactions_file(folder)
+    features = feature_files(folder, mmrec=table.suffix == ".inter")
+    if wanted is not None:
+        _check_wanted(wanted, list(features), folder)
+        features = {name: features[name] for name in wanted}
+    data = read_catalogue(table, features, duplicates=duplicates)
+    return split_dataset(data, split, seed=seed, path=table)
+
+
+def _check_wanted(wanted: list[str], found: list[str], path: Path | None) -> None:
+    for name in wanted:
+        if name not in found:
+            raise UserError(
+                f"no modality {name!r}",
+                f"choose among {', '.join(found) or 'none'}",
+                path=path,
+            )
+
+
+def _select(data: HeteroData, wanted: list[str] | None) -> None:
+    """Keep the wanted modalities of a catalogue, in their order."""
+    if wanted is None:
+        return
+    _check_wanted(wanted, modalities_of(data), None)
+    store = data[ITEM]
+    kept = [
+        (key, store[key])
+        for name in wanted
+        for key in (feature_key(name), mask_key(name))
+        if key in store
+    ]
+    for name in modalities_of(data):
+        for key in (feature_key(name), mask_key(name)):
+            if key in store:
+                del store[key]
+    for key, value in kept:
+        store[key] = value

@@ -1,0 +1,198 @@
+"""The schema validator: what every catalogue must satisfy, said by name."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch_geometric.data import HeteroData
+
+from mmgraph.data.pairs import first_duplicate, pair_keys
+from mmgraph.errors import UserError
+from mmgraph.schema import (
+    INTERACTS,
+    ITEM,
+    REV_INTERACTS,
+    USER,
+    feature_key,
+    mask_key,
+    modalities,
+)
+
+
+def validate(data: HeteroData) -> None:
+    """Check one split object against the schema (see :mod:`mmgraph.schema`).
+
+    Node counts are explicit and users come first; edges are int64, in range and
+    distinct; reverse edges mirror the interactions; features are finite float32 with
+    one row per item, masks boolean; original ids are distinct.
+
+    Args:
+        data: The catalogue.
+
+    Raises:
+        UserError: At the first rule broken, naming the place.
+
+    Example:
+        >>> from mmgraph.data import from_interactions
+        >>> data = from_interactions([0, 1], [0, 1])
+        >>> validate(data)
+        >>> data["user", "interacts", "item"].edge_index[1, 0] = 9
+        >>> validate(data)
+        Traceback (most recent call last):
+        mmgraph.errors.UserError: edge_index[1, 0] is item 9 of 2 - keep it in 0..1
+    """
+    if data.node_types[:2] != [USER, ITEM]:
+        raise UserError(
+            f"node types are {data.node_types}, not user then item",
+            "build the catalogue with from_interactions",
+        )
+    for kind in (USER, ITEM):
+        if "num_nodes" not in data[kind]:
+            raise UserError(f"data['{kind}'].num_nodes is not set", "set it")
+        _check_ids(kind, data[kind].get("raw_id"), int(data[kind].num_nodes))
+    if INTERACTS not in data.edge_types:
+        raise UserError(f"no edges {INTERACTS}", "add the interactions")
+    for name in ("edge_index", "edge_label_index"):
+        if name not in data[INTERACTS]:
+            raise UserError(f"{INTERACTS} has no {name}", "add it")
+        _check_edges(data, name, data[INTERACTS][name])
+    if REV_INTERACTS in data.edge_types and not torch.equal(
+        data[REV_INTERACTS].edge_index, data[INTERACTS].edge_index.flip(0)
+    ):
+        raise UserError(
+            "rev_interacts is not the mirror of interacts",
+            "set it to edge_index.flip(0)",
+        )
+    for modality in modalities(data):
+        _check_features(data, modality)
+
+
+def check_split(train: HeteroData, val: HeteroData, test: HeteroData) -> None:
+    """Check three split objects: each on its own, then that nothing leaks.
+
+    All three pass messages along the same training edges, the positives of ``train``
+    are those edges, and the positives of the three are disjoint and not empty.
+
+    Args:
+        train: The training object.
+        val: The validation object.
+        test: The test object.
+
+    Raises:
+        UserError: At the first rule broken; a leaked pair is named.
+
+    Example:
+        >>> from mmgraph.data import synthetic
+        >>> train, val, test, _ = synthetic(num_users=30, num_items=40)
+        >>> check_split(train, val, test)
+    """
+    keys = {}
+    for name, data in (("train", train), ("valid", val), ("test", test)):
+        validate(data)
+        for kind in (USER, ITEM):
+            if data[kind].num_nodes != train[kind].num_nodes:
+                raise UserError(
+                    f"{name} has {data[kind].num_nodes} {kind} nodes, "
+                    f"train has {train[kind].num_nodes}",
+                    "split one catalogue",
+                )
+        if not torch.equal(data[INTERACTS].edge_index, train[INTERACTS].edge_index):
+            raise UserError(
+                f"edge_index of {name} is not that of train",
+                "pass messages along training edges only",
+            )
+        positives = data[INTERACTS].edge_label_index
+        if positives.size(1) == 0:
+            raise UserError(f"the {name} split is empty", "use another split")
+        keys[name] = _keys(data, positives)
+    if not np.array_equal(
+        np.sort(keys["train"]), np.sort(_keys(train, train[INTERACTS].edge_index))
+    ):
+        raise UserError(
+            "edge_index of train is not its edge_label_index",
+            "pass messages along training edges only",
+        )
+    for one, other in (("train", "valid"), ("train", "test"), ("valid", "test")):
+        shared = np.intersect1d(keys[one], keys[other])
+        if shared.size:
+            user, item = divmod(int(shared[0]), int(train[ITEM].num_nodes))
+            raise UserError(
+                f"user {user} and item {item} are in {one} and in {other}",
+                "keep the pair in one split",
+            )
+
+
+def _keys(data: HeteroData, edges: Tensor) -> np.ndarray:
+    user, item = edges.cpu().numpy()
+    return pair_keys(user, item, int(data[ITEM].num_nodes))
+
+
+def _check_ids(kind: str, raw_id: Any, num_nodes: int) -> None:
+    if raw_id is None:
+        return
+    if len(raw_id) != num_nodes:
+        raise UserError(
+            f"{kind} raw_id has {len(raw_id)} ids for {num_nodes} nodes",
+            "give one each",
+        )
+    twice = first_duplicate(np.asarray(raw_id))
+    if twice:
+        raise UserError(
+            f"{kind} id {raw_id[twice[0]]} stands at rows {twice[0]} and {twice[1]}",
+            "keep one of them",
+        )
+
+
+def _check_edges(data: HeteroData, name: str, edges: Tensor) -> None:
+    if edges.dtype != torch.long or edges.dim() != 2 or edges.size(0) != 2:
+        raise UserError(
+            f"{name} is {edges.dtype} {list(edges.shape)}, not int64 [2, E]",
+            "convert it",
+        )
+    for row, kind in enumerate((USER, ITEM)):
+        count = int(data[kind].num_nodes)
+        outside = ((edges[row] < 0) | (edges[row] >= count)).nonzero()
+        if len(outside):
+            place = int(outside[0])
+            raise UserError(
+                f"{name}[{row}, {place}] is {kind} {int(edges[row, place])} of {count}",
+                f"keep it in 0..{count - 1}",
+            )
+    twice = first_duplicate(_keys(data, edges))
+    if twice:
+        user, item = edges[:, twice[0]].tolist()
+        raise UserError(
+            f"user {user} and item {item} stand in {name} twice "
+            f"(positions {twice[0]} and {twice[1]})",
+            "keep one of them",
+        )
+
+
+def _check_features(data: HeteroData, modality: str) -> None:
+    x, count = data[ITEM][feature_key(modality)], int(data[ITEM].num_nodes)
+    if x.dtype != torch.float32 or x.dim() != 2:
+        raise UserError(
+            f"{modality} features are {x.dtype} {list(x.shape)}, not float32 [I, D]",
+            "convert them",
+        )
+    if x.size(0) != count:
+        raise UserError(
+            f"{modality} features have {x.size(0)} rows for {count} items",
+            "give one row per item",
+        )
+    broken = (~x.isfinite().all(dim=1)).nonzero()
+    if len(broken):
+        raise UserError(
+            f"row {int(broken[0])} of the {modality} features holds NaN or infinity",
+            "repair it, or give zeros there and False in the mask",
+        )
+    mask = data[ITEM].get(mask_key(modality))
+    if mask is not None and (mask.dtype != torch.bool or mask.shape != (count,)):
+        raise UserError(
+            f"{mask_key(modality)} is {mask.dtype} {list(mask.shape)}, "
+            f"not bool [{count}]",
+            "convert it",
+        )

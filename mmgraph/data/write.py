@@ -1,0 +1,100 @@
+"""A split catalogue as a folder in the general layout."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from torch_geometric.data import HeteroData
+
+from mmgraph.data.split_by_label import SPLIT_NAMES
+from mmgraph.errors import UserError
+from mmgraph.schema import INTERACTS, ITEM, USER, feature_key, mask_key, modalities
+
+
+def write_dataset(
+    train: HeteroData,
+    val: HeteroData,
+    test: HeteroData,
+    out: str | Path,
+    *,
+    force: bool = False,
+) -> None:
+    """Write ``interactions.parquet`` and ``<modality>.npz``, whole or not at all.
+
+    The folder is made beside its place and renamed when complete. Original ids are
+    kept; rows of a modality that are missing (False in the mask) are left out, which is
+    how they come back. A user without interactions, and an item with neither an
+    interaction nor features, has no place in these files.
+
+    Args:
+        train: The training object.
+        val: The validation object.
+        test: The test object.
+        out: The folder to make.
+        force: Replace a folder that exists.
+
+    Raises:
+        UserError: If the folder exists and ``force`` is not given, or cannot be made.
+
+    Example:
+        >>> from mmgraph.data import fingerprint, load_dataset
+        >>> splits = load_dataset("synthetic")
+        >>> out = Path(tempfile.mkdtemp()) / "shop"
+        >>> write_dataset(*splits, out)
+        >>> fingerprint(*load_dataset(out)) == fingerprint(*splits)
+        True
+    """
+    out = Path(out)
+    if out.exists() and not force:
+        raise UserError("exists already", "choose another folder or --force", path=out)
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(
+            dir=out.parent, prefix=f".{out.name}."
+        ) as place:
+            new = Path(place) / "new"
+            new.mkdir()
+            _write_interactions((train, val, test), new / "interactions.parquet")
+            for name in modalities(train):
+                _write_features(train, name, new / f"{name}.npz")
+            old = Path(place) / "old"
+            if out.exists():
+                os.replace(out, old)
+            try:
+                os.replace(new, out)
+            except OSError:
+                if old.exists():  # or it would go with the temporary folder
+                    os.replace(old, out)
+                raise
+    except OSError as error:
+        raise UserError(
+            f"cannot be written ({error.strerror or error})",
+            "check space and permissions",
+            path=out,
+        ) from error
+
+
+def _write_interactions(splits: tuple[HeteroData, ...], path: Path) -> None:
+    parts = []
+    for name, data in zip(SPLIT_NAMES, splits, strict=True):
+        user, item = data[INTERACTS].edge_label_index.cpu().numpy()
+        columns = {
+            "user": data[USER].raw_id[user],
+            "item": data[ITEM].raw_id[item],
+            "split": name,
+        }
+        if "edge_label_time" in data[INTERACTS]:
+            columns["timestamp"] = data[INTERACTS].edge_label_time.cpu().numpy()
+        parts.append(pd.DataFrame(columns))
+    pd.concat(parts).to_parquet(path, index=False)
+
+
+def _write_features(data: HeteroData, name: str, path: Path) -> None:
+    x, ids = data[ITEM][feature_key(name)].cpu().numpy(), data[ITEM].raw_id
+    mask = data[ITEM].get(mask_key(name))
+    known = slice(None) if mask is None else mask.cpu().numpy()
+    np.savez(path, features=x[known], ids=ids[known])

@@ -1,0 +1,161 @@
+"""Contrastive losses over whole catalogues, without an N x N matrix."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+
+def solosim(
+    anchor: Tensor,
+    candidate: Tensor,
+    temperature: float,
+    block_size: int = 1024,
+    *,
+    normalize: bool = True,
+) -> Tensor:
+    r"""One-directional contrast of matching rows against all rows.
+
+    .. math::
+        -\frac{1}{N} \sum_i \log \frac{\exp(\langle a_i, b_i \rangle / \tau)}
+        {\sum_{j=1}^{N} \exp(\langle a_i, b_j \rangle / \tau)}
+
+    (Eq. 16 of "It is Never Too Late to Mend: Separate Learning for Multimedia
+    Recommendation", 2024.) Every row of ``candidate`` is a candidate: there is no
+    sampling. Rows stream in blocks and the gradient is made in the forward pass, so
+    memory is ``O(N d + block_size N)``; there is no second derivative.
+
+    Args:
+        anchor: ``[N, d]``.
+        candidate: ``[N, d]``; row ``i`` is the match of anchor ``i``.
+        temperature: :math:`\tau > 0`.
+        block_size: Anchors per block.
+        normalize: Scale rows to length 1 first (cosine logits); False takes raw inner
+            products.
+
+    Returns:
+        A scalar, at least 0; :math:`\ln N` where all logits are equal. Half-precision
+        input is computed in float32.
+
+    Raises:
+        ValueError: If the shapes differ or an option is out of range.
+        RuntimeError: On a backward pass with ``create_graph=True``.
+
+    Example:
+        >>> x = torch.ones(4, 2)
+        >>> solosim(x, x, temperature=0.2)
+        tensor(1.3863)
+    """
+    if anchor.dim() != 2 or anchor.shape != candidate.shape or anchor.size(0) == 0:
+        raise ValueError(
+            "anchor and candidate must have the same shape [N, d], N at least 1 "
+            f"(got {list(anchor.shape)} and {list(candidate.shape)})"
+        )
+    if not temperature > 0:
+        raise ValueError(f"'temperature' must be above 0 (got {temperature})")
+    if block_size < 1:
+        raise ValueError(f"'block_size' must be at least 1 (got {block_size})")
+    with torch.autocast(anchor.device.type, enabled=False):
+        a, b = _at_least_float32(anchor), _at_least_float32(candidate)
+        if normalize:
+            a, b = F.normalize(a, dim=1), F.normalize(b, dim=1)
+        if torch.is_grad_enabled() and (a.requires_grad or b.requires_grad):
+            return _StreamingContrast.apply(a / temperature, b, block_size)
+        return _contrast(a / temperature, b, block_size, with_grad=False)[0]
+
+
+def info_nce(
+    x: Tensor,
+    y: Tensor,
+    temperature: float,
+    symmetric: bool = True,
+    block_size: int = 1024,
+    *,
+    normalize: bool = True,
+) -> Tensor:
+    r"""InfoNCE between two views of the same rows.
+
+    From van den Oord et al., "Representation Learning with Contrastive Predictive
+    Coding", 2018: the mean of :func:`solosim` in both directions, or ``x`` to ``y``
+    alone. Repeated rows count as each other's negatives.
+
+    Args:
+        x: ``[N, d]``.
+        y: ``[N, d]``; row ``i`` is the match of ``x[i]``.
+        temperature: Above 0.
+        symmetric: Average both directions.
+        block_size: Rows per block.
+        normalize: Scale rows to length 1 first.
+
+    Returns:
+        A scalar.
+
+    Raises:
+        ValueError: As :func:`solosim`.
+
+    Example:
+        >>> x = torch.eye(3)
+        >>> info_nce(x, x, temperature=0.1) < info_nce(x, x.flip(0), temperature=0.1)
+        tensor(True)
+    """
+    loss = solosim(x, y, temperature, block_size, normalize=normalize)
+    if not symmetric:
+        return loss
+    back = solosim(y, x, temperature, block_size, normalize=normalize)
+    return (loss + back) / 2
+
+
+class _StreamingContrast(torch.autograd.Function):
+    """Mean cross-entropy of ``a @ b.T`` to the diagonal, gradients made forward."""
+
+    @staticmethod
+    def forward(ctx: Any, a: Tensor, b: Tensor, block_size: int) -> Tensor:
+        loss, grad_a, grad_b = _contrast(a, b, block_size, with_grad=True)
+        ctx.save_for_backward(grad_a, grad_b)
+        return loss
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor, None]:
+        # Grad mode is on here only under create_graph=True. `once_differentiable` would
+        # let a wrong second derivative pass where `grad` itself needs no gradient.
+        if torch.is_grad_enabled():
+            raise RuntimeError(
+                "solosim and info_nce have no second derivative "
+                "(got a backward pass with create_graph=True)"
+            )
+        grad_a, grad_b = ctx.saved_tensors
+        return grad * grad_a, grad * grad_b, None
+
+
+def _contrast(
+    a: Tensor, b: Tensor, block_size: int, *, with_grad: bool
+) -> tuple[Tensor, Tensor | None, Tensor | None]:
+    num_rows = a.size(0)
+    loss = a.new_empty(num_rows)
+    grad_a = torch.empty_like(a) if with_grad else None
+    grad_b = torch.zeros_like(b) if with_grad else None
+    for start in range(0, num_rows, block_size):
+        rows = slice(start, start + block_size)
+        logits = a[rows] @ b.T
+        positive = logits.diagonal(start).clone()
+        largest = logits.amax(dim=1, keepdim=True)
+        # From here `logits` holds the un-normalised softmax; the division by its row
+        # sums is left to the N x d products, which saves a pass over the block.
+        softmax = logits.sub_(largest).exp_()
+        total = softmax.sum(dim=1, keepdim=True)
+        loss[rows] = (largest + total.log()).squeeze(1) - positive
+        if grad_a is not None and grad_b is not None:
+            grad_a[rows] = (softmax @ b) / total - b[rows]
+            grad_b.addmm_(softmax.T, a[rows] / total)
+            grad_b[rows] -= a[rows]
+    if grad_a is not None and grad_b is not None:
+        grad_a /= num_rows
+        grad_b /= num_rows
+    return loss.mean(), grad_a, grad_b
+
+
+def _at_least_float32(x: Tensor) -> Tensor:
+    return x.float() if x.dtype in (torch.float16, torch.bfloat16) else x

@@ -1,0 +1,108 @@
+"""Ranking metrics of top-K lists."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Literal, overload
+
+import torch
+from torch import Tensor
+
+
+@overload
+def ranking_metrics(
+    hits: Tensor,
+    num_positives: Tensor,
+    ks: Iterable[int],
+    *,
+    per_user: Literal[False] = False,
+) -> dict[str, float]: ...
+
+
+@overload
+def ranking_metrics(
+    hits: Tensor, num_positives: Tensor, ks: Iterable[int], *, per_user: Literal[True]
+) -> dict[str, Tensor]: ...
+
+
+@overload
+def ranking_metrics(
+    hits: Tensor, num_positives: Tensor, ks: Iterable[int], *, per_user: bool
+) -> dict[str, float] | dict[str, Tensor]: ...
+
+
+def ranking_metrics(
+    hits: Tensor, num_positives: Tensor, ks: Iterable[int], *, per_user: bool = False
+) -> dict[str, float] | dict[str, Tensor]:
+    r"""Recall, NDCG, precision, MAP, hit ratio and MRR at each cut-off.
+
+    With :math:`P` positives of a user, :math:`c_k` of them in the first :math:`k`:
+
+    - ``recall`` :math:`c_k / P` (not capped at :math:`k`), ``precision``
+      :math:`c_k / k`, ``hit`` :math:`[c_k > 0]`
+    - ``ndcg`` :math:`\sum_{r \le k} h_r / \log_2(r+1)` over the same sum for
+      :math:`\min(k, P)` leading hits
+    - ``map`` :math:`\sum_{r \le k} h_r c_r / r` over :math:`\min(k, P)`
+    - ``mrr`` the reciprocal rank of the first hit, 0 without one
+
+    All in float64 on the device of ``hits``, not rounded; every user weighs the same.
+
+    Args:
+        hits: Boolean ``[U, K]``: is the item at this rank, best first, a positive?
+        num_positives: Positives ``[U]`` of each user, at least 1.
+        ks: Cut-offs in ``[1, K]``.
+        per_user: Return ``[U]`` tensors instead of means.
+
+    Returns:
+        ``{"recall@10": ..., "ndcg@10": ..., ...}``, floats or float64 tensors.
+
+    Raises:
+        ValueError: On wrong shapes, no user, a user without positives, or a cut-off
+            out of range.
+
+    Example:
+        >>> hits = torch.tensor([[True, False, True]])
+        >>> metrics = ranking_metrics(hits, torch.tensor([4]), ks=[3])
+        >>> metrics["recall@3"], metrics["mrr@3"]
+        (0.5, 1.0)
+    """
+    ks = list(ks)
+    _check(hits, num_positives, ks)
+    hit = hits.double()
+    positives = num_positives.to(hit)
+    rank = torch.arange(1, hits.size(1) + 1, dtype=torch.float64, device=hits.device)
+    discount = (rank + 1).log2().reciprocal()
+
+    count = hit.cumsum(dim=1)
+    gain = (hit * discount).cumsum(dim=1)
+    ideal = discount.cumsum(dim=0)
+    precision_at_hits = (hit * count / rank).cumsum(dim=1)
+    first_hit = hit * (count == 1) / rank  # non-zero at the first hit only
+
+    values: dict[str, Tensor] = {}
+    for k in ks:
+        reachable = positives.clamp(max=k)
+        values[f"recall@{k}"] = count[:, k - 1] / positives
+        values[f"ndcg@{k}"] = gain[:, k - 1] / ideal[reachable.long() - 1]
+        values[f"precision@{k}"] = count[:, k - 1] / k
+        values[f"map@{k}"] = precision_at_hits[:, k - 1] / reachable
+        values[f"hit@{k}"] = (count[:, k - 1] > 0).double()
+        values[f"mrr@{k}"] = first_hit[:, :k].sum(dim=1)
+    if per_user:
+        return values
+    means = torch.stack(list(values.values())).mean(dim=1).tolist()  # one transfer
+    return dict(zip(values, means, strict=True))
+
+
+def _check(hits: Tensor, num_positives: Tensor, ks: list[int]) -> None:
+    if hits.dim() != 2 or num_positives.size() != hits.shape[:1]:
+        raise ValueError(
+            "'hits' must be [U, K] and 'num_positives' [U] "
+            f"(got {list(hits.shape)} and {list(num_positives.shape)})"
+        )
+    if hits.size(0) == 0:
+        raise ValueError("there must be at least one user (got 0)")
+    if not ks or min(ks) < 1 or max(ks) > hits.size(1):
+        raise ValueError(f"'ks' must be in [1, {hits.size(1)}] (got {ks})")
+    if (num_positives < 1).any():
+        raise ValueError("every user needs at least one positive (got one with 0)")

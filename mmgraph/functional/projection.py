@@ -1,0 +1,235 @@
+"""Directions that modalities share, and their suppression."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from itertools import combinations
+
+import torch
+from torch import Tensor
+
+_BLOCK_ROWS = 2048  # float64 copies exist of this many rows at a time
+_CPU_SVD_LIMIT = 512  # below, the transfer costs less than a GPU's SVD latency
+
+
+def cross_covariance(x_a: Tensor, x_b: Tensor, mask: Tensor | None = None) -> Tensor:
+    r"""Cross-covariance of two feature tables over the same items.
+
+    :math:`C = \frac{1}{N} \bar{X}_a^{\top} \bar{X}_b`, columns centred first (Eqs. 3-4
+    of "CLEAR: Null-Space Projection for Cross-Modal De-Redundancy in Multimodal
+    Recommendation", 2026). Sums run in float64, block by block.
+
+    Args:
+        x_a: Features ``[N, d_a]``.
+        x_b: Features ``[N, d_b]``, same rows.
+        mask: Boolean ``[N]``, False leaves a row out of mean and covariance.
+
+    Returns:
+        ``[d_a, d_b]`` in the dtype of ``x_a``.
+
+    Raises:
+        ValueError: If the row counts differ or no row is left.
+
+    Example:
+        >>> x = torch.tensor([[1.0], [3.0]])
+        >>> cross_covariance(x, 2 * x)
+        tensor([[2.]])
+    """
+    return _covariance64(x_a, x_b, mask).to(x_a.dtype)
+
+
+def shared_directions(
+    x_a: Tensor, x_b: Tensor, rank: int, *, mask: Tensor | None = None
+) -> tuple[Tensor, Tensor, Tensor]:
+    r"""First singular vectors of the cross-covariance of two modalities.
+
+    :math:`C = U \Sigma W^{\top}` (Eq. 5 of CLEAR, 2026), in float64. The entry of
+    largest magnitude of each ``u_i`` is positive. Directions whose singular value is
+    at most ``max(d_a, d_b) * eps * sigma_1`` are rounding noise: their columns are
+    zero, so that suppressing them changes nothing.
+
+    Args:
+        x_a: Features ``[N, d_a]``.
+        x_b: Features ``[N, d_b]``, same rows.
+        rank: Number of directions.
+        mask: Boolean ``[N]``, False leaves a row out.
+
+    Returns:
+        ``U [d_a, rank]`` and ``W [d_b, rank]`` in the dtype of the inputs, and between
+        them all singular values ``[min(d_a, d_b)]``, float64, descending.
+
+    Raises:
+        ValueError: If ``rank`` is not in ``[0, min(d_a, d_b)]``.
+
+    Example:
+        >>> x = torch.tensor([[1.0, 0.0], [-1.0, 0.0], [0.0, 0.0]])
+        >>> u, sigma, w = shared_directions(x, x, rank=1)
+        >>> u.T, w.T
+        (tensor([[1., 0.]]), tensor([[1., 0.]]))
+    """
+    _check_rank(rank, min(x_a.size(1), x_b.size(1)))
+    cov = _covariance64(x_a, x_b, mask)
+    u, sigma, w = _leading(cov, rank, _eps(x_a, x_b))
+    return u.to(x_a.dtype), sigma, w.to(x_b.dtype)
+
+
+def suppress(x: Tensor, basis: Tensor, strength: float) -> Tensor:
+    r"""Damp the components of ``x`` inside a subspace.
+
+    :math:`\tilde{X} = X - \lambda (X U) U^{\top}` (Eq. 9 of CLEAR, 2026, in low-rank
+    form). The raw, uncentred ``x`` is projected: the centred covariance of the result
+    is the same either way.
+
+    Args:
+        x: Features ``[..., d]``.
+        basis: Orthonormal columns ``[d, k]``; zero columns have no effect.
+        strength: Share to remove, in ``[0, 1]``; 0 returns ``x`` itself.
+
+    Returns:
+        ``[..., d]``.
+
+    Raises:
+        ValueError: If ``strength`` is outside ``[0, 1]``.
+
+    Example:
+        >>> suppress(torch.tensor([[4.0, 2.0]]), torch.tensor([[1.0], [0.0]]), 0.75)
+        tensor([[1., 2.]])
+    """
+    check_strength(strength)
+    if strength == 0 or basis.size(1) == 0:
+        return x
+    basis = basis.to(x.dtype)
+    return x - strength * ((x @ basis) @ basis.T)
+
+
+def shared_bases(
+    x: Mapping[str, Tensor],
+    rank: int,
+    *,
+    masks: Mapping[str, Tensor] | None = None,
+    weights: str = "equal",
+) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    r"""Directions that each modality shares with all the others.
+
+    For modality ``m`` the cross-covariances with the others stand side by side,
+    :math:`B_m = [a_{mn} C_{mn}]_{n \neq m}`, and the basis is made of the first left
+    singular vectors of :math:`B_m`. With two modalities this is CLEAR (2026) itself.
+    The order of the modalities has no influence.
+
+    Args:
+        x: Features ``[N, d_m]`` by modality, same rows.
+        rank: Number of directions per modality.
+        masks: Boolean ``[N]`` by modality; a pair uses the items that have both.
+        weights: ``"equal"``: every pair counts alike (:math:`a_{mn} = 1/|C_{mn}|_F`,
+            for three and more modalities); ``"raw"``: :math:`a_{mn} = 1`.
+
+    Returns:
+        Bases ``[d_m, rank]`` (zero columns as in :func:`shared_directions`) and the
+        singular values of each :math:`B_m`, float64. One modality: zero bases and no
+        singular values.
+
+    Raises:
+        ValueError: If ``rank`` exceeds the smallest width or ``weights`` is unknown.
+
+    Example:
+        >>> x = torch.randn(50, 4)
+        >>> bases, sigma = shared_bases({"visual": x, "textual": x + 1}, rank=2)
+        >>> bases["visual"].shape, sigma["visual"].shape
+        (torch.Size([4, 2]), torch.Size([4]))
+    """
+    if weights not in ("equal", "raw"):
+        raise ValueError(f"'weights' must be 'equal' or 'raw' (got {weights!r})")
+    names = list(x)
+    if not names:
+        raise ValueError("no modality given (got an empty mapping)")
+    _check_rank(rank, min(table.size(1) for table in x.values()))
+    if len(names) == 1:
+        (table,) = x.values()
+        none = table.new_empty(0, dtype=torch.float64)
+        return {names[0]: table.new_zeros(table.size(1), rank)}, {names[0]: none}
+
+    eps = _eps(*x.values())
+    cov = {}
+    for a, b in combinations(names, 2):
+        cov[a, b] = _covariance64(x[a], x[b], _both(masks, a, b))
+    if len(names) == 2:  # one SVD, so that the two bases are paired
+        a, b = names
+        u, sigma, w = _leading(cov[a, b], rank, eps)
+        return {a: u.to(x[a].dtype), b: w.to(x[b].dtype)}, {a: sigma, b: sigma.clone()}
+
+    if weights == "equal":
+        cov = {pair: c / c.norm().clamp(min=1e-300) for pair, c in cov.items()}
+    cov |= {(b, a): c.T for (a, b), c in cov.items()}
+    bases, sigmas = {}, {}
+    for m in names:
+        # Sorted, so that the order of the mapping cannot enter through rounding.
+        stacked = torch.cat([cov[m, n] for n in sorted(names) if n != m], dim=1)
+        u, sigmas[m], _ = _leading(stacked, rank, eps)
+        bases[m] = u.to(x[m].dtype)
+    return bases, sigmas
+
+
+def check_strength(strength: float) -> None:
+    """Raise ``ValueError`` unless ``strength`` lies in ``[0, 1]``.
+
+    Example:
+        >>> check_strength(1.5)
+        Traceback (most recent call last):
+        ValueError: 'strength' must be in [0, 1] (got 1.5)
+    """
+    if not 0 <= strength <= 1:
+        raise ValueError(f"'strength' must be in [0, 1] (got {strength})")
+
+
+def _check_rank(rank: int, largest: int) -> None:
+    if not 0 <= rank <= largest:
+        raise ValueError(f"'rank' must be in [0, {largest}] (got {rank})")
+
+
+def _both(masks: Mapping[str, Tensor] | None, a: str, b: str) -> Tensor | None:
+    present = [masks[m] for m in (a, b) if masks is not None and m in masks]
+    return torch.stack(present).all(dim=0) if present else None
+
+
+def _eps(*tables: Tensor) -> float:
+    # Half-precision features were not made by half-precision sums: float32 is the
+    # coarsest noise level that may hide a direction.
+    is_double = all(table.dtype == torch.float64 for table in tables)
+    return torch.finfo(torch.float64 if is_double else torch.float32).eps
+
+
+def _covariance64(x_a: Tensor, x_b: Tensor, mask: Tensor | None) -> Tensor:
+    if x_a.size(0) != x_b.size(0):
+        raise ValueError(
+            f"both tables need the same rows (got {x_a.size(0)} and {x_b.size(0)})"
+        )
+    if mask is not None:
+        x_a, x_b = x_a[mask], x_b[mask]
+    num_rows = x_a.size(0)
+    if num_rows == 0:
+        raise ValueError("no row has both modalities (got 0 rows)")
+    mean_a, mean_b = _mean64(x_a), _mean64(x_b)
+    cov = mean_a.new_zeros(x_a.size(1), x_b.size(1))
+    for a, b in zip(x_a.split(_BLOCK_ROWS), x_b.split(_BLOCK_ROWS), strict=True):
+        cov = cov + (a.double() - mean_a).T @ (b.double() - mean_b)
+    return cov / num_rows
+
+
+def _mean64(x: Tensor) -> Tensor:
+    total = torch.stack([rows.double().sum(dim=0) for rows in x.split(_BLOCK_ROWS)])
+    return total.sum(dim=0) / x.size(0)
+
+
+def _leading(cov: Tensor, rank: int, eps: float) -> tuple[Tensor, Tensor, Tensor]:
+    """First ``rank`` singular vectors (noise zeroed, signs fixed), all values."""
+    device = cov.device
+    if min(cov.shape) <= _CPU_SVD_LIMIT:
+        cov = cov.cpu()
+    u, sigma, w_t = torch.linalg.svd(cov, full_matrices=False)
+    u, w = u[:, :rank], w_t[:rank].T
+    if rank:
+        sign = u.gather(0, u.abs().argmax(dim=0, keepdim=True)).sign()
+        is_signal = sigma[:rank] > max(cov.shape) * eps * sigma[0]
+        u, w = u * (sign * is_signal), w * (sign * is_signal)
+    u, w = u.contiguous(), w.contiguous()
+    return u.to(device), sigma.to(device), w.to(device)

@@ -1,0 +1,174 @@
+"""The exact k-nearest-neighbour graph of a feature table."""
+
+from __future__ import annotations
+
+import warnings
+from numbers import Integral
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mmgraph.knn.candidates import candidate_pairs
+from mmgraph.knn.distinct import distinct_rows
+from mmgraph.knn.inner_product import inner_product_space
+from mmgraph.knn.ranking import take_best
+from mmgraph.knn.search import build_search, resolve_backend
+from mmgraph.knn.similarity import METRICS, pair_similarity, row_norms
+
+
+@torch.no_grad()
+def knn_graph(
+    x: Tensor | np.ndarray[Any, Any],
+    k: int,
+    *,
+    metric: str = "cosine",
+    backend: str = "auto",
+    include_self: bool = False,
+    block_size: int | None = None,
+) -> tuple[Tensor, Tensor]:
+    """Build the exact kNN graph of the rows of ``x``.
+
+    The result is a function of ``x``, ``k``, ``metric`` and ``include_self`` alone.
+    Backends only propose candidates, enough of them that float32 rounding and ties
+    at the k-th place cannot leave a neighbour out; the similarity of each pair is
+    then summed in float64, rounded to float32, and orders the list.
+
+    A zero row (a missing feature) gets no edges and is in no list, for every metric.
+
+    Args:
+        x: Features, real numbers; torch works on their device.
+        k: Neighbours per row.
+        metric: ``cosine``; ``ip``, the inner product; or ``l2``, whose similarity
+            is minus the squared Euclidean distance.
+        backend: ``auto``, ``torch``, ``faiss`` or ``faiss-gpu``. ``auto`` takes
+            faiss on the device of ``x`` where it is installed, else torch.
+        include_self: Whether a row is a candidate of its own list.
+        block_size: Centres searched at a time; memory grows with
+            ``block_size * N``. By default about 64 MiB of scores (1 GiB on a GPU).
+
+    Returns:
+        ``edge_index`` int64 and ``similarity`` float32. Row 0 of ``edge_index`` is
+        the neighbour, row 1 the centre; the order is centre ascending, similarity
+        descending, neighbour ascending. ``k' = min(k, candidates)``.
+
+    Shapes:
+        x: ``[N, D]``; edge_index: ``[2, N * k']``; similarity: ``[N * k']``, N
+        counting the rows that are not zero.
+
+    Raises:
+        ValueError: An option is out of range, the backend is not installed, or a
+            row holds NaN or an infinite value.
+
+    Example:
+        >>> x = torch.tensor([[1.0, 0.0], [1.0, 0.1], [0.0, 1.0], [0.0, 0.0]])
+        >>> edge_index, similarity = knn_graph(x, k=1)
+        >>> edge_index
+        tensor([[1, 0, 1],
+                [0, 1, 2]])
+        >>> similarity
+        tensor([0.9950, 0.9950, 0.0995])
+    """
+    x, k = _checked(x, k, metric, block_size), int(k)
+    backend = resolve_backend(backend, x.device)
+    norm = row_norms(x) if len(x) else x.new_zeros(0, dtype=torch.float64)
+    if not norm.isfinite().all():
+        bad = int((~norm.isfinite()).nonzero()[0])
+        raise ValueError(f"features must be finite: row {bad} holds NaN or infinity")
+    kept = norm.nonzero().flatten()
+    width = min(k, len(kept) - (not include_self))
+    if width <= 0:
+        return x.new_zeros((2, 0), dtype=torch.long), x.new_zeros(0).float()
+    if metric != "cosine" and not 1e-15 < float(norm.max()) < 1e15:
+        raise ValueError(
+            f"metric {metric!r} needs row norms between 1e-15 and 1e15: rescale the "
+            f"features (got {float(norm.max()):.3g})"
+        )
+
+    first, group = distinct_rows(x[kept] if len(kept) < len(x) else x)
+    if len(first) < len(x):
+        x, norm = x[kept[first]], norm[kept[first]]
+    # One more than wanted where the row itself has to be taken out again.
+    need = width + (not include_self)
+    found, similarity = _distinct_lists(
+        x, norm, min(need, len(x)), metric, backend, block_size
+    )
+    if len(first) < len(group):
+        found, similarity = _expand(found, similarity, group, need)
+    neighbour, similarity = found[group], similarity[group]
+    if not include_self:
+        neighbour, similarity = _without_self(neighbour, similarity)
+    edge_index = torch.stack([kept[neighbour.flatten()], kept.repeat_interleave(width)])
+    return edge_index, similarity.flatten()
+
+
+def _checked(
+    x: Tensor | np.ndarray[Any, Any], k: int, metric: str, block_size: int | None
+) -> Tensor:
+    if isinstance(k, bool) or not isinstance(k, Integral) or k < 1:
+        raise ValueError(f"k must be a positive integer (got {k!r})")
+    if metric not in METRICS:
+        raise ValueError(f"metric must be one of {METRICS} (got {metric!r})")
+    if block_size is not None and block_size < 1:
+        raise ValueError(f"block_size must be positive (got {block_size})")
+    with warnings.catch_warnings():  # a memory-mapped array is read-only: never written
+        warnings.filterwarnings("ignore", message="The given NumPy array is not writ")
+        x = torch.as_tensor(x)
+    if x.ndim != 2 or x.size(1) == 0:
+        raise ValueError(f"features must be a table [N, D], D > 0 (got {[*x.shape]})")
+    if x.is_complex():
+        raise ValueError(f"features must be real numbers (got {x.dtype})")
+    return x if x.is_floating_point() else x.double()
+
+
+def _distinct_lists(
+    x: Tensor,
+    norm: Tensor,
+    need: int,
+    metric: str,
+    backend: str,
+    block_size: int | None,
+) -> tuple[Tensor, Tensor]:
+    """Each row's ``need`` nearest rows, itself included, among distinct rows."""
+    space = inner_product_space(x, norm, metric)
+    search = build_search(backend, space.base)
+    if block_size is None:
+        scores_at_once = 2**24 if x.device.type == "cpu" else 2**28
+        block_size = max(64, scores_at_once // len(x))
+    found, values = [], []
+    for start in range(0, len(x), block_size):
+        stop = min(start + block_size, len(x))
+        row, col = candidate_pairs(space, search, start, stop, need)
+        similarity = pair_similarity(x, row, col, metric=metric, norm=norm)
+        best, value = take_best(row, col, similarity, need)
+        found.append(best)
+        values.append(value)
+    return torch.cat(found), torch.cat(values)
+
+
+def _expand(
+    found: Tensor, similarity: Tensor, group: Tensor, need: int
+) -> tuple[Tensor, Tensor]:
+    """Lists of groups of equal rows to lists of rows."""
+    member = group.argsort(stable=True)
+    size = group.bincount()
+    begin = size.cumsum(0) - size
+    size = size.clamp(max=need)  # the first ``need`` members are enough
+    repeat = size[found.flatten()]
+    rows = torch.arange(len(found), device=found.device)
+    row = rows.repeat_interleave(found.size(1)).repeat_interleave(repeat)
+    offset = torch.arange(len(row), device=row.device)
+    offset -= (repeat.cumsum(0) - repeat).repeat_interleave(repeat)
+    col = member[begin[found.flatten()].repeat_interleave(repeat) + offset]
+    value = similarity.flatten().repeat_interleave(repeat)
+    return take_best(row, col, value, need)
+
+
+def _without_self(neighbour: Tensor, similarity: Tensor) -> tuple[Tensor, Tensor]:
+    """Take each row's own id out of its list, or the last entry if it is not in."""
+    own = torch.arange(len(neighbour), device=neighbour.device)[:, None]
+    other = neighbour != own
+    other[:, -1] &= ~other.all(1)
+    shape = (len(neighbour), neighbour.size(1) - 1)
+    return neighbour[other].view(shape), similarity[other].view(shape)

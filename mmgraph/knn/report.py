@@ -1,0 +1,86 @@
+"""What identifies and describes a kNN graph."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+import numpy as np
+from scipy.sparse import csgraph, csr_array
+from torch import Tensor
+
+_ROWS = 65_536
+
+
+def graph_digest(edge_index: Tensor, similarity: Tensor) -> str:
+    """SHA-256 of the canonical edge list.
+
+    The hash runs over ``edge_index`` (neighbours, then centres) as little-endian
+    int64 and ``similarity`` as little-endian float32. Two graphs have one hash only if
+    they have the same edges in the same order with the same similarities.
+
+    Args:
+        edge_index: Edges as :func:`mmgraph.knn.knn_graph` orders them.
+        similarity: Their similarities.
+
+    Returns:
+        64 hexadecimal digits.
+
+    Shapes:
+        edge_index: ``[2, E]``; similarity: ``[E]``.
+
+    Example:
+        >>> import torch
+        >>> graph_digest(torch.tensor([[1], [0]]), torch.tensor([0.5]))[:16]
+        'b687ae300ebe1dde'
+    """
+    digest = hashlib.sha256(edge_index.cpu().numpy().astype("<i8").tobytes())
+    digest.update(similarity.cpu().numpy().astype("<f4").tobytes())
+    return digest.hexdigest()
+
+
+def feature_digest(x: np.ndarray[Any, Any]) -> str:
+    """SHA-256 of the shape (little-endian int64) and the values (float32) of a table.
+
+    Args:
+        x: Features; a memory-mapped table is read a block of rows at a time.
+
+    Returns:
+        64 hexadecimal digits.
+
+    Shapes:
+        x: ``[N, D]``.
+
+    Example:
+        >>> feature_digest(np.zeros((2, 3)))[:16]
+        '9298a62c7efea8bc'
+    """
+    digest = hashlib.sha256(np.array(x.shape, dtype="<i8").tobytes())
+    for start in range(0, len(x), _ROWS):
+        digest.update(x[start : start + _ROWS].astype("<f4").tobytes())
+    return digest.hexdigest()
+
+
+def num_components(edge_index: Tensor, num_nodes: int) -> int:
+    """Connected components, directions ignored; an isolated node is one.
+
+    Args:
+        edge_index: Edges.
+        num_nodes: Number of nodes.
+
+    Returns:
+        The number of components.
+
+    Shapes:
+        edge_index: ``[2, E]``.
+
+    Example:
+        >>> import torch
+        >>> num_components(torch.tensor([[0], [1]]), num_nodes=3)
+        2
+    """
+    source, target = edge_index.cpu().numpy()
+    ones = np.ones(len(source), dtype=np.int8)
+    graph = csr_array((ones, (source, target)), shape=(num_nodes, num_nodes))
+    count, _ = csgraph.connected_components(graph, directed=False)
+    return int(count)

@@ -1,0 +1,170 @@
+"""FREEDOM."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch_geometric.data import HeteroData
+from torch_geometric.transforms import BaseTransform
+
+from mmgraph.functional.adjacency import Adjacency
+from mmgraph.functional.prune import prune_edges
+from mmgraph.functional.ranking import bpr_loss
+from mmgraph.functional.rows import take_rows
+from mmgraph.models.base import Recommender, user_item_adjacency
+from mmgraph.models.batch import Batch
+from mmgraph.models.item_graph import fused_item_graph
+from mmgraph.nn.conv import ItemGraphConv
+from mmgraph.nn.encoder import LightGCNEncoder
+from mmgraph.nn.modality_dict import ModalityDict
+from mmgraph.schema import INTERACTS, ITEM, feature_key
+
+
+class FREEDOM(Recommender):
+    r"""`"A Tale of Two Graphs: Freezing and Denoising Graph Structures for Multimodal
+    Recommendation" <https://arxiv.org/abs/2211.06924>`_ (Zhou and Shen, ACM MM 2023).
+
+    .. math::
+        \mathbf{S} = \sum_m \alpha_m \mathbf{S}^m \; \text{(frozen)}, \qquad
+        \mathbf{H} = \mathbf{S}^{L_i} \mathbf{E}_I, \qquad
+        [\mathbf{Z}_U; \mathbf{Z}_I] = \frac{1}{L+1} \sum_{l=0}^{L}
+        \hat{\mathbf{A}}_\rho^l \mathbf{E}
+
+    .. math::
+        L = L_{BPR}(\mathbf{Z}_U, \mathbf{Z}_I + \mathbf{H})
+        + \lambda \sum_m L_{BPR}(\mathbf{Z}_U, \mathbf{X}_m \mathbf{W}_m + \mathbf{b}_m)
+
+    :math:`\hat{\mathbf{A}}_\rho` is drawn anew each epoch: it keeps the share
+    :math:`1-\rho` of the edges, with probability proportional to
+    :math:`1/\sqrt{d_u d_i}`. Evaluation uses all edges.
+
+    Args:
+        num_users: Number of users.
+        num_items: Number of items.
+        dims: Width of each modality's features.
+        embedding_dim: Width of the embeddings.
+        num_layers: :math:`L`.
+        num_item_layers: :math:`L_i`.
+        k: Neighbours per item, itself included.
+        visual_weight: Share of the visual graph, see
+            :func:`~mmgraph.models.item_graph.modality_weights`.
+        modality_weights: Share of each modality instead.
+        edge_drop: :math:`\rho`.
+        reg_weight: :math:`\lambda`. At 0 the features act through the graph alone.
+        fidelity: ``"released"`` also trains the raw features; they start as a copy.
+
+    Example:
+        >>> FREEDOM(3, 5, {"visual": 16}, embedding_dim=8)
+        FREEDOM(3, 5, {'visual': 16}, embedding_dim=8, num_layers=2)
+    """
+
+    multimodal = True
+
+    def __init__(
+        self,
+        num_users: int,
+        num_items: int,
+        dims: dict[str, int],
+        *,
+        embedding_dim: int = 64,
+        num_layers: int = 2,
+        num_item_layers: int = 1,
+        k: int = 10,
+        visual_weight: float = 0.1,
+        modality_weights: dict[str, float] | None = None,
+        edge_drop: float = 0.8,
+        reg_weight: float = 1e-3,
+        fidelity: str = "paper",
+    ) -> None:
+        super().__init__()
+        if not 0.0 <= edge_drop < 1.0:
+            raise ValueError(f"'edge_drop' must lie in [0, 1) (got {edge_drop})")
+        self.dims, self.fidelity = dims, fidelity
+        self.edge_drop, self.reg_weight = edge_drop, reg_weight
+        self.graph_transform = fused_item_graph(
+            list(dims), k, modality_weights, visual_weight
+        )
+        self.user = nn.Embedding(num_users, embedding_dim)
+        self.item = nn.Embedding(num_items, embedding_dim)
+        self.project = ModalityDict(
+            {m: nn.Linear(dim, embedding_dim) for m, dim in dims.items()}
+        )
+        self.features = nn.ParameterDict()
+        if fidelity == "released":
+            for m, dim in dims.items():
+                self.features[m] = nn.Parameter(torch.zeros(num_items, dim))
+        self.propagate = LightGCNEncoder(num_layers, readout="mean")
+        self.smooth = ItemGraphConv(num_item_layers)
+        self.pruned_graph: Adjacency | None = None
+        self.reset_parameters()
+
+    @classmethod
+    def from_data(cls, data: HeteroData, **options: object) -> FREEDOM:
+        model = super().from_data(data, **options)
+        with torch.no_grad():
+            for m, table in model.features.items():
+                table.copy_(data[ITEM][feature_key(m)])
+        return model
+
+    def reset_parameters(self) -> None:
+        """Xavier-uniform tables, PyTorch's default for the maps."""
+        nn.init.xavier_uniform_(self.user.weight)
+        nn.init.xavier_uniform_(self.item.weight)
+        for linear in self.project.values():
+            linear.reset_parameters()
+
+    def item_graph_transform(self) -> BaseTransform:
+        return self.graph_transform
+
+    def on_epoch_start(
+        self, data: HeteroData, epoch: int, generator: torch.Generator
+    ) -> None:
+        super().on_epoch_start(data, epoch, generator)
+        edge_index = data[INTERACTS].edge_index
+        kept = prune_edges(edge_index, self.edge_drop, generator=generator)
+        self.pruned_graph = user_item_adjacency(
+            edge_index[:, kept], self.user.num_embeddings, self.item.num_embeddings
+        )
+
+    def encode_modalities(
+        self, data: HeteroData, items: Tensor | None = None
+    ) -> dict[str, Tensor]:
+        out = {}
+        for m, linear in self.project.items():
+            x = self.features[m] if m in self.features else data[ITEM][feature_key(m)]
+            out[m] = linear(take_rows(x, items))
+        return out
+
+    def modality_widths(self) -> dict[str, int]:
+        return dict.fromkeys(self.dims, self.item.embedding_dim)
+
+    def encode(self, data: HeteroData) -> tuple[Tensor, Tensor]:
+        pruned = self.pruned_graph if self.training else None
+        graph = self.user_item_graph(data) if pruned is None else pruned
+        e_0 = torch.cat([self.user.weight, self.item.weight])
+        z_user, z_item = self.propagate(e_0, graph).split(
+            [self.user.num_embeddings, self.item.num_embeddings]
+        )
+        h = self.smooth(self.item.weight, self.item_graph(data))
+        return z_user, z_item + h
+
+    def loss(self, data: HeteroData, batch: Batch) -> dict[str, Tensor]:
+        z_user, z_item = self.encode(data)
+        user = take_rows(z_user, batch.user)
+        pos, neg = take_rows(z_item, batch.pos_item), take_rows(z_item, batch.neg_item)
+        terms = {"bpr": bpr_loss((user * pos).sum(-1), (user * neg).sum(-1))}
+        if self.reg_weight:
+            f_pos = self.item_modalities(data, batch.pos_item)
+            f_neg = self.item_modalities(data, batch.neg_item)
+            for m in f_pos:
+                terms[f"bpr_{m}"] = self.reg_weight * bpr_loss(
+                    (user * f_pos[m]).sum(-1), (user * f_neg[m]).sum(-1)
+                )
+        return terms
+
+    def __repr__(self) -> str:
+        return (
+            f"FREEDOM({self.user.num_embeddings}, {self.item.num_embeddings}, "
+            f"{self.dims}, embedding_dim={self.item.embedding_dim}, "
+            f"num_layers={self.propagate.num_layers})"
+        )

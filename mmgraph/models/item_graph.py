@@ -1,0 +1,61 @@
+"""The frozen item graph of FREEDOM, CLEAR and SEA, as a transform."""
+
+from __future__ import annotations
+
+from torch_geometric.transforms import BaseTransform, Compose
+
+from mmgraph.errors import UserError
+from mmgraph.transforms import FuseItemGraphs, ItemKNNGraph
+
+
+def modality_weights(
+    modalities: list[str], visual_weight: float = 0.1
+) -> dict[str, float]:
+    """Share of each modality in the fused item graph; the shares sum to one.
+
+    The papers give the visual graph 0.1 and the textual one 0.9. Here ``visual`` gets
+    ``visual_weight`` and the others share the rest equally; without a modality of that
+    name, or with it alone, all get the same.
+
+    Example:
+        >>> modality_weights(["visual", "textual"])
+        {'visual': 0.1, 'textual': 0.9}
+        >>> modality_weights(["textual"])
+        {'textual': 1.0}
+    """
+    if "visual" not in modalities or len(modalities) == 1:
+        return {m: 1.0 / len(modalities) for m in modalities}
+    rest = (1.0 - visual_weight) / (len(modalities) - 1)
+    return {m: visual_weight if m == "visual" else rest for m in modalities}
+
+
+def fused_item_graph(
+    modalities: list[str],
+    k: int,
+    weights: dict[str, float] | None,
+    visual_weight: float = 0.1,
+) -> BaseTransform:
+    r"""The fused graph :math:`\mathbf{S} = \sum_m w_m \mathbf{S}^m`.
+
+    Each :math:`\mathbf{S}^m` holds the :math:`k` nearest items by cosine of the raw
+    features, the item itself among them, with weight :math:`1/k` each.
+
+    Raises:
+        UserError: If ``weights`` names other modalities than the data have.
+
+    Example:
+        >>> fused_item_graph(["visual"], 10, None)
+        Compose([
+          ItemKNNGraph('visual', k=10),
+          FuseItemGraphs({'visual': 1.0})
+        ])
+    """
+    if weights is None:
+        weights = modality_weights(modalities, visual_weight)
+    if set(weights) != set(modalities):
+        raise UserError(
+            f"modality weights name {sorted(weights)}",
+            f"name each of {sorted(modalities)}",
+        )
+    graphs: list[BaseTransform] = [ItemKNNGraph(m, k) for m in modalities]
+    return Compose([*graphs, FuseItemGraphs(weights)])

@@ -1,0 +1,190 @@
+"""Systems by name."""
+
+from __future__ import annotations
+
+import inspect
+from difflib import get_close_matches
+from typing import Any
+
+from torch_geometric.data import HeteroData
+
+from mmgraph.errors import UserError
+from mmgraph.models.base import Recommender
+from mmgraph.models.clear import CLEAR
+from mmgraph.models.freedom import FREEDOM
+from mmgraph.models.light_gcn import LightGCN
+from mmgraph.models.mf_bpr import MFBPR
+from mmgraph.models.plugin import PLUGINS, Plugin
+from mmgraph.models.sea import SEA
+from mmgraph.models.vbpr import VBPR
+
+MODELS: dict[str, type[Recommender]] = {
+    "MF-BPR": MFBPR,
+    "LightGCN": LightGCN,
+    "VBPR": VBPR,
+    "FREEDOM": FREEDOM,
+    "CLEAR": CLEAR,
+    "SEA": SEA,
+}
+#: Names of a model with options set, as the papers' tables use them.
+VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
+    f"SEA{letter}": ("SEA", {"variant": letter}) for letter in "abcd"
+}
+
+
+def _key(name: str) -> str:
+    return name.lower().replace("-", "").replace("_", "")
+
+
+def _look_up(name: str, names: list[str], what: str) -> str:
+    """The listed spelling of a name; case, ``-`` and ``_`` do not matter."""
+    by_key = {_key(known): known for known in names}
+    if _key(name) in by_key:
+        return by_key[_key(name)]
+    near = get_close_matches(_key(name), by_key, n=1, cutoff=0.4)
+    hint = f"did you mean {by_key[near[0]]!r}? " if near else ""
+    raise UserError(f"unknown {what} {name!r}", f"{hint}choose from {', '.join(names)}")
+
+
+def available_models() -> list[str]:
+    """Names of all systems.
+
+    Example:
+        >>> "LightGCN" in available_models()
+        True
+    """
+    return list(MODELS)
+
+
+def available_plugins() -> list[str]:
+    """Names of all plug-ins.
+
+    Example:
+        >>> available_plugins()
+        ['CLEAR', 'SEA']
+    """
+    return list(PLUGINS)
+
+
+def resolve_model(name: str) -> tuple[str, type[Recommender], dict[str, Any]]:
+    """Canonical name, class and preset options of a model name.
+
+    Raises:
+        UserError: If there is no such model, with the nearest name and the full list.
+
+    Example:
+        >>> resolve_model("light_gcn")[0]
+        'LightGCN'
+    """
+    canonical = _look_up(name, [*MODELS, *VARIANTS], "model")
+    base, preset = VARIANTS.get(canonical, (canonical, {}))
+    return canonical, MODELS[base], dict(preset)
+
+
+def resolve_plugin(name: str) -> tuple[str, type[Plugin]]:
+    """Canonical name and class of a plug-in name.
+
+    Raises:
+        UserError: If there is no such plug-in.
+
+    Example:
+        >>> resolve_plugin("clear")[0]
+        'CLEAR'
+    """
+    canonical = _look_up(name, list(PLUGINS), "plug-in")
+    return canonical, PLUGINS[canonical]
+
+
+def model_options(name: str, plugin: str | None = None) -> dict[str, Any]:
+    """Options of a model (and of a plug-in) with their defaults.
+
+    Example:
+        >>> sorted(model_options("MF-BPR"))
+        ['embedding_dim', 'fidelity', 'reg_weight']
+    """
+    _, model_class, preset = resolve_model(name)
+    options = model_class.option_defaults() | preset
+    if plugin is not None:
+        options = _plugin_options(resolve_plugin(plugin)[1]) | options
+    return options
+
+
+def build_model(
+    name: str,
+    data: HeteroData,
+    *,
+    plugin: str | None = None,
+    fidelity: str = "paper",
+    **options: Any,
+) -> Recommender:
+    """Build a system for the users, items and features of ``data``.
+
+    Args:
+        name: One of :func:`available_models`; case, ``-`` and ``_`` do not matter.
+        data: A data set of :mod:`mmgraph.data` or of the same schema.
+        plugin: ``"clear"`` or ``"sea"``, on models with modality encoders.
+        fidelity: ``"paper"``, or ``"released"`` for what the public code does where
+            that changes results.
+        options: Options of the model and of the plug-in.
+
+    Raises:
+        UserError: If a name, an option or the fidelity is unknown, or the model cannot
+            carry the plug-in or these data.
+
+    Example:
+        >>> from mmgraph.data import load_dataset
+        >>> train, valid, test = load_dataset("synthetic")
+        >>> type(build_model("mf-bpr", train)).__name__
+        'MFBPR'
+    """
+    canonical, model_class, preset = resolve_model(name)
+    if fidelity not in model_class.fidelities:
+        raise UserError(
+            f"{canonical} has no fidelity {fidelity!r}",
+            f"choose from {', '.join(model_class.fidelities)}",
+        )
+    own = model_class.option_defaults()
+    plugin_class = None if plugin is None else resolve_plugin(plugin)[1]
+    extra = {} if plugin_class is None else _plugin_options(plugin_class)
+    known = {key: value for key, value in (own | extra).items() if key != "fidelity"}
+    for option in options:
+        if option not in known:
+            near = get_close_matches(option, known, n=1)
+            hint = f"did you mean {near[0]!r}? " if near else ""
+            raise UserError(
+                f"unknown option {option!r} of {canonical}",
+                f"{hint}options are {', '.join(sorted(known)) or 'none'}",
+            )
+    model_side = {k: v for k, v in options.items() if k in own}
+    if "fidelity" in own:
+        model_side["fidelity"] = fidelity
+    try:
+        model = model_class.from_data(data, **(preset | model_side))
+        if plugin_class is not None:
+            plugin_side = {k: v for k, v in options.items() if k in extra}
+            _attach(model, plugin_class, canonical, plugin_side)
+    except UserError:
+        raise
+    except (TypeError, ValueError) as error:
+        raise UserError(f"{canonical}: {error}", "correct the option") from error
+    return model
+
+
+def _plugin_options(plugin_class: type[Plugin]) -> dict[str, Any]:
+    parameters = inspect.signature(plugin_class.__init__).parameters.values()
+    return {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY}
+
+
+def _attach(
+    model: Recommender,
+    plugin_class: type[Plugin],
+    name: str,
+    options: dict[str, Any],
+) -> None:
+    if not model.has_encoders():
+        multimodal = [n for n, c in MODELS.items() if c.multimodal]
+        raise UserError(
+            f"{name} has no modality encoders for the plug-in",
+            f"choose from {', '.join(multimodal)}",
+        )
+    model.plugin = plugin_class(model.modality_widths(), **options)

@@ -1,0 +1,127 @@
+"""CLUB: mutual information from above, by a learned conditional."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call
+
+from mmgraph.functional.mutual_information import (
+    club_bound,
+    club_bound_sampled,
+    gaussian_log_likelihood,
+)
+
+
+class CLUBLoss(nn.Module):
+    r"""Upper bound of the mutual information of ``x`` and ``y``, to be minimised.
+
+    From Cheng et al., "CLUB: A Contrastive Log-ratio Upper Bound of Mutual
+    Information", ICML 2020 (the form of Eqs. 14-15 of "It is Never Too Late to Mend:
+    Separate Learning for Multimedia Recommendation", 2024). A Gaussian
+    :math:`q_\theta(y | x)` with diagonal covariance is fitted on the side: minimise
+    :meth:`estimator_loss` with an optimiser of its own, then use :meth:`bound`, which
+    has gradients for ``x`` and ``y`` only.
+
+    :math:`\mu` and :math:`\log \sigma^2` are two-layer networks;
+    :math:`\log \sigma^2` ends in tanh, so :math:`\sigma^2 \in [1/e, e]`.
+
+    Args:
+        x_channels: Width of ``x``.
+        y_channels: Width of ``y``.
+        hidden_channels: Hidden units of either network.
+        estimator: ``"closed"``: the bound over all pairs, in closed form;
+            ``"sample"``: against one random permutation.
+        clamp: Cut the bound off at 0; no gradient where it is negative.
+
+    Shapes:
+        - **input:** ``x`` :math:`(N, d_x)`, ``y`` :math:`(N, d_y)`, same rows
+        - **output:** scalar, in nats
+
+    Raises:
+        ValueError: If ``estimator`` is unknown.
+
+    Example:
+        >>> club = CLUBLoss(32, 32)
+        >>> sum(p.numel() for p in club.parameters())
+        1104
+        >>> x = torch.randn(10, 32)
+        >>> club.estimator_loss(x, x).backward()  # gradients for the estimator
+        >>> club.bound(x, x).requires_grad  # none for the estimator
+        False
+    """
+
+    def __init__(
+        self,
+        x_channels: int,
+        y_channels: int,
+        hidden_channels: int = 8,
+        *,
+        estimator: str = "closed",
+        clamp: bool = True,
+    ) -> None:
+        super().__init__()
+        if estimator not in ("closed", "sample"):
+            raise ValueError(
+                f"'estimator' must be 'closed' or 'sample' (got {estimator!r})"
+            )
+        self.estimator = estimator
+        self.clamp = clamp
+        self.conditional = _GaussianConditional(x_channels, hidden_channels, y_channels)
+
+    def forward(self, x: Tensor, y: Tensor) -> Tensor:
+        """The bound, see :meth:`bound`."""
+        return self.bound(x, y)
+
+    def bound(self, x: Tensor, y: Tensor) -> Tensor:
+        """Bound of the mutual information; the estimator gets no gradient."""
+        frozen = {k: p.detach() for k, p in self.conditional.named_parameters()}
+        mean, log_var = functional_call(self.conditional, frozen, (x,))
+        if self.estimator == "closed":
+            bound = club_bound(mean, log_var, y)
+        else:
+            permutation = torch.randperm(y.size(0), device=y.device)
+            bound = club_bound_sampled(mean, log_var, y, permutation)
+        return bound.clamp(min=0) if self.clamp else bound
+
+    def estimator_loss(self, x: Tensor, y: Tensor) -> Tensor:
+        """Negative log-likelihood of ``y`` given ``x``; the inputs get no gradient."""
+        mean, log_var = self.conditional(x.detach())
+        return -gaussian_log_likelihood(mean, log_var, y.detach())
+
+    def extra_repr(self) -> str:
+        """Options shown in the module's repr."""
+        return f"estimator={self.estimator!r}, clamp={self.clamp}"
+
+
+class _GaussianConditional(nn.Module):
+    """Mean and log-variance of ``q(y | x)``."""
+
+    def __init__(self, x_channels: int, hidden: int, y_channels: int) -> None:
+        super().__init__()
+        self.mean = nn.Sequential(
+            nn.Linear(x_channels, hidden), nn.ReLU(), nn.Linear(hidden, y_channels)
+        )
+        self.log_var = nn.Sequential(
+            nn.Linear(x_channels, hidden),
+            nn.ReLU(),
+            nn.Linear(hidden, y_channels),
+            nn.Tanh(),
+        )
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        # Samples as columns: with a handful of hidden units and thousands of samples
+        # these products are three times as fast as those of nn.Linear (CPU).
+        mean = log_var = x.T
+        for layer in self.mean:
+            mean = _on_columns(layer, mean)
+        for layer in self.log_var:
+            log_var = _on_columns(layer, log_var)
+        return mean.T, log_var.T
+
+
+def _on_columns(layer: nn.Module, x: Tensor) -> Tensor:
+    if isinstance(layer, nn.Linear):
+        return torch.addmm(layer.bias.unsqueeze(1), layer.weight, x)
+    result: Tensor = layer(x)
+    return result

@@ -1,0 +1,308 @@
+"""SEA's losses: align what modalities share, part it from what each alone knows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from itertools import combinations
+
+import torch
+from torch import Tensor, nn
+
+from mmgraph.nn.losses.club import CLUBLoss
+from mmgraph.nn.losses.contrastive import InfoNCELoss, SoloSimLoss
+from mmgraph.nn.losses.negative_distance import NegativeDistanceLoss
+from mmgraph.nn.losses.projection_head import ProjectionHead
+
+Halves = dict[str, tuple[Tensor, Tensor]]
+_SHARED = "shared"
+
+
+class SeparateLearningLoss(nn.Module):
+    r"""Alignment of generic halves and distance of generic from unique halves.
+
+    From "It is Never Too Late to Mend: Separate Learning for Multimedia
+    Recommendation", 2024 (Eqs. 13-16, 19, 30). The first half of each modality's
+    vectors is generic, the second unique. ``align`` contrasts the heads of the generic
+    halves of two modalities, the later one (in the order of ``dims``) as anchor, and is
+    the mean over unordered pairs; a single modality has 0. ``distance`` is the mean
+    over modalities of the mutual information of generic and unique half (bounded by
+    :class:`CLUBLoss` on linear maps of them) or of their negative distance.
+
+    The estimator inside CLUB is fitted by :meth:`club_step`, with an optimiser of its
+    own (:attr:`estimator_optimizer`); keep :meth:`estimator_parameters` out of the
+    model's. A model whose encoder is linear can multiply its weights into
+    ``heads[m].first``, ``maps_generic[m]`` and ``maps_unique[m]`` and call
+    :meth:`align_loss`, :meth:`distance_loss` and :meth:`fit_estimator` with the
+    results.
+
+    Args:
+        dims: Width of each modality's vectors.
+        proj_hidden: Width inside the heads.
+        proj_out: Width of the heads' output.
+        mim_dim: Width of the linear maps in front of CLUB.
+        mim_proj: ``"linear"``, or ``"none"`` to use the halves as they are.
+        align: ``"solosim"``, ``"info_nce"`` or None.
+        distance: ``"mim"``, ``"neg_l2"`` or None.
+        align_weight: Weight of the alignment; at 0 it is not computed.
+        distance_weight: Weight of the distance; at 0 it is not computed. (The public
+            code halves the bound: its 0.006 is 0.003 here.)
+        temperature: Of the alignment.
+        club_inner_steps: Steps of the estimator per :meth:`club_step`.
+        club_lr: Learning rate of the estimator.
+        club_pairs: What the estimator is fitted to. ``"paper"``: generic to unique half
+            of the same modality, for which the bound is evaluated. ``"released"``: the
+            pairs of the public code, the same half of two modalities, which leaves the
+            bound nearly inert.
+        club_shared: One estimator for all modalities (which then need the same widths)
+            or one each.
+        club_hidden: Hidden units of the estimator.
+        club_estimator: ``"closed"`` or ``"sample"``, see :class:`CLUBLoss`.
+        club_clamp: Cut the bound off at 0.
+        normalize_distance: Normalise both halves in ``"neg_l2"``.
+        block_size: Rows per block of the alignment.
+
+    Shapes:
+        - **input:** ``{modality:`` :math:`(N, D_m)` ``}``, same rows, :math:`N \ge 2`
+        - **output:** ``{"align": scalar, "distance": scalar}``, already weighted:
+          their sum is the term to add
+
+    Raises:
+        ValueError: If an option is unknown or does not fit the widths.
+
+    Example:
+        >>> dims = {"visual": 16, "textual": 8}
+        >>> loss = SeparateLearningLoss(dims, club_inner_steps=2)
+        >>> z = {"visual": torch.randn(20, 16), "textual": torch.randn(20, 8)}
+        >>> _ = loss.club_step(z)
+        >>> sorted(loss(z))
+        ['align', 'distance']
+    """
+
+    def __init__(
+        self,
+        dims: Mapping[str, int],
+        *,
+        proj_hidden: int = 64,
+        proj_out: int = 32,
+        mim_dim: int = 32,
+        mim_proj: str = "linear",
+        align: str | None = "solosim",
+        distance: str | None = "mim",
+        align_weight: float = 0.012,
+        distance_weight: float = 0.003,
+        temperature: float = 0.2,
+        club_inner_steps: int = 50,
+        club_lr: float = 1e-4,
+        club_pairs: str = "paper",
+        club_shared: bool = True,
+        club_hidden: int = 8,
+        club_estimator: str = "closed",
+        club_clamp: bool = True,
+        normalize_distance: bool = False,
+        block_size: int = 1024,
+    ) -> None:
+        super().__init__()
+        _check("mim_proj", mim_proj, ("linear", "none"))
+        _check("align", align, ("solosim", "info_nce", None))
+        _check("distance", distance, ("mim", "neg_l2", None))
+        _check("club_pairs", club_pairs, ("paper", "released"))
+        if not dims or min(dims.values()) < 2:
+            raise ValueError(f"every modality needs a width of 2 (got {dict(dims)})")
+        self.dims = dict(dims)
+        self.align_weight = align_weight
+        self.distance_weight = distance_weight
+        self.club_inner_steps = club_inner_steps
+        self.club_lr = club_lr
+        self.club_pairs = club_pairs
+        self.club_shared = club_shared
+        self._optimizer: torch.optim.Adam | None = None
+        generic = {m: dim // 2 for m, dim in dims.items()}
+        unique = {m: dim - dim // 2 for m, dim in dims.items()}
+
+        self.alignment: SoloSimLoss | InfoNCELoss | None = None
+        self.heads = nn.ModuleDict()
+        if align is not None and len(dims) > 1:
+            contrast = SoloSimLoss if align == "solosim" else InfoNCELoss
+            # The heads' rows have length 1 already.
+            self.alignment = contrast(
+                temperature, block_size=block_size, normalize=False
+            )
+            for m in dims:
+                self.heads[m] = ProjectionHead(generic[m], proj_hidden, proj_out)
+
+        self.distancing: NegativeDistanceLoss | None = None
+        self.maps_generic = nn.ModuleDict()
+        self.maps_unique = nn.ModuleDict()
+        self.club = nn.ModuleDict()
+        if distance == "neg_l2":
+            if generic != unique:
+                raise ValueError(f"'neg_l2' needs even widths (got {self.dims})")
+            self.distancing = NegativeDistanceLoss(normalize=normalize_distance)
+        elif distance == "mim":
+            if mim_proj == "linear":
+                for m in dims:
+                    self.maps_generic[m] = nn.Linear(generic[m], mim_dim)
+                    self.maps_unique[m] = nn.Linear(unique[m], mim_dim)
+                    generic[m] = unique[m] = mim_dim
+            widths = {(generic[m], unique[m]) for m in dims}
+            if club_shared and len(widths) > 1:
+                raise ValueError(
+                    "one estimator for all modalities needs equal widths: use "
+                    f"mim_proj='linear' or club_shared=False (got {self.dims})"
+                )
+            if club_pairs == "released" and not (len(dims) > 1 and club_shared):
+                raise ValueError(
+                    "club_pairs='released' needs two modalities and club_shared=True "
+                    f"(got {list(dims)}, club_shared={club_shared})"
+                )
+            for name in [_SHARED] if club_shared else dims:
+                m = next(iter(dims)) if club_shared else name
+                self.club[name] = CLUBLoss(
+                    generic[m],
+                    unique[m],
+                    club_hidden,
+                    estimator=club_estimator,
+                    clamp=club_clamp,
+                )
+
+    def forward(self, z: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Weighted terms from each modality's vectors."""
+        zero = next(iter(z.values())).new_zeros(())
+        terms = {"align": zero, "distance": zero}
+        if self.alignment is not None and self.align_weight:
+            generic, _ = self.split(z)
+            terms["align"] = self.align_loss(
+                {m: head.first(generic[m]) for m, head in self.heads.items()}  # type: ignore[operator]
+            )
+        if self.has_distance and self.distance_weight:
+            terms["distance"] = self.distance_loss(self.distance_inputs(z))
+        return terms
+
+    def split(
+        self, z: Mapping[str, Tensor]
+    ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        """Generic (first) and unique (second) halves of each modality's vectors.
+
+        Raises:
+            ValueError: If the modalities or their widths are not those of ``dims``.
+        """
+        widths = {m: x.size(-1) for m, x in z.items()}
+        if widths != self.dims:
+            raise ValueError(f"widths must be {self.dims} (got {widths})")
+        generic = {m: z[m][..., : dim // 2] for m, dim in self.dims.items()}
+        unique = {m: z[m][..., dim // 2 :] for m, dim in self.dims.items()}
+        return generic, unique
+
+    def distance_inputs(self, z: Mapping[str, Tensor]) -> Halves:
+        """Generic and unique half (or the maps of them) that distance compares."""
+        generic, unique = self.split(z)
+        if not self.maps_generic:
+            return {m: (generic[m], unique[m]) for m in self.dims}
+        return {
+            m: (self.maps_generic[m](generic[m]), self.maps_unique[m](unique[m]))
+            for m in self.dims
+        }
+
+    def align_loss(self, first: Mapping[str, Tensor]) -> Tensor:
+        """Weighted alignment, from the outputs of the heads' first linear layers."""
+        assert self.alignment is not None
+        head = {m: self.heads[m].tail(first[m]) for m in self.dims}  # type: ignore[operator]
+        losses = [
+            self.alignment(head[later], head[earlier])
+            for earlier, later in combinations(self.dims, 2)
+        ]
+        return self.align_weight * torch.stack(losses).mean()
+
+    def distance_loss(self, pairs: Halves) -> Tensor:
+        """Weighted distance, from :meth:`distance_inputs` or an equal of it."""
+        losses = []
+        for m in self.dims:
+            if self.distancing is not None:
+                losses.append(self.distancing(*pairs[m]))
+            else:
+                losses.append(self._estimator_of(m).bound(*pairs[m]))
+        return self.distance_weight * torch.stack(losses).mean()
+
+    def club_step(self, z: Mapping[str, Tensor]) -> Tensor | None:
+        """Fit the estimator to the present vectors, as :meth:`fit_estimator` does."""
+        if not self.club or not self.distance_weight:
+            return None
+        with torch.no_grad():
+            pairs = self.distance_inputs(z)
+        return self.fit_estimator(pairs)
+
+    def fit_estimator(self, pairs: Halves) -> Tensor | None:
+        """Take ``club_inner_steps`` steps of the estimator's optimiser.
+
+        Args:
+            pairs: As :meth:`distance_inputs` gives them; no gradient flows into them.
+
+        Returns:
+            The estimator's loss before the last step (the sum over what it is fitted
+            to), or None if there is nothing to fit.
+        """
+        optimizer = self.estimator_optimizer
+        if optimizer is None or not self.distance_weight:
+            return None
+        batches = self._estimator_batches(pairs)
+        loss = None
+        with torch.enable_grad():
+            for _ in range(self.club_inner_steps):
+                optimizer.zero_grad()
+                loss = torch.stack(
+                    [n * club.estimator_loss(x, y) for club, n, x, y in batches]
+                ).sum()
+                loss.backward()
+                optimizer.step()
+        # No gradient stays behind that the model's optimiser could pick up.
+        optimizer.zero_grad()
+        return None if loss is None else loss.detach()
+
+    def estimator_parameters(self) -> list[nn.Parameter]:
+        """Parameters that :attr:`estimator_optimizer` owns."""
+        return list(self.club.parameters())
+
+    @property
+    def estimator_optimizer(self) -> torch.optim.Adam | None:
+        """Adam of the estimator, made on first use; None without an estimator."""
+        parameters = self.estimator_parameters()
+        if self._optimizer is None and parameters:
+            self._optimizer = torch.optim.Adam(parameters, self.club_lr, fused=True)
+        return self._optimizer
+
+    @property
+    def has_distance(self) -> bool:
+        """Whether there is a distance term."""
+        return self.distancing is not None or len(self.club) > 0
+
+    def _estimator_of(self, modality: str) -> CLUBLoss:
+        club = self.club[_SHARED if self.club_shared else modality]
+        assert isinstance(club, CLUBLoss)
+        return club
+
+    def _estimator_batches(
+        self, pairs: Halves
+    ) -> list[tuple[CLUBLoss, int, Tensor, Tensor]]:
+        """Per estimator: how many pairs it is fitted to, and their rows together."""
+        if self.club_pairs == "paper":
+            fitted = [(self._estimator_of(m), *pairs[m]) for m in self.dims]
+        else:
+            club = self._estimator_of(_SHARED)
+            fitted = [
+                (club, pairs[later][half], pairs[earlier][half])
+                for earlier, later in combinations(self.dims, 2)
+                for half in (0, 1)
+            ]
+        batches = []
+        for club in {id(club): club for club, _, _ in fitted}.values():
+            own = [(x, y) for owner, x, y in fitted if owner is club]
+            # Laid out by column, as the estimator reads them.
+            x = torch.cat([x.detach().T for x, _ in own], dim=1).T
+            y = torch.cat([y.detach().T for _, y in own], dim=1).T
+            batches.append((club, len(own), x, y))
+        return batches
+
+
+def _check(name: str, value: str | None, known: tuple[str | None, ...]) -> None:
+    if value not in known:
+        raise ValueError(f"{name!r} must be one of {known} (got {value!r})")

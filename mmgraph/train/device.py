@@ -1,0 +1,74 @@
+"""Where models and data live."""
+
+from __future__ import annotations
+
+import copy
+
+import torch
+from torch import Tensor
+from torch_geometric.data import HeteroData
+
+from mmgraph.errors import UserError
+
+
+def resolve_device(name: str | torch.device = "auto") -> torch.device:
+    """The device that a name stands for.
+
+    Args:
+        name: ``"auto"`` (CUDA if there is one), ``"cpu"``, ``"cuda"`` or ``"cuda:n"``.
+
+    Raises:
+        UserError: If the name is unknown or the device is not there.
+
+    Example:
+        >>> resolve_device("cpu")
+        device(type='cpu')
+    """
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        raise UserError(
+            f"unknown device {name!r}", "choose auto, cpu, cuda or cuda:n"
+        ) from None
+    if device.type not in ("cpu", "cuda"):
+        raise UserError(f"unknown device {name!r}", "choose auto, cpu, cuda or cuda:n")
+    if device.type == "cuda":
+        count = torch.cuda.device_count()
+        if (device.index or 0) >= count:
+            raise UserError(
+                f"device {name!r} is not there ({count} CUDA devices found)",
+                "choose another device or auto",
+            )
+    return device
+
+
+def place(
+    data: HeteroData, device: torch.device, memo: dict | None = None
+) -> HeteroData:
+    """``data`` on a device; what is there already is shared, the input is unchanged.
+
+    Args:
+        data: One split.
+        device: Target.
+        memo: Pass one dictionary for several splits and tensors that they share are
+            moved once and stay shared.
+
+    Example:
+        >>> data = HeteroData()
+        >>> data["item"].x_visual = torch.zeros(2, 1)
+        >>> place(data, torch.device("cpu"))["item"].x_visual.device
+        device(type='cpu')
+    """
+    memo = {} if memo is None else memo
+
+    def move(tensor: Tensor) -> Tensor:
+        # The original is kept beside its copy: a freed one could lend its id.
+        if id(tensor) not in memo:
+            memo[id(tensor)] = (tensor, tensor.to(device))
+        moved: Tensor = memo[id(tensor)][1]
+        return moved
+
+    placed: HeteroData = copy.copy(data).apply(move)
+    return placed

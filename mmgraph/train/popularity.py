@@ -1,0 +1,48 @@
+"""The floor of every leaderboard: the same most popular items for everyone."""
+
+from __future__ import annotations
+
+from typing import Any, Self
+
+import torch
+from torch import Tensor, nn
+from torch_geometric.data import HeteroData
+
+from mmgraph.models.base import Recommender
+from mmgraph.schema import INTERACTS, ITEM, USER
+
+
+class Popularity(Recommender):
+    """Ranks items by their number of training interactions, ties by item index.
+
+    A system that does not beat it has not learned anything about the single user.
+
+    Args:
+        degree: Training interactions of each item ``[I]``.
+
+    Example:
+        >>> data = HeteroData()
+        >>> data["user"].num_nodes, data["item"].num_nodes = 2, 3
+        >>> data[INTERACTS].edge_index = torch.tensor([[0, 1, 1], [2, 2, 0]])
+        >>> model = Popularity.from_data(data)
+        >>> model.score(*model.encode(data)).argsort(descending=True)[0]
+        tensor([2, 0, 1])
+    """
+
+    def __init__(self, degree: Tensor) -> None:
+        super().__init__()
+        order = degree.argsort(descending=True, stable=True)
+        # Places, not degrees, so that no two items tie.
+        place = torch.empty(degree.numel(), 1, device=degree.device)
+        place[order, 0] = torch.arange(degree.numel(), device=degree.device).float()
+        self.item = nn.Parameter(-place, requires_grad=False)
+
+    @classmethod
+    def from_data(cls, data: HeteroData, **options: Any) -> Self:
+        """Count the training interactions of ``data``."""
+        item = data[INTERACTS].edge_index[1]
+        return cls(torch.bincount(item, minlength=data[ITEM].num_nodes), **options)
+
+    def encode(self, data: HeteroData) -> tuple[Tensor, Tensor]:
+        """Ones ``[U, 1]`` and minus the place of each item ``[I, 1]``."""
+        return self.item.new_ones(data[USER].num_nodes, 1), self.item

@@ -1,0 +1,159 @@
+"""Recipes: options, small grids, and the choice among them on validation only."""
+
+from __future__ import annotations
+
+import itertools
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from mmgraph.errors import UserError
+from mmgraph.train.resolve import Resolved, canonical, check_settings, resolve
+from mmgraph.train.spec import ModelSpec, check_names, parse_spec
+
+Grid = Mapping[str, list[Any]]
+
+
+@dataclass(frozen=True)
+class System:
+    """What a recipe says of one system: fixed options, then grids, stage by stage."""
+
+    options: Mapping[str, Any] = field(default_factory=dict)
+    grid: list[Grid] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A recipe file; the keys of ``systems`` are canonical specs."""
+
+    models: list[ModelSpec]
+    defaults: Mapping[str, Any]
+    systems: Mapping[str, System]
+
+
+def load_recipe(path: str | Path) -> Recipe:
+    """Read a recipe.
+
+    Args:
+        path: A TOML file with ``models`` (a list of specs), ``[defaults]`` (options for
+            all) and ``[system."SPEC"]`` tables with ``options`` and ``grid``; ``grid``
+            is one table, or a list of tables that are searched one after the other.
+
+    Raises:
+        UserError: If the file is not TOML or names something that does not exist.
+    """
+    path = Path(path)
+    try:
+        content = tomllib.loads(path.read_text("utf-8"))
+    except OSError as error:
+        raise UserError("no such recipe", "check the path", path=path) from error
+    except ValueError as error:
+        raise UserError(f"not TOML: {error}", "correct it", path=path) from error
+    try:
+        return _build(content)
+    except UserError as error:
+        raise UserError(error.what, error.fix, path=path) from error
+
+
+def _build(content: dict[str, Any]) -> Recipe:
+    check_names(content, ["models", "defaults", "system"], "table")
+    models = [canonical(parse_spec(name)) for name in content.get("models", [])]
+    systems, named = {}, {}
+    for name, table in content.get("system", {}).items():
+        check_names(table, ["options", "grid", "source"], f"key of system {name!r}:")
+        grid = table.get("grid", [])
+        stages = [grid] if isinstance(grid, dict) else grid
+        spec = canonical(parse_spec(name))
+        for stage in stages:
+            check_settings(stage, [spec])
+            for key, values in stage.items():
+                if not isinstance(values, list) or not values:
+                    raise UserError(
+                        f"grid of {name!r}: {key} is not a list", "write [a, b]"
+                    )
+        check_settings(table.get("options", {}), [spec])
+        systems[str(spec)] = System(table.get("options", {}), stages)
+        named[str(spec)] = spec
+    defaults = content.get("defaults", {})
+    check_settings(defaults, [*models, *named.values()])
+    return Recipe(models, defaults, systems)
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Settings of a system, and which of them were chosen among how many points."""
+
+    settings: Mapping[str, Any]
+    chosen: Mapping[str, Any] = field(default_factory=dict)
+    tried: int = 0
+
+
+def choose(
+    spec: ModelSpec,
+    recipe: Recipe,
+    validate: Callable[[Resolved], float],
+    *,
+    fixed: Mapping[str, Any] | None = None,
+) -> Choice:
+    """Settings of a system by a recipe, grids decided on validation.
+
+    A system starts from the choice of the nearest one it is a variant of
+    (``VBPR+CLEAR`` from ``VBPR``, ``CLEAR:strength=0`` from ``CLEAR``), so that the two
+    differ in nothing but what the variant names. Then come its own options, then each
+    stage of its own grid. Of equal points the first wins.
+
+    Args:
+        spec: The system.
+        recipe: The recipe.
+        validate: Trains a point and returns its validation metric, higher is better.
+            It must not look at test.
+        fixed: Options that no grid may touch, such as those of the command line.
+
+    Example:
+        >>> system = System(grid=[{"num_layers": [1, 2, 3]}])
+        >>> recipe = Recipe([], {"epochs": 5}, {"LightGCN": system})
+        >>> metric = {1: 0.1, 2: 0.3, 3: 0.2}
+        >>> def validate(run):
+        ...     return metric[run.options["num_layers"]]
+        >>> choice = choose(ModelSpec("LightGCN"), recipe, validate)
+        >>> choice.settings, choice.chosen, choice.tried
+        ({'epochs': 5, 'num_layers': 2}, {'num_layers': 2}, 3)
+    """
+    held = dict(fixed or {})
+    parents = [parent for parent in spec.ancestors() if str(parent) in recipe.systems]
+    start = Choice({**recipe.defaults, **held})
+    if parents:
+        start = choose(parents[0], recipe, validate, fixed=held)
+    system = recipe.systems.get(str(spec), System())
+    settings = {**start.settings, **system.options, **held}
+    chosen, tried = dict(start.chosen), start.tried
+    for stage in system.grid:
+        points = grid_points(stage, without={*held, *spec.options})
+        if len(points) == 1:
+            settings |= points[0]
+            continue
+        values = [validate(resolve(spec, settings | point)) for point in points]
+        if max(values) == float("-inf"):
+            raise UserError(
+                f"no point of the grid of {spec} could be trained",
+                "see the errors in selection.jsonl and mend the grid",
+            )
+        best = points[values.index(max(values))]
+        settings |= best
+        chosen |= best
+        tried += len(points)
+    return Choice(settings, chosen, tried)
+
+
+def grid_points(grid: Grid, *, without: set[str] | None = None) -> list[dict[str, Any]]:
+    """All combinations of a grid, the last key varying fastest.
+
+    Example:
+        >>> grid_points({"a": [1, 2], "b": [3, 4]}, without={"b"})
+        [{'a': 1}, {'a': 2}]
+    """
+    free = {key: grid[key] for key in grid if key not in (without or set())}
+    combinations = itertools.product(*free.values())
+    return [dict(zip(free, values, strict=True)) for values in combinations]

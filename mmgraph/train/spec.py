@@ -1,0 +1,178 @@
+"""How a system is named on the command line and in recipes.
+
+``NAME[+PLUGIN][@FIDELITY][:option=value,option=value]``, for example
+``FREEDOM+CLEAR:strength=0`` or ``SEA@released``.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from mmgraph.errors import UserError
+
+_GRAMMAR = re.compile(
+    r"(?P<model>[A-Za-z][\w-]*)"
+    r"(?:\+(?P<plugin>[A-Za-z]\w*))?"
+    r"(?:@(?P<fidelity>\w+))?"
+    r"(?::(?P<options>.+))?"
+)
+_FIDELITIES = ("paper", "released")
+
+
+@dataclass(frozen=True)
+class ModelSpec:
+    """One system: a model, perhaps a plug-in, and the options that differ.
+
+    ``str(spec)`` is the canonical spelling and parses back to an equal spec.
+
+    Example:
+        >>> str(ModelSpec("FREEDOM", "CLEAR", options={"strength": 0}))
+        'FREEDOM+CLEAR:strength=0'
+    """
+
+    model: str
+    plugin: str | None = None
+    fidelity: str = "paper"
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        text = self.model
+        if self.plugin:
+            text += f"+{self.plugin}"
+        if self.fidelity != "paper":
+            text += f"@{self.fidelity}"
+        if self.options:
+            text += ":" + format_options(self.options)
+        return text
+
+    def ancestors(self) -> list[ModelSpec]:
+        """The systems this one is a variant of, the nearest first.
+
+        Example:
+            >>> [str(a) for a in parse_spec("VBPR+CLEAR:strength=0").ancestors()]
+            ['VBPR+CLEAR', 'VBPR']
+        """
+        found: list[ModelSpec] = []
+        plain = replace(self, options={})
+        for candidate in (
+            plain,
+            replace(plain, plugin=None),
+            replace(plain, fidelity="paper"),
+            replace(plain, plugin=None, fidelity="paper"),
+        ):
+            if candidate != self and candidate not in found:
+                found.append(candidate)
+        return found
+
+
+def parse_spec(text: str) -> ModelSpec:
+    """Read ``NAME[+PLUGIN][@FIDELITY][:option=value,...]``.
+
+    Args:
+        text: The spec. Names are kept as written; the registry of models decides
+            whether they exist.
+
+    Raises:
+        UserError: If the text does not follow the grammar.
+
+    Example:
+        >>> parse_spec("SEA@released:align_weight=0,distance='mim'").options
+        {'align_weight': 0, 'distance': 'mim'}
+    """
+    match = _GRAMMAR.fullmatch(text.strip())
+    if match is None:
+        raise UserError(
+            f"cannot read the model {text!r}",
+            "write NAME[+PLUGIN][@released][:option=value,option=value]",
+        )
+    fidelity = match["fidelity"] or "paper"
+    if fidelity not in _FIDELITIES:
+        raise UserError(
+            f"unknown fidelity {fidelity!r} in {text!r}",
+            f"write one of {', '.join(_FIDELITIES)}",
+        )
+    # A comma inside a list value is not followed by another key.
+    pairs = re.split(r",\s*(?=[A-Za-z_]\w*\s*=)", match["options"] or "")
+    options = parse_options(pair for pair in pairs if pair)
+    return ModelSpec(match["model"], match["plugin"], fidelity, options)
+
+
+def parse_options(pairs: Iterable[str]) -> dict[str, Any]:
+    """Read ``key=value`` pairs; a value is JSON, a number, or a bare word.
+
+    Raises:
+        UserError: If a pair has no ``=`` or the key is not a name.
+
+    Example:
+        >>> parse_options(["lr=1e-3", "sizes=[64, 32]", "metric=cosine", "rank=null"])
+        {'lr': 0.001, 'sizes': [64, 32], 'metric': 'cosine', 'rank': None}
+    """
+    options = {}
+    for pair in pairs:
+        key, equals, value = (part.strip() for part in pair.partition("="))
+        if not equals or not key.isidentifier():
+            raise UserError(f"cannot read the option {pair!r}", "write key=value")
+        options[key] = _parse_value(value)
+    return options
+
+
+def _parse_value(text: str) -> Any:
+    for read in (json.loads, int, float):  # Python reads ".5" and "1_000", JSON not
+        try:
+            return read(text)
+        except ValueError:
+            continue
+    quoted = len(text) > 1 and text[0] == text[-1] == "'"
+    return text[1:-1] if quoted else text
+
+
+def format_options(options: Mapping[str, Any]) -> str:
+    """Write options so that :func:`parse_spec` reads them back.
+
+    Example:
+        >>> format_options({"strength": 0.5, "metric": "cosine", "rank": None})
+        'strength=0.5,metric=cosine,rank=null'
+    """
+    return ",".join(f"{key}={_format_value(v)}" for key, v in options.items())
+
+
+def _format_value(value: Any) -> str:
+    word = isinstance(value, str) and re.fullmatch(r"[A-Za-z_][\w.-]*", value)
+    if word and _parse_value(value) == value:
+        return str(value)
+    # In JSON "=" stands in strings only; written as an escape it cannot look like the
+    # start of the next option.
+    return json.dumps(value).replace("=", "\\u003d")
+
+
+def check_names(given: Iterable[str], known: Iterable[str], what: str) -> None:
+    """Refuse the first name that is not known, with the nearest match and the list.
+
+    Args:
+        given: Names the user wrote.
+        known: Names that exist.
+        what: What the names are, for the message.
+
+    Raises:
+        UserError: If a name is unknown.
+
+    Example:
+        >>> check_names(["lrr"], ["lr", "epochs"], "option")
+        Traceback (most recent call last):
+        ...
+        mmgraph.errors.UserError: unknown option 'lrr' - did you mean 'lr'? \
+known: epochs, lr
+    """
+    names = sorted(known)
+    for name in given:
+        if name not in names:
+            near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+            hint = f"did you mean {near[0]!r}? " if near else ""
+            raise UserError(
+                f"unknown {what} {name!r}", f"{hint}known: {', '.join(names)}"
+            )

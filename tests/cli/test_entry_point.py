@@ -1,0 +1,167 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from mmgraph.cli import app as app_module
+from mmgraph.cli import main
+from mmgraph.errors import UserError
+
+HEAVY = ("torch", "numpy", "pandas", "scipy", "torch_geometric", "faiss")
+
+
+@pytest.mark.parametrize("words", [["--help"], ["bench", "--help"], ["data", "--help"]])
+def test_help_imports_nothing_heavy(words):
+    code = (
+        "import sys\nfrom mmgraph.cli import main\n"
+        f"assert main({words!r}) == 0\n"
+        f"print([m for m in {HEAVY!r} if m in sys.modules], file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0
+    assert done.stderr == "[]\n"
+    assert "Usage: mmgraph" in done.stdout
+
+
+def test_every_command_takes_the_common_options(capsys):
+    for command in ("bench", "train", "evaluate", "recommend", "doctor"):
+        assert main([command, "--help"]) == 0
+        text = capsys.readouterr().out
+        for option in ("--seed", "--device", "--threads", "--json", "--quiet"):
+            assert option in text, (command, option)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (
+            ["bnech"],
+            "no such command 'bnech'. Did you mean 'bench'? - see mmgraph --he",
+        ),
+        (
+            ["bench", "--epoch", "3"],
+            "did you mean '--epochs'? see mmgraph bench --help",
+        ),
+        (["bench", "--seeds", "0"], "invalid value for '--seeds'"),
+        (["bench", "--seeds", "x"], "invalid value for '--seeds'"),
+        (["train"], "see mmgraph train --help"),
+        (["train", "MF-BPR"], "missing option '--out' - see mmgraph train --help"),
+        (
+            ["evaluate", "R", "--split", "train"],
+            "'train' is not one of 'valid', 'test'",
+        ),
+        (
+            ["evaluate", "nowhere"],
+            "nowhere: not a run directory (no run.json) - give a",
+        ),
+        (
+            ["evaluate", "nowhere", "--k", "0"],
+            "cannot read --k '0' - write cut-offs as",
+        ),
+        (["bench", "X", "--data", "nowhere"], "unknown model 'X' - choose from MF-BPR"),
+        (
+            ["bench", "--data", "nowhere"],
+            "nowhere: no such folder - give a data folder",
+        ),
+        (["bench", "--recipe", "no.toml"], "no.toml: no such recipe - check the path"),
+        (
+            ["bench", "--set", "lrr=1"],
+            "unknown option 'lrr' - did you mean 'lr'? known",
+        ),
+        (["bench", "--set", "lr"], "cannot read the option 'lr' - write key=value"),
+        (["bench", "--device", "tpu"], "unknown device 'tpu' - choose auto, cpu, cuda"),
+        (
+            ["recommend", "R", "--out", "a.txt"],
+            "cannot write 'a.txt' - name it .csv or",
+        ),
+        (
+            ["train", "MF-BPR", "--plugin", "clear", "--out", "R"],
+            "no modality encoders",
+        ),
+        (
+            ["train", "MF-BPR", "--set", "epochs=0", "--out", "R"],
+            "epochs must be at lea",
+        ),
+    ],
+)
+def test_an_error_of_the_user_is_one_line_and_exit_code_2(
+    words, message, capsys, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    assert main([*words, "--quiet"] if "--seeds" not in words else words) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith("error: ")
+    assert err.count("\n") == 1
+    assert message in err
+    assert not list(tmp_path.iterdir()), "nothing is written before the mistake is seen"
+
+
+def raising(error):
+    def command() -> None:
+        raise error
+
+    return command
+
+
+@pytest.fixture
+def broken(monkeypatch):
+    """Registers a command that raises what it is given, and forgets it afterwards."""
+    commands = list(app_module.app.registered_commands)
+    monkeypatch.setattr(app_module.app, "registered_commands", commands)
+
+    def register(error):
+        app_module.app.command("broken")(raising(error))
+
+    return register
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "line"),
+    [
+        (
+            UserError("bad", "mend it", path="a", row=3),
+            2,
+            "error: a:3: bad - mend it\n",
+        ),
+        (KeyboardInterrupt(), 130, "error: interrupted"),
+        (
+            RuntimeError("two\nlines"),
+            1,
+            "error: unexpected RuntimeError: two lines - run",
+        ),
+        (
+            PermissionError(13, "Permission denied", "f"),
+            2,
+            "error: f: Permission denied",
+        ),
+    ],
+)
+def test_exceptions_become_one_line_and_an_exit_code(broken, capsys, error, code, line):
+    broken(error)
+    assert main(["broken"]) == code
+    err = capsys.readouterr().err
+    assert err.startswith(line)
+    assert err.count("\n") == 1
+
+
+def test_debug_shows_the_traceback_wherever_it_stands(broken, capsys):
+    broken(ValueError("deep"))
+    assert main(["broken", "--debug"]) == 1
+    assert "Traceback" in capsys.readouterr().err
+    assert main(["--debug", "broken"]) == 1
+    assert "Traceback" in capsys.readouterr().err
+
+
+def test_a_group_without_its_command_shows_what_there_is(capsys):
+    assert main(["data"]) == 2
+    out, err = capsys.readouterr()
+    assert out.count("Usage: mmgraph data") == 1
+    assert err == "error: mmgraph data: no command given - see its --help\n"
+
+
+def test_no_words_show_the_help(capsys):
+    assert main([]) == 0
+    assert "Usage: mmgraph" in capsys.readouterr().out

@@ -1,0 +1,155 @@
+from __future__ import annotations
+
+import json
+import resource
+
+import numpy as np
+import pytest
+import safetensors.numpy
+import torch
+from scipy import sparse
+from torch_geometric.data import HeteroData
+from typer.testing import CliRunner
+
+from mmgraph.cli.knn import app
+from mmgraph.errors import UserError
+from mmgraph.knn import knn_graph
+from mmgraph.knn.report import feature_digest, graph_digest
+
+KEYS = [
+    "num_nodes",
+    "k",
+    "num_edges",
+    "metric",
+    "backend",
+    "exact",
+    "recall",
+    "zero_rows",
+    "nan_rows",
+    "duplicate_groups",
+    "components",
+    "input_sha256",
+    "graph_sha256",
+    "seconds",
+    "peak_memory_bytes",
+]
+
+
+def run(*words):
+    command = ["build", *map(str, words), "--device", "cpu"]
+    result = CliRunner().invoke(app, command)
+    if result.exception is not None:
+        raise result.exception
+    return result.stdout
+
+
+@pytest.fixture
+def x():
+    table = np.random.default_rng(0).normal(size=(60, 8)).astype(np.float32)
+    table[7] = 0
+    table[10:13] = table[20]
+    table[40] = table[41]
+    return table
+
+
+def test_json_has_the_promised_keys_and_values(tmp_path, x):
+    np.save(tmp_path / "image_feat.npy", x)
+    out = tmp_path / "graph.npz"
+    report = tmp_path / "report.json"
+    words = ("--k", 4, "--out", out, "--report", report, "--json")
+    result = json.loads(run(tmp_path / "image_feat.npy", *words))
+    assert list(result) == KEYS
+    assert json.loads(report.read_text()) == result
+    edge_index, similarity = knn_graph(x, 4)
+    want = {
+        "num_nodes": 60,
+        "k": 4,
+        "num_edges": 59 * 4,
+        "metric": "cosine",
+        "exact": True,
+        "recall": None,
+        "zero_rows": 1,
+        "nan_rows": 0,
+        "duplicate_groups": 2,
+        "input_sha256": feature_digest(x),
+        "graph_sha256": graph_digest(edge_index, similarity),
+    }
+    assert {key: result[key] for key in want} == want
+    assert 0 < result["seconds"] < 60
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    # Two counters of the kernel, updated a few pages apart.
+    assert 0 < result["peak_memory_bytes"] <= 1.01 * peak
+
+
+def test_npz_is_a_scipy_matrix_of_similarities(tmp_path, x):
+    np.save(tmp_path / "a.npy", x)
+    run(tmp_path / "a.npy", "--k", 4, "--metric", "l2", "--out", tmp_path / "g.npz")
+    matrix = sparse.load_npz(tmp_path / "g.npz")
+    (neighbour, centre), similarity = knn_graph(x, 4, metric="l2")
+    assert matrix.shape == (60, 60)
+    assert matrix.nnz == len(similarity)
+    got = np.asarray(matrix.todense())[centre, neighbour]
+    np.testing.assert_array_equal(got, similarity)
+
+
+def test_several_files_make_one_hetero_data(tmp_path, x):
+    ids = np.array([f"i{n}" for n in range(60)])
+    np.savez(tmp_path / "text_feat.npz", features=x[:, :3], ids=ids)
+    safetensors.numpy.save_file({"features": x}, tmp_path / "depth.safetensors")
+    files = (tmp_path / "text_feat.npz", tmp_path / "depth.safetensors")
+    out = tmp_path / "graph.pt"
+    result = json.loads(run(*files, "--k", 3, "--out", out, "--json"))
+    assert list(result["graphs"]) == ["textual", "depth"]
+    data = HeteroData.from_dict(torch.load(out, weights_only=True))
+    assert data["item"].num_nodes == 60
+    assert data["item"].raw_id == ids.tolist()
+    for name, table in (("textual", x[:, :3]), ("depth", x)):
+        store = data["item", f"similar_{name}", "item"]
+        edge_index, similarity = knn_graph(np.ascontiguousarray(table), 3)
+        assert torch.equal(store.edge_index, edge_index)
+        assert torch.equal(store.edge_sim, similarity)
+
+
+def test_the_graph_is_the_same_for_every_backend_and_format(tmp_path, x):
+    np.save(tmp_path / "a.npy", x)
+    np.savez(tmp_path / "b.npz", features=x)
+    backends = ["torch", "auto"]
+    hashes = {
+        json.loads(run(path, "--backend", name, "--out", tmp_path / "g.pt", "--json"))[
+            "graph_sha256"
+        ]
+        for path in (tmp_path / "a.npy", tmp_path / "b.npz")
+        for name in backends
+    }
+    assert len(hashes) == 1
+
+
+def test_errors_name_file_and_remedy_and_leave_no_output(tmp_path, x):
+    good, short, broken = (tmp_path / f"{n}.npy" for n in ("good", "short", "broken"))
+    np.save(good, x)
+    np.save(short, x[:5])
+    x[33, 2] = np.nan
+    np.save(broken, x)
+    out = tmp_path / "g.pt"
+    cases = [
+        ((broken, "--out", out), r"broken.npy: row 33 .* NaN"),
+        ((good, short, "--out", out), r"short.npy: 5 rows, but the first file has 60"),
+        ((good, good, "--out", out), r"good.npy: .* both 'good' - rename one"),
+        ((good, "--out", tmp_path / "g.csv"), r"'g.csv' - name it .pt or .npz"),
+        ((good, short, "--out", tmp_path / "g.npz"), r"'g.npz' holds one graph only"),
+        ((good, "--metric", "dot", "--out", out), r"metric must be .* \(got 'dot'\)"),
+        ((tmp_path / "no.npy", "--out", out), r"no.npy: no such file"),
+    ]
+    for words, message in cases:
+        with pytest.raises(UserError, match=message):
+            run(*words)
+    names = sorted(path.name for path in tmp_path.iterdir())
+    assert names == ["broken.npy", "good.npy", "short.npy"]
+
+
+def test_ids_that_disagree_are_refused(tmp_path, x):
+    ids = np.arange(60)
+    np.savez(tmp_path / "a.npz", features=x, ids=ids)
+    np.savez(tmp_path / "b.npz", features=x, ids=ids[::-1])
+    with pytest.raises(UserError, match=r"b\.npz: its ids are not those of the first"):
+        run(tmp_path / "a.npz", tmp_path / "b.npz", "--out", tmp_path / "g.pt")

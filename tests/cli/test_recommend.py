@@ -1,0 +1,63 @@
+from __future__ import annotations
+
+import json
+
+import pandas as pd
+import pytest
+
+from mmgraph.cli import main
+from mmgraph.data import load_dataset
+from mmgraph.schema import INTERACTS
+
+
+@pytest.fixture(scope="module")
+def train(catalogue):
+    return load_dataset(catalogue)[0]
+
+
+def recommend(run, out, *words):
+    return main(["recommend", str(run), "--out", str(out), "--quiet", *words])
+
+
+@pytest.mark.parametrize("name", ["top.csv", "top.parquet"])
+def test_every_user_gets_new_items_under_original_ids(run, tmp_path, train, name):
+    assert recommend(run, tmp_path / name, "--k", "5") == 0
+    read = pd.read_csv if name.endswith("csv") else pd.read_parquet
+    table = read(tmp_path / name)
+    assert list(table.columns) == ["user_id", "item_id", "rank", "score"]
+    users, items = train["user"].raw_id, train["item"].raw_id
+    assert set(table["user_id"]) == set(users)
+    assert set(table["item_id"]) <= set(items)
+    user, item = train[INTERACTS].edge_index.numpy()
+    seen = set(zip(users[user], items[item], strict=True))
+    assert not seen & set(zip(table["user_id"], table["item_id"], strict=True))
+    for _, mine in table.groupby("user_id"):
+        assert list(mine["rank"]) == [1, 2, 3, 4, 5]
+        assert mine["score"].is_monotonic_decreasing
+
+
+def test_users_come_from_a_list_or_a_file(run, tmp_path, train, capsys):
+    wanted = train["user"].raw_id[[4, 2]].tolist()
+    (tmp_path / "users.txt").write_text(
+        "\ufeff" + "\r\n".join(map(str, wanted)) + "\n\n"
+    )
+    tables = []
+    for users in (",".join(map(str, wanted)), str(tmp_path / "users.txt")):
+        assert recommend(run, tmp_path / "a.csv", "--users", users, "--json") == 0
+        tables.append(pd.read_csv(tmp_path / "a.csv"))
+    assert list(tables[0]["user_id"].unique()) == wanted
+    pd.testing.assert_frame_equal(*tables)
+    result = json.loads(capsys.readouterr().out.partition("}")[0] + "}")
+    assert (result["users"], result["rows"], result["k"]) == (2, 40, 20)
+
+
+@pytest.mark.parametrize(
+    ("users", "message"),
+    [("nobody", "unknown user id 'nobody'"), (" , ", "no user ids given - write one")],
+)
+def test_wrong_users_are_told_and_nothing_is_written(
+    run, tmp_path, capsys, users, message
+):
+    assert recommend(run, tmp_path / "a.csv", "--users", users) == 2
+    assert message in capsys.readouterr().err
+    assert not (tmp_path / "a.csv").exists()

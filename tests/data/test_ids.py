@@ -1,0 +1,60 @@
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mmgraph.data import from_interactions, ids_to_index
+from mmgraph.data.ids import as_ids, match_ids
+from mmgraph.errors import UserError
+
+
+@pytest.mark.parametrize(
+    ("values", "kind"),
+    [
+        ([3, 1], "i"),
+        (torch.tensor([3, 1]), "i"),
+        (np.array([3, 1], dtype=np.uint64), "i"),
+        (pd.Series(["3", "x"]), "U"),
+        (np.array([3, 1], dtype=object), "i"),
+    ],
+)
+def test_ids_become_int64_or_strings(values, kind):
+    assert as_ids(values).dtype.kind == kind
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        (np.array(["a", None], dtype=object), "position 1 is missing"),
+        ([0.5], "neither 64-bit integers nor strings .got float64"),
+        (np.array([2**64 - 1], dtype=np.uint64), "got uint64"),
+    ],
+)
+def test_other_ids_are_refused(values, message):
+    with pytest.raises(UserError, match=message):
+        as_ids(values)
+
+
+@given(st.lists(st.integers(-5, 5)), st.lists(st.integers(-5, 5), unique=True))
+def test_matching_equals_a_loop_also_across_spellings(ids, known):
+    expected = [known.index(i) if i in known else -1 for i in ids]
+    known, ids = as_ids(known), as_ids(ids)
+    assert match_ids(known, ids).tolist() == expected
+    assert match_ids(known, ids.astype(str)).tolist() == expected
+
+
+def test_raw_id_and_ids_to_index_are_inverse():
+    data = from_interactions(["b", "a", "c"], [9, 3, 5])
+    for kind in ("user", "item"):
+        back = ids_to_index(data, kind, data[kind].raw_id)
+        assert back.tolist() == list(range(data[kind].num_nodes))
+
+
+def test_an_unknown_id_is_named():
+    data = from_interactions(["b", "a"], [9, 3])
+    with pytest.raises(UserError, match="unknown item id 4 - use"):
+        ids_to_index(data, "item", [9, 4])

@@ -1,0 +1,65 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from mmgraph.data import (
+    fingerprint,
+    from_interactions,
+    load_dataset,
+    split_by_label,
+    synthetic,
+    write_dataset,
+)
+from mmgraph.errors import UserError
+from mmgraph.schema import INTERACTS
+
+
+@pytest.fixture(scope="module")
+def splits():
+    return synthetic(num_users=40, num_items=60)[:3]
+
+
+def test_what_is_written_is_what_is_read(tmp_path, splits):
+    write_dataset(*splits, tmp_path / "a" / "shop")
+    again = load_dataset(tmp_path / "a" / "shop")
+    assert fingerprint(*again) == fingerprint(*splits)
+    assert [path.name for path in (tmp_path / "a").iterdir()] == ["shop"]
+
+
+def test_times_and_integer_ids_survive(tmp_path):
+    data = from_interactions(
+        [4, 4, 4], [9, 8, 7], labels=[0, 1, 2], timestamps=[3, 1, 2]
+    )
+    write_dataset(*split_by_label(data), tmp_path / "x")
+    _, val, _ = load_dataset(tmp_path / "x")
+    assert val["item"].raw_id.tolist() == [7, 8, 9]
+    assert val[INTERACTS].edge_label_time.tolist() == [1]
+    assert load_dataset(tmp_path / "x", split="temporal")
+
+
+def test_nothing_is_overwritten_without_force(tmp_path, splits):
+    out = tmp_path / "shop"
+    out.mkdir()
+    (out / "mine.txt").write_text("keep")
+    with pytest.raises(UserError, match="shop: exists already - choose another folder"):
+        write_dataset(*splits, out)
+    assert (out / "mine.txt").exists()
+    write_dataset(*splits, out, force=True)
+    assert not (out / "mine.txt").exists()
+    assert load_dataset(out)
+
+
+def test_a_failure_leaves_the_old_folder_and_no_rest(tmp_path, splits, monkeypatch):
+    out = tmp_path / "shop"
+    out.mkdir()
+    (out / "mine.txt").write_text("keep")
+
+    def full(*args, **kwargs):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(np, "savez", full)
+    with pytest.raises(UserError, match=r"cannot be written .No space left"):
+        write_dataset(*splits, out, force=True)
+    assert [path.name for path in tmp_path.iterdir()] == ["shop"]
+    assert (out / "mine.txt").read_text() == "keep"

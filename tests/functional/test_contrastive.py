@@ -1,0 +1,141 @@
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from mmgraph.functional import info_nce, solosim
+
+TIGHT = {"atol": 1e-10, "rtol": 1e-10}
+
+
+def dense(anchor, candidate, temperature, normalize=True):
+    if normalize:
+        anchor, candidate = F.normalize(anchor), F.normalize(candidate)
+    logits = anchor @ candidate.T / temperature
+    return -logits.log_softmax(dim=1).diagonal().mean()
+
+
+def pair(rows=37, width=6, dtype=torch.float64):
+    x, y = torch.randn(2, rows, width, dtype=dtype)
+    return x.requires_grad_(), y.requires_grad_()
+
+
+@pytest.mark.parametrize("normalize", [True, False])
+@pytest.mark.parametrize("temperature", [0.05, 0.2, 2.0])
+@pytest.mark.parametrize("block_size", [1, 5, 36, 37, 1024])
+def test_solosim_equals_the_dense_softmax(block_size, temperature, normalize):
+    x, y = pair()
+    loss = solosim(x, y, temperature, block_size, normalize=normalize)
+    expected = dense(x, y, temperature, normalize)
+    torch.testing.assert_close(loss, expected, **TIGHT)
+    grads = torch.autograd.grad(3 * loss, (x, y))
+    references = torch.autograd.grad(3 * expected, (x, y))
+    for grad, reference in zip(grads, references, strict=True):
+        torch.testing.assert_close(grad, reference, **TIGHT)
+
+
+def test_float32_equals_the_dense_softmax():
+    x, y = pair(300, dtype=torch.float32)
+    loss, expected = solosim(x, y, 0.1, 64), dense(x, y, 0.1)
+    torch.testing.assert_close(loss, expected, atol=1e-5, rtol=1e-5)
+    (grad,) = torch.autograd.grad(loss, x)
+    (reference,) = torch.autograd.grad(expected, x)
+    torch.testing.assert_close(grad, reference, atol=1e-7, rtol=1e-5)
+
+
+def test_info_nce_averages_both_directions():
+    x, y = pair()
+    both = (dense(x, y, 0.3) + dense(y, x, 0.3)) / 2
+    torch.testing.assert_close(info_nce(x, y, 0.3, block_size=8), both, **TIGHT)
+    for normalize in (True, False):
+        one = info_nce(x, y, 0.3, symmetric=False, block_size=8, normalize=normalize)
+        torch.testing.assert_close(one, dense(x, y, 0.3, normalize), **TIGHT)
+
+
+def test_one_tensor_on_both_sides_gets_the_whole_gradient():
+    x, _ = pair()
+    (grad,) = torch.autograd.grad(solosim(x, x, 0.5, 8), x)
+    (reference,) = torch.autograd.grad(dense(x, x, 0.5), x)
+    torch.testing.assert_close(grad, reference, **TIGHT)
+
+
+def test_gradients_pass_gradcheck():
+    x, y = pair(7, 3)
+    assert torch.autograd.gradcheck(lambda a, b: solosim(a, b, 0.5, 3), (x, y))
+
+
+def test_equal_logits_give_log_n():
+    x = torch.ones(50, 4, dtype=torch.float64)
+    assert solosim(x, x, 0.07).item() == pytest.approx(math.log(50), rel=1e-12)
+
+
+def test_order_of_items_has_no_influence_but_direction_has():
+    x, y = pair()
+    order = torch.randperm(37)
+    loss = solosim(x, y, 0.2, 8)
+    torch.testing.assert_close(solosim(x[order], y[order], 0.2, 8), loss, **TIGHT)
+    assert abs(solosim(y, x, 0.2, 8) - loss) > 1e-3
+
+
+def test_large_logits_do_not_overflow():
+    x = 1000 * torch.randn(20, 4)
+    y = 1000 * torch.randn(20, 4)
+    expected = dense(x.double(), y.double(), 0.01, normalize=False)
+    actual = solosim(x, y, 0.01, 6, normalize=False)
+    torch.testing.assert_close(actual.double(), expected, rtol=1e-5, atol=0)
+
+
+def test_gradient_flows_to_the_side_that_asks():
+    x, y = pair()
+    (grad,) = torch.autograd.grad(solosim(x, y.detach(), 0.2, 8), x)
+    (reference,) = torch.autograd.grad(dense(x, y.detach(), 0.2), x)
+    torch.testing.assert_close(grad, reference, **TIGHT)
+
+
+def test_without_gradients_the_value_is_the_same():
+    x, y = pair()
+    with torch.no_grad():
+        loss = solosim(x, y, 0.2, 8)
+    assert not loss.requires_grad
+    torch.testing.assert_close(loss, solosim(x, y, 0.2, 8).detach(), **TIGHT)
+
+
+def test_second_derivative_is_refused():
+    x, y = pair()
+    for loss in (solosim(x, y, 0.2), info_nce(x, y, 0.2, normalize=False)):
+        with pytest.raises(RuntimeError, match="have no second derivative"):
+            torch.autograd.grad(loss, x, create_graph=True)
+
+
+def test_autocast_does_not_lower_the_precision():
+    x, y = pair(dtype=torch.float32)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        loss = solosim(x, y, 0.05)
+    torch.testing.assert_close(loss, solosim(x, y, 0.05))
+    half = solosim(x.bfloat16(), y.bfloat16(), 0.05)
+    assert half.dtype == torch.float32
+
+
+def test_errors_name_the_value():
+    x = torch.ones(3, 2)
+    with pytest.raises(ValueError, match=r"\(got \[3, 2\] and \[2, 2\]\)"):
+        solosim(x, x[:2], 0.2)
+    with pytest.raises(ValueError, match=r"N at least 1 \(got \[0, 2\]"):
+        solosim(x[:0], x[:0], 0.2)
+    with pytest.raises(ValueError, match=r"'temperature' must be above 0 \(got 0\)"):
+        info_nce(x, x, 0)
+    with pytest.raises(ValueError, match=r"'block_size' must be at least 1 \(got 0\)"):
+        solosim(x, x, 0.2, 0)
+
+
+def test_runs_on_the_device(device):
+    x, y = pair(100)
+    a, b = x.detach().to(device).requires_grad_(), y.detach().to(device)
+    loss = solosim(a, b, 0.2, 32)
+    torch.testing.assert_close(loss.cpu(), dense(x, y, 0.2), **TIGHT)
+    (grad,) = torch.autograd.grad(loss, a)
+    (reference,) = torch.autograd.grad(dense(x, y, 0.2), x)
+    torch.testing.assert_close(grad.cpu(), reference, **TIGHT)

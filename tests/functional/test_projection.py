@@ -1,0 +1,381 @@
+"""The exact properties of the projection (CLEAR, 2026), in float64."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+import scipy.linalg
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+
+from mmgraph.functional import (
+    cross_covariance,
+    shared_bases,
+    shared_directions,
+    suppress,
+)
+
+TIGHT = {"atol": 1e-10, "rtol": 1e-10}
+DIMS = [(8, 8), (16, 5)]
+STRENGTHS = [0.3, 0.9, 1.0]
+
+
+def close(actual, expected):
+    torch.testing.assert_close(actual, expected, **TIGHT)
+
+
+def tables(dims=(8, 8), rows=200) -> tuple[Tensor, Tensor]:
+    """Two tables with three shared factors and means far from zero."""
+    shared = torch.randn(rows, 3, dtype=torch.float64)
+    x = []
+    for d, shift in zip(dims, (3.0, -2.0), strict=True):
+        private = torch.randn(rows, d, dtype=torch.float64)
+        mix = torch.randn(3, d, dtype=torch.float64)
+        x.append(shared @ mix + 0.5 * private + shift)
+    return x[0], x[1]
+
+
+def projector(basis: Tensor, strength: float) -> Tensor:
+    eye = torch.eye(basis.size(0), dtype=basis.dtype)
+    return eye - strength * basis @ basis.T
+
+
+def project(x_a, x_b, rank, strength):
+    u, _, w = shared_directions(x_a, x_b, rank)
+    return suppress(x_a, u, strength), suppress(x_b, w, strength)
+
+
+@pytest.mark.parametrize("dims", DIMS)
+def test_cross_covariance_is_that_of_numpy(dims):
+    x_a, x_b = tables(dims)
+    both = np.cov(x_a.numpy().T, x_b.numpy().T, bias=True)
+    close(cross_covariance(x_a, x_b), torch.from_numpy(both[: dims[0], dims[0] :]))
+
+
+def test_cross_covariance_of_float32_with_a_large_mean_loses_nothing():
+    x = torch.randn(20_000, 4) + 1000
+    expected = np.cov(x.double().numpy().T, bias=True)
+    actual = cross_covariance(x, x)
+    assert actual.dtype == torch.float32
+    torch.testing.assert_close(actual.double(), torch.from_numpy(expected).double())
+
+
+def test_mask_leaves_rows_out_of_mean_and_covariance():
+    x_a, x_b = tables()
+    mask = torch.rand(200) < 0.6
+    x_a[~mask] = torch.nan
+    close(cross_covariance(x_a, x_b, mask), cross_covariance(x_a[mask], x_b[mask]))
+
+
+@pytest.mark.parametrize("dims", DIMS)
+def test_directions_are_those_of_scipy(dims):
+    x_a, x_b = tables(dims)
+    u, sigma, w = shared_directions(x_a, x_b, rank=3)
+    assert u.size() == (dims[0], 3)
+    assert w.size() == (dims[1], 3)
+    eu, es, ewt = scipy.linalg.svd(cross_covariance(x_a, x_b).numpy())
+    close(sigma, torch.from_numpy(es))
+    close(u @ u.T, torch.from_numpy(eu[:, :3] @ eu[:, :3].T))
+    close(w @ w.T, torch.from_numpy(ewt[:3].T @ ewt[:3]))
+    # Paired signs: u_i' C w_i is +sigma_i, and the largest entry of u_i is positive.
+    close((u.T @ cross_covariance(x_a, x_b) @ w).diagonal(), sigma[:3])
+    assert (u.gather(0, u.abs().argmax(0, keepdim=True)) > 0).all()
+
+
+@pytest.mark.parametrize("strength", STRENGTHS)
+@pytest.mark.parametrize("rank", [1, 3, 5])
+@pytest.mark.parametrize("dims", DIMS)
+def test_projection_scales_the_first_singular_values(dims, rank, strength):
+    # Theorem 5; singular values come re-sorted, as a multiset.
+    x_a, x_b = tables(dims)
+    _, sigma, _ = shared_directions(x_a, x_b, rank)
+    p_a, p_b = project(x_a, x_b, rank, strength)
+    expected = sigma.clone()
+    expected[:rank] *= (1 - strength) ** 2
+    after = torch.linalg.svdvals(cross_covariance(p_a, p_b))
+    close(after, expected.sort(descending=True).values)
+
+
+def test_singular_vectors_are_unchanged():
+    x_a, x_b = tables((16, 5))
+    cov = cross_covariance(x_a, x_b)
+    u, sigma, w = shared_directions(x_a, x_b, 5)
+    after = cross_covariance(*project(x_a, x_b, 2, 0.5))
+    expected = sigma * torch.tensor([0.25, 0.25, 1, 1, 1])
+    close(u.T @ after @ w, expected.diag())
+    close(u @ (u.T @ cov @ w) @ w.T, cov)
+
+
+@pytest.mark.parametrize("strength", [0.2, 0.7])
+def test_remaining_energy_and_its_slope(strength):
+    # Eqs. 49-51: (1-s)^4 R_k + rest, slope -4 (1-s)^3 R_k by a central difference.
+    x_a, x_b = tables()
+    _, sigma, _ = shared_directions(x_a, x_b, 3)
+    shared, rest = sigma[:3].square().sum(), sigma[3:].square().sum()
+
+    def energy(s):
+        return cross_covariance(*project(x_a, x_b, 3, s)).square().sum()
+
+    close(energy(strength), (1 - strength) ** 4 * shared + rest)
+    slope = (energy(strength + 1e-5) - energy(strength - 1e-5)) / 2e-5
+    expected = -4 * (1 - strength) ** 3 * shared
+    torch.testing.assert_close(slope, expected, rtol=1e-7, atol=0)
+
+
+def test_zero_strength_is_the_input_itself():
+    x_a, x_b = tables()
+    u, _, _ = shared_directions(x_a, x_b, 3)
+    assert suppress(x_a, u, 0.0) is x_a
+
+
+def test_full_strength_removes_the_directions_and_lowers_the_rank():
+    x_a, x_b = tables((16, 5))
+    u, _, w = shared_directions(x_a, x_b, 2)
+    p_a, p_b = project(x_a, x_b, 2, 1.0)
+    close((p_a - p_a.mean(0)) @ u, torch.zeros(200, 2, dtype=torch.float64))
+    close((p_b - p_b.mean(0)) @ w, torch.zeros(200, 2, dtype=torch.float64))
+    assert torch.linalg.matrix_rank(cross_covariance(x_a, x_b)) == 5
+    assert torch.linalg.matrix_rank(cross_covariance(p_a, p_b), rtol=1e-10) == 3
+
+
+@pytest.mark.parametrize("strength", [0.0, *STRENGTHS])
+def test_projector_spectrum_and_square(strength):
+    u, _, _ = shared_directions(*tables(), 3)
+    p = suppress(torch.eye(8, dtype=torch.float64), u, strength)
+    close(p, p.T)
+    values = torch.linalg.eigvalsh(p)
+    expected = torch.ones(8, dtype=torch.float64)
+    expected[:3] = 1 - strength
+    close(values, expected)
+    close(p @ p, projector(u, 2 * strength - strength**2))
+    assert torch.allclose(p @ p, p, atol=1e-12) == (strength in (0.0, 1.0))
+
+
+def test_projectors_do_not_see_order_shift_scale_or_sign_of_the_data():
+    x_a, x_b = tables((16, 5))
+    u, _, w = shared_directions(x_a, x_b, 2)
+    order = torch.randperm(200)
+    changed = [
+        (x_a[order], x_b[order]),
+        (x_a + torch.randn(16), x_b - 7),
+        (2.5 * x_a, 1e-3 * x_b),
+        (-x_a, x_b),
+    ]
+    for y_a, y_b in changed:
+        u_y, _, w_y = shared_directions(y_a, y_b, 2)
+        close(u_y @ u_y.T, u @ u.T)
+        close(w_y @ w_y.T, w @ w.T)
+
+
+def test_rotation_of_the_basis_inside_the_subspace_changes_nothing():
+    x_a, x_b = tables()
+    u, _, _ = shared_directions(x_a, x_b, 3)
+    turn = torch.linalg.qr(torch.randn(3, 3, dtype=torch.float64)).Q
+    close(suppress(x_a, u @ turn, 0.7), suppress(x_a, u, 0.7))
+    close(suppress(x_a, -u, 0.7), suppress(x_a, u, 0.7))
+
+
+def test_an_orthogonal_change_of_coordinates_turns_the_projector():
+    x_a, x_b = tables()
+    turn = torch.linalg.qr(torch.randn(8, 8, dtype=torch.float64)).Q
+    u, _, w = shared_directions(x_a, x_b, 2)
+    u_t, _, w_t = shared_directions(x_a @ turn, x_b, 2)
+    close(projector(u_t, 0.9), turn.T @ projector(u, 0.9) @ turn)
+    close(projector(w_t, 0.9), projector(w, 0.9))
+
+
+@given(st.floats(0, 1), st.integers(0, 5), st.integers(0, 2**31))
+@settings(max_examples=30, deadline=None)
+def test_norms_do_not_grow(strength, rank, seed):
+    torch.manual_seed(seed)
+    x_a, x_b = tables((7, 5), rows=20)
+    p_a, p_b = project(x_a, x_b, rank, strength)
+    assert p_a.norm() <= x_a.norm() * (1 + 1e-12)
+    assert p_b.norm() <= x_b.norm() * (1 + 1e-12)
+
+
+def test_gradient_is_scaled_along_the_shared_directions_only():
+    x_a, x_b = tables()
+    u, _, _ = shared_directions(x_a, x_b, 3)
+    x = x_a.clone().requires_grad_()
+    weight = torch.randn_like(x)
+    (suppress(x, u, 0.9) * weight).sum().backward()
+    assert x.grad is not None
+    close(x.grad @ u, 0.1 * weight @ u)
+    rest = projector(u, 1.0)
+    close(x.grad @ rest, weight @ rest)
+
+
+def test_low_rank_form_equals_the_dense_projector():
+    x_a, x_b = tables((16, 5))
+    u, _, _ = shared_directions(x_a, x_b, 4)
+    close(suppress(x_a, u, 0.6), x_a @ projector(u, 0.6))
+
+
+def test_weyl_and_wedin_bounds_hold():
+    # Eqs. 41, 43, 45 with C_fine := C - C_coarse.
+    x_a, x_b = tables()
+    labels = torch.arange(200) % 4
+    coarse_a = torch.stack([x_a[labels == c].mean(0) for c in range(4)])[labels]
+    coarse_b = torch.stack([x_b[labels == c].mean(0) for c in range(4)])[labels]
+    u, sigma, _ = shared_directions(x_a, x_b, 3)
+    for c_a, c_b in [(coarse_a, coarse_b), (x_a + 0.01 * torch.randn(200, 8), x_b)]:
+        fine = cross_covariance(x_a, x_b) - cross_covariance(c_a, c_b)
+        u_c, sigma_c, _ = shared_directions(c_a, c_b, 3)
+        norm = torch.linalg.matrix_norm(fine, 2)
+        assert (sigma - sigma_c).abs().max() <= norm + 1e-12
+        assert sigma[0] >= sigma_c[0] - norm
+        gap = sigma_c[2] - sigma[3]
+        sine = torch.linalg.svdvals(projector(u_c, 1.0) @ u).norm()
+        if gap > 0:
+            assert sine <= 2**0.5 * fine.norm() / gap
+    assert gap > 0  # the second case does exercise the bound
+
+
+def test_uncentred_and_centred_projection_differ_by_a_constant_row():
+    x_a, x_b = tables()
+    u, _, _ = shared_directions(x_a, x_b, 2)
+    mean = x_a.mean(0)
+    difference = suppress(x_a, u, 0.9) - suppress(x_a - mean, u, 0.9)
+    close(difference, (mean @ projector(u, 0.9)).expand(200, 8))
+
+
+def test_one_sided_projection_scales_once():
+    x_a, x_b = tables()
+    u, sigma, _ = shared_directions(x_a, x_b, 2)
+    after = torch.linalg.svdvals(cross_covariance(suppress(x_a, u, 0.4), x_b))
+    expected = sigma.clone()
+    expected[:2] *= 0.6
+    close(after, expected.sort(descending=True).values)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_noise_directions_are_zero_columns(dtype):
+    factor = torch.randn(100, 2, dtype=dtype)
+    x_a = factor @ torch.randn(2, 8, dtype=dtype)
+    x_b = factor @ torch.randn(2, 6, dtype=dtype)
+    u, sigma, w = shared_directions(x_a, x_b, 5)
+    assert u.dtype == dtype
+    assert sigma.dtype == torch.float64
+    assert u.any(dim=0).tolist() == [True, True, False, False, False]
+    assert w.any(dim=0).tolist() == [True, True, False, False, False]
+    two, _, _ = shared_directions(x_a, x_b, 2)
+    torch.testing.assert_close(suppress(x_a, u, 0.9), suppress(x_a, two, 0.9))
+
+
+def test_constant_features_share_nothing():
+    x = torch.ones(20, 4)
+    u, sigma, w = shared_directions(x, torch.randn(20, 3), 2)
+    assert not u.any()
+    assert not w.any()
+    close(sigma, torch.zeros(3, dtype=torch.float64))
+
+
+def test_planted_directions_are_found_within_five_degrees():
+    torch.manual_seed(1)
+    shared = torch.randn(4000, 3)
+    planted = torch.linalg.qr(torch.randn(32, 3)).Q
+    x_a = 3 * shared @ planted.T + torch.randn(4000, 32)
+    x_b = 3 * shared @ torch.linalg.qr(torch.randn(24, 3)).Q.T + torch.randn(4000, 24)
+    u, _, _ = shared_directions(x_a, x_b, 3)
+    angle = scipy.linalg.subspace_angles(u.numpy(), planted.numpy())
+    assert np.degrees(angle).max() <= 5
+
+
+def test_two_modalities_by_name_are_the_pair():
+    x_a, x_b = tables((16, 5))
+    for weights in ("equal", "raw"):
+        bases, sigma = shared_bases({"v": x_a, "t": x_b}, 3, weights=weights)
+        u, s, w = shared_directions(x_a, x_b, 3)
+        assert torch.equal(bases["v"], u)
+        assert torch.equal(bases["t"], w)
+        assert torch.equal(sigma["v"], s)
+        assert torch.equal(sigma["t"], s)
+
+
+def three_tables():
+    x_a, x_b = tables((7, 5))
+    x_c = x_a[:, :3] @ torch.randn(3, 6, dtype=torch.float64) + x_b.mean(1)[:, None]
+    return {"v": x_a, "t": x_b, "a": 10 * x_c}
+
+
+@pytest.mark.parametrize("weights", ["equal", "raw"])
+def test_three_modalities_use_the_stacked_covariances(weights):
+    x = three_tables()
+    bases, sigma = shared_bases(x, 2, weights=weights)
+    for m in x:
+        # Second route: eigenvectors of sum_n a^2 C C'.
+        gram = torch.zeros(x[m].size(1), x[m].size(1), dtype=torch.float64)
+        for n in set(x) - {m}:
+            c = cross_covariance(x[m], x[n])
+            a = 1 / c.norm() if weights == "equal" else 1
+            gram += a**2 * c @ c.T
+        values, vectors = np.linalg.eigh(gram.numpy())
+        top = torch.from_numpy(vectors[:, -2:])
+        close(bases[m] @ bases[m].T, top @ top.T)
+        close(sigma[m][:2] ** 2, torch.from_numpy(values[::-1][:2].copy()))
+
+
+def test_three_modalities_do_not_depend_on_their_order():
+    x = three_tables()
+    bases, _ = shared_bases(x, 2)
+    turned, _ = shared_bases({m: x[m] for m in ("a", "t", "v")}, 2)
+    for m in x:
+        close(turned[m], bases[m])
+
+
+def test_shared_energy_of_three_modalities_falls_with_strength():
+    x = three_tables()
+    bases, _ = shared_bases(x, 2, weights="raw")
+    energies = []
+    for strength in (0.0, 0.3, 0.6, 0.9, 1.0):
+        p = {m: suppress(x[m], bases[m], strength) for m in x}
+        pairs = [("v", "t"), ("v", "a"), ("t", "a")]
+        norms = [cross_covariance(p[m], p[n]).norm() for m, n in pairs]
+        before = [cross_covariance(x[m], x[n]).norm() for m, n in pairs]
+        assert all(n <= b * (1 + 1e-12) for n, b in zip(norms, before, strict=True))
+        energies.append(sum(n**2 for n in norms))
+    assert all(a > b for a, b in pairwise(energies))
+
+
+def test_masks_of_a_pair_keep_the_items_that_have_both():
+    x_a, x_b = tables()
+    masks = {"v": torch.rand(200) < 0.8, "t": torch.rand(200) < 0.8}
+    both = masks["v"] & masks["t"]
+    bases, _ = shared_bases({"v": x_a, "t": x_b}, 2, masks=masks)
+    u, _, w = shared_directions(x_a[both], x_b[both], 2)
+    close(bases["v"], u)
+    close(bases["t"], w)
+
+
+def test_one_modality_shares_nothing():
+    bases, sigma = shared_bases({"v": torch.randn(10, 4)}, 2)
+    assert bases["v"].size() == (4, 2)
+    assert not bases["v"].any()
+    assert sigma["v"].numel() == 0
+
+
+def test_errors_name_the_value():
+    x_a, x_b = tables((16, 5))
+    with pytest.raises(ValueError, match=r"'rank' must be in \[0, 5\] \(got 6\)"):
+        shared_directions(x_a, x_b, 6)
+    with pytest.raises(ValueError, match=r"'strength' must be in \[0, 1\] \(got 1.2\)"):
+        suppress(x_a, x_a[:16, :2], 1.2)
+    with pytest.raises(ValueError, match=r"same rows \(got 200 and 3\)"):
+        cross_covariance(x_a, x_b[:3])
+    with pytest.raises(ValueError, match=r"got 0 rows"):
+        cross_covariance(x_a, x_b, torch.zeros(200, dtype=torch.bool))
+    with pytest.raises(ValueError, match=r"'weights' must be .* \(got 'cca'\)"):
+        shared_bases({"v": x_a, "t": x_b}, 2, weights="cca")
+
+
+def test_runs_on_the_device(device):
+    x_a, x_b = (x.to(device) for x in tables())
+    u, sigma, w = shared_directions(x_a, x_b, 2)
+    assert {u.device.type, sigma.device.type, w.device.type} == {device.type}
+    expected, _, _ = shared_directions(x_a.cpu(), x_b.cpu(), 2)
+    close(u.cpu(), expected)

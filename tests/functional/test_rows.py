@@ -1,0 +1,35 @@
+from __future__ import annotations
+
+import torch
+
+from mmgraph.functional.rows import take_rows
+
+
+def test_values_and_gradient_equal_plain_indexing():
+    x = torch.randn(7, 3, dtype=torch.float64, requires_grad=True)
+    index = torch.tensor([1, 1, 6, 0, 1])
+    upstream = torch.randn(5, 3, dtype=torch.float64)
+    assert torch.equal(take_rows(x, index), x[index])
+    (grad,) = torch.autograd.grad(take_rows(x, index), x, upstream)
+    (expected,) = torch.autograd.grad(x[index], x, upstream)
+    torch.testing.assert_close(grad, expected, rtol=0, atol=1e-14)
+
+
+def test_without_an_index_the_table_itself():
+    x = torch.randn(2, 2)
+    assert take_rows(x, None) is x
+
+
+def test_repeated_runs_on_all_threads_give_one_gradient():
+    x = torch.randn(50, 64, requires_grad=True)
+    index = torch.randint(50, (20_000,))
+    upstream = torch.randn(20_000, 64)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(4)
+    try:
+        grads = [
+            torch.autograd.grad(take_rows(x, index), x, upstream)[0] for _ in range(5)
+        ]
+    finally:
+        torch.set_num_threads(threads)
+    assert all(torch.equal(grads[0], grad) for grad in grads)

@@ -1,0 +1,21 @@
+from __future__ import annotations
+
+import torch
+
+from mmgraph.functional import info_nce, solosim
+from mmgraph.nn.losses import InfoNCELoss, SoloSimLoss
+
+
+def test_modules_are_the_functions_with_their_options():
+    x, y = torch.randn(2, 20, 4)
+    options = {"block_size": 7, "normalize": False}
+    assert SoloSimLoss(0.3, **options)(x, y) == solosim(x, y, 0.3, **options)
+    assert SoloSimLoss(0.3)(x, y) == solosim(x, y, 0.3)
+    assert InfoNCELoss(0.3, **options)(x, y) == info_nce(x, y, 0.3, **options)
+    one = InfoNCELoss(0.3, symmetric=False)(x, y)
+    assert one == info_nce(x, y, 0.3, symmetric=False)
+
+
+def test_repr_shows_the_temperature():
+    assert repr(SoloSimLoss(0.3)) == "SoloSimLoss(temperature=0.3)"
+    assert repr(InfoNCELoss(0.3)) == "InfoNCELoss(temperature=0.3, symmetric=True)"

@@ -1,0 +1,316 @@
+from __future__ import annotations
+
+import copy
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from mmgraph.functional import club_bound, info_nce, solosim
+from mmgraph.nn.losses import SeparateLearningLoss
+
+DIMS = {"visual": 16, "textual": 8}
+THREE = DIMS | {"acoustic": 12}
+TIGHT = {"atol": 1e-10, "rtol": 1e-10}
+
+
+def vectors(dims=DIMS, rows=40):
+    return {
+        m: torch.randn(rows, d, dtype=torch.float64, requires_grad=True)
+        for m, d in dims.items()
+    }
+
+
+def make(dims=DIMS, **options):
+    options = {"club_inner_steps": 3, "align_weight": 0.5, "distance_weight": 0.25} | (
+        options
+    )
+    return SeparateLearningLoss(dims, **options).double()
+
+
+def count(module):
+    return sum(p.numel() for p in module.parameters())
+
+
+def test_parameter_counts_of_the_paper():
+    loss = SeparateLearningLoss({"visual": 4096, "textual": 384})
+    assert count(loss.heads["visual"]) == 137_632
+    assert count(loss.heads["textual"]) == 18_848
+    maps = (loss.maps_generic, loss.maps_unique)
+    assert sum(count(m["visual"]) for m in maps) == 131_136
+    assert sum(count(m["textual"]) for m in maps) == 12_352
+    assert sum(p.numel() for p in loss.estimator_parameters()) == 1104
+    assert count(loss) == 137_632 + 18_848 + 131_136 + 12_352 + 1104
+
+
+def test_halves_are_generic_first_and_unique_second():
+    z = {"visual": torch.arange(10.0).view(2, 5)}
+    generic, unique = SeparateLearningLoss({"visual": 5}).split(z)
+    assert generic["visual"].tolist() == [[0, 1], [5, 6]]
+    assert unique["visual"].tolist() == [[2, 3, 4], [7, 8, 9]]
+
+
+@pytest.mark.parametrize(
+    ("align", "function"), [("solosim", solosim), ("info_nce", info_nce)]
+)
+def test_text_is_the_anchor_and_image_the_candidate(align, function):
+    loss, z = make(align=align, temperature=0.3), vectors()
+    head = {m: loss.heads[m](z[m][:, : DIMS[m] // 2]) for m in DIMS}
+    expected = 0.5 * function(head["textual"], head["visual"], 0.3)
+    torch.testing.assert_close(loss(z)["align"], expected, **TIGHT)
+
+
+def test_three_modalities_average_over_pairs_and_modalities():
+    loss, z = make(THREE, club_clamp=False), vectors(THREE)
+    head = {m: loss.heads[m](z[m][:, : THREE[m] // 2]) for m in THREE}
+    pairs = [("textual", "visual"), ("acoustic", "visual"), ("acoustic", "textual")]
+    align = sum(solosim(head[a], head[c], 0.2) for a, c in pairs) / 3
+    bounds = []
+    for m, d in THREE.items():
+        g = loss.maps_generic[m](z[m][:, : d // 2])
+        u = loss.maps_unique[m](z[m][:, d // 2 :])
+        mean, log_var = loss.club["shared"].conditional(g)
+        bounds.append(club_bound(mean, log_var, u))
+    terms = loss(z)
+    torch.testing.assert_close(terms["align"], 0.5 * align, **TIGHT)
+    torch.testing.assert_close(terms["distance"], 0.25 * sum(bounds) / 3, **TIGHT)
+
+
+def test_negative_distance_compares_the_halves_themselves():
+    loss, z = make(distance="neg_l2"), vectors()
+    assert not loss.maps_generic
+    assert loss.estimator_parameters() == []
+    assert loss.estimator_optimizer is None
+    assert loss.club_step(z) is None
+    mse = [F.mse_loss(z[m][:, : d // 2], z[m][:, d // 2 :]) for m, d in DIMS.items()]
+    expected = -0.25 * sum(mse) / 2
+    torch.testing.assert_close(loss(z)["distance"], expected, **TIGHT)
+
+
+def test_without_maps_the_bound_takes_the_halves():
+    dims = {"visual": 8, "textual": 8}
+    loss, z = make(dims, mim_proj="none", club_clamp=False), vectors(dims)
+    bounds = []
+    for m in dims:
+        mean, log_var = loss.club["shared"].conditional(z[m][:, :4])
+        bounds.append(club_bound(mean, log_var, z[m][:, 4:]))
+    expected = 0.25 * sum(bounds) / 2
+    torch.testing.assert_close(loss(z)["distance"], expected, **TIGHT)
+
+
+def test_one_modality_has_no_alignment():
+    loss, z = make({"visual": 16}), vectors({"visual": 16})
+    assert not loss.heads
+    terms = loss(z)
+    assert terms["align"] == 0
+    assert terms["distance"].requires_grad
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"align": None, "distance": None}, {"align_weight": 0, "distance_weight": 0}],
+)
+def test_terms_that_are_off_are_zero_and_cost_nothing(options):
+    loss, z = make(**options), vectors()
+    terms = loss(z)
+    assert not any(term.requires_grad or term for term in terms.values())
+    assert loss.club_step(z) is None
+
+
+def test_club_step_moves_the_estimator_only_and_leaves_no_gradient():
+    loss, z = make(), vectors()
+    estimator = {id(p) for p in loss.estimator_parameters()}
+    before = {id(p): p.detach().clone() for p in loss.parameters()}
+    loss.club_step(z)
+    for p in loss.parameters():
+        assert torch.equal(p, before[id(p)]) == (id(p) not in estimator)
+        assert p.grad is None
+    assert all(x.grad is None for x in z.values())
+
+
+def test_the_model_step_moves_all_but_the_estimator():
+    loss, z = make(), vectors()
+    estimator = {id(p) for p in loss.estimator_parameters()}
+    before = {id(p): p.detach().clone() for p in loss.parameters()}
+    loss.club_step(z)
+    moved = {id(p): p.detach().clone() for p in loss.estimator_parameters()}
+    optimizer = torch.optim.Adam(loss.parameters(), lr=0.1, weight_decay=0.1)
+    sum(loss(z).values()).backward()
+    optimizer.step()
+    for p in loss.parameters():
+        reference = moved[id(p)] if id(p) in estimator else before[id(p)]
+        assert torch.equal(p, reference) == (id(p) in estimator)
+
+
+@pytest.mark.parametrize("club_pairs", ["paper", "released"])
+@pytest.mark.parametrize("dims", [DIMS, THREE])
+def test_inner_loop_equals_one_written_out(dims, club_pairs):
+    loss, z = make(dims, club_pairs=club_pairs, club_lr=0.01), vectors(dims)
+    club = copy.deepcopy(loss.club["shared"])
+    generic, unique = loss.split(z)
+    g = {m: loss.maps_generic[m](generic[m]) for m in dims}
+    u = {m: loss.maps_unique[m](unique[m]) for m in dims}
+    pairs = {
+        "paper": [(g[m], u[m]) for m in dims],
+        "released": [
+            (half[b], half[a])
+            for i, a in enumerate(dims)
+            for b in list(dims)[i + 1 :]
+            for half in (g, u)
+        ],
+    }[club_pairs]
+    optimizer = torch.optim.Adam(club.parameters(), lr=0.01)
+    for _ in range(3):
+        optimizer.zero_grad()
+        expected = sum(club.estimator_loss(x, y) for x, y in pairs)
+        expected.backward()
+        optimizer.step()
+    actual = loss.club_step(z)
+    torch.testing.assert_close(actual, expected.detach(), **TIGHT)
+    ours = loss.club["shared"].parameters()
+    for p, q in zip(ours, club.parameters(), strict=True):
+        torch.testing.assert_close(p, q, **TIGHT)
+
+
+def test_one_estimator_each_fits_unequal_halves():
+    options = {"mim_proj": "none", "club_shared": False, "club_clamp": False}
+    loss, z = make(**options), vectors()
+    assert sorted(loss.club) == ["textual", "visual"]
+    loss.club_step(z)
+    bounds = [loss.club[m].bound(*loss.distance_inputs(z)[m]) for m in DIMS]
+    expected = 0.25 * sum(bounds) / 2
+    torch.testing.assert_close(loss(z)["distance"], expected, **TIGHT)
+
+
+def test_paper_pairs_see_a_dependence_that_released_pairs_miss():
+    # The unique half is a linear function of the generic half of its own modality.
+    bounds = {}
+    for club_pairs in ("paper", "released"):
+        torch.manual_seed(0)
+        z = {}
+        for m in DIMS:
+            half = torch.randn(300, 4)
+            z[m] = torch.cat([half, half @ torch.randn(4, 4)], dim=1)
+        loss = SeparateLearningLoss(
+            dict.fromkeys(DIMS, 8),
+            mim_proj="none",
+            club_pairs=club_pairs,
+            club_inner_steps=300,
+            club_lr=0.02,
+            distance_weight=1.0,
+        )
+        loss.club_step(z)
+        bounds[club_pairs] = loss(z)["distance"].item()
+    assert bounds["paper"] > 10 * bounds["released"]
+
+
+def test_a_linear_encoder_may_be_multiplied_into_the_first_layers():
+    loss = make(club_clamp=False)
+    x = {m: torch.randn(40, 10, dtype=torch.float64) for m in DIMS}
+    encoder = torch.nn.ModuleDict(
+        {m: torch.nn.Linear(10, d).double() for m, d in DIMS.items()}
+    )
+
+    def fused(layer, linear, rows):
+        weight = layer.weight @ linear.weight[rows]
+        return weight, layer.weight @ linear.bias[rows] + layer.bias
+
+    first, pairs = {}, {}
+    for m, d in DIMS.items():
+        low, high = slice(0, d // 2), slice(d // 2, d)
+        first[m] = F.linear(x[m], *fused(loss.heads[m].first, encoder[m], low))
+        pairs[m] = (
+            F.linear(x[m], *fused(loss.maps_generic[m], encoder[m], low)),
+            F.linear(x[m], *fused(loss.maps_unique[m], encoder[m], high)),
+        )
+    terms = loss({m: encoder[m](x[m]) for m in DIMS})
+    torch.testing.assert_close(loss.align_loss(first), terms["align"], **TIGHT)
+    torch.testing.assert_close(loss.distance_loss(pairs), terms["distance"], **TIGHT)
+
+
+def test_the_estimators_optimizer_can_be_saved_and_resumed():
+    loss, z = make(), vectors()
+    loss.club_step(z)
+    other = make()
+    other.load_state_dict(loss.state_dict())
+    saved = copy.deepcopy(loss.estimator_optimizer.state_dict())
+    other.estimator_optimizer.load_state_dict(saved)
+    loss.club_step(z)
+    other.club_step(z)
+    for p, q in zip(loss.parameters(), other.parameters(), strict=True):
+        assert torch.equal(p, q)
+
+
+def test_club_step_works_where_gradients_are_off():
+    loss, z = make(), vectors()
+    with torch.no_grad():
+        assert loss.club_step(z) is not None
+
+
+def train_encoders(x, distance_weight):
+    """Alignment per step, and the bound by a well-fitted judge at the end."""
+    torch.manual_seed(1)
+    encoder = torch.nn.ModuleDict({m: torch.nn.Linear(16, 8) for m in DIMS})
+    dims = dict.fromkeys(DIMS, 8)
+    loss = SeparateLearningLoss(
+        dims,
+        mim_proj="none",
+        align_weight=1.0,
+        distance_weight=distance_weight,
+        club_inner_steps=5,
+        club_lr=0.01,
+    )
+    optimizer = torch.optim.Adam(
+        [*encoder.parameters(), *loss.heads.parameters()], lr=0.01
+    )
+    align = []
+    for _ in range(150):
+        z = {m: encoder[m](x[m]) for m in DIMS}
+        loss.club_step(z)
+        terms = loss(z)
+        optimizer.zero_grad()
+        (terms["align"] + terms["distance"]).backward()
+        optimizer.step()
+        align.append(terms["align"].item())
+    judge = SeparateLearningLoss(
+        dims, mim_proj="none", distance_weight=1.0, club_inner_steps=300, club_lr=0.02
+    )
+    z = {m: encoder[m](x[m]).detach() for m in DIMS}
+    judge.club_step(z)
+    return align, judge(z)["distance"].item()
+
+
+def test_training_aligns_generic_halves_and_parts_the_unique_ones():
+    # Planted: one factor in both modalities, one private factor each.
+    shared, private = torch.randn(200, 4), torch.randn(2, 200, 4)
+    x = {
+        m: torch.cat([shared, own], dim=1) @ torch.randn(8, 16)
+        for m, own in zip(DIMS, private, strict=True)
+    }
+    align, bound = train_encoders(x, distance_weight=1.0)
+    _, bound_without = train_encoders(x, distance_weight=0.0)
+    assert align[-1] < align[0] - 1
+    assert bound < 0.5 * bound_without
+
+
+def test_errors_name_the_value():
+    with pytest.raises(ValueError, match=r"'align' must be one of .* \(got 'cosine'\)"):
+        make(align="cosine")
+    with pytest.raises(ValueError, match=r"'neg_l2' needs even widths \(got .*7"):
+        make({"visual": 7}, distance="neg_l2")
+    with pytest.raises(ValueError, match=r"club_shared=False \(got .*'textual': 8"):
+        make(mim_proj="none")
+    with pytest.raises(ValueError, match=r"needs two modalities .* \(got \['visual'\]"):
+        make({"visual": 8}, club_pairs="released")
+    with pytest.raises(ValueError, match=r"width of 2 \(got {'visual': 1}\)"):
+        make({"visual": 1})
+    with pytest.raises(ValueError, match=r"widths must be .* \(got {'visual': 4}\)"):
+        make().split({"visual": torch.zeros(2, 4)})
+
+
+def test_runs_on_the_device(device):
+    loss, z = make().to(device), vectors()
+    on_device = {m: x.detach().to(device) for m, x in z.items()}
+    loss.club_step(on_device)
+    terms = loss(on_device)
+    assert all(term.device.type == device.type for term in terms.values())

@@ -1,0 +1,249 @@
+from __future__ import annotations
+
+import copy
+import logging
+
+import pytest
+import safetensors.torch
+import torch
+from torch import nn
+
+from mmgraph.functional import cross_covariance, shared_directions, suppress
+from mmgraph.nn.projection import NullSpaceProjection
+
+TIGHT = {"atol": 1e-10, "rtol": 1e-10}
+
+
+def features(rows=100, dtype=torch.float64):
+    shared = torch.randn(rows, 3, dtype=dtype)
+    visual = shared @ torch.randn(3, 8, dtype=dtype) + torch.randn(rows, 8, dtype=dtype)
+    textual = shared @ torch.randn(3, 6, dtype=dtype) - torch.randn(
+        rows, 6, dtype=dtype
+    )
+    return {"visual": visual + 3, "textual": textual - 2}
+
+
+def refreshed(x, rank=2, strength=0.9, **options):
+    project = NullSpaceProjection(rank, strength, **options)
+    project.refresh(x, epoch=1)
+    return project
+
+
+def test_forward_is_the_functional_form_with_both_bases():
+    x = features()
+    u, _, w = shared_directions(x["visual"], x["textual"], 2)
+    out = refreshed(x)(x)
+    torch.testing.assert_close(out["visual"], suppress(x["visual"], u, 0.9), **TIGHT)
+    torch.testing.assert_close(out["textual"], suppress(x["textual"], w, 0.9), **TIGHT)
+
+
+def test_singular_values_after_the_module_obey_theorem_5():
+    x = features()
+    project = refreshed(x, rank=2, strength=0.7)
+    out = project(x)
+    after = torch.linalg.svdvals(cross_covariance(out["visual"], out["textual"]))
+    expected = project.sigma_visual.clone()
+    expected[:2] *= 0.3**2
+    expected = expected.sort(descending=True).values
+    torch.testing.assert_close(after, expected, **TIGHT)
+
+
+@pytest.mark.parametrize(
+    "project",
+    [
+        NullSpaceProjection(2, 0.9),
+        refreshed(features(), strength=0.0),
+        refreshed(features(), rank=0),
+        refreshed({"visual": torch.randn(9, 4)}),
+    ],
+    ids=["never refreshed", "strength 0", "rank 0", "one modality"],
+)
+def test_is_the_identity(project):
+    x = features()
+    out = project(x)
+    assert all(out[m] is x[m] for m in x)
+
+
+def test_any_rows_may_be_projected_after_a_refresh():
+    x = features()
+    project = refreshed(x)
+    rows = torch.tensor([5, 2, 5])
+    out = project({m: t[rows] for m, t in x.items()})
+    for m, t in project(x).items():
+        torch.testing.assert_close(out[m], t[rows], **TIGHT)
+
+
+def test_epochs_count_from_one():
+    every = NullSpaceProjection(2, 0.9)
+    assert [e for e in range(1, 5) if every.should_refresh(e)] == [1, 2, 3, 4]
+    fifth = NullSpaceProjection(2, 0.9, refresh_every=5)
+    assert [e for e in range(1, 16) if fifth.should_refresh(e)] == [1, 5, 10, 15]
+
+
+def test_epoch_of_the_last_refresh_is_kept():
+    x = features()
+    project = NullSpaceProjection(2, 0.9)
+    assert project.refreshed_at == 0
+    project.refresh(x)
+    project.refresh(x)
+    assert project.refreshed_at == 2
+    project.refresh(x, epoch=10)
+    assert project.refreshed_at == 10
+
+
+def test_bases_are_constants_and_only_the_features_get_gradients():
+    x = {m: t.requires_grad_() for m, t in features().items()}
+    project = refreshed(x)
+    assert list(project.parameters()) == []
+    assert not project.basis_visual.requires_grad
+    weight = torch.randn_like(x["visual"])
+    (project(x)["visual"] * weight).sum().backward()
+    u = project.basis_visual
+    grad = x["visual"].grad
+    torch.testing.assert_close(grad @ u, 0.1 * weight @ u, **TIGHT)
+    rest = torch.eye(8, dtype=u.dtype) - u @ u.T
+    torch.testing.assert_close(grad @ rest, weight @ rest, **TIGHT)
+
+
+@pytest.mark.parametrize("center_output", [False, True])
+def test_a_fresh_module_loads_what_another_saved(tmp_path, center_output):
+    x = features(dtype=torch.float32)
+    saved = nn.Sequential(nn.Identity(), refreshed(x, center_output=center_output))
+    path = tmp_path / "model.safetensors"
+    safetensors.torch.save_model(saved, str(path))
+    fresh = nn.Sequential(nn.Identity(), NullSpaceProjection(2, 0.9))
+    missing, unexpected = safetensors.torch.load_model(fresh, str(path))
+    assert not missing
+    assert not unexpected
+    other = NullSpaceProjection(2, 0.9)
+    other.load_state_dict(saved[1].state_dict())
+    for m, t in saved[1](x).items():
+        assert torch.equal(fresh[1](x)[m], t)
+        assert torch.equal(other(x)[m], t)
+    assert fresh[1].refreshed_at == 1
+
+
+def test_loading_replaces_other_shapes_and_an_unrefreshed_state_clears():
+    x = features()
+    project = refreshed(x, energy=0.5)
+    early = copy.deepcopy(project.state_dict())
+    clear = NullSpaceProjection(2, 0.9).state_dict()
+    project.refresh({m: torch.randn_like(t) for m, t in x.items()}, epoch=2)
+    project.load_state_dict(early)
+    assert torch.equal(project.basis_visual, early["basis_visual"])
+    assert project.refreshed_at == 1
+    project.load_state_dict(clear)
+    assert project.modalities == []
+    assert project(x)["visual"] is x["visual"]
+
+
+def test_one_side_leaves_the_other_alone():
+    x = features()
+    out = refreshed(x, sides="textual")(x)
+    assert out["visual"] is x["visual"]
+    both = refreshed(x)(x)
+    torch.testing.assert_close(out["textual"], both["textual"], **TIGHT)
+
+
+def test_centred_output_is_the_projection_of_centred_features():
+    x = features()
+    out = refreshed(x, center_output=True)(x)
+    for m, t in x.items():
+        centred = refreshed(x)({m: t - t.mean(0)})[m]
+        torch.testing.assert_close(out[m], centred, **TIGHT)
+        torch.testing.assert_close(
+            out[m].mean(0), torch.zeros(t.size(1), dtype=t.dtype), **TIGHT
+        )
+
+
+@pytest.mark.parametrize("energy", [0.3, 0.9, 1.0])
+def test_energy_rule_takes_the_smallest_rank_that_holds_the_share(energy):
+    x = features()
+    project = refreshed(x, energy=energy)
+    square = torch.linalg.svdvals(cross_covariance(x["visual"], x["textual"])) ** 2
+    share = (square.cumsum(0) / square.sum()).tolist()
+    expected = next(k for k, s in enumerate(share, 1) if s >= energy - 1e-12)
+    assert project.basis_visual.size(1) == min(expected, 5)
+
+
+def test_masked_rows_have_no_influence():
+    x = features()
+    mask = torch.rand(100) < 0.7
+    project = NullSpaceProjection(2, 0.9)
+    spoilt = x["visual"].clone()
+    spoilt[~mask] = torch.nan
+    project.refresh(x | {"visual": spoilt}, masks={"visual": mask})
+    u, _, w = shared_directions(x["visual"], x["textual"], 2, mask=mask)
+    torch.testing.assert_close(project.basis_visual, u, **TIGHT)
+    torch.testing.assert_close(project.basis_textual, w, **TIGHT)
+
+
+def test_first_nan_raises_and_a_later_one_keeps_the_projection(caplog):
+    x = features()
+    broken = x | {"textual": x["textual"].clone()}
+    broken["textual"][3, 1] = torch.inf
+    with pytest.raises(ValueError, match="modality 'textual' hold NaN or infinite"):
+        NullSpaceProjection(2, 0.9).refresh(broken)
+    project = refreshed(x)
+    before = project.basis_visual.clone()
+    project.refresh(broken, epoch=2)
+    assert torch.equal(project.basis_visual, before)
+    assert project.refreshed_at == 1
+    assert "the last projection stays" in caplog.text
+
+
+def test_missing_gap_is_told_once_and_the_rank_is_logged(caplog):
+    turn = torch.linalg.qr(torch.randn(40, 4, dtype=torch.float64)).Q
+    x = {"visual": turn - turn.mean(0), "textual": turn - turn.mean(0)}
+    alike = torch.linalg.qr(x["visual"]).Q  # centred, all singular values equal
+    caplog.set_level(logging.INFO, logger="mmgraph")
+    project = refreshed({"visual": alike, "textual": alike})
+    project.refresh({"visual": alike, "textual": alike})
+    assert caplog.text.count("relative spectral gap") == 1
+    assert "visual: 2 shared directions" in caplog.text
+
+
+def test_constant_features_are_the_identity_in_value():
+    x = {"visual": torch.ones(20, 4), "textual": torch.randn(20, 3)}
+    out = refreshed(x)(x)
+    assert all(torch.equal(out[m], x[m]) for m in x)
+
+
+def test_three_modalities_with_different_widths():
+    x = features() | {"acoustic": torch.randn(100, 5, dtype=torch.float64)}
+    out = refreshed(x)(x)
+    assert {m: t.size(1) for m, t in out.items()} == {
+        "visual": 8,
+        "textual": 6,
+        "acoustic": 5,
+    }
+
+
+def test_errors_name_the_value():
+    with pytest.raises(ValueError, match=r"'strength' must be in \[0, 1\] \(got 1.5\)"):
+        NullSpaceProjection(2, 1.5)
+    with pytest.raises(ValueError, match=r"'rank' must be at least 0 \(got -1\)"):
+        NullSpaceProjection(-1, 0.5)
+    with pytest.raises(ValueError, match=r"'refresh_every' .* \(got 0\)"):
+        NullSpaceProjection(2, 0.5, refresh_every=0)
+    with pytest.raises(ValueError, match=r"'energy' must be in \(0, 1\] \(got 0\)"):
+        NullSpaceProjection(2, 0.5, energy=0)
+    with pytest.raises(ValueError, match=r"'rank' must be in \[0, 6\] \(got 7\)"):
+        refreshed(features(), rank=7)
+    with pytest.raises(ValueError, match=r"'sides' must be .* \(got \['audio'\]\)"):
+        refreshed(features(), sides="audio")
+
+
+def test_repr_shows_rank_and_strength():
+    expected = "NullSpaceProjection(rank=2, strength=0.9)"
+    assert repr(NullSpaceProjection(2, 0.9)) == expected
+    expected = "NullSpaceProjection(energy=0.7, strength=0.9)"
+    assert repr(NullSpaceProjection(2, 0.9, energy=0.7)) == expected
+
+
+def test_moves_with_the_module(device):
+    x = features()
+    project = refreshed(x).to(device)
+    out = project({m: t.to(device) for m, t in x.items()})
+    for m, t in refreshed(x)(x).items():
+        torch.testing.assert_close(out[m].cpu(), t, **TIGHT)

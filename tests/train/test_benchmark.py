@@ -1,0 +1,113 @@
+from __future__ import annotations
+
+import json
+import math
+
+import numpy as np
+import pytest
+
+from mmgraph.train import benchmark as module
+from mmgraph.train.benchmark import Benchmark, read_per_user
+from mmgraph.train.recipe import Recipe, System
+from mmgraph.train.spec import parse_spec
+
+SPECS = [parse_spec("MF-BPR"), parse_spec("LightGCN:num_layers=1")]
+SETTINGS = {"embedding_dim": 4, "epochs": 2, "lr": 0.01}
+
+
+def bench(splits, out, **options):
+    return Benchmark(splits, "toy", "0", out, device="cpu", **options)
+
+
+def without_times(lines):
+    times = {"seconds_per_epoch", "seconds_per_evaluation", "peak_memory_bytes"}
+    return [{k: v for k, v in line.items() if k not in times} for line in lines]
+
+
+def test_every_system_runs_with_every_seed_beside_the_floor(splits, tmp_path):
+    lines = bench(splits, tmp_path).run(SPECS, [1, 2], settings=SETTINGS)
+    assert [(line["spec"], line["seed"]) for line in lines] == [
+        ("Popularity", None),
+        ("MF-BPR", 1),
+        ("MF-BPR", 2),
+        ("LightGCN:num_layers=1", 1),
+        ("LightGCN:num_layers=1", 2),
+    ]
+    users = read_per_user(tmp_path, lines)
+    for line in lines[1:]:
+        recall = users[line["key"]]["recall@20"].tolist()
+        mean = math.fsum(recall) / len(recall)
+        assert line["metrics"]["test"]["recall@20"] == pytest.approx(mean, abs=1e-12)
+
+
+def test_the_same_benchmark_twice_is_identical_but_for_times(splits, tmp_path):
+    first = bench(splits, tmp_path / "a").run(SPECS, [1], settings=SETTINGS)
+    second = bench(splits, tmp_path / "b").run(SPECS, [1], settings=SETTINGS)
+    assert without_times(first) == without_times(second)
+
+
+def test_resume_keeps_finished_runs_and_repeats_the_torn_one(
+    splits, tmp_path, monkeypatch
+):
+    whole = bench(splits, tmp_path).run(SPECS, [1], settings=SETTINGS)
+    path = tmp_path / "results.jsonl"
+    path.write_bytes(path.read_bytes()[:-30])  # killed while it wrote the last line
+    trained = []
+    original = module.run_experiment
+
+    def watch(run, *args, **options):
+        trained.append(run.label)
+        return original(run, *args, **options)
+
+    monkeypatch.setattr(module, "run_experiment", watch)
+    again = bench(splits, tmp_path, resume=True).run(SPECS, [1], settings=SETTINGS)
+    assert trained == ["LightGCN:num_layers=1"]
+    assert without_times(again) == without_times(whole)
+    assert again[1] == whole[1]
+
+
+def test_without_resume_former_results_are_moved_aside(splits, tmp_path):
+    bench(splits, tmp_path).run(SPECS[:1], [1], settings=SETTINGS)
+    before = (tmp_path / "results.jsonl").read_text()
+    assert bench(splits, tmp_path).lines() == []
+    assert (tmp_path / "results.jsonl.previous").read_text() == before
+
+
+def test_options_are_chosen_on_validation_and_test_is_left_alone(
+    splits, tmp_path, monkeypatch
+):
+    tests = []
+    original = module.run_experiment
+
+    def watch(run, *args, test, **options):
+        tests.append(test)
+        return original(run, *args, test=test, **options)
+
+    monkeypatch.setattr(module, "run_experiment", watch)
+    grid = {"lr": [1e-5, 0.05]}
+    recipe = Recipe(
+        [], {"embedding_dim": 4, "epochs": 3}, {"MF-BPR": System({}, [grid])}
+    )
+    lines = bench(splits, tmp_path).run(SPECS[:1], [7, 8], recipe=recipe)
+    points = [json.loads(x) for x in (tmp_path / "selection.jsonl").open()]
+    assert tests == [False, False, True, True]
+    assert [point["trainer"]["lr"] for point in points] == grid["lr"]
+    assert all("test" not in json.dumps(point) for point in points)
+    best = points[int(np.argmax([point["valid_recall@20"] for point in points]))]
+    assert lines[1]["trainer"]["lr"] == best["trainer"]["lr"]
+    assert lines[1]["selection"] == {
+        "chosen": {"lr": best["trainer"]["lr"]},
+        "tried": 2,
+    }
+
+    bench(splits, tmp_path, resume=True).run(SPECS[:1], [7, 8], recipe=recipe)
+    assert tests == [False, False, True, True]  # nothing was trained again
+
+
+def test_a_grid_point_that_diverges_loses(splits, tmp_path):
+    recipe = Recipe([], SETTINGS, {"MF-BPR": System({}, [{"lr": [1e38, 0.01]}])})
+    lines = bench(splits, tmp_path).run(SPECS[:1], [1], recipe=recipe)
+    points = [json.loads(x) for x in (tmp_path / "selection.jsonl").open()]
+    assert points[0]["valid_recall@20"] is None
+    assert "finite" in points[0]["error"]
+    assert lines[1]["trainer"]["lr"] == 0.01

@@ -1,0 +1,170 @@
+from __future__ import annotations
+
+import pytest
+import torch
+
+from mmgraph.data import load_dataset
+from mmgraph.errors import UserError
+from mmgraph.models import build_model
+from mmgraph.models.base import Recommender
+from mmgraph.train import Trainer, evaluate
+
+MODELS = ["MF-BPR", "FREEDOM", "CLEAR", "SEA"]
+
+
+@pytest.fixture(scope="module")
+def splits():
+    return load_dataset("synthetic")
+
+
+def build(name, train, seed=0):
+    torch.manual_seed(seed)
+    options = {"club_inner_steps": 2} if name == "SEA" else {}
+    return build_model(name, train, **options)
+
+
+def without_times(history):
+    return [
+        {key: value for key, value in row.items() if not key.startswith("seconds")}
+        for row in history.rows
+    ]
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_same_seed_same_run(splits, name):
+    train, val, _ = splits
+    runs = []
+    for _ in range(2):
+        model = build(name, train)
+        history = Trainer(epochs=2, device="cpu", seed=1).fit(model, train, val)
+        runs.append((without_times(history), model.state_dict()))
+    assert runs[0][0] == runs[1][0]
+    for key, value in runs[0][1].items():
+        assert torch.equal(value, runs[1][1][key]), key
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_a_resumed_run_equals_an_uninterrupted_one(splits, tmp_path, name):
+    train, val, _ = splits
+    whole = build(name, train)
+    expected = Trainer(epochs=4, device="cpu").fit(whole, train, val)
+
+    class KilledError(Exception):
+        pass
+
+    def kill(row):
+        if row["epoch"] == 3:
+            raise KilledError
+
+    trainer = Trainer(epochs=4, device="cpu", checkpoint_seconds=0)
+    with pytest.raises(KilledError):
+        trainer.fit(
+            build(name, train), train, val, on_epoch=kill, checkpoint_dir=tmp_path
+        )
+    resumed = build(name, train, seed=5)  # what it starts from must not matter
+    history = trainer.fit(resumed, train, val, checkpoint_dir=tmp_path, resume=True)
+    assert without_times(history) == without_times(expected)
+    for key, value in whole.state_dict().items():
+        assert torch.equal(value, resumed.state_dict()[key]), key
+
+
+def test_another_runs_checkpoint_is_refused(splits, tmp_path):
+    train, val, _ = splits
+    options = {"epochs": 1, "device": "cpu", "checkpoint_seconds": 0}
+    Trainer(**options).fit(build("MF-BPR", train), train, val, checkpoint_dir=tmp_path)
+    with pytest.raises(UserError, match="the checkpoint has seed 999, this run 1"):
+        Trainer(seed=1, **options).fit(
+            build("MF-BPR", train), train, val, checkpoint_dir=tmp_path, resume=True
+        )
+
+
+def test_the_best_epoch_is_restored(splits):
+    train, val, _ = splits
+    model = build("MF-BPR", train)
+    trainer = Trainer(epochs=60, patience=3, lr=0.05, device="cpu")
+    history = trainer.fit(model, train, val)
+    assert history.best_epoch < history.epochs  # it did overfit
+    assert evaluate(model, val) == pytest.approx(history.best_valid, abs=1e-12)
+    best = max(row["valid/recall@20"] for row in history.rows)
+    assert history.best_valid["recall@20"] == best
+    assert history.epochs == history.best_epoch + 4
+
+
+class Exploding(Recommender):
+    """Its second term is NaN in the third batch of the second epoch."""
+
+    def __init__(self, num_users, num_items):
+        super().__init__()
+        self.weight = torch.nn.Parameter(torch.zeros(num_users + num_items, 2))
+        self.step = 0
+
+    def encode(self, data):
+        return self.weight.split([data["user"].num_nodes, data["item"].num_nodes])
+
+    def on_epoch_start(self, data, epoch, generator):
+        self.epoch, self.step = epoch, 0
+
+    def loss(self, data, batch):
+        self.step += 1
+        nan = float("nan") if (self.epoch, self.step) == (2, 3) else 0.0
+        return {"bpr": self.weight.sum() * 0, "reg": self.weight.sum() * 0 + nan}
+
+
+def test_a_nan_is_named_by_epoch_batch_and_term(splits):
+    train, val, _ = splits
+    trainer = Trainer(epochs=3, batch_size=500, device="cpu")
+    with pytest.raises(UserError, match="epoch 2, batch 3: loss term 'reg' is nan"):
+        trainer.fit(Exploding.from_data(train), train, val)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"epochs": 0}, "epochs must be at least 1"),
+        ({"lr": 0.0}, "lr must be positive"),
+        ({"patience": -1}, "patience must not be negative"),
+        ({"monitor": "recall@7"}, "monitor 'recall@7' is not evaluated"),
+    ],
+)
+def test_bad_options_are_refused(options, message):
+    with pytest.raises(UserError, match=message):
+        Trainer(**options)
+
+
+def test_an_unknown_monitor_lists_the_metrics(splits):
+    train, val, _ = splits
+    with pytest.raises(UserError, match="unknown metric 'recal@20' - choose from rec"):
+        Trainer(epochs=1, monitor="recal@20", device="cpu").fit(
+            build("MF-BPR", train), train, val
+        )
+
+
+def test_every_interaction_is_shown_once_per_epoch(splits):
+    train, val, _ = splits
+    seen = []
+
+    class Recorder(Exploding):
+        def loss(self, data, batch):
+            seen.append(torch.stack([batch.user, batch.pos_item]))
+            return {"bpr": self.weight.sum() * 0}
+
+    Trainer(epochs=1, device="cpu").fit(Recorder.from_data(train), train, val)
+    shown = torch.cat(seen, dim=1)
+    edges = train["user", "interacts", "item"].edge_index
+    assert shown.size(1) == edges.size(1)
+    assert set(zip(*shown.tolist(), strict=True)) == set(
+        zip(*edges.tolist(), strict=True)
+    )
+
+
+def test_the_batch_is_never_changed(splits):
+    train, _, _ = splits
+    from mmgraph.models.batch import Batch
+
+    for name in MODELS:
+        model = build(name, train)
+        data = model.prepare(train)
+        model.on_epoch_start(data, 1, torch.Generator().manual_seed(0))
+        batch = Batch(*(torch.tensor([1, 2, 3]) for _ in range(3)))
+        model.training_loss(data, batch)
+        assert all(torch.equal(part, torch.tensor([1, 2, 3])) for part in batch)
