@@ -181,6 +181,8 @@ def _attach(
     name: str,
     options: dict[str, Any],
 ) -> None:
+    if plugin_class.__name__ == type(model).__name__:
+        raise UserError(f"{name} has this plug-in built in", "leave it out")
     if not model.has_encoders():
         multimodal = [n for n, c in MODELS.items() if c.multimodal]
         raise UserError(

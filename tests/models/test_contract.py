@@ -1,0 +1,236 @@
+"""What every system must do, on planted data whose right answer is known."""
+
+from __future__ import annotations
+
+import copy
+
+import pytest
+import torch
+from safetensors.torch import load, save
+
+from mmgraph.data import synthetic
+from mmgraph.errors import UserError
+from mmgraph.functional import ranking_metrics
+from mmgraph.models import (
+    Batch,
+    available_models,
+    available_plugins,
+    build_model,
+    model_options,
+    resolve_model,
+)
+from mmgraph.schema import INTERACTS, REV_INTERACTS
+from mmgraph.train import Trainer, evaluate
+from mmgraph.train.popularity import Popularity
+
+QUICK = {"club_inner_steps": 3}
+MULTIMODAL = [n for n in available_models() if resolve_model(n)[1].multimodal]
+SYSTEMS = [
+    (name, plugin, fidelity)
+    for name in available_models()
+    for plugin in [None, *(available_plugins() if name in MULTIMODAL else [])]
+    if plugin != name
+    for fidelity in resolve_model(name)[1].fidelities
+]
+
+
+def spelled(system) -> str:
+    name, plugin, fidelity = system
+    return f"{name}{'+' + plugin if plugin else ''}@{fidelity}"
+
+
+#: A bias that all items share drops out of every difference of two items' scores.
+CANCELS = {"FREEDOM": ("project.visual.bias", "project.textual.bias")}
+
+every_system = pytest.mark.parametrize("system", SYSTEMS, ids=spelled)
+
+
+@pytest.fixture(scope="module")
+def planted():
+    return synthetic(seed=3, num_users=600, num_items=400)
+
+
+@pytest.fixture(scope="module")
+def splits(planted):
+    return planted[:3]
+
+
+def build(system, data, seed=0, **options):
+    name, plugin, fidelity = system
+    torch.manual_seed(seed)
+    known = model_options(name, plugin)
+    quick = {key: value for key, value in QUICK.items() if key in known}
+    return build_model(
+        name, data, plugin=plugin, fidelity=fidelity, **(quick | options)
+    )
+
+
+def some_batch(data, size=512):
+    user, item = data[INTERACTS].edge_index[:, :size]
+    return Batch(user, item, torch.randint(data["item"].num_nodes, (user.numel(),)))
+
+
+def first_epoch(model, data):
+    data = model.prepare(data)
+    model.train()
+    generator = torch.Generator(data[INTERACTS].edge_index.device).manual_seed(0)
+    model.on_epoch_start(data, 1, generator)
+    return data
+
+
+@every_system
+def test_shapes_and_finite_named_losses(splits, system):
+    train = splits[0]
+    model = build(system, train)
+    data = first_epoch(model, train)
+    terms = model.training_loss(data, some_batch(train))
+    assert "bpr" in terms
+    for term, value in terms.items():
+        assert value.shape == (), term
+        assert bool(value.isfinite()), term
+    z_user, z_item = model.encode(data)
+    assert z_user.size(0) == train["user"].num_nodes
+    assert z_item.size(0) == train["item"].num_nodes
+    assert model.score(z_user[:7], z_item).shape == (7, z_item.size(0))
+
+
+@every_system
+def test_every_trainable_tensor_is_registered_and_moves_in_one_epoch(splits, system):
+    train, val, _ = splits
+    # An estimator that fits at once: a bound below zero is cut off and has no gradient.
+    fast = {"club_lr": 1e-2, "club_inner_steps": 20} if system[0] == "SEA" else {}
+    model = build(system, train, **fast)
+    before = {k: v.detach().clone() for k, v in model.named_parameters()}
+    registered = {id(p) for p in model.parameters()}
+    for module in model.modules():
+        for key, value in vars(module).items():
+            hidden = isinstance(value, torch.Tensor) and value.requires_grad
+            assert not hidden or id(value) in registered, key
+    Trainer(epochs=1, device="cpu").fit(model, train, val)
+    for key, value in model.named_parameters():
+        moved = not torch.equal(before[key], value)
+        assert moved or key in CANCELS.get(system[0], ()), key
+
+
+@every_system
+def test_the_sum_of_the_losses_falls(splits, system):
+    train, val, _ = splits
+    model = build(system, train)
+    history = Trainer(epochs=6, lr=5e-3, device="cpu").fit(model, train, val)
+    totals = [
+        sum(value for key, value in row.items() if key.startswith("loss/"))
+        for row in history.rows
+    ]
+    assert totals[-1] < 0.95 * totals[0]
+
+
+@every_system
+def test_planted_preferences_are_recovered(planted, system):
+    train, val, test, truth = planted
+    model = build(system, train)
+    floor = evaluate(Popularity.from_data(train), test)["recall@20"]
+    Trainer(epochs=25, patience=25, lr=5e-3, device="cpu").fit(model, train, val)
+    learned = evaluate(model, test)["recall@20"]
+    ceiling = recall_of(truth.preference, train, test, 20)
+    assert ceiling > 2 * floor  # the plant is worth finding
+    assert learned > 1.1 * floor
+    if system[0] in MULTIMODAL:
+        assert learned > 1.4 * floor
+
+
+def recall_of(scores, train, test, k):
+    scores = scores.clone()
+    scores[tuple(train[INTERACTS].edge_index)] = float("-inf")
+    user, item = test[INTERACTS].edge_label_index
+    wanted = torch.zeros_like(scores, dtype=torch.bool)
+    wanted[user, item] = True
+    users = user.unique()
+    hits = wanted[users].gather(1, scores[users].topk(k, dim=1).indices)
+    return ranking_metrics(hits, wanted[users].sum(1), [k])[f"recall@{k}"]
+
+
+@every_system
+def test_saved_and_loaded_it_scores_alike(splits, system):
+    train, val, test = splits
+    model = build(system, train)
+    Trainer(epochs=1, device="cpu").fit(model, train, val)
+    content = save({k: v.contiguous() for k, v in model.state_dict().items()})
+    other = build(system, train, seed=9)
+    other.load_state_dict(load(content))
+    assert evaluate(other, test) == evaluate(model, test)
+
+
+@every_system
+def test_no_held_out_edge_can_be_reached(splits, system):
+    train, _, test = splits
+    model = build(system, train)
+    Trainer(epochs=1, device="cpu").fit(model, train, splits[1])
+    expected = evaluate(model, test)
+    # Every message-passing edge of the test object is a training edge ...
+    assert torch.equal(test[INTERACTS].edge_index, train[INTERACTS].edge_index)
+    assert torch.equal(test[REV_INTERACTS].edge_index.flip(0), train[INTERACTS].edge_index)
+    # ... and scores do not depend on which positives are being asked for.
+    z = model.encode(model.prepare(test))
+    other = copy.copy(test)
+    other[INTERACTS].edge_label_index = test[INTERACTS].edge_label_index[:, :1]
+    assert all(
+        torch.equal(a, b)
+        for a, b in zip(model.encode(model.prepare(other)), z, strict=True)
+    )
+    assert evaluate(model, test) == expected
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+@every_system
+def test_cpu_and_gpu_agree(splits, system):
+    train, val, _ = splits
+    runs = {}
+    for where in ("cpu", "cuda"):
+        model = build(system, train).to(where)
+        data = first_epoch(model, train.clone().to(where))
+        torch.manual_seed(1)
+        batch = Batch(*(part.to(where) for part in some_batch(train)))
+        runs[where] = model.training_loss(data, batch)
+    for term in runs["cpu"]:
+        torch.testing.assert_close(
+            runs["cuda"][term].cpu(), runs["cpu"][term], rtol=1e-3, atol=1e-5
+        )
+
+
+@pytest.mark.parametrize("count", [1, 3])
+@pytest.mark.parametrize(
+    "system", [s for s in SYSTEMS if s[0] in MULTIMODAL], ids=spelled
+)
+def test_one_and_three_modalities(system, count):
+    widths = dict(list({"audio": 24, "clip": 33, "text": 40}.items())[:count])
+    train, val, test, _ = synthetic(
+        seed=1, num_users=120, num_items=150, modalities=widths
+    )
+    model = build(system, train)
+    Trainer(epochs=2, device="cpu").fit(model, train, val)
+    assert 0 <= evaluate(model, test)["recall@20"] <= 1
+    assert set(model.item_modalities(model.prepare(train))) == set(widths)
+
+
+@pytest.mark.parametrize("name", available_models())
+def test_unknown_options_name_the_nearest(splits, name):
+    with pytest.raises(UserError, match="did you mean 'embedding_dim'"):
+        build_model(name, splits[0], embeding_dim=8)
+
+
+@pytest.mark.parametrize("name", available_models())
+def test_repr_is_short_and_names_the_class(splits, name):
+    text = repr(build_model(name, splits[0]))
+    assert text.startswith(resolve_model(name)[1].__name__ + "(600, 400, ")
+    assert "\n" not in text
+
+
+@pytest.mark.parametrize("name", MULTIMODAL)
+def test_features_are_required_where_they_are_used(splits, name):
+    bare = copy.copy(splits[0])
+    for key in list(bare["item"].keys()):
+        if key.startswith(("x_", "mask_")):
+            del bare["item"][key]
+    with pytest.raises(UserError, match="needs item features and the data have none"):
+        build_model(name, bare)
