@@ -168,7 +168,9 @@ def test_no_held_out_edge_can_be_reached(splits, system):
     expected = evaluate(model, test)
     # Every message-passing edge of the test object is a training edge ...
     assert torch.equal(test[INTERACTS].edge_index, train[INTERACTS].edge_index)
-    assert torch.equal(test[REV_INTERACTS].edge_index.flip(0), train[INTERACTS].edge_index)
+    assert torch.equal(
+        test[REV_INTERACTS].edge_index.flip(0), train[INTERACTS].edge_index
+    )
     # ... and scores do not depend on which positives are being asked for.
     z = model.encode(model.prepare(test))
     other = copy.copy(test)

@@ -12,6 +12,7 @@ from mmgraph.nn.losses.club import CLUBLoss
 from mmgraph.nn.losses.contrastive import InfoNCELoss, SoloSimLoss
 from mmgraph.nn.losses.negative_distance import NegativeDistanceLoss
 from mmgraph.nn.losses.projection_head import ProjectionHead
+from mmgraph.nn.modality_dict import ModalityDict
 
 Halves = dict[str, tuple[Tensor, Tensor]]
 _SHARED = "shared"
@@ -120,7 +121,7 @@ class SeparateLearningLoss(nn.Module):
         unique = {m: dim - dim // 2 for m, dim in dims.items()}
 
         self.alignment: SoloSimLoss | InfoNCELoss | None = None
-        self.heads = nn.ModuleDict()
+        self.heads: ModalityDict[ProjectionHead] = ModalityDict({})
         if align is not None and len(dims) > 1:
             contrast = SoloSimLoss if align == "solosim" else InfoNCELoss
             # The heads' rows have length 1 already.
@@ -131,8 +132,8 @@ class SeparateLearningLoss(nn.Module):
                 self.heads[m] = ProjectionHead(generic[m], proj_hidden, proj_out)
 
         self.distancing: NegativeDistanceLoss | None = None
-        self.maps_generic = nn.ModuleDict()
-        self.maps_unique = nn.ModuleDict()
+        self.maps_generic: ModalityDict[nn.Linear] = ModalityDict({})
+        self.maps_unique: ModalityDict[nn.Linear] = ModalityDict({})
         self.club = nn.ModuleDict()
         if distance == "neg_l2":
             if generic != unique:
@@ -172,7 +173,7 @@ class SeparateLearningLoss(nn.Module):
         if self.alignment is not None and self.align_weight:
             generic, _ = self.split(z)
             terms["align"] = self.align_loss(
-                {m: head.first(generic[m]) for m, head in self.heads.items()}  # type: ignore[operator]
+                {m: head.first(generic[m]) for m, head in self.heads.items()}
             )
         if self.has_distance and self.distance_weight:
             terms["distance"] = self.distance_loss(self.distance_inputs(z))
@@ -206,7 +207,7 @@ class SeparateLearningLoss(nn.Module):
     def align_loss(self, first: Mapping[str, Tensor]) -> Tensor:
         """Weighted alignment, from the outputs of the heads' first linear layers."""
         assert self.alignment is not None
-        head = {m: self.heads[m].tail(first[m]) for m in self.dims}  # type: ignore[operator]
+        head = {m: self.heads[m].tail(first[m]) for m in self.dims}
         losses = [
             self.alignment(head[later], head[earlier])
             for earlier, later in combinations(self.dims, 2)
