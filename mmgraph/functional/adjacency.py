@@ -138,9 +138,9 @@ class Adjacency:
         return result
 
     def power_sum(self, x: Tensor, num_layers: int) -> Tensor:
-        r"""Sum of all layers of a propagation: :math:`\sum_{l=0}^{L} \mathbf{A}^l \mathbf{x}`.
+        r"""Sum of all layers of a propagation.
 
-        Evaluated as :math:`\mathbf{x} + \mathbf{A}(\mathbf{x} + \mathbf{A}(\dots))`,
+        :math:`\sum_{l=0}^{L} \mathbf{A}^l \mathbf{x}`, evaluated as :math:`\mathbf{x} + \mathbf{A}(\mathbf{x} + \mathbf{A}(\dots))`,
         which keeps no layer in memory; the backward is the same sum of the transpose.
 
         Args:

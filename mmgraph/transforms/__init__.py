@@ -5,6 +5,7 @@ from __future__ import annotations
 from mmgraph.transforms.fuse_item_graphs import FuseItemGraphs
 from mmgraph.transforms.item_knn_graph import ItemKNNGraph
 from mmgraph.transforms.null_space_projection import NullSpaceProjection
+from mmgraph.transforms.per_user_split import PerUserSplit
 from mmgraph.transforms.prune_edges import PruneEdges
 from mmgraph.transforms.user_co_occurrence import UserCoOccurrence
 
@@ -12,6 +13,7 @@ __all__ = [
     "FuseItemGraphs",
     "ItemKNNGraph",
     "NullSpaceProjection",
+    "PerUserSplit",
     "PruneEdges",
     "UserCoOccurrence",
 ]

@@ -186,7 +186,7 @@ def test_no_held_out_edge_can_be_reached(splits, system):
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 @every_system
 def test_cpu_and_gpu_agree(splits, system):
-    train, val, _ = splits
+    train, _val, _ = splits
     runs = {}
     for where in ("cpu", "cuda"):
         model = build(system, train).to(where)

@@ -19,9 +19,7 @@ def test_equals_the_model_of_pytorch_geometric(catalogue, num_layers):
     model = build_model("LightGCN", data, embedding_dim=5, num_layers=num_layers)
     other = Reference(9 + 14, 5, num_layers)
     with torch.no_grad():
-        other.embedding.weight.copy_(
-            torch.cat([model.user.weight, model.item.weight])
-        )
+        other.embedding.weight.copy_(torch.cat([model.user.weight, model.item.weight]))
     z, expected = torch.cat(model.encode(data)), other.get_embedding(stacked(data))
     torch.testing.assert_close(z, expected, rtol=1e-12, atol=1e-14)
     upstream = torch.randn_like(z)
