@@ -140,8 +140,12 @@ class Adjacency:
     def power_sum(self, x: Tensor, num_layers: int) -> Tensor:
         r"""Sum of all layers of a propagation.
 
-        :math:`\sum_{l=0}^{L} \mathbf{A}^l \mathbf{x}`, evaluated as :math:`\mathbf{x} + \mathbf{A}(\mathbf{x} + \mathbf{A}(\dots))`,
-        which keeps no layer in memory; the backward is the same sum of the transpose.
+        .. math::
+            \sum_{l=0}^{L} \mathbf{A}^l \mathbf{x}
+            = \mathbf{x} + \mathbf{A}(\mathbf{x} + \mathbf{A}(\dots))
+
+        The right-hand side keeps no layer in memory; the backward is the same sum of
+        the transpose.
 
         Args:
             x: Node features.

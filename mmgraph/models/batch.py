@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import torch
 from torch import Tensor
 
 
@@ -11,7 +12,6 @@ class Batch(NamedTuple):
     """Index tensors of equal length; ``neg_item`` is None for models without it.
 
     Example:
-        >>> import torch
         >>> Batch(torch.tensor([0]), torch.tensor([3]), torch.tensor([5])).neg_item
         tensor([5])
     """
@@ -19,3 +19,20 @@ class Batch(NamedTuple):
     user: Tensor
     pos_item: Tensor
     neg_item: Tensor | None = None
+
+    def items(self) -> tuple[Tensor, Tensor, Tensor]:
+        """The distinct items, and where each positive and each negative is in them.
+
+        What costs much per item (a product with wide features, say) is then done once
+        for each.
+
+        Example:
+            >>> user = torch.tensor([0, 1])
+            >>> Batch(user, torch.tensor([7, 3]), torch.tensor([9, 7])).items()
+            (tensor([3, 7, 9]), tensor([1, 0]), tensor([2, 1]))
+        """
+        assert self.neg_item is not None
+        both = torch.cat([self.pos_item, self.neg_item])
+        items, place = torch.unique(both, return_inverse=True)
+        pos, neg = place.split(self.pos_item.numel())
+        return items, pos, neg

@@ -154,11 +154,11 @@ class FREEDOM(Recommender):
         pos, neg = take_rows(z_item, batch.pos_item), take_rows(z_item, batch.neg_item)
         terms = {"bpr": bpr_loss((user * pos).sum(-1), (user * neg).sum(-1))}
         if self.reg_weight:
-            f_pos = self.item_modalities(data, batch.pos_item)
-            f_neg = self.item_modalities(data, batch.neg_item)
-            for m in f_pos:
+            items, pos_place, neg_place = batch.items()
+            for m, f in self.item_modalities(data, items).items():
+                pos, neg = take_rows(f, pos_place), take_rows(f, neg_place)
                 terms[f"bpr_{m}"] = self.reg_weight * bpr_loss(
-                    (user * f_pos[m]).sum(-1), (user * f_neg[m]).sum(-1)
+                    (user * pos).sum(-1), (user * neg).sum(-1)
                 )
         return terms
 

@@ -118,11 +118,11 @@ class VBPR(Recommender):
         return self.encode_users(), self.encode_items(data)
 
     def loss(self, data: HeteroData, batch: Batch) -> dict[str, Tensor]:
-        # Features are gathered before they are projected: same values, a fraction
-        # of the catalogue.
+        # Only the batch's items are projected: same values and gradients.
+        items, pos_place, neg_place = batch.items()
+        z_item = self.encode_items(data, items)
         user = self.encode_users(batch.user)
-        pos = self.encode_items(data, batch.pos_item)
-        neg = self.encode_items(data, batch.neg_item)
+        pos, neg = take_rows(z_item, pos_place), take_rows(z_item, neg_place)
         return {
             "bpr": bpr_loss((user * pos).sum(-1), (user * neg).sum(-1)),
             "reg": self.reg_weight * embedding_penalty(self.fidelity, user, pos, neg),

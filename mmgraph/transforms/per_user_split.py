@@ -33,9 +33,7 @@ class PerUserSplit(BaseTransform):
     def __init__(self, seed: int = 0) -> None:
         self.seed = seed
 
-    def forward(  # type: ignore[override]
-        self, data: HeteroData
-    ) -> tuple[HeteroData, HeteroData, HeteroData]:
+    def forward(self, data: HeteroData) -> tuple[HeteroData, HeteroData, HeteroData]:
         return split_per_user(data, seed=self.seed)
 
     def __repr__(self) -> str:

@@ -187,7 +187,9 @@ def test_strength_0_is_the_model_without_a_projection_bit_for_bit(started, batch
 def test_gradients_along_shared_directions_are_scaled(started, batch, strength):
     model, data = started(strength=strength)
     basis = {m: model.project.get_buffer(f"basis_{m}") for m in WIDTHS}
-    z = {m: x.detach().requires_grad_() for m, x in model.encode_modalities(data).items()}
+    z = {
+        m: x.detach().requires_grad_() for m, x in model.encode_modalities(data).items()
+    }
     projected = {m: x.detach().requires_grad_() for m, x in model.project(z).items()}
 
     def gradients(leaves, project):
