@@ -116,7 +116,7 @@ def test_every_command_parses_and_names_what_exists(command):
 
 def test_the_parser_refuses_what_does_not_exist():
     for wrong in ("mmgraph trane LightGCN", "mmgraph bench --sed 3"):
-        with pytest.raises(Exception, match="No such (command|option)"):
+        with pytest.raises(Exception, match=r"No such (command|option)"):
             parse(shlex.split(wrong)[1:])
 
 
