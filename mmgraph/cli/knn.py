@@ -58,15 +58,14 @@ def build(
     opt.prepare(seed, device, threads, quiet)
     from mmgraph.train.files import write_atomic, write_json
 
-    graphs, reports, ids, num_items = {}, {}, None, None
+    tables, ids = _read(names)
+    num_items = len(next(iter(tables.values())))
+    graphs, reports = {}, {}
     for name, path in names.items():
-        x, own_ids = _read(path, num_items, ids)
-        num_items, ids = len(x), own_ids if ids is None else ids
         edge_index, similarity, reports[name] = _build(
-            x, path, k=k, metric=metric, backend=backend, device=device
+            tables[name], path, k=k, metric=metric, backend=backend, device=device
         )
         graphs[name] = (edge_index.cpu(), similarity.cpu())
-    assert num_items is not None
     if out.suffix == ".npz":
         ((edge_index, similarity),) = graphs.values()
         write_atomic(out, _as_csr(edge_index, similarity, num_items, ids))
@@ -114,26 +113,50 @@ def _modality_names(features: list[Path]) -> dict[str, Path]:
     return names
 
 
-def _read(
-    path: Path, num_items: int | None, ids: np.ndarray | None
-) -> tuple[np.ndarray, np.ndarray | None]:
+def _read(names: dict[str, Path]) -> tuple[dict[str, np.ndarray], np.ndarray | None]:
+    """Every modality over the same items: with ids, over all that any file names."""
+    import numpy as np
+
     from mmgraph.data.features import check_finite, read_features
 
-    x, own_ids = read_features(path, mmap=True)
-    check_finite(x, path)
-    if num_items is not None and len(x) != num_items:
+    tables, ids = {}, {}
+    for name, path in names.items():
+        tables[name], ids[name] = read_features(path, mmap=True)
+        check_finite(tables[name], path)
+    known = {name: own.tolist() for name, own in ids.items() if own is not None}
+    if len(known) == len(names):
+        union = list(dict.fromkeys(i for own in known.values() for i in own))
+        for name, own in known.items():
+            if own != union:
+                tables[name] = _spread(tables[name], own, union)
+        return tables, np.array(union)
+    first_name, *others = names
+    for name in others:
+        rows, expected = len(tables[name]), len(tables[first_name])
+        if rows != expected:
+            raise UserError(
+                f"{rows} rows, but the first file has {expected}",
+                "give every modality a row per item, zeros where it is missing, or "
+                "give every file ids",
+                path=names[name],
+            )
+    if len({tuple(own) for own in known.values()}) > 1:
         raise UserError(
-            f"{len(x)} rows, but the first file has {num_items}",
-            "give every modality a row per item, zeros where it is missing",
-            path=path,
+            "some files have ids and they differ, others have none",
+            "give every file ids",
+            path=names[first_name],
         )
-    if ids is not None and own_ids is not None and ids.tolist() != own_ids.tolist():
-        raise UserError(
-            "its ids are not those of the first file",
-            "write both files with the same ids in the same order",
-            path=path,
-        )
-    return x, own_ids
+    return tables, next((own for own in ids.values() if own is not None), None)
+
+
+def _spread(x: np.ndarray, own: list[Any], union: list[Any]) -> np.ndarray:
+    """Rows in the order of ``union``; zeros where this modality is missing."""
+    import numpy as np
+
+    place = {key: row for row, key in enumerate(union)}
+    spread = np.zeros((len(union), x.shape[1]), x.dtype)
+    spread[[place[key] for key in own]] = x
+    return spread
 
 
 def _build(

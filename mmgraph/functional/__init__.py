@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from mmgraph.functional.adjacency import Adjacency
 from mmgraph.functional.co_occurrence import co_occurrence
 from mmgraph.functional.contrastive import info_nce, solosim
 from mmgraph.functional.divergence import (
@@ -9,12 +10,15 @@ from mmgraph.functional.divergence import (
     overlap_coefficient,
     sliced_wasserstein,
 )
+from mmgraph.functional.linear_chain import chained_linear
 from mmgraph.functional.metrics import ranking_metrics
 from mmgraph.functional.mutual_information import (
     club_bound,
     club_bound_sampled,
     gaussian_log_likelihood,
 )
+from mmgraph.functional.negative_sampling import NegativeSampler
+from mmgraph.functional.normalize import mean_norm, stack_user_item, symmetric_norm
 from mmgraph.functional.projection import (
     cross_covariance,
     shared_bases,
@@ -31,10 +35,14 @@ from mmgraph.functional.regularizers import (
     norm_penalty,
     regularizer,
 )
+from mmgraph.functional.rows import take_rows
 from mmgraph.functional.spectrum import effective_rank, spectral_gap, suggest_rank
 
 __all__ = [
+    "Adjacency",
+    "NegativeSampler",
     "bpr_loss",
+    "chained_linear",
     "club_bound",
     "club_bound_sampled",
     "co_occurrence",
@@ -44,6 +52,7 @@ __all__ = [
     "half_square_penalty",
     "half_square_sum_penalty",
     "info_nce",
+    "mean_norm",
     "mean_square_penalty",
     "neighbour_overlap",
     "norm_penalty",
@@ -58,6 +67,9 @@ __all__ = [
     "sliced_wasserstein",
     "solosim",
     "spectral_gap",
+    "stack_user_item",
     "suggest_rank",
     "suppress",
+    "symmetric_norm",
+    "take_rows",
 ]

@@ -7,6 +7,7 @@ from mmgraph.models.registry import (
     available_plugins,
     build_model,
     model_options,
+    register_model,
     resolve_model,
     resolve_plugin,
 )
@@ -18,6 +19,7 @@ __all__ = [
     "available_plugins",
     "build_model",
     "model_options",
+    "register_model",
     "resolve_model",
     "resolve_plugin",
 ]

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 import torch
 from torch import Tensor
 from torch_geometric.data import HeteroData
@@ -85,7 +83,6 @@ class CLEAR(Recommender):
 
     lr = 1e-4
     multimodal = True
-    fidelities: ClassVar[tuple[str, ...]] = ("paper",)
 
     def __init__(
         self,

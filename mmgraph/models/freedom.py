@@ -59,6 +59,7 @@ class FREEDOM(Recommender):
     """
 
     multimodal = True
+    fidelities = ("paper", "released")
 
     def __init__(
         self,

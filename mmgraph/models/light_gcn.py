@@ -39,6 +39,8 @@ class LightGCN(Recommender):
         LightGCN(3, 5, embedding_dim=8, num_layers=2)
     """
 
+    fidelities = ("paper", "released")
+
     def __init__(
         self,
         num_users: int,

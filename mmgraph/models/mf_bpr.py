@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 from torch import Tensor, nn
 from torch_geometric.data import HeteroData
 
@@ -34,7 +32,7 @@ class MFBPR(Recommender):
         MFBPR(3, 5, embedding_dim=8)
     """
 
-    fidelities: ClassVar[tuple[str, ...]] = ("paper", "released")
+    fidelities = ("paper", "released")
 
     def __init__(
         self,

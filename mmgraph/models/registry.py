@@ -46,6 +46,30 @@ def _look_up(name: str, names: list[str], what: str) -> str:
     raise UserError(f"unknown {what} {name!r}", f"{hint}choose from {', '.join(names)}")
 
 
+def register_model(name: str, model_class: type[Recommender]) -> None:
+    """Add a system of your own to the table.
+
+    Args:
+        name: Its name; it must differ from the others in more than case, ``-``, ``_``.
+        model_class: Its class.
+
+    Raises:
+        UserError: If the name is taken.
+
+    Example:
+        >>> register_model("MF-BPR", MFBPR)
+        Traceback (most recent call last):
+        ...
+        mmgraph.errors.UserError: the name 'MF-BPR' is taken - choose another
+    """
+    taken = {_key(known): known for known in [*MODELS, *VARIANTS]}
+    if _key(name) in taken:
+        raise UserError(
+            f"the name {taken[_key(name)]!r} is taken", "choose another"
+        )
+    MODELS[name] = model_class
+
+
 def available_models() -> list[str]:
     """Names of all systems.
 

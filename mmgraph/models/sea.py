@@ -88,6 +88,7 @@ class SEA(Recommender):
 
     lr = 1e-4
     multimodal = True
+    fidelities = ("paper", "released")
 
     def __init__(
         self,

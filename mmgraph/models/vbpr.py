@@ -43,6 +43,7 @@ class VBPR(Recommender):
     """
 
     multimodal = True
+    fidelities = ("paper", "released")
 
     def __init__(
         self,

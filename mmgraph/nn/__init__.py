@@ -10,11 +10,13 @@ from mmgraph.nn.losses import (
     SeparateLearningLoss,
     SoloSimLoss,
 )
+from mmgraph.nn.modality_dict import ModalityDict
 from mmgraph.nn.projection import NullSpaceProjection
 
 __all__ = [
     "CLUBLoss",
     "InfoNCELoss",
+    "ModalityDict",
     "NegativeDistanceLoss",
     "NullSpaceProjection",
     "ProjectionHead",

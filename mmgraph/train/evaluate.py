@@ -7,6 +7,7 @@ from typing import Any, Literal, overload
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 from torch_geometric.data import HeteroData
 
@@ -135,7 +136,7 @@ def evaluate(
         ``"user"``, ascending.
 
     Raises:
-        UserError: If the split is empty or a cut-off is beyond the catalogue.
+        UserError: If the split is empty.
 
     Example:
         >>> from mmgraph.data import load_dataset
@@ -148,8 +149,6 @@ def evaluate(
     num_items = data[ITEM].num_nodes
     if not user.numel():
         raise UserError("the split has no interactions", "choose another split")
-    if max(ks) > num_items:
-        raise UserError(f"cut-off {max(ks)} of {num_items} items", "use a smaller one")
     positives = torch.unique(user * num_items + item)  # sorted pairs
     positives = positives.to(next(model.parameters()).device)
     owner = torch.div(positives, num_items, rounding_mode="floor")
@@ -159,7 +158,10 @@ def evaluate(
         pair = block.unsqueeze(1) * num_items + ranked
         place = torch.searchsorted(positives, pair).clamp_(max=positives.numel() - 1)
         hits.append((positives[place] == pair) & (score > float("-inf")))
-    metrics = ranking_metrics(torch.cat(hits), counts, ks, per_user=per_user)
+    hit = torch.cat(hits)
+    # A list ends with the catalogue: beyond it there is no hit.
+    hit = F.pad(hit, (0, max(ks) - hit.size(1)))
+    metrics = ranking_metrics(hit, counts, ks, per_user=per_user)
     if not per_user:
         return metrics
     arrays = {key: value.cpu().numpy() for key, value in metrics.items()}  # type: ignore[union-attr]

@@ -19,7 +19,6 @@ class History:
 
     rows: list[dict[str, Any]] = field(default_factory=list)
     best_epoch: int = 0
-    stopped: str = ""
 
     @property
     def epochs(self) -> int:

@@ -123,3 +123,50 @@ def test_wrong_number_of_rows_is_refused():
 def test_repr():
     adj = Adjacency.from_edge_index(torch.tensor([[0], [1]]), num_src=3)
     assert repr(adj) == "Adjacency(3 x 3, 1 edges)"
+
+
+@pytest.mark.parametrize("symmetric", [True, False])
+@pytest.mark.parametrize("num_layers", [0, 1, 2, 3])
+def test_power_sum_and_its_gradient_equal_a_dense_loop(symmetric, num_layers):
+    edge_index, weight = random_graph(8, 8, dtype=torch.float64)
+    if symmetric:
+        edge_index = torch.cat([edge_index, edge_index.flip(0)], dim=1)
+        weight = torch.cat([weight, weight])
+        dense = torch.zeros(8, 8, dtype=torch.float64)
+        dense.index_put_((edge_index[1], edge_index[0]), weight, accumulate=True)
+        # Entries once each, so that both triangles hold the very same numbers.
+        edge_index = dense.nonzero().T.flip(0)
+        weight = (dense + dense.T)[edge_index[1], edge_index[0]] / 2
+    matrix = torch.zeros(8, 8, dtype=torch.float64)
+    matrix.index_put_((edge_index[1], edge_index[0]), weight, accumulate=True)
+    adj = Adjacency.from_edge_index(edge_index, weight, num_src=8)
+    assert (adj.t() is adj) == symmetric
+    x = torch.randn(8, 3, dtype=torch.float64, requires_grad=True)
+    expected, layer = x, x
+    for _ in range(num_layers):
+        layer = matrix @ layer
+        expected = expected + layer
+    y = adj.power_sum(x, num_layers)
+    torch.testing.assert_close(y, expected, rtol=1e-10, atol=1e-12)
+    upstream = torch.randn_like(y)
+    mine, other = (torch.autograd.grad(out, x, upstream)[0] for out in (y, expected))
+    torch.testing.assert_close(mine, other, rtol=1e-10, atol=1e-12)
+
+
+def test_power_sum_leaves_its_input_alone():
+    adj = Adjacency.from_edge_index(torch.tensor([[0, 1], [1, 0]]), num_src=2)
+    x = torch.randn(2, 3)
+    before = x.clone()
+    for num_layers in (0, 2):
+        adj.power_sum(x, num_layers).add_(1)
+        assert torch.equal(x, before)
+
+
+def test_power_sum_needs_a_square_matrix_and_a_row_per_node():
+    wide = Adjacency.from_edge_index(torch.tensor([[2], [0]]), num_src=3, num_dst=2)
+    message = r"Adjacency\(2 x 3, 1 edges\) cannot be applied repeatedly to \[3, 4\]"
+    with pytest.raises(ValueError, match=message):
+        wide.power_sum(torch.ones(3, 4), 2)
+    square = Adjacency.from_edge_index(torch.tensor([[0], [1]]), num_src=3)
+    with pytest.raises(ValueError, match=r"cannot be applied repeatedly to \[2, 4\]"):
+        square.power_sum(torch.ones(2, 4), 2)

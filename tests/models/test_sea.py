@@ -18,6 +18,7 @@ WIDTHS = {"visual": 6, "textual": 8}
 THREE = {"visual": 6, "textual": 8, "acoustic": 10}
 INTERACTS = ("user", "interacts", "item")
 ALPHA, BETA, T = 0.3, 0.2, 0.4
+CENTRED = ("first", "rest.2")  # layers in front of a batch norm
 
 
 def make(data, fidelity="paper", **options):
@@ -153,7 +154,7 @@ def planted(catalogue, randomise):
     return build
 
 
-def fit_right_pairs(model, data, steps=150):
+def fit_right_pairs(model, data, steps=60):
     """So that the bound is above zero: below, it is cut off and has no gradient."""
     separate = model.separate
     if not separate.club:
@@ -182,8 +183,6 @@ def test_loss_and_gradients_equal_a_dense_reference(
 ):
     if widths is THREE and (variant in "bd" or split_at == "graph"):
         pytest.skip("nothing new beside two modalities")
-    if variant in "bd" and split_at == "encoder":
-        widths = {"visual": 6, "textual": 8}  # even halves
     model, data = planted(widths, variant=variant, split_at=split_at)
     z = encoded(model, data, dense)
     z_user, z_item, h_item = embeddings(model, data, dense, z)
@@ -261,14 +260,14 @@ def test_the_estimator_is_fitted_to_its_pairs(
 
 def test_q_of_the_right_pairs_sees_what_q_of_the_wrong_pairs_misses(catalogue):
     """Unique halves are a linear function of the generic ones, modalities unrelated."""
-    data = catalogue({"visual": 8, "textual": 8}, num_items=400)
+    data = catalogue({"visual": 8, "textual": 8}, num_items=200)
     for m in ("visual", "textual"):
-        generic = torch.randn(400, 4)
+        generic = torch.randn(200, 4)
         data["item"][f"x_{m}"] = torch.cat([generic, generic @ torch.randn(4, 4)], 1)
     bounds = {}
     for fidelity in ("paper", "released"):
         torch.manual_seed(0)
-        model = make(data, fidelity, club_inner_steps=400, club_lr=1e-2)
+        model = make(data, fidelity, club_inner_steps=250, club_lr=2e-2)
         with torch.no_grad():
             for encoder in model.encoders.values():
                 encoder.weight.copy_(torch.eye(8))
@@ -296,14 +295,11 @@ def test_composed_maps_equal_the_direct_path(
     data = composed.prepare(data)
     direct = copy.deepcopy(composed)
     direct.plugin = Plugin()  # does nothing, but wants the encoders' output itself
-    losses, flops = [], []
+    losses = []
     for model in (composed, direct):
         model.train()
         torch.manual_seed(2)
-        with FlopCounterMode(display=False) as counter:
-            losses.append(model.loss(data, batch))
-        flops.append(counter.get_total_flops())
-    assert flops[0] < flops[1]
+        losses.append(model.loss(data, batch))
     for a, b in zip(
         composed.auxiliary_parameters(), direct.auxiliary_parameters(), strict=True
     ):
@@ -322,14 +318,18 @@ def test_composed_maps_equal_the_direct_path(
             torch.testing.assert_close(gradient, other, rtol=1e-7, atol=1e-11)
 
 
-def test_composed_embeddings_equal_the_direct_ones(catalogue):
+def test_composed_embeddings_equal_the_direct_ones_and_cost_less(catalogue):
     data = catalogue({"visual": 400, "textual": 40}, num_items=160)
     model = make(data, hidden_dim=4)
-    data = model.prepare(data)
-    composed = model.encode(data)
-    model.plugin = Plugin()
-    for a, b in zip(composed, model.encode(data), strict=True):
-        torch.testing.assert_close(a, b, rtol=1e-9, atol=1e-11)
+    data, out, flops = model.prepare(data), [], []
+    for plugin in (None, Plugin()):
+        model.plugin = plugin
+        with torch.no_grad(), FlopCounterMode(display=False) as counter:
+            out.append(model.encode(data))
+        flops.append(counter.get_total_flops())
+    for composed, direct in zip(*out, strict=True):
+        torch.testing.assert_close(composed, direct, rtol=1e-9, atol=1e-11)
+    assert flops[0] < 0.5 * flops[1]
 
 
 def test_both_paths_name_the_same_terms(planted, batch):
@@ -368,7 +368,13 @@ def test_the_fit_moves_no_model_parameter_and_the_step_no_estimator(planted, bat
     assert all(p.grad is None or not p.grad.any() for p in own)
     optimizer.step()
     assert all(map(torch.equal, own, own_before))
-    assert sum(torch.equal(p, old) for p, old in zip(main, before, strict=True)) == 0
+    names = {id(p): name for name, p in model.named_parameters()}
+    still = [
+        names[id(p)] for p, old in zip(main, before, strict=True) if torch.equal(p, old)
+    ]
+    # A bias in front of a batch norm is subtracted again.
+    cancels = {f"separate.heads.{m}.{n}.bias" for m in WIDTHS for n in CENTRED}
+    assert set(still) <= cancels
 
 
 def test_the_estimator_rests_in_evaluation(planted, batch):
@@ -460,7 +466,7 @@ def mean_cosine(model, data):
     return (a * b).sum(dim=1).mean().item()
 
 
-def information(model, data, steps=300):
+def information(model, data, steps=200):
     """Between the halves of each modality, by an estimator fitted from scratch."""
     pairs = model.separate.distance_inputs(model.encode_modalities(data))
     total = 0.0

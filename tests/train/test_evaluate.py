@@ -98,9 +98,12 @@ def test_training_mode_is_put_back(splits, model):
     assert model.training
 
 
-def test_a_cut_off_beyond_the_catalogue_is_refused(splits, model):
-    with pytest.raises(UserError, match="cut-off 100000 of"):
-        evaluate(model, splits[1], ks=[100_000])
+def test_a_cut_off_beyond_the_catalogue_finds_every_positive(splits, model):
+    num_items = splits[1]["item"].num_nodes
+    metrics = evaluate(model, splits[1], ks=[num_items, 5_000])
+    assert metrics["recall@5000"] == metrics[f"recall@{num_items}"] == 1.0
+    ratio = metrics["precision@5000"] / metrics[f"precision@{num_items}"]
+    assert ratio == pytest.approx(num_items / 5_000, rel=1e-12)
 
 
 def test_scores_that_are_not_finite_are_refused(splits):

@@ -1,0 +1,208 @@
+from __future__ import annotations
+
+import copy
+
+import pytest
+import torch
+
+from mmgraph.errors import UserError
+from mmgraph.models import available_models, build_model, resolve_model
+from mmgraph.models.base import Recommender, user_item_adjacency
+
+INTERACTS = ("user", "interacts", "item")
+SIMILAR = ("item", "similar", "item")
+WIDTHS = {"visual": 6, "textual": 4}
+GRAPH_MODELS = ["FREEDOM", "CLEAR", "SEA"]
+
+
+def snapshot(data):
+    """Every attribute of every store: name, identity and version of its value."""
+    return {
+        (str(store._key), key): (id(value), getattr(value, "_version", None))
+        for store in data.stores
+        for key, value in store.items()
+    }
+
+
+def as_dense(adj):
+    matrix = torch.zeros(adj.num_dst, adj.num_src)
+    source, target = adj.edge_index()
+    return matrix.index_put_((target, source), adj.weight, accumulate=True)
+
+
+def small(name, data):
+    return build_model(name, data, embedding_dim=5, k=3)
+
+
+# Graphs derived from the data ----------------------------------------------------
+
+
+def test_user_item_graph_is_the_normalised_stacked_matrix(catalogue, dense):
+    edge_index = catalogue()[INTERACTS].edge_index
+    adj = user_item_adjacency(edge_index, 9, 14)
+    expected = dense.user_item(edge_index, 9, 14)
+    torch.testing.assert_close(as_dense(adj), expected, rtol=1e-12, atol=0)
+    assert adj.t() is adj
+
+
+def test_the_same_edges_are_normalised_once(catalogue):
+    data = catalogue()
+    model = build_model("LightGCN", data)
+    other = copy.copy(data)  # as the splits share their storage
+    assert model.user_item_graph(data) is model.user_item_graph(other)
+
+
+def test_other_edges_and_edges_changed_in_place_are_normalised_anew(catalogue, dense):
+    data = catalogue()
+    model = build_model("LightGCN", data)
+    first = model.user_item_graph(data)
+    data[INTERACTS].edge_index = data[INTERACTS].edge_index[:, :30]
+    second = model.user_item_graph(data)
+    data[INTERACTS].edge_index[1, 0] = 13
+    third = model.user_item_graph(data)
+    assert len({id(adj) for adj in (first, second, third)}) == 3
+    expected = dense.user_item(data[INTERACTS].edge_index, 9, 14)
+    torch.testing.assert_close(as_dense(third), expected, rtol=1e-12, atol=0)
+
+
+def test_an_item_graph_follows_its_edges_and_its_weights(catalogue):
+    data = catalogue()
+    data[SIMILAR].edge_index = torch.tensor([[0, 1], [2, 2]])
+    data[SIMILAR].edge_weight = torch.tensor([0.25, 0.75])
+    model = small("FREEDOM", data)
+    assert model.item_graph(data) is model.item_graph(data)
+    assert as_dense(model.item_graph(data))[2, 1] == 0.75
+    data[SIMILAR].edge_weight.mul_(2)
+    assert as_dense(model.item_graph(data))[2, 1] == 1.5
+    data[SIMILAR].edge_index = torch.tensor([[0, 3], [2, 2]])
+    assert as_dense(model.item_graph(data))[2].tolist()[:4] == [0.5, 0, 0, 1.5]
+    del data[SIMILAR].edge_weight
+    assert as_dense(model.item_graph(data))[2, 3] == 1
+
+
+def test_derived_values_are_built_once_per_state_of_their_tensors():
+    model, calls = Recommender(), []
+
+    def derive(*tensors):
+        return model.derive("key", tensors, lambda: calls.append(1) or len(calls))
+
+    a, b = torch.zeros(2), torch.zeros(2)
+    assert [derive(a, b), derive(a, b)] == [1, 1]
+    assert derive(b, a) == 2
+    a.add_(1)
+    assert [derive(b, a), derive(b, a)] == [3, 3]
+    assert derive(b) == 4
+    assert derive(b.clone()) == 5
+
+
+# prepare --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", available_models())
+def test_prepare_never_changes_its_input(catalogue, name):
+    data = catalogue(WIDTHS)
+    model = build_model(name, data)
+    before, edge_types = snapshot(data), list(data.edge_types)
+    prepared = model.prepare(data)
+    assert snapshot(data) == before
+    assert data.edge_types == edge_types
+    assert (SIMILAR in prepared.edge_types) == (name in GRAPH_MODELS)
+    after = snapshot(prepared)
+    assert {key: after[key] for key in before} == before  # shared, not copied
+
+
+@pytest.mark.parametrize("name", GRAPH_MODELS)
+def test_prepare_builds_a_graph_once_for_all_splits(catalogue, name, monkeypatch):
+    data = catalogue(WIDTHS)
+    model, calls = small(name, data), []
+    transform = model.graph_transform
+    monkeypatch.setattr(
+        model, "graph_transform", lambda d: calls.append(1) or transform(d)
+    )
+    splits = [data, copy.copy(data), copy.copy(data)]
+    edges = {id(model.prepare(split)[SIMILAR].edge_index) for split in splits}
+    assert (len(calls), len(edges)) == (1, 1)
+    model.prepare(model.prepare(data))
+    assert len(calls) == 1
+    data["item"].x_visual.mul_(-1)
+    model.prepare(data)
+    data["item"].x_visual = torch.randn(14, 6)
+    model.prepare(data)
+    assert len(calls) == 3
+
+
+@pytest.mark.parametrize("name", GRAPH_MODELS)
+def test_prepare_keeps_the_graphs_that_the_data_have(catalogue, name):
+    data = catalogue(WIDTHS)
+    data[SIMILAR].edge_index = torch.tensor([[0], [1]])
+    model = small(name, data)
+    assert model.prepare(data)[SIMILAR].edge_index is data[SIMILAR].edge_index
+
+
+def test_prepare_builds_anew_when_an_item_loses_its_feature(catalogue):
+    """The mask decides who is in the graph: a cached one must not outlive it."""
+    data = catalogue(WIDTHS)
+    data["item"].mask_visual = torch.ones(14, dtype=torch.bool)
+    model = build_model("FREEDOM", data, k=3, visual_weight=1.0)
+    model.prepare(data)
+    data["item"].mask_visual[4] = False
+    neighbour, centre = model.prepare(data)["item", "similar_visual", "item"].edge_index
+    assert neighbour[centre == 4].tolist() == [4]
+
+
+@pytest.mark.parametrize("name", GRAPH_MODELS)
+def test_a_missing_item_graph_says_what_to_do(catalogue, name):
+    data = catalogue(WIDTHS)
+    with pytest.raises(UserError, match=r"no .*similar.* edges - pass them through"):
+        small(name, data).encode(data)
+
+
+# What every model says of itself --------------------------------------------------
+
+
+@pytest.mark.parametrize("name", available_models())
+def test_defaults_are_those_of_the_constructor(name):
+    model_class = resolve_model(name)[1]
+    defaults = model_class.option_defaults()
+    assert set(defaults) == set(model_class.__init__.__kwdefaults__)
+    assert defaults == model_class.__init__.__kwdefaults__
+
+
+@pytest.mark.parametrize("name", available_models())
+def test_main_and_auxiliary_parameters_are_all_and_share_none(catalogue, name):
+    model = build_model(name, catalogue(WIDTHS))
+    main = {id(p) for p in model.main_parameters()}
+    own = {id(p) for p in model.auxiliary_parameters()}
+    moved = {
+        id(p)
+        for optimizer in model.auxiliary_optimizers().values()
+        for group in optimizer.param_groups
+        for p in group["params"]
+    }
+    assert not main & own
+    assert main | own == {id(p) for p in model.parameters()}
+    assert moved == own
+
+
+def test_frozen_parameters_stay_out_of_the_main_optimiser(catalogue):
+    model = build_model("MF-BPR", catalogue())
+    model.user.weight.requires_grad_(False)
+    assert [id(p) for p in model.main_parameters()] == [id(model.item.weight)]
+
+
+def test_without_encoders_the_modalities_are_refused(catalogue):
+    data = catalogue(WIDTHS)
+    model = build_model("LightGCN", data)
+    assert not model.has_encoders()
+    with pytest.raises(UserError, match="LightGCN has no modality encoders"):
+        model.encode_modalities(data)
+
+
+@pytest.mark.parametrize("name", available_models())
+def test_an_unknown_fidelity_is_refused_by_the_constructor(catalogue, name):
+    """A model works without the registry, so it checks its own options."""
+    model_class = resolve_model(name)[1]
+    if "fidelity" not in model_class.option_defaults():
+        pytest.skip("one fidelity only")
+    with pytest.raises(ValueError, match="fidelity.*'relaesed'"):
+        model_class.from_data(catalogue(WIDTHS), fidelity="relaesed")

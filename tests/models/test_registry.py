@@ -1,0 +1,171 @@
+from __future__ import annotations
+
+import inspect
+
+import pytest
+
+from mmgraph.errors import UserError
+from mmgraph.models import (
+    available_models,
+    available_plugins,
+    build_model,
+    model_options,
+    resolve_model,
+    resolve_plugin,
+)
+from mmgraph.models.registry import MODELS
+
+WIDTHS = {"visual": 6, "textual": 4}
+
+
+def test_systems_and_plugins_by_name():
+    assert available_models() == [
+        "MF-BPR",
+        "LightGCN",
+        "VBPR",
+        "FREEDOM",
+        "CLEAR",
+        "SEA",
+    ]
+    assert available_plugins() == ["CLEAR", "SEA"]
+
+
+@pytest.mark.parametrize(
+    ("spelling", "canonical"),
+    [
+        ("mf-bpr", "MF-BPR"),
+        ("MFBPR", "MF-BPR"),
+        ("mf_bpr", "MF-BPR"),
+        ("Light-GCN", "LightGCN"),
+        ("lightgcn", "LightGCN"),
+        ("sea_A", "SEAa"),
+        ("SEAd", "SEAd"),
+    ],
+)
+def test_case_dash_and_underscore_do_not_matter(spelling, canonical):
+    assert resolve_model(spelling)[0] == canonical
+
+
+@pytest.mark.parametrize("letter", "abcd")
+def test_seas_variants_are_names_of_their_own(catalogue, letter):
+    canonical, model_class, preset = resolve_model(f"SEA{letter}")
+    assert (canonical, model_class) == (f"SEA{letter}", MODELS["SEA"])
+    assert preset == {"variant": letter}
+    assert model_options(canonical)["variant"] == letter
+    assert build_model(canonical, catalogue(WIDTHS)).variant == letter
+
+
+def test_a_preset_is_not_shared_between_callers():
+    resolve_model("SEAb")[2]["variant"] = "z"
+    assert resolve_model("SEAb")[2] == {"variant": "b"}
+
+
+@pytest.mark.parametrize(
+    ("typo", "nearest"),
+    [("LihgtGCN", "LightGCN"), ("freedon", "FREEDOM"), ("clar", "CLEAR")],
+)
+def test_an_unknown_model_brings_the_nearest_and_the_list(typo, nearest):
+    expected = f"unknown model '{typo}' - did you mean '{nearest}'. choose from MF-BPR,"
+    with pytest.raises(UserError, match=expected) as caught:
+        resolve_model(typo)
+    assert all(name in str(caught.value) for name in available_models())
+
+
+def test_a_name_like_no_other_brings_the_list_alone():
+    with pytest.raises(UserError, match="unknown model '!!!' - choose from MF-BPR"):
+        resolve_model("!!!")
+
+
+def test_an_unknown_plugin_brings_the_nearest():
+    with pytest.raises(
+        UserError, match="unknown plug-in 'cler' - did you mean 'CLEAR'"
+    ):
+        resolve_plugin("cler")
+
+
+@pytest.mark.parametrize("name", available_models())
+def test_options_are_the_keywords_of_the_constructor(name):
+    signature = inspect.signature(MODELS[name].__init__).parameters.values()
+    expected = {p.name: p.default for p in signature if p.kind is p.KEYWORD_ONLY}
+    assert model_options(name) == expected
+
+
+def test_a_plugins_options_stand_beside_the_models():
+    assert model_options("VBPR", "clear") == model_options("VBPR") | {
+        "rank": 8,
+        "strength": 0.9,
+        "refresh_every": 1,
+        "where": "encoder",
+    }
+
+
+def test_no_plugin_shadows_an_option_of_a_host():
+    for name, model_class in MODELS.items():
+        for plugin in available_plugins():
+            if model_class.multimodal and plugin != name:
+                own = set(model_options(name))
+                both = set(model_options(name, plugin))
+                extra = inspect.signature(resolve_plugin(plugin)[1].__init__).parameters
+                theirs = {p.name for p in extra.values() if p.kind is p.KEYWORD_ONLY}
+                assert own | theirs == both
+                assert not own & theirs, (name, plugin)
+
+
+def test_options_reach_model_and_plugin(catalogue):
+    model = build_model(
+        "FREEDOM", catalogue(WIDTHS), plugin="Clear", num_layers=1, rank=3, strength=0.5
+    )
+    assert model.propagate.num_layers == 1
+    assert (model.plugin.rank, model.plugin.strength) == (3, 0.5)
+
+
+def test_an_unknown_option_brings_the_nearest_and_the_list(catalogue):
+    expected = "unknown option 'stregth' of VBPR - did you mean 'strength'. options are"
+    with pytest.raises(UserError, match=expected):
+        build_model("VBPR", catalogue(WIDTHS), plugin="clear", stregth=0.5)
+    with pytest.raises(UserError, match="options are embedding_dim, reg_weight$"):
+        build_model("VBPR", catalogue(WIDTHS), strength=0.5)
+
+
+def test_an_option_out_of_range_is_the_users_error(catalogue):
+    data = catalogue(WIDTHS)
+    with pytest.raises(UserError, match=r"SEA: 'variant' must be .* - correct the"):
+        build_model("SEA", data, variant="e")
+    with pytest.raises(UserError, match=r"VBPR: 'where' must be .* - correct the"):
+        build_model("VBPR", data, plugin="clear", where="nowhere")
+    with pytest.raises(UserError, match=r"VBPR: 'strength' must be .* - correct the"):
+        build_model("VBPR", data, plugin="clear", strength=2.0)
+
+
+def test_a_plugins_bad_option_is_refused_wherever_it_acts(catalogue):
+    """``where="graph"`` reads strength and rank only when the graph is built."""
+    with pytest.raises(UserError, match=r"'strength' must be in \[0, 1\] \(got 2"):
+        build_model(
+            "FREEDOM", catalogue(WIDTHS), plugin="clear", where="graph", strength=2.0
+        )
+
+
+@pytest.mark.parametrize(("name", "known"), [("CLEAR", "paper"), ("SEA", "paper, rel")])
+def test_an_unknown_fidelity_lists_those_of_the_model(catalogue, name, known):
+    with pytest.raises(UserError, match=f"no fidelity 'public' - choose from {known}"):
+        build_model(name, catalogue(WIDTHS), fidelity="public")
+
+
+def test_fidelity_reaches_the_model(catalogue):
+    data = catalogue(WIDTHS)
+    assert build_model("SEA", data, fidelity="released").fidelity == "released"
+    assert build_model("SEA", data).fidelity == "paper"
+
+
+@pytest.mark.parametrize("name", ["MF-BPR", "LightGCN"])
+@pytest.mark.parametrize("plugin", ["clear", "sea"])
+def test_models_without_encoders_carry_no_plugin(catalogue, name, plugin):
+    expected = f"{name} has no modality encoders .* choose from VBPR, FREEDOM"
+    with pytest.raises(UserError, match=expected):
+        build_model(name, catalogue(WIDTHS), plugin=plugin)
+
+
+@pytest.mark.parametrize("name", ["CLEAR", "SEA", "SEAb"])
+def test_a_system_does_not_carry_itself(catalogue, name):
+    with pytest.raises(UserError, match=f"{name} has this plug-in built in - leave it"):
+        build_model(name, catalogue(WIDTHS), plugin=name[:5].rstrip("b"))
