@@ -137,12 +137,12 @@ class Adjacency:
         result: Tensor = _SpMM.apply(x, self)
         return result
 
-    def power_sum(self, x: Tensor, num_layers: int) -> Tensor:
+    def power_sum(self, x: Tensor, num_layers: int, scale: float = 1.0) -> Tensor:
         r"""Sum of all layers of a propagation.
 
         .. math::
-            \sum_{l=0}^{L} \mathbf{A}^l \mathbf{x}
-            = \mathbf{x} + \mathbf{A}(\mathbf{x} + \mathbf{A}(\dots))
+            s \sum_{l=0}^{L} \mathbf{A}^l \mathbf{x}
+            = s (\mathbf{x} + \mathbf{A}(\mathbf{x} + \mathbf{A}(\dots)))
 
         The right-hand side keeps no layer in memory; the backward is the same sum of
         the transpose.
@@ -150,6 +150,7 @@ class Adjacency:
         Args:
             x: Node features.
             num_layers: :math:`L`.
+            scale: Factor :math:`s`; :math:`1/(L+1)` gives the mean.
 
         Shapes:
             - **input:** :math:`(N, d)`
@@ -166,7 +167,7 @@ class Adjacency:
         """
         if self.num_src != self.num_dst or x.size(0) != self.num_src:
             raise ValueError(f"{self} cannot be applied repeatedly to {list(x.shape)}")
-        result: Tensor = _PowerSum.apply(x, self, num_layers)
+        result: Tensor = _PowerSum.apply(x, self, num_layers, scale)
         return result
 
     def csr(self) -> Tensor:
@@ -213,24 +214,24 @@ class _SpMM(torch.autograd.Function):
         return _multiply(adj.t(), grad), None
 
 
-def _horner(adj: Adjacency, x: Tensor, num_layers: int) -> Tensor:
+def _horner(adj: Adjacency, x: Tensor, num_layers: int, scale: float) -> Tensor:
     y = x
     for _ in range(num_layers):
         y = _multiply(adj, y).add_(x)
-    return y
+    return y * scale if y is x else y.mul_(scale)
 
 
 class _PowerSum(torch.autograd.Function):
-    """``sum_l A^l x`` with constant ``A``."""
+    """``s sum_l A^l x`` with constant ``A``."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, adj: Adjacency, num_layers: int) -> Tensor:
-        ctx.adj, ctx.num_layers = adj, num_layers
-        return _horner(adj, x, num_layers) if num_layers else x.clone()
+    def forward(
+        ctx: Any, x: Tensor, adj: Adjacency, num_layers: int, scale: float
+    ) -> Tensor:
+        ctx.adj, ctx.num_layers, ctx.scale = adj, num_layers, scale
+        return _horner(adj, x, num_layers, scale)
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: FunctionCtx, grad: Tensor) -> tuple[Tensor, None, None]:
-        adj: Adjacency = ctx.adj  # type: ignore[attr-defined]
-        layers: int = ctx.num_layers  # type: ignore[attr-defined]
-        return _horner(adj.t(), grad, layers), None, None
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None, None]:
+        return _horner(ctx.adj.t(), grad, ctx.num_layers, ctx.scale), None, None, None

@@ -24,6 +24,7 @@ from mmgraph.schema import (
     USER,
     EdgeType,
     feature_key,
+    mask_key,
     modalities,
 )
 
@@ -90,6 +91,18 @@ class Recommender(nn.Module):
         return z_user @ z_item.t()
 
     # What every system shares ---------------------------------------------------
+
+    def check_fidelity(self, fidelity: str) -> str:
+        """The fidelity itself, if this system has it.
+
+        Raises:
+            ValueError: If it does not.
+        """
+        if fidelity not in self.fidelities:
+            raise ValueError(
+                f"'fidelity' must be one of {self.fidelities} (got {fidelity!r})"
+            )
+        return fidelity
 
     @classmethod
     def from_data(cls, data: HeteroData, **options: Any) -> Self:
@@ -158,7 +171,8 @@ class Recommender(nn.Module):
         transform = self.item_graph_transform()
         if transform is None or SIMILAR in data.edge_types:
             return data
-        features = tuple(data[ITEM][feature_key(m)] for m in modalities(data))
+        keys = [key(m) for m in modalities(data) for key in (feature_key, mask_key)]
+        features = tuple(data[ITEM][key] for key in keys if key in data[ITEM])
 
         def build() -> HeteroData:
             source = data if self.plugin is None else self.plugin.graph_view(data)

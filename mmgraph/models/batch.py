@@ -7,6 +7,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from mmgraph.functional.rows import take_rows
+
 
 class Batch(NamedTuple):
     """Index tensors of equal length; ``neg_item`` is None for models without it.
@@ -19,6 +21,26 @@ class Batch(NamedTuple):
     user: Tensor
     pos_item: Tensor
     neg_item: Tensor | None = None
+
+    def rows(self, user: Tensor, item: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Rows of the users, the positives and the negatives.
+
+        Positives and negatives share one look-up, so that the backward makes one
+        gradient of the item table and not two.
+
+        Args:
+            user: One row per user ``[U, d]``.
+            item: One row per item ``[I, d]``.
+
+        Example:
+            >>> batch = Batch(torch.tensor([0]), torch.tensor([2]), torch.tensor([1]))
+            >>> batch.rows(torch.zeros(1, 1), torch.arange(3.0).unsqueeze(1))
+            (tensor([[0.]]), tensor([[2.]]), tensor([[1.]]))
+        """
+        assert self.neg_item is not None
+        both = take_rows(item, torch.cat([self.pos_item, self.neg_item]))
+        pos, neg = both.split(self.pos_item.numel())
+        return take_rows(user, self.user), pos, neg
 
     def items(self) -> tuple[Tensor, Tensor, Tensor]:
         """The distinct items, and where each positive and each negative is in them.

@@ -15,7 +15,7 @@ from mmgraph.functional.rows import take_rows
 from mmgraph.models.base import Recommender, user_item_adjacency
 from mmgraph.models.batch import Batch
 from mmgraph.models.item_graph import fused_item_graph
-from mmgraph.models.plugin import refresh_projection
+from mmgraph.models.plugin import check_rank, refresh_projection
 from mmgraph.nn.conv import ItemGraphConv
 from mmgraph.nn.encoder import ModalityEncoder, ModalityGraphEncoder
 from mmgraph.nn.fusion import UserModalityWeights
@@ -110,6 +110,11 @@ class CLEAR(Recommender):
         super().__init__()
         if not 0.0 <= edge_drop < 1.0:
             raise ValueError(f"'edge_drop' must lie in [0, 1) (got {edge_drop})")
+        if edge_drop_by not in ("uniform", "degree"):
+            raise ValueError(
+                f"'edge_drop_by' must be 'uniform' or 'degree' (got {edge_drop_by!r})"
+            )
+        check_rank(rank, embedding_dim)
         self.num_users, self.num_items, self.dims = num_users, num_items, dims
         self.embedding_dim, self.reg_weight = embedding_dim, reg_weight
         self.edge_drop, self.edge_drop_by = edge_drop, edge_drop_by
@@ -173,8 +178,7 @@ class CLEAR(Recommender):
 
     def loss(self, data: HeteroData, batch: Batch) -> dict[str, Tensor]:
         z_user, z_item = self.encode(data)
-        user = take_rows(z_user, batch.user)
-        pos, neg = take_rows(z_item, batch.pos_item), take_rows(z_item, batch.neg_item)
+        user, pos, neg = batch.rows(z_user, z_item)
         preference = [
             take_rows(p, batch.user) for p in self.propagate.preference.values()
         ]

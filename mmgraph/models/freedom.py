@@ -80,7 +80,7 @@ class FREEDOM(Recommender):
         super().__init__()
         if not 0.0 <= edge_drop < 1.0:
             raise ValueError(f"'edge_drop' must lie in [0, 1) (got {edge_drop})")
-        self.dims, self.fidelity = dims, fidelity
+        self.dims, self.fidelity = dims, self.check_fidelity(fidelity)
         self.edge_drop, self.reg_weight = edge_drop, reg_weight
         self.graph_transform = fused_item_graph(
             list(dims), k, modality_weights, visual_weight
@@ -151,8 +151,7 @@ class FREEDOM(Recommender):
 
     def loss(self, data: HeteroData, batch: Batch) -> dict[str, Tensor]:
         z_user, z_item = self.encode(data)
-        user = take_rows(z_user, batch.user)
-        pos, neg = take_rows(z_item, batch.pos_item), take_rows(z_item, batch.neg_item)
+        user, pos, neg = batch.rows(z_user, z_item)
         terms = {"bpr": bpr_loss((user * pos).sum(-1), (user * neg).sum(-1))}
         if self.reg_weight:
             items, pos_place, neg_place = batch.items()

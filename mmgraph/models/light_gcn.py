@@ -7,7 +7,6 @@ from torch import Tensor, nn
 from torch_geometric.data import HeteroData
 
 from mmgraph.functional.ranking import bpr_loss
-from mmgraph.functional.rows import take_rows
 from mmgraph.models.base import Recommender
 from mmgraph.models.batch import Batch
 from mmgraph.models.regularize import embedding_penalty
@@ -52,7 +51,7 @@ class LightGCN(Recommender):
         fidelity: str = "paper",
     ) -> None:
         super().__init__()
-        self.reg_weight, self.fidelity = reg_weight, fidelity
+        self.reg_weight, self.fidelity = reg_weight, self.check_fidelity(fidelity)
         self.user = nn.Embedding(num_users, embedding_dim)
         self.item = nn.Embedding(num_items, embedding_dim)
         self.propagate = LightGCNEncoder(num_layers, readout="mean")
@@ -71,13 +70,8 @@ class LightGCN(Recommender):
 
     def loss(self, data: HeteroData, batch: Batch) -> dict[str, Tensor]:
         z_user, z_item = self.encode(data)
-        user = take_rows(z_user, batch.user)
-        pos, neg = take_rows(z_item, batch.pos_item), take_rows(z_item, batch.neg_item)
-        ego = (
-            self.user(batch.user),
-            self.item(batch.pos_item),
-            self.item(batch.neg_item),
-        )
+        user, pos, neg = batch.rows(z_user, z_item)
+        ego = batch.rows(self.user.weight, self.item.weight)
         return {
             "bpr": bpr_loss((user * pos).sum(-1), (user * neg).sum(-1)),
             "reg": self.reg_weight * embedding_penalty(self.fidelity, *ego),

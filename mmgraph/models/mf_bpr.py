@@ -44,7 +44,7 @@ class MFBPR(Recommender):
         fidelity: str = "paper",
     ) -> None:
         super().__init__()
-        self.reg_weight, self.fidelity = reg_weight, fidelity
+        self.reg_weight, self.fidelity = reg_weight, self.check_fidelity(fidelity)
         self.user = nn.Embedding(num_users, embedding_dim)
         self.item = nn.Embedding(num_items, embedding_dim)
         self.reset_parameters()
@@ -58,8 +58,7 @@ class MFBPR(Recommender):
         return self.user.weight, self.item.weight
 
     def loss(self, data: HeteroData, batch: Batch) -> dict[str, Tensor]:
-        user, pos = self.user(batch.user), self.item(batch.pos_item)
-        neg = self.item(batch.neg_item)
+        user, pos, neg = batch.rows(self.user.weight, self.item.weight)
         return {
             "bpr": bpr_loss((user * pos).sum(-1), (user * neg).sum(-1)),
             "reg": self.reg_weight * embedding_penalty(self.fidelity, user, pos, neg),

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch_geometric.data import HeteroData
 
+from mmgraph.functional.projection import check_strength
 from mmgraph.nn.losses import SeparateLearningLoss
 from mmgraph.nn.projection import NullSpaceProjection as Projection
 from mmgraph.schema import ITEM, mask_key
@@ -75,6 +76,8 @@ class CLEAR(Plugin):
         super().__init__()
         if where not in ("encoder", "graph"):
             raise ValueError(f"'where' must be 'encoder' or 'graph' (got {where!r})")
+        check_rank(rank, min(dims.values()))
+        check_strength(strength)
         self.where = where
         self.rank, self.strength = rank, strength
         if where == "encoder":
@@ -140,7 +143,8 @@ class SEA(Plugin):
 
     def losses(self, model: Recommender, data: HeteroData) -> dict[str, Tensor]:
         z = model.encode_modalities(data)
-        self.separate.club_step(z)
+        if self.training:
+            self.separate.club_step(z)
         terms: dict[str, Tensor] = self.separate(z)
         return terms
 
@@ -150,6 +154,16 @@ class SEA(Plugin):
     def auxiliary_optimizers(self) -> dict[str, torch.optim.Optimizer]:
         optimizer = self.separate.estimator_optimizer
         return {} if optimizer is None else {"club": optimizer}
+
+
+def check_rank(rank: int, width: int) -> None:
+    """Refuse more shared directions than the embeddings have.
+
+    Raises:
+        ValueError: If ``rank`` is not in ``[0, width]``.
+    """
+    if not 0 <= rank <= width:
+        raise ValueError(f"'rank' must be in [0, {width}] (got {rank})")
 
 
 def refresh_projection(

@@ -64,9 +64,7 @@ def register_model(name: str, model_class: type[Recommender]) -> None:
     """
     taken = {_key(known): known for known in [*MODELS, *VARIANTS]}
     if _key(name) in taken:
-        raise UserError(
-            f"the name {taken[_key(name)]!r} is taken", "choose another"
-        )
+        raise UserError(f"the name {taken[_key(name)]!r} is taken", "choose another")
     MODELS[name] = model_class
 
 

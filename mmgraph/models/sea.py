@@ -122,7 +122,8 @@ class SEA(Recommender):
         if split_at not in SPLITS:
             raise ValueError(f"'split_at' must be one of {SPLITS} (got {split_at!r})")
         self.num_users, self.num_items, self.dims = num_users, num_items, dims
-        self.variant, self.fidelity, self.split_at = variant, fidelity, split_at
+        self.fidelity = self.check_fidelity(fidelity)
+        self.variant, self.split_at = variant, split_at
         released = fidelity == "released"
         self.graph_transform = fused_item_graph(
             list(dims), k, modality_weights, visual_weight
@@ -204,8 +205,7 @@ class SEA(Recommender):
                 separate.club_step(z)
             parts = separate(z)
 
-        user = take_rows(z_user, batch.user)
-        pos, neg = take_rows(z_item, batch.pos_item), take_rows(z_item, batch.neg_item)
+        user, pos, neg = batch.rows(z_user, z_item)
         base = 2 if self.fidelity == "released" else "e"
         bpr = bpr_loss((user * pos).sum(-1), (user * neg).sum(-1), base=base)
         if self.fidelity == "released" and self.training:
@@ -257,7 +257,9 @@ class SEA(Recommender):
         self, maps: dict[str, dict[str, Tensor]]
     ) -> dict[str, Tensor]:
         """Alignment and distance, from what :meth:`maps` returns."""
-        separate, terms = self.separate, {}
+        separate = self.separate
+        zero = next(iter(maps.values()))["mlp"].new_zeros(())
+        terms = {"align": zero, "distance": zero}
         if separate.alignment is not None and separate.align_weight:
             terms["align"] = separate.align_loss({m: maps[m]["head"] for m in maps})
         if separate.distance_weight:

@@ -56,7 +56,8 @@ class VBPR(Recommender):
         fidelity: str = "paper",
     ) -> None:
         super().__init__()
-        self.dims, self.reg_weight, self.fidelity = dims, reg_weight, fidelity
+        self.fidelity = self.check_fidelity(fidelity)
+        self.dims, self.reg_weight = dims, reg_weight
         self.user = nn.Embedding(num_users, 2 * embedding_dim)  # [gamma_u, theta_u]
         self.item = nn.Embedding(num_items, embedding_dim)  # gamma_i
         self.project = ModalityDict(
@@ -124,9 +125,10 @@ class VBPR(Recommender):
         z_item = self.encode_items(data, items)
         user = self.encode_users(batch.user)
         pos, neg = take_rows(z_item, pos_place), take_rows(z_item, neg_place)
+        own = user[:, : self.user.embedding_dim]  # the ones are no parameters
         return {
             "bpr": bpr_loss((user * pos).sum(-1), (user * neg).sum(-1)),
-            "reg": self.reg_weight * embedding_penalty(self.fidelity, user, pos, neg),
+            "reg": self.reg_weight * embedding_penalty(self.fidelity, own, pos, neg),
         }
 
     def __repr__(self) -> str:

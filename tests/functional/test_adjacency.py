@@ -127,7 +127,8 @@ def test_repr():
 
 @pytest.mark.parametrize("symmetric", [True, False])
 @pytest.mark.parametrize("num_layers", [0, 1, 2, 3])
-def test_power_sum_and_its_gradient_equal_a_dense_loop(symmetric, num_layers):
+@pytest.mark.parametrize("scale", [1.0, 0.25])
+def test_power_sum_and_its_gradient_equal_a_dense_loop(symmetric, num_layers, scale):
     edge_index, weight = random_graph(8, 8, dtype=torch.float64)
     if symmetric:
         edge_index = torch.cat([edge_index, edge_index.flip(0)], dim=1)
@@ -146,7 +147,8 @@ def test_power_sum_and_its_gradient_equal_a_dense_loop(symmetric, num_layers):
     for _ in range(num_layers):
         layer = matrix @ layer
         expected = expected + layer
-    y = adj.power_sum(x, num_layers)
+    expected = scale * expected
+    y = adj.power_sum(x, num_layers, scale)
     torch.testing.assert_close(y, expected, rtol=1e-10, atol=1e-12)
     upstream = torch.randn_like(y)
     mine, other = (torch.autograd.grad(out, x, upstream)[0] for out in (y, expected))

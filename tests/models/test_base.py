@@ -31,7 +31,8 @@ def as_dense(adj):
 
 
 def small(name, data):
-    return build_model(name, data, embedding_dim=5, k=3)
+    rank = {"rank": 2} if name == "CLEAR" else {}
+    return build_model(name, data, embedding_dim=5, k=3, **rank)
 
 
 # Graphs derived from the data ----------------------------------------------------
@@ -204,5 +205,5 @@ def test_an_unknown_fidelity_is_refused_by_the_constructor(catalogue, name):
     model_class = resolve_model(name)[1]
     if "fidelity" not in model_class.option_defaults():
         pytest.skip("one fidelity only")
-    with pytest.raises(ValueError, match="fidelity.*'relaesed'"):
+    with pytest.raises(ValueError, match=r"fidelity.*'relaesed'"):
         model_class.from_data(catalogue(WIDTHS), fidelity="relaesed")

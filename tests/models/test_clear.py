@@ -292,7 +292,9 @@ def test_bad_options_are_refused(catalogue):
     for options, message in (
         ({"edge_drop": 1.0}, r"'edge_drop' must lie in \[0, 1\) \(got 1"),
         ({"strength": 1.5}, r"'strength' must be in \[0, 1\] \(got 1.5"),
-        ({"rank": -1}, r"'rank' must be at least 0 \(got -1"),
+        ({"rank": -1}, r"'rank' must be in \[0, 5\] \(got -1"),
+        ({"rank": 6}, r"'rank' must be in \[0, 5\] \(got 6"),
+        ({"edge_drop_by": "age"}, r"'edge_drop_by' must be .* \(got 'age'\)"),
         ({"user_weights": "fixed"}, "'mode' must be one of"),
         ({"init": "zero"}, "'init' must be one of"),
     ):
@@ -300,16 +302,7 @@ def test_bad_options_are_refused(catalogue):
             make(data, **options)
 
 
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        ({"rank": 6}, r"'rank' must be in \[0, 5\] \(got 6"),
-        ({"edge_drop_by": "age"}, "by must be 'degree' or 'uniform' .got 'age'"),
-    ],
-    ids=["rank", "edge_drop_by"],
-)
-def test_what_the_widths_or_names_rule_out_is_refused_at_construction(
-    catalogue, options, message
-):
-    with pytest.raises(ValueError, match=message):
-        make(catalogue(WIDTHS), **options)
+def test_energy_makes_the_rank_free(catalogue):
+    """The share of the energy replaces ``rank``, so its default may be too large."""
+    data = catalogue(WIDTHS)
+    assert build_model("CLEAR", data, embedding_dim=5, energy=0.9).project.energy == 0.9

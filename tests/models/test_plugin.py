@@ -157,6 +157,13 @@ def test_clear_in_the_graph_changes_the_graph_and_only_it(
     assert all(torch.equal(mine[name], other[name]) for name in other)
 
 
+def test_clear_in_the_graph_may_have_a_rank_beyond_the_embeddings(catalogue):
+    """There the features are projected, whose widths are their own."""
+    data = catalogue({"visual": 12, "textual": 10})
+    model = make("FREEDOM", data, "clear", where="graph", rank=9)
+    assert ("item", "similar", "item") in model.prepare(data).edge_types
+
+
 def test_clear_refreshes_before_the_epochs_it_should(catalogue, randomise):
     data = catalogue(WIDTHS)
     model = make("VBPR", data, "clear", rank=2, refresh_every=3)
@@ -198,7 +205,9 @@ def test_refresh_puts_the_mode_back_and_leaves_no_gradient(catalogue, monkeypatc
 
 
 def test_clear_refuses_an_unknown_place():
-    with pytest.raises(ValueError, match="'where' must be 'encoder' or 'graph' .got 'x'"):
+    with pytest.raises(
+        ValueError, match=r"'where' must be 'encoder' or 'graph' \(got 'x'\)"
+    ):
         CLEAR(WIDTHS, where="x")
 
 

@@ -10,6 +10,7 @@ from mmgraph.models import (
     available_plugins,
     build_model,
     model_options,
+    register_model,
     resolve_model,
     resolve_plugin,
 )
@@ -19,15 +20,23 @@ WIDTHS = {"visual": 6, "textual": 4}
 
 
 def test_systems_and_plugins_by_name():
-    assert available_models() == [
-        "MF-BPR",
-        "LightGCN",
-        "VBPR",
-        "FREEDOM",
-        "CLEAR",
-        "SEA",
-    ]
+    names = ["MF-BPR", "LightGCN", "VBPR", "FREEDOM", "CLEAR", "SEA"]
+    assert available_models()[:6] == names
     assert available_plugins() == ["CLEAR", "SEA"]
+
+
+def test_a_system_of_ones_own_joins_the_table(catalogue, monkeypatch):
+    class Mine(MODELS["MF-BPR"]):
+        """A subclass with the options of its parent."""
+
+    monkeypatch.setattr("mmgraph.models.registry.MODELS", dict(MODELS))
+    register_model("My-MF", Mine)
+    assert available_models()[-1] == "My-MF"
+    assert type(build_model("my_mf", catalogue(), embedding_dim=3)) is Mine
+    with pytest.raises(UserError, match="the name 'My-MF' is taken - choose another"):
+        register_model("MYMF", Mine)
+    with pytest.raises(UserError, match="the name 'SEAa' is taken"):
+        register_model("sea-a", Mine)
 
 
 @pytest.mark.parametrize(
@@ -123,7 +132,7 @@ def test_an_unknown_option_brings_the_nearest_and_the_list(catalogue):
     expected = "unknown option 'stregth' of VBPR - did you mean 'strength'. options are"
     with pytest.raises(UserError, match=expected):
         build_model("VBPR", catalogue(WIDTHS), plugin="clear", stregth=0.5)
-    with pytest.raises(UserError, match="options are embedding_dim, reg_weight$"):
+    with pytest.raises(UserError, match=r"options are embedding_dim, reg_weight$"):
         build_model("VBPR", catalogue(WIDTHS), strength=0.5)
 
 
@@ -165,7 +174,9 @@ def test_models_without_encoders_carry_no_plugin(catalogue, name, plugin):
         build_model(name, catalogue(WIDTHS), plugin=plugin)
 
 
-@pytest.mark.parametrize("name", ["CLEAR", "SEA", "SEAb"])
-def test_a_system_does_not_carry_itself(catalogue, name):
+@pytest.mark.parametrize(
+    ("name", "plugin"), [("CLEAR", "clear"), ("SEA", "sea"), ("SEAb", "sea")]
+)
+def test_a_system_does_not_carry_itself(catalogue, name, plugin):
     with pytest.raises(UserError, match=f"{name} has this plug-in built in - leave it"):
-        build_model(name, catalogue(WIDTHS), plugin=name[:5].rstrip("b"))
+        build_model(name, catalogue(WIDTHS), plugin=plugin)

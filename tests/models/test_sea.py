@@ -80,9 +80,8 @@ def head_output(head, x, dense):
 def solosim_loop(anchor, candidate):
     total = 0.0
     for i in range(len(anchor)):
-        logits = [(anchor[i] * b).sum() / T for b in candidate]
-        normaliser = torch.stack([logit.exp() for logit in logits]).sum()
-        total = total - (logits[i].exp() / normaliser).log()
+        likelihood = ((anchor[i] * candidate).sum(dim=1) / T).exp()
+        total = total - (likelihood[i] / likelihood.sum()).log()
     return total / len(anchor)
 
 
@@ -125,8 +124,8 @@ def bound_over_all_pairs(mean, log_var, y):
     """Eq. 15 as it stands, with both sums."""
     size, total = len(y), 0.0
     for i in range(size):
-        others = sum(log_q(mean[i], log_var[i], y[j]) for j in range(size)) / size
-        total = total + log_q(mean[i], log_var[i], y[i]) - others
+        every = log_q(mean[i].expand_as(y), log_var[i].expand_as(y), y)
+        total = total + log_q(mean[i], log_var[i], y[i]) - every / size
     return total / size
 
 
@@ -175,14 +174,18 @@ def fit_right_pairs(model, data, steps=60):
 # Loss and gradients --------------------------------------------------------------
 
 
-@pytest.mark.parametrize("split_at", ["encoder", "graph"])
-@pytest.mark.parametrize("widths", [WIDTHS, THREE], ids=len)
-@pytest.mark.parametrize("variant", "abcd")
+@pytest.mark.parametrize(
+    ("variant", "split_at", "widths"),
+    [
+        *((variant, "encoder", WIDTHS) for variant in "abcd"),
+        *((variant, "graph", WIDTHS) for variant in "abcd"),
+        *((variant, "encoder", THREE) for variant in "ac"),
+    ],
+    ids=lambda value: str(len(value)) if isinstance(value, dict) else value,
+)
 def test_loss_and_gradients_equal_a_dense_reference(
     planted, batch, dense, agree, gaussian_conditional, variant, widths, split_at
 ):
-    if widths is THREE and (variant in "bd" or split_at == "graph"):
-        pytest.skip("nothing new beside two modalities")
     model, data = planted(widths, variant=variant, split_at=split_at)
     z = encoded(model, data, dense)
     z_user, z_item, h_item = embeddings(model, data, dense, z)
@@ -267,7 +270,7 @@ def test_q_of_the_right_pairs_sees_what_q_of_the_wrong_pairs_misses(catalogue):
     bounds = {}
     for fidelity in ("paper", "released"):
         torch.manual_seed(0)
-        model = make(data, fidelity, club_inner_steps=250, club_lr=2e-2)
+        model = make(data, fidelity, club_inner_steps=150, club_lr=2e-2)
         with torch.no_grad():
             for encoder in model.encoders.values():
                 encoder.weight.copy_(torch.eye(8))
@@ -466,7 +469,7 @@ def mean_cosine(model, data):
     return (a * b).sum(dim=1).mean().item()
 
 
-def information(model, data, steps=200):
+def information(model, data, steps=120):
     """Between the halves of each modality, by an estimator fitted from scratch."""
     pairs = model.separate.distance_inputs(model.encode_modalities(data))
     total = 0.0
@@ -483,7 +486,7 @@ def information(model, data, steps=200):
 
 
 def test_training_aligns_generic_halves_and_parts_the_unique_ones():
-    train, val, _, _ = synthetic(seed=1, num_users=150, num_items=200)
+    train, val, _, _ = synthetic(seed=1, num_users=100, num_items=150)
     cosine, shared = {}, {}
     for beta in (0.0, 0.05):
         torch.manual_seed(0)
@@ -496,9 +499,8 @@ def test_training_aligns_generic_halves_and_parts_the_unique_ones():
             club_lr=1e-2,
         )
         before = mean_cosine(model, train)
-        Trainer(epochs=15, patience=15, lr=3e-3, batch_size=512, device="cpu").fit(
-            model, train, val
-        )
+        trainer = Trainer(epochs=6, eval_every=6, lr=5e-3, batch_size=256, device="cpu")
+        trainer.fit(model, train, val)
         model.train()
         cosine[beta] = before, mean_cosine(model, train)
         shared[beta] = information(model, train)

@@ -49,16 +49,14 @@ class LightGCNEncoder(nn.Module):
         self.conv = LightGCNConv()
 
     def forward(self, x: Tensor, graph: Graph) -> Tensor:
+        scale = 1.0 / (self.num_layers + 1) if self.readout == "mean" else 1.0
         if isinstance(graph, Adjacency) and self.readout != "last":
-            total = graph.power_sum(x, self.num_layers)
-        else:
-            total = x
-            for _ in range(self.num_layers):
-                x = self.conv(x, graph)
-                total = total + x
-        if self.readout == "last":
-            return x
-        return total / (self.num_layers + 1) if self.readout == "mean" else total
+            return graph.power_sum(x, self.num_layers, scale)
+        total = x
+        for _ in range(self.num_layers):
+            x = self.conv(x, graph)
+            total = total + x
+        return x if self.readout == "last" else total * scale
 
     def __repr__(self) -> str:
         return (
