@@ -11,6 +11,10 @@ import torch
 CHECKOUT = Path(__file__).parent.parent
 
 
+# Small tensors: a second thread only waits, and does so busily.
+torch.set_num_threads(1)
+
+
 @pytest.fixture(autouse=True)
 def _seed():
     torch.manual_seed(0)

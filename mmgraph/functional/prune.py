@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+from decimal import Decimal
+
 import torch
 from torch import Tensor
 
@@ -53,5 +56,6 @@ def prune_edges(
     key.exponential_(generator=generator)
     if by == "degree":
         key *= (user.bincount()[user] * item.bincount()[item]).double().sqrt()
-    num_kept = int(user.numel() * (1 - ratio))
+    # In decimals: 40 * (1 - 0.8) is 7.99... in binary, and its floor 7.
+    num_kept = user.numel() - math.ceil(user.numel() * Decimal(str(ratio)))
     return key.topk(num_kept, largest=False, sorted=False).indices.sort().values

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import inspect
+import logging
 from collections.abc import Callable
 from typing import Any, ClassVar, Self
 
@@ -28,6 +29,8 @@ from mmgraph.schema import (
     modalities,
 )
 
+logger = logging.getLogger(__name__)
+
 
 class Recommender(nn.Module):
     """A system that embeds users and items of a ``HeteroData``.
@@ -47,9 +50,13 @@ class Recommender(nn.Module):
     #: ``"released"`` too, for systems whose public code behaves otherwise.
     fidelities: ClassVar[tuple[str, ...]] = ("paper",)
 
+    #: Width of each modality's features, of multimodal systems.
+    dims: dict[str, int]
+
     def __init__(self) -> None:
         super().__init__()
         self.plugin: Plugin | None = None
+        self._told = False
         self._derived: dict[Any, tuple[tuple[Tensor, ...], tuple[int, ...], Any]] = {}
 
     # What a subclass writes -----------------------------------------------------
@@ -70,6 +77,10 @@ class Recommender(nn.Module):
             f"{type(self).__name__} has no modality encoders",
             "choose a multimodal model for this plug-in",
         )
+
+    def encoders_reach_scores(self) -> bool:
+        """Whether the modality encoders can change a score, now or by training."""
+        return True
 
     def modality_widths(self) -> dict[str, int]:
         """Widths of what :meth:`encode_modalities` returns."""
@@ -169,7 +180,17 @@ class Recommender(nn.Module):
         never have their graph built twice.
         """
         transform = self.item_graph_transform()
-        if transform is None or SIMILAR in data.edge_types:
+        if transform is None:
+            return data
+        recipe = " ".join(f"{transform} {self.plugin or ''}".split())
+        if SIMILAR in data.edge_types:
+            if data[SIMILAR].get("recipe") != recipe and not self._told:
+                self._told = True
+                logger.warning(
+                    "%s: the data have an item graph, which is used as it is; options "
+                    "of the model or the plug-in about it have no effect",
+                    type(self).__name__,
+                )
             return data
         keys = [key(m) for m in modalities(data) for key in (feature_key, mask_key)]
         features = tuple(data[ITEM][key] for key in keys if key in data[ITEM])
@@ -185,11 +206,13 @@ class Recommender(nn.Module):
             if edge_type not in data.edge_types:
                 for key, value in built[edge_type].items():
                     prepared[edge_type][key] = value
+        prepared[SIMILAR].recipe = recipe
         return prepared
 
     def derive(self, key: Any, of: tuple[Tensor, ...], build: Callable[[], Any]) -> Any:
         """What ``build()`` returns, until one of the tensors it came from changes."""
-        versions = tuple(tensor._version for tensor in of)
+        # Inference tensors keep no count of changes: they cannot be changed in place.
+        versions = tuple(0 if t.is_inference() else t._version for t in of)
         if key in self._derived:
             tensors, seen, value = self._derived[key]
             same = len(tensors) == len(of) and all(
@@ -206,7 +229,7 @@ class Recommender(nn.Module):
         edge_index = data[INTERACTS].edge_index
         num_users, num_items = data[USER].num_nodes, data[ITEM].num_nodes
         return self.derive(
-            "user-item",
+            ("user-item", num_users, num_items),
             (edge_index,),
             lambda: user_item_adjacency(edge_index, num_users, num_items),
         )

@@ -42,7 +42,7 @@ class Batch(NamedTuple):
         pos, neg = both.split(self.pos_item.numel())
         return take_rows(user, self.user), pos, neg
 
-    def items(self) -> tuple[Tensor, Tensor, Tensor]:
+    def distinct_items(self) -> tuple[Tensor, Tensor, Tensor]:
         """The distinct items, and where each positive and each negative is in them.
 
         What costs much per item (a product with wide features, say) is then done once
@@ -50,7 +50,7 @@ class Batch(NamedTuple):
 
         Example:
             >>> user = torch.tensor([0, 1])
-            >>> Batch(user, torch.tensor([7, 3]), torch.tensor([9, 7])).items()
+            >>> Batch(user, torch.tensor([7, 3]), torch.tensor([9, 7])).distinct_items()
             (tensor([3, 7, 9]), tensor([1, 0]), tensor([2, 1]))
         """
         assert self.neg_item is not None

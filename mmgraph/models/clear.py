@@ -69,6 +69,8 @@ class CLEAR(Recommender):
         refresh_every: Epochs between two computations of the directions, :math:`\tau`.
         energy: Choose the number of directions at each refresh by this share of the
             energy instead (the paper's ablation "dynamic ratio").
+        sides: ``"both"``, or the one modality that is projected.
+        center_output: Project the centred embeddings instead of the raw ones.
         edge_drop: Share of the user-item edges left out in each epoch (the paper names
             a dropped graph without its rate).
         edge_drop_by: ``"uniform"`` or ``"degree"``.
@@ -101,6 +103,8 @@ class CLEAR(Recommender):
         strength: float = 0.9,
         refresh_every: int = 1,
         energy: float | None = None,
+        sides: str = "both",
+        center_output: bool = False,
         edge_drop: float = 0.1,
         edge_drop_by: str = "uniform",
         user_weights: str = "free",
@@ -114,7 +118,8 @@ class CLEAR(Recommender):
             raise ValueError(
                 f"'edge_drop_by' must be 'uniform' or 'degree' (got {edge_drop_by!r})"
             )
-        check_rank(rank, embedding_dim)
+        if energy is None and len(dims) > 1:
+            check_rank(rank, embedding_dim)
         self.num_users, self.num_items, self.dims = num_users, num_items, dims
         self.embedding_dim, self.reg_weight = embedding_dim, reg_weight
         self.edge_drop, self.edge_drop_by = edge_drop, edge_drop_by
@@ -128,7 +133,12 @@ class CLEAR(Recommender):
             }
         )
         self.project = NullSpaceProjection(
-            rank, strength, refresh_every=refresh_every, energy=energy
+            rank,
+            strength,
+            refresh_every=refresh_every,
+            energy=energy,
+            sides=sides,
+            center_output=center_output,
         )
         self.propagate = ModalityGraphEncoder(
             num_users, list(dims), embedding_dim, num_layers

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any, Self
+
 import torch
 from torch import Tensor, nn
 from torch_geometric.data import HeteroData
@@ -100,7 +102,7 @@ class FREEDOM(Recommender):
         self.reset_parameters()
 
     @classmethod
-    def from_data(cls, data: HeteroData, **options: object) -> FREEDOM:
+    def from_data(cls, data: HeteroData, **options: Any) -> Self:
         model = super().from_data(data, **options)
         with torch.no_grad():
             for m, table in model.features.items():
@@ -136,6 +138,9 @@ class FREEDOM(Recommender):
             out[m] = linear(take_rows(x, items))
         return out
 
+    def encoders_reach_scores(self) -> bool:
+        return self.reg_weight > 0
+
     def modality_widths(self) -> dict[str, int]:
         return dict.fromkeys(self.dims, self.item.embedding_dim)
 
@@ -154,7 +159,7 @@ class FREEDOM(Recommender):
         user, pos, neg = batch.rows(z_user, z_item)
         terms = {"bpr": bpr_loss((user * pos).sum(-1), (user * neg).sum(-1))}
         if self.reg_weight:
-            items, pos_place, neg_place = batch.items()
+            items, pos_place, neg_place = batch.distinct_items()
             for m, f in self.item_modalities(data, items).items():
                 pos, neg = take_rows(f, pos_place), take_rows(f, neg_place)
                 terms[f"bpr_{m}"] = self.reg_weight * bpr_loss(

@@ -50,6 +50,10 @@ def fused_item_graph(
           FuseItemGraphs({'visual': 1.0})
         ])
     """
+    if not 0 <= visual_weight <= 1:
+        raise UserError(
+            f"visual_weight must lie in [0, 1] (got {visual_weight})", "try 0.1"
+        )
     if weights is None:
         weights = modality_weights(modalities, visual_weight)
     if set(weights) != set(modalities):

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 class Plugin(nn.Module):
     """Does nothing; CLEAR and SEA override what they need."""
 
+    #: ``"encoder"`` acts on the embeddings, ``"graph"`` on the item graphs.
+    where: str = "encoder"
+
     def forward(self, z: dict[str, Tensor]) -> dict[str, Tensor]:
         """What the host sees instead of its item embeddings ``{m: [N, d]}``."""
         return z
@@ -57,11 +60,16 @@ class CLEAR(Plugin):
         rank: Number of shared directions :math:`k`.
         strength: Share removed :math:`\lambda \in [0, 1]`.
         refresh_every: Epochs between two computations of the directions.
+        energy: Choose the number of directions by this share of the energy instead.
+        sides: ``"both"``, or the one modality that is projected.
         where: ``"encoder"`` projects the embeddings, ``"graph"`` projects the raw
             features once, before the host's item graphs are built from them.
 
+    Where the host reads features beside its modality maps, they pass as they are: in
+    VBPR's paper form the visual bias, so VBPR+CLEAR@released is the paper's plug-in.
+
     Raises:
-        ValueError: If ``where`` is neither.
+        ValueError: If ``where`` is neither, or an option is out of range.
     """
 
     def __init__(
@@ -71,17 +79,26 @@ class CLEAR(Plugin):
         rank: int = 8,
         strength: float = 0.9,
         refresh_every: int = 1,
+        energy: float | None = None,
+        sides: str = "both",
         where: str = "encoder",
     ) -> None:
         super().__init__()
         if where not in ("encoder", "graph"):
             raise ValueError(f"'where' must be 'encoder' or 'graph' (got {where!r})")
-        check_rank(rank, min(dims.values()))
+        if energy is None and len(dims) > 1:
+            check_rank(rank, min(dims.values()))
         check_strength(strength)
         self.where = where
         self.rank, self.strength = rank, strength
         if where == "encoder":
-            self.projection = Projection(rank, strength, refresh_every=refresh_every)
+            self.projection = Projection(
+                rank,
+                strength,
+                refresh_every=refresh_every,
+                energy=energy,
+                sides=sides,
+            )
 
     def forward(self, z: dict[str, Tensor]) -> dict[str, Tensor]:
         if self.where == "graph":
@@ -92,6 +109,9 @@ class CLEAR(Plugin):
     def on_epoch_start(self, model: Recommender, data: HeteroData, epoch: int) -> None:
         if self.where == "encoder" and self.projection.should_refresh(epoch):
             refresh_projection(self.projection, model, data, epoch)
+
+    def extra_repr(self) -> str:
+        return f"rank={self.rank}, strength={self.strength}, where={self.where!r}"
 
     def graph_view(self, data: HeteroData) -> HeteroData:
         if self.where == "encoder":
@@ -108,6 +128,16 @@ class SEA(Plugin):
     Mend: Separate Learning for Multimedia Recommendation", 2024). The halves are used
     as they are, without further maps, when they are no wider than 64.
 
+    The host's score is not touched: only its embeddings learn to be separate. (The
+    authors' own VBPR variant replaces the projected features by the aligned heads; this
+    is not that.) On a host that projects its embeddings by itself, the losses see them
+    before that.
+
+    The host's score is not touched: only its embeddings learn to be separate. (The
+    authors' own VBPR variant replaces the projected features by the aligned heads; this
+    is not that.) On a host that projects its embeddings by itself, the losses see them
+    before that.
+
     Args:
         align: ``"solosim"``, ``"info_nce"`` or None.
         distance: ``"mim"``, ``"neg_l2"`` or None.
@@ -123,7 +153,7 @@ class SEA(Plugin):
         *,
         align: str | None = "solosim",
         distance: str | None = "mim",
-        align_weight: float = 0.01,
+        align_weight: float = 0.012,
         distance_weight: float = 0.003,
         temperature: float = 0.2,
         club_inner_steps: int = 50,
@@ -153,7 +183,7 @@ class SEA(Plugin):
 
     def auxiliary_optimizers(self) -> dict[str, torch.optim.Optimizer]:
         optimizer = self.separate.estimator_optimizer
-        return {} if optimizer is None else {"club": optimizer}
+        return {} if optimizer is None else {"estimator": optimizer}
 
 
 def check_rank(rank: int, width: int) -> None:

@@ -32,6 +32,18 @@ VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
 }
 
 
+#: Least values of options that several systems share.
+LEAST = {
+    "embedding_dim": 1,
+    "hidden_dim": 1,
+    "k": 1,
+    "club_inner_steps": 0,
+    "reg_weight": 0,
+    "align_weight": 0,
+    "distance_weight": 0,
+}
+
+
 def _key(name: str) -> str:
     return name.lower().replace("-", "").replace("_", "")
 
@@ -169,7 +181,17 @@ def build_model(
     plugin_class = None if plugin is None else resolve_plugin(plugin)[1]
     extra = {} if plugin_class is None else _plugin_options(plugin_class)
     known = {key: value for key, value in (own | extra).items() if key != "fidelity"}
-    for option in options:
+    for option, value in options.items():
+        if option in preset and value != preset[option]:
+            raise UserError(
+                f"{canonical} is {option}={preset[option]!r} by name (got {value!r})",
+                "leave the option out or use the plain name",
+            )
+        lowest = LEAST.get(option)
+        if lowest is not None and value is not None and value < lowest:
+            raise UserError(
+                f"{option} must be at least {lowest} (got {value})", "raise it"
+            )
         if option not in known:
             near = get_close_matches(option, known, n=1)
             hint = f"did you mean {near[0]!r}? " if near else ""
@@ -205,10 +227,22 @@ def _attach(
 ) -> None:
     if plugin_class.__name__ == type(model).__name__:
         raise UserError(f"{name} has this plug-in built in", "leave it out")
+    in_graph = options.get("where") == "graph"
+    if in_graph and model.item_graph_transform() is None:
+        raise UserError(
+            f"{name} has no item graph for the plug-in", "set where=encoder"
+        )
+    if model.has_encoders() and not in_graph and not model.encoders_reach_scores():
+        raise UserError(
+            f"with these options the modality encoders of {name} do not reach its "
+            "scores, so the plug-in could change nothing",
+            "give reg_weight a value above 0",
+        )
     if not model.has_encoders():
         multimodal = [n for n, c in MODELS.items() if c.multimodal]
         raise UserError(
             f"{name} has no modality encoders for the plug-in",
             f"choose from {', '.join(multimodal)}",
         )
-    model.plugin = plugin_class(model.modality_widths(), **options)
+    widths = model.dims if in_graph else model.modality_widths()
+    model.plugin = plugin_class(widths, **options)

@@ -62,6 +62,10 @@ class SEA(Recommender):
         temperature: Temperature of the alignment.
         club_inner_steps: Steps of the bound's estimator per batch.
         club_lr: Step size of the estimator.
+        club_pairs: What it is fitted to, ``"paper"`` or ``"released"`` (default: as the
+            fidelity has it), see :class:`~mmgraph.nn.SeparateLearningLoss`.
+        normalize_distance: Normalise both halves before the negative distance, which
+            is unbounded otherwise.
         split_at: What is split: ``"encoder"`` its output, as in the public code, or
             ``"graph"`` the items' rows of :math:`\mathbf{H}_m`, as the text says.
         encoder_dim: Width of :math:`\mathbf{Z}_m` (default: that of the features).
@@ -97,11 +101,13 @@ class SEA(Recommender):
         dims: dict[str, int],
         *,
         variant: str = "a",
-        align_weight: float = 0.01,
+        align_weight: float = 0.012,
         distance_weight: float = 0.003,
         temperature: float = 0.2,
         club_inner_steps: int = 50,
         club_lr: float = 1e-4,
+        club_pairs: str | None = None,
+        normalize_distance: bool = False,
         split_at: str = "encoder",
         encoder_dim: int | None = None,
         embedding_dim: int = 64,
@@ -156,7 +162,9 @@ class SEA(Recommender):
             temperature=temperature,
             club_inner_steps=club_inner_steps,
             club_lr=club_lr,
-            club_pairs="released" if released and len(dims) > 1 else "paper",
+            club_pairs=club_pairs
+            or ("released" if released and len(dims) > 1 else "paper"),
+            normalize_distance=normalize_distance,
             club_estimator="sample" if released else "closed",
             mim_proj="linear" if at_encoder else "none",
         )
@@ -243,10 +251,11 @@ class SEA(Recommender):
                 "mlp": (slice(None), self.mlps[m].first)
             }
             if all_readers:
-                if m in self.separate.heads:
+                if m in self.separate.heads and self.separate.align_weight:
                     readers["head"] = (generic, self.separate.heads[m].first)
-                readers["generic"] = (generic, self.separate.maps_generic[m])
-                readers["unique"] = (unique, self.separate.maps_unique[m])
+                if self.separate.distance_weight:
+                    readers["generic"] = (generic, self.separate.maps_generic[m])
+                    readers["unique"] = (unique, self.separate.maps_unique[m])
             consumers = [(s, r.weight, r.bias) for s, r in readers.values()]
             x = data[ITEM][feature_key(m)]
             outputs = chained_linear(x, encoder.weight, encoder.bias, consumers)

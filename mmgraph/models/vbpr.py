@@ -121,7 +121,7 @@ class VBPR(Recommender):
 
     def loss(self, data: HeteroData, batch: Batch) -> dict[str, Tensor]:
         # Only the batch's items are projected: same values and gradients.
-        items, pos_place, neg_place = batch.items()
+        items, pos_place, neg_place = batch.distinct_items()
         z_item = self.encode_items(data, items)
         user = self.encode_users(batch.user)
         pos, neg = take_rows(z_item, pos_place), take_rows(z_item, neg_place)

@@ -48,11 +48,19 @@ def test_kept_sets_follow_the_sequential_law(by):
     assert p_value[other] < 1e-9  # the test can tell the two laws apart
 
 
+@pytest.mark.parametrize(
+    ("edges", "ratio", "kept"), [(40, 0.8, 8), (100, 0.9, 10), (7, 0.5, 3), (9, 0.1, 8)]
+)
+def test_the_floor_is_that_of_decimals(edges, ratio, kept):
+    edge_index = torch.randint(0, 50, (2, edges))
+    assert len(prune_edges(edge_index, ratio)) == kept
+
+
 @pytest.mark.parametrize("ratio", [0.0, 0.1, 0.5, 0.8, 1.0])
 def test_keeps_the_share_in_ascending_order(device, ratio):
     edge_index = torch.randint(0, 50, (2, 1000), device=device)
     kept = prune_edges(edge_index, ratio)
-    assert len(kept) == int(1000 * (1 - ratio))
+    assert len(kept) == 1000 - round(1000 * ratio)  # these are whole numbers
     assert kept.device.type == device.type
     assert torch.equal(kept, kept.unique())
     if ratio == 0:

@@ -17,7 +17,7 @@ def test_negatives_are_optional():
 
 def test_items_are_distinct_and_lead_back_to_every_triple():
     pos, neg = torch.randint(20, (50,)), torch.randint(20, (50,))
-    items, pos_place, neg_place = Batch(pos, pos, neg).items()
+    items, pos_place, neg_place = Batch(pos, pos, neg).distinct_items()
     assert items.tolist() == sorted({*pos.tolist(), *neg.tolist()})
     for place, wanted in ((pos_place, pos), (neg_place, neg)):
         assert [items.tolist()[p] for p in place.tolist()] == wanted.tolist()

@@ -104,6 +104,8 @@ def test_a_plugins_options_stand_beside_the_models():
         "rank": 8,
         "strength": 0.9,
         "refresh_every": 1,
+        "energy": None,
+        "sides": "both",
         "where": "encoder",
     }
 
@@ -150,8 +152,31 @@ def test_a_plugins_bad_option_is_refused_wherever_it_acts(catalogue):
     """``where="graph"`` reads strength and rank only when the graph is built."""
     with pytest.raises(UserError, match=r"'strength' must be in \[0, 1\] \(got 2"):
         build_model(
-            "FREEDOM", catalogue(WIDTHS), plugin="clear", where="graph", strength=2.0
+            "FREEDOM",
+            catalogue(WIDTHS),
+            plugin="clear",
+            where="graph",
+            rank=2,
+            strength=2.0,
         )
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "message"),
+    [
+        ("SEAa", {"variant": "d"}, "SEAa is variant='a' by name"),
+        ("LightGCN", {"embedding_dim": 0}, "embedding_dim must be at least 1"),
+        ("FREEDOM", {"k": 0}, "k must be at least 1"),
+        ("FREEDOM", {"visual_weight": 3}, "visual_weight must lie in"),
+        ("MF-BPR", {"reg_weight": -1.0}, "reg_weight must be at least 0"),
+        ("SEA", {"align_weight": -1.0}, "align_weight must be at least 0"),
+        ("SEA", {"club_inner_steps": -1}, "club_inner_steps must be at least 0"),
+        ("SEA", {"temperature": 0.0}, "temperature"),
+    ],
+)
+def test_options_out_of_range_are_refused(catalogue, name, options, message):
+    with pytest.raises(UserError, match=message):
+        build_model(name, catalogue(WIDTHS), **options)
 
 
 @pytest.mark.parametrize(("name", "known"), [("CLEAR", "paper"), ("SEA", "paper, rel")])

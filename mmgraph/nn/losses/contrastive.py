@@ -33,6 +33,8 @@ class SoloSimLoss(nn.Module):
         self, temperature: float, *, block_size: int = 1024, normalize: bool = True
     ) -> None:
         super().__init__()
+        if not temperature > 0:
+            raise ValueError(f"'temperature' must be above 0 (got {temperature})")
         self.temperature = temperature
         self.block_size = block_size
         self.normalize = normalize
@@ -84,6 +86,8 @@ class InfoNCELoss(nn.Module):
         normalize: bool = True,
     ) -> None:
         super().__init__()
+        if not temperature > 0:
+            raise ValueError(f"'temperature' must be above 0 (got {temperature})")
         self.temperature = temperature
         self.symmetric = symmetric
         self.block_size = block_size
