@@ -47,6 +47,8 @@ class Recommender(nn.Module):
     needs_negatives: ClassVar[bool] = True
     #: Whether the constructor wants the widths of the item features.
     multimodal: ClassVar[bool] = False
+    #: Name of the plug-in that would do once more what the system does by itself.
+    built_in: ClassVar[str | None] = None
     #: ``"released"`` too, for systems whose public code behaves otherwise.
     fidelities: ClassVar[tuple[str, ...]] = ("paper",)
 

@@ -14,8 +14,8 @@ from mmgraph.functional.regularizers import mean_square_penalty
 from mmgraph.functional.rows import take_rows
 from mmgraph.models.base import Recommender, user_item_adjacency
 from mmgraph.models.batch import Batch
+from mmgraph.models.clear_plugin import check_rank, refresh_projection
 from mmgraph.models.item_graph import fused_item_graph
-from mmgraph.models.plugin import check_rank, refresh_projection
 from mmgraph.nn.conv import ItemGraphConv
 from mmgraph.nn.encoder import ModalityEncoder, ModalityGraphEncoder
 from mmgraph.nn.fusion import UserModalityWeights
@@ -85,6 +85,7 @@ class CLEAR(Recommender):
 
     lr = 1e-4
     multimodal = True
+    built_in = "CLEAR"
 
     def __init__(
         self,

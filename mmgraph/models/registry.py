@@ -11,11 +11,13 @@ from torch_geometric.data import HeteroData
 from mmgraph.errors import UserError
 from mmgraph.models.base import Recommender
 from mmgraph.models.clear import CLEAR
+from mmgraph.models.clear_plugin import CLEARPlugin
 from mmgraph.models.freedom import FREEDOM
 from mmgraph.models.light_gcn import LightGCN
 from mmgraph.models.mf_bpr import MFBPR
-from mmgraph.models.plugin import PLUGINS, Plugin
+from mmgraph.models.plugin import Plugin
 from mmgraph.models.sea import SEA
+from mmgraph.models.sea_plugin import SEAPlugin
 from mmgraph.models.vbpr import VBPR
 
 MODELS: dict[str, type[Recommender]] = {
@@ -26,6 +28,7 @@ MODELS: dict[str, type[Recommender]] = {
     "CLEAR": CLEAR,
     "SEA": SEA,
 }
+PLUGINS: dict[str, type[Plugin]] = {"CLEAR": CLEARPlugin, "SEA": SEAPlugin}
 #: Names of a model with options set, as the papers' tables use them.
 VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
     f"SEA{letter}": ("SEA", {"variant": letter}) for letter in "abcd"
@@ -225,7 +228,7 @@ def _attach(
     name: str,
     options: dict[str, Any],
 ) -> None:
-    if plugin_class.__name__ == type(model).__name__:
+    if model.built_in is not None and PLUGINS[model.built_in] is plugin_class:
         raise UserError(f"{name} has this plug-in built in", "leave it out")
     in_graph = options.get("where") == "graph"
     if in_graph and model.item_graph_transform() is None:

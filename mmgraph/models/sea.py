@@ -92,6 +92,7 @@ class SEA(Recommender):
 
     lr = 1e-4
     multimodal = True
+    built_in = "SEA"
     fidelities = ("paper", "released")
 
     def __init__(

@@ -1,0 +1,81 @@
+"""SEA on any host."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+from torch_geometric.data import HeteroData
+
+from mmgraph.models.plugin import Plugin
+from mmgraph.nn.losses import SeparateLearningLoss
+
+if TYPE_CHECKING:
+    from mmgraph.models.base import Recommender
+
+
+class SEAPlugin(Plugin):
+    r"""Separate learning on the host's item embeddings.
+
+    Adds :math:`\alpha L_{align} + \beta L_{dist}` over all items, with the generic half
+    and the unique half of each modality's embedding (Eq. 19 of "It is Never Too Late to
+    Mend: Separate Learning for Multimedia Recommendation", 2024). The halves are used
+    as they are, without further maps, when they are no wider than 64.
+
+    The host's score is not touched: only its embeddings learn to be separate. (The
+    authors' own VBPR variant replaces the projected features by the aligned heads; this
+    is not that.) On a host that projects its embeddings by itself, the losses see them
+    before that.
+
+    The host's score is not touched: only its embeddings learn to be separate. (The
+    authors' own VBPR variant replaces the projected features by the aligned heads; this
+    is not that.) On a host that projects its embeddings by itself, the losses see them
+    before that.
+
+    Args:
+        align: ``"solosim"``, ``"info_nce"`` or None.
+        distance: ``"mim"``, ``"neg_l2"`` or None.
+        align_weight: :math:`\alpha`.
+        distance_weight: :math:`\beta`.
+        temperature: Temperature of the alignment.
+        club_inner_steps: Steps of the estimator of the mutual information per batch.
+    """
+
+    def __init__(
+        self,
+        dims: dict[str, int],
+        *,
+        align: str | None = "solosim",
+        distance: str | None = "mim",
+        align_weight: float = 0.012,
+        distance_weight: float = 0.003,
+        temperature: float = 0.2,
+        club_inner_steps: int = 50,
+    ) -> None:
+        super().__init__()
+        narrow = all(dim <= 128 for dim in dims.values())
+        self.separate = SeparateLearningLoss(
+            dims,
+            align=align,
+            distance=distance,
+            align_weight=align_weight,
+            distance_weight=distance_weight,
+            temperature=temperature,
+            club_inner_steps=club_inner_steps,
+            mim_proj="none" if narrow else "linear",
+        )
+
+    def losses(self, model: Recommender, data: HeteroData) -> dict[str, Tensor]:
+        z = model.encode_modalities(data)
+        if self.training:
+            self.separate.club_step(z)
+        terms: dict[str, Tensor] = self.separate(z)
+        return terms
+
+    def auxiliary_parameters(self) -> list[nn.Parameter]:
+        return list(self.separate.estimator_parameters())
+
+    def auxiliary_optimizers(self) -> dict[str, torch.optim.Optimizer]:
+        optimizer = self.separate.estimator_optimizer
+        return {} if optimizer is None else {"estimator": optimizer}

@@ -1,0 +1,124 @@
+from __future__ import annotations
+
+import pytest
+import torch
+
+from mmgraph.errors import UserError
+from mmgraph.models import build_model
+from mmgraph.models.sea_plugin import SEAPlugin
+
+WIDTHS = {"visual": 8, "textual": 6}
+HOSTS = ["VBPR", "FREEDOM"]
+SIMILAR = ("item", "similar", "item")
+
+
+def make(host, data, plugin=None, **options):
+    torch.manual_seed(4)
+    options = {"embedding_dim": 6, "reg_weight": 0.3} | options
+    if host == "FREEDOM":
+        options = {"k": 3, "edge_drop": 0.5} | options
+    return build_model(host, data, plugin=plugin, **options)
+
+
+def backward(terms):
+    torch.stack(list(terms.values())).sum().backward()
+
+
+@pytest.mark.parametrize("host", HOSTS)
+@pytest.mark.parametrize("distance", ["mim", "neg_l2"])
+def test_sea_adds_the_losses_of_the_hosts_embeddings(
+    catalogue, batch, dense, agree, randomise, first_epoch, host, distance
+):
+    data = catalogue(WIDTHS)
+    options = {"align_weight": 0.4, "distance_weight": 0.2, "temperature": 0.5}
+    model = randomise(
+        make(host, data, "sea", distance=distance, club_inner_steps=0, **options)
+    )
+    data = first_epoch(model, data)
+    terms = model.training_loss(data, batch)
+    z = {}
+    for m, layer in model.project.items():
+        z[m] = dense.linear(layer, data["item"][f"x_{m}"])
+    generic = {m: x[:, :3] for m, x in z.items()}
+    unique = {m: x[:, 3:] for m, x in z.items()}
+    heads = model.plugin.separate.heads
+    anchor, candidate = (heads[m](generic[m]) for m in ("textual", "visual"))
+    logits = (anchor @ candidate.T / 0.5).exp()
+    align = -(logits.diagonal() / logits.sum(dim=1)).log().mean()
+    expected = {"align": 0.4 * align}
+    if distance == "neg_l2":
+        squares = [((generic[m] - unique[m]) ** 2).sum() / (14 * 3) for m in z]
+        expected["distance"] = -0.2 * sum(squares) / 2
+    # (The bound's value is that of the loss's own tests; here: halves without maps.)
+    agree(model, {k: terms[k] for k in expected}, expected)
+    assert not model.plugin.separate.maps_generic
+    bare = make(host, data)
+    bare.load_state_dict(
+        {k: v for k, v in model.state_dict().items() if not k.startswith("plugin.")}
+    )
+    first_epoch(bare, data)
+    assert all(
+        torch.equal(value, terms[name])
+        for name, value in bare.training_loss(data, batch).items()
+    )
+
+
+@pytest.mark.parametrize(("width", "maps"), [(128, 0), (130, 2)])
+def test_sea_maps_halves_only_when_they_are_wider_than_64(width, maps):
+    plugin = SEAPlugin({"visual": width, "textual": 128})
+    assert len(plugin.separate.maps_generic) == maps
+
+
+def test_sea_on_freedom_reaches_the_ranking_within_two_steps(
+    catalogue, batch, first_epoch
+):
+    """Through the feature maps that the ranking loss and the SEA losses share."""
+    data = catalogue(WIDTHS)
+    users = {}
+    for plugin in (None, "sea"):
+        model = make("FREEDOM", data, plugin, reg_weight=0.3)
+        prepared = first_epoch(model, data)
+        optimizer = torch.optim.SGD(model.main_parameters(), lr=0.5)
+        for step in (1, 2):
+            optimizer.zero_grad()
+            torch.manual_seed(0)
+            backward(model.training_loss(prepared, batch))
+            optimizer.step()
+            users[plugin, step] = model.user.weight.detach().clone()
+    assert torch.equal(users[None, 1], users["sea", 1])
+    assert not torch.equal(users[None, 2], users["sea", 2])
+
+
+@pytest.mark.parametrize("plugin", ["clear", "sea"])
+def test_a_plugin_that_could_change_nothing_is_refused(catalogue, plugin):
+    """Without the feature terms FREEDOM's encoders never meet the ranking."""
+    with pytest.raises(UserError, match="could change nothing - give reg_weight"):
+        make("FREEDOM", catalogue(WIDTHS), plugin, reg_weight=0.0)
+
+
+def test_clear_in_the_graph_needs_a_graph(catalogue):
+    with pytest.raises(UserError, match="VBPR has no item graph for the plug-in"):
+        make("VBPR", catalogue(WIDTHS), "clear", rank=2, where="graph")
+
+
+def test_seas_estimator_moves_by_its_own_optimiser_only(catalogue, batch):
+    data = catalogue(WIDTHS)
+    model = make("VBPR", data, "sea", club_inner_steps=2)
+    own = model.auxiliary_parameters()
+    assert {id(p) for p in own} == {
+        id(p) for p in model.plugin.separate.club.parameters()
+    }
+    before = [p.detach().clone() for p in own]
+    backward(model.training_loss(data, batch))
+    fitted = [p.detach().clone() for p in own]
+    assert not any(map(torch.equal, before, fitted))
+    torch.optim.SGD(model.main_parameters(), lr=0.5).step()
+    assert all(map(torch.equal, own, fitted))
+
+
+def test_seas_estimator_rests_in_evaluation(catalogue, batch):
+    data = catalogue(WIDTHS)
+    model = make("VBPR", data, "sea", club_inner_steps=2).eval()
+    before = [p.detach().clone() for p in model.auxiliary_parameters()]
+    model.training_loss(data, batch)
+    assert all(map(torch.equal, model.auxiliary_parameters(), before))
