@@ -186,7 +186,7 @@ class NullSpaceProjection(nn.Module):
         if self.energy is not None:
             basis = basis[:, : suggest_rank(sigma, energy=self.energy)].contiguous()
         rank = int(basis.any(dim=0).sum())
-        logger.info("%s: %d shared directions", name, rank)
+        logger.debug("%s: %d shared directions", name, rank)
         gap = spectral_gap(sigma, rank)
         if gap < _SMALL_GAP and not self._has_warned:
             self._has_warned = True
