@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from mmgraph.functional.adjacency import Adjacency
+from mmgraph.functional.bootstrap import bootstrap_loss
 from mmgraph.functional.co_occurrence import co_occurrence
 from mmgraph.functional.contrastive import info_nce, solosim
 from mmgraph.functional.divergence import (
@@ -10,15 +11,25 @@ from mmgraph.functional.divergence import (
     overlap_coefficient,
     sliced_wasserstein,
 )
+from mmgraph.functional.edge_similarity import edge_cosine
+from mmgraph.functional.fixed_neighbors import fixed_neighbors
+from mmgraph.functional.grace import grace
+from mmgraph.functional.gumbel import gumbel_softmax
 from mmgraph.functional.linear_chain import chained_linear
 from mmgraph.functional.metrics import ranking_metrics
+from mmgraph.functional.moments import moment_alignment
 from mmgraph.functional.mutual_information import (
     club_bound,
     club_bound_sampled,
     gaussian_log_likelihood,
 )
 from mmgraph.functional.negative_sampling import NegativeSampler
-from mmgraph.functional.normalize import mean_norm, stack_user_item, symmetric_norm
+from mmgraph.functional.normalize import (
+    mean_norm,
+    row_sum_norm,
+    stack_user_item,
+    symmetric_norm,
+)
 from mmgraph.functional.projection import (
     cross_covariance,
     shared_bases,
@@ -41,19 +52,25 @@ from mmgraph.functional.spectrum import effective_rank, spectral_gap, suggest_ra
 __all__ = [
     "Adjacency",
     "NegativeSampler",
+    "bootstrap_loss",
     "bpr_loss",
     "chained_linear",
     "club_bound",
     "club_bound_sampled",
     "co_occurrence",
     "cross_covariance",
+    "edge_cosine",
     "effective_rank",
+    "fixed_neighbors",
     "gaussian_log_likelihood",
+    "grace",
+    "gumbel_softmax",
     "half_square_penalty",
     "half_square_sum_penalty",
     "info_nce",
     "mean_norm",
     "mean_square_penalty",
+    "moment_alignment",
     "neighbour_overlap",
     "norm_penalty",
     "overlap_coefficient",
@@ -62,6 +79,7 @@ __all__ = [
     "random_angle_variance",
     "ranking_metrics",
     "regularizer",
+    "row_sum_norm",
     "shared_bases",
     "shared_directions",
     "sliced_wasserstein",

@@ -19,6 +19,7 @@ from mmgraph.functional.normalize import stack_user_item, symmetric_norm
 from mmgraph.models.batch import Batch
 from mmgraph.models.plugin import Plugin
 from mmgraph.schema import (
+    CO_INTERACTS,
     INTERACTS,
     ITEM,
     SIMILAR,
@@ -43,6 +44,8 @@ class Recommender(nn.Module):
 
     #: Adam's step size when the trainer is not told otherwise.
     lr: ClassVar[float] = 1e-3
+    #: Adam's weight decay when the trainer is not told otherwise.
+    weight_decay: ClassVar[float] = 0.0
     #: False for systems that learn from positives alone.
     needs_negatives: ClassVar[bool] = True
     #: Whether the constructor wants the widths of the item features.
@@ -84,6 +87,10 @@ class Recommender(nn.Module):
         """Whether the modality encoders can change a score, now or by training."""
         return True
 
+    def encoders_learn(self) -> bool:
+        """Whether the modality encoders have anything to train."""
+        return True
+
     def modality_widths(self) -> dict[str, int]:
         """Widths of what :meth:`encode_modalities` returns."""
         raise NotImplementedError
@@ -91,6 +98,17 @@ class Recommender(nn.Module):
     def item_graph_transform(self) -> BaseTransform | None:
         """Transform that adds the frozen item graphs this model needs."""
         return None
+
+    def item_graph_types(self) -> list[EdgeType]:
+        """Edge types of those graphs that this model reads."""
+        return [SIMILAR]
+
+    def user_graph_transform(self) -> BaseTransform | None:
+        """Transform that adds the graph of co-occurring users this model needs."""
+        return None
+
+    def pretrain(self, data: HeteroData, generator: torch.Generator) -> None:
+        """Called once, before the first epoch of a run."""
 
     def on_epoch_start(
         self, data: HeteroData, epoch: int, generator: torch.Generator
@@ -176,23 +194,27 @@ class Recommender(nn.Module):
         return {} if self.plugin is None else self.plugin.auxiliary_optimizers()
 
     def prepare(self, data: HeteroData) -> HeteroData:
-        """``data`` with the item graphs this model needs; graphs it has are kept.
+        """``data`` with the graphs this model needs; graphs it has are kept.
 
         The input is not changed, features and edges are shared, and the same features
         never have their graph built twice.
         """
+        data = self._with_user_graph(data)
         transform = self.item_graph_transform()
         if transform is None:
             return data
         recipe = " ".join(f"{transform} {self.plugin or ''}".split())
-        if SIMILAR in data.edge_types:
-            if data[SIMILAR].get("recipe") != recipe and not self._told:
-                self._told = True
-                logger.warning(
-                    "%s: the data have an item graph, which is used as it is; options "
-                    "of the model or the plug-in about it have no effect",
-                    type(self).__name__,
-                )
+        wanted = self.item_graph_types()
+        found = [edge_type for edge_type in wanted if edge_type in data.edge_types]
+        foreign = any(data[edge_type].get("recipe") != recipe for edge_type in found)
+        if foreign and not self._told:
+            self._told = True
+            logger.warning(
+                "%s: the data have an item graph, which is used as it is; options "
+                "of the model or the plug-in about it have no effect",
+                type(self).__name__,
+            )
+        if found == wanted:
             return data
         keys = [key(m) for m in modalities(data) for key in (feature_key, mask_key)]
         features = tuple(data[ITEM][key] for key in keys if key in data[ITEM])
@@ -208,7 +230,22 @@ class Recommender(nn.Module):
             if edge_type not in data.edge_types:
                 for key, value in built[edge_type].items():
                     prepared[edge_type][key] = value
-        prepared[SIMILAR].recipe = recipe
+                if edge_type in wanted:
+                    prepared[edge_type].recipe = recipe
+        return prepared
+
+    def _with_user_graph(self, data: HeteroData) -> HeteroData:
+        transform = self.user_graph_transform()
+        if transform is None or CO_INTERACTS in data.edge_types:
+            return data
+        built: HeteroData = self.derive(
+            ("user graph", repr(transform)),
+            (data[INTERACTS].edge_index,),
+            lambda: transform(data),
+        )
+        prepared = copy.copy(data)
+        for key, value in built[CO_INTERACTS].items():
+            prepared[CO_INTERACTS][key] = value
         return prepared
 
     def derive(self, key: Any, of: tuple[Tensor, ...], build: Callable[[], Any]) -> Any:

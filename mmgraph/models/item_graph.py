@@ -1,4 +1,4 @@
-"""The frozen item graph of FREEDOM, CLEAR and SEA, as a transform."""
+"""The frozen item graphs of the systems, as transforms."""
 
 from __future__ import annotations
 
@@ -63,3 +63,21 @@ def fused_item_graph(
         )
     graphs: list[BaseTransform] = [ItemKNNGraph(m, k) for m in modalities]
     return Compose([*graphs, FuseItemGraphs(weights)])
+
+
+def similarity_graphs(modalities: list[str], k: int) -> BaseTransform:
+    r"""One graph :math:`\mathbf{S}^m` per modality, weighted by similarity.
+
+    Each holds the :math:`k` nearest items by cosine of the raw features, the item
+    itself among them; a cosine is divided by the root of the two lists' sums (LATTICE,
+    MICRO, MGCN).
+
+    Example:
+        >>> similarity_graphs(["visual"], 10)
+        Compose([
+          ItemKNNGraph('visual', k=10)
+        ])
+    """
+    return Compose(
+        [ItemKNNGraph(m, k, weight="similarity", norm="row") for m in modalities]
+    )

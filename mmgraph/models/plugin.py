@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -17,6 +17,8 @@ class Plugin(nn.Module):
 
     #: ``"encoder"`` acts on the embeddings, ``"graph"`` on the item graphs.
     where: str = "encoder"
+    #: Whether all it does is to train the host's encoders.
+    trains_encoders: ClassVar[bool] = False
 
     def forward(self, z: dict[str, Tensor]) -> dict[str, Tensor]:
         """What the host sees instead of its item embeddings ``{m: [N, d]}``."""

@@ -10,21 +10,43 @@ from torch_geometric.data import HeteroData
 
 from mmgraph.errors import UserError
 from mmgraph.models.base import Recommender
+from mmgraph.models.bm3 import BM3
 from mmgraph.models.clear import CLEAR
 from mmgraph.models.clear_plugin import CLEARPlugin
+from mmgraph.models.dual_gnn import DualGNN
 from mmgraph.models.freedom import FREEDOM
+from mmgraph.models.lattice import LATTICE
+from mmgraph.models.layer_gcn import LayerGCN
+from mmgraph.models.lgmrec import LGMRec
 from mmgraph.models.light_gcn import LightGCN
+from mmgraph.models.mentor import MENTOR
 from mmgraph.models.mf_bpr import MFBPR
+from mmgraph.models.mgcn import MGCN
+from mmgraph.models.micro import MICRO
+from mmgraph.models.mmgcn import MMGCN
+from mmgraph.models.pamd import PAMD
 from mmgraph.models.plugin import Plugin
 from mmgraph.models.sea import SEA
 from mmgraph.models.sea_plugin import SEAPlugin
+from mmgraph.models.slmrec import SLMRec
 from mmgraph.models.vbpr import VBPR
 
 MODELS: dict[str, type[Recommender]] = {
     "MF-BPR": MFBPR,
     "LightGCN": LightGCN,
+    "LayerGCN": LayerGCN,
     "VBPR": VBPR,
+    "MMGCN": MMGCN,
+    "DualGNN": DualGNN,
+    "LATTICE": LATTICE,
+    "MICRO": MICRO,
+    "SLMRec": SLMRec,
+    "PAMD": PAMD,
+    "BM3": BM3,
     "FREEDOM": FREEDOM,
+    "MGCN": MGCN,
+    "LGMRec": LGMRec,
+    "MENTOR": MENTOR,
     "CLEAR": CLEAR,
     "SEA": SEA,
 }
@@ -42,8 +64,15 @@ LEAST = {
     "k": 1,
     "club_inner_steps": 0,
     "reg_weight": 0,
+    "contrast_weight": 0,
     "align_weight": 0,
     "distance_weight": 0,
+    "moment_weight": 0,
+    "mask_weight": 0,
+    "perturb_weight": 0,
+    "perturb_scale": 0,
+    "pretrain_epochs": 0,
+    "pretrain_batch_size": 1,
 }
 
 
@@ -239,7 +268,13 @@ def _attach(
         raise UserError(
             f"with these options the modality encoders of {name} do not reach its "
             "scores, so the plug-in could change nothing",
-            "give reg_weight a value above 0",
+            "give the weight of their loss terms a value above 0",
+        )
+    if plugin_class.trains_encoders and not model.encoders_learn():
+        raise UserError(
+            f"{name} takes these features as they are, so the plug-in could train "
+            "nothing",
+            "set map_above=0",
         )
     if not model.has_encoders():
         multimodal = [n for n, c in MODELS.items() if c.multimodal]

@@ -28,11 +28,6 @@ class SEAPlugin(Plugin):
     is not that.) On a host that projects its embeddings by itself, the losses see them
     before that.
 
-    The host's score is not touched: only its embeddings learn to be separate. (The
-    authors' own VBPR variant replaces the projected features by the aligned heads; this
-    is not that.) On a host that projects its embeddings by itself, the losses see them
-    before that.
-
     Args:
         align: ``"solosim"``, ``"info_nce"`` or None.
         distance: ``"mim"``, ``"neg_l2"`` or None.
@@ -41,6 +36,8 @@ class SEAPlugin(Plugin):
         temperature: Temperature of the alignment.
         club_inner_steps: Steps of the estimator of the mutual information per batch.
     """
+
+    trains_encoders = True
 
     def __init__(
         self,

@@ -108,8 +108,9 @@ def resolve(spec: ModelSpec, settings: Mapping[str, Any] | None = None) -> Resol
     model, trainer = _model_options(named), trainer_options()
     options = {key: wanted.get(key, default) for key, default in model.items()}
     steps = {key: wanted.get(key, default) for key, default in trainer.items()}
-    if steps.get("lr", 0) is None:
-        steps["lr"] = resolve_model(named.model)[1].lr
+    for own in ("lr", "weight_decay"):  # spelt out, also where they are the model's
+        if steps[own] is None:
+            steps[own] = getattr(resolve_model(named.model)[1], own)
     return Resolved(str(named), named, options, steps)
 
 

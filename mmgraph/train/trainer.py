@@ -29,7 +29,7 @@ class Trainer:
         patience: Evaluations in a row without improvement that are borne.
         batch_size: Interactions per step; the last batch of an epoch may be smaller.
         lr: Adam's step size (default: the model's own).
-        weight_decay: Adam's weight decay.
+        weight_decay: Adam's weight decay (default: the model's own).
         lr_decay: Factor of the step size per 50 epochs.
         seed: Seed of shuffling, negatives, graph sampling and dropout.
         device: ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"cuda:n"``.
@@ -59,7 +59,7 @@ class Trainer:
         patience: int = 20,
         batch_size: int = 2048,
         lr: float | None = None,
-        weight_decay: float = 0.0,
+        weight_decay: float | None = None,
         lr_decay: float = 1.0,
         seed: int = 999,
         device: str = "auto",
@@ -129,6 +129,8 @@ class Trainer:
         folder = None if checkpoint_dir is None else Path(checkpoint_dir)
         if resume and folder is not None and has_checkpoint(folder):
             run.load(folder)
+        else:
+            run.pretrain()
         saved_at = time.monotonic()
         for epoch in range(run.history.epochs + 1, self.epochs + 1):
             if run.stopping.should_stop(epoch - 1):

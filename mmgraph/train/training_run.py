@@ -47,10 +47,12 @@ class TrainingRun:
             device,
         )
         self.lr = model.lr if trainer.lr is None else trainer.lr
+        decay = trainer.weight_decay
+        self.weight_decay = model.weight_decay if decay is None else decay
         self.optimizer = torch.optim.Adam(
             model.main_parameters(),
             lr=self.lr,
-            weight_decay=trainer.weight_decay,
+            weight_decay=self.weight_decay,
             fused=True,
         )
         self.history = History()
@@ -60,12 +62,21 @@ class TrainingRun:
         self.sampler = NegativeSampler(edge_index, train[ITEM].num_nodes)
         self.generator = torch.Generator(device)
 
-    def train_epoch(self, epoch: int) -> dict[str, float]:
-        """Train one epoch; its mean loss terms and seconds."""
-        start = time.perf_counter()
+    def _seed(self, epoch: int) -> None:
         seed = (self.trainer.seed << 32) + epoch
         self.generator.manual_seed(seed)
         torch.manual_seed(seed)  # dropout and other draws inside the model
+
+    def pretrain(self) -> None:
+        """What the model does before its first epoch."""
+        self._seed(0)
+        self.model.train()
+        self.model.pretrain(self.train, self.generator)
+
+    def train_epoch(self, epoch: int) -> dict[str, float]:
+        """Train one epoch; its mean loss terms and seconds."""
+        start = time.perf_counter()
+        self._seed(epoch)
         for group in self.optimizer.param_groups:
             group["lr"] = self.lr * self.trainer.lr_decay ** ((epoch - 1) / 50)
         self.model.train()
@@ -153,7 +164,7 @@ class TrainingRun:
             "seed": trainer.seed,
             "batch_size": trainer.batch_size,
             "lr": self.lr,
-            "weight_decay": trainer.weight_decay,
+            "weight_decay": self.weight_decay,
             "lr_decay": trainer.lr_decay,
             "monitor": trainer.monitor,
             "eval_every": trainer.eval_every,

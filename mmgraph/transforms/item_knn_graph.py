@@ -7,7 +7,7 @@ from torch import Tensor
 from torch_geometric.data import HeteroData
 from torch_geometric.transforms import BaseTransform
 
-from mmgraph.functional.normalize import symmetric_norm
+from mmgraph.functional.normalize import row_sum_norm, symmetric_norm
 from mmgraph.knn import knn_graph
 from mmgraph.schema import ITEM, feature_key, mask_key, modalities, similar_edge_type
 
@@ -106,7 +106,7 @@ class ItemKNNGraph(BaseTransform):
         if self.weight == "binary":
             weight = torch.ones_like(similarity)
         if self.norm == "row":
-            weight = _row_norm(edge_index, weight, len(x))
+            weight = row_sum_norm(edge_index, weight, len(x))
         elif self.norm == "sym":
             weight = symmetric_norm(edge_index, len(x), edge_weight=weight)
         graph = data[similar_edge_type(self.modality)]
@@ -130,11 +130,3 @@ class ItemKNNGraph(BaseTransform):
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.modality!r}, k={self.k})"
-
-
-def _row_norm(edge_index: Tensor, weight: Tensor, num_items: int) -> Tensor:
-    neighbour, centre = edge_index
-    row_sum = weight.new_zeros(num_items).index_add_(0, centre, weight).clamp(min=0)
-    # sqrt(k * k) is exactly k, so binary lists weigh exactly 1 / k.
-    scale = (row_sum[centre] * row_sum[neighbour]).sqrt()
-    return torch.where(scale > 0, weight / scale, 0.0)

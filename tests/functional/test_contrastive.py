@@ -37,6 +37,34 @@ def test_solosim_equals_the_dense_softmax(block_size, temperature, normalize):
         torch.testing.assert_close(grad, reference, **TIGHT)
 
 
+@pytest.mark.parametrize("normalize", [True, False])
+@pytest.mark.parametrize("anchors", [1, 11, 60])
+@pytest.mark.parametrize("block_size", [1, 7, 1024])
+def test_anchors_with_named_matches_equal_the_dense_softmax(
+    block_size, anchors, normalize
+):
+    x, y = pair()[0], torch.randn(anchors, 6, dtype=torch.float64, requires_grad=True)
+    match = torch.randint(37, (anchors,))  # rows come back, others are candidates only
+    loss = solosim(y, x, 0.3, block_size, normalize=normalize, match=match)
+    a, b = (F.normalize(y), F.normalize(x)) if normalize else (y, x)
+    log_softmax = (a @ b.T / 0.3).log_softmax(dim=1)
+    expected = -sum(log_softmax[i, m] for i, m in enumerate(match.tolist())) / anchors
+    torch.testing.assert_close(loss, expected, **TIGHT)
+    with torch.no_grad():
+        value = solosim(y, x, 0.3, block_size, normalize=normalize, match=match)
+    torch.testing.assert_close(value, expected.detach(), **TIGHT)
+    grads = torch.autograd.grad(3 * loss, (x, y))
+    references = torch.autograd.grad(3 * expected, (x, y))
+    for grad, reference in zip(grads, references, strict=True):
+        torch.testing.assert_close(grad, reference, **TIGHT)
+
+
+def test_naming_the_same_rows_changes_nothing():
+    x, y = pair()
+    named = solosim(x, y, 0.2, 8, match=torch.arange(37))
+    torch.testing.assert_close(named, solosim(x, y, 0.2, 8), **TIGHT)
+
+
 def test_float32_equals_the_dense_softmax():
     x, y = pair(300, dtype=torch.float32)
     loss, expected = solosim(x, y, 0.1, 64), dense(x, y, 0.1)
@@ -125,6 +153,10 @@ def test_errors_name_the_value():
         solosim(x, x[:2], 0.2)
     with pytest.raises(ValueError, match=r"N at least 1 \(got \[0, 2\]"):
         solosim(x[:0], x[:0], 0.2)
+    with pytest.raises(ValueError, match=r"'match' must name one row per anchor, 3"):
+        solosim(x, x[:2], 0.2, match=torch.zeros(2, dtype=torch.long))
+    with pytest.raises(ValueError, match=r"must be \[B, d\] and \[N, d\]"):
+        solosim(x, x[:, :1], 0.2, match=torch.zeros(3, dtype=torch.long))
     with pytest.raises(ValueError, match=r"'temperature' must be above 0 \(got 0\)"):
         info_nce(x, x, 0)
     with pytest.raises(ValueError, match=r"'block_size' must be at least 1 \(got 0\)"):

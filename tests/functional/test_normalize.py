@@ -3,7 +3,12 @@ from __future__ import annotations
 import pytest
 import torch
 
-from mmgraph.functional.normalize import mean_norm, stack_user_item, symmetric_norm
+from mmgraph.functional.normalize import (
+    mean_norm,
+    row_sum_norm,
+    stack_user_item,
+    symmetric_norm,
+)
 
 
 def random_edges(num_src, num_dst, num_edges):
@@ -63,3 +68,28 @@ def test_stacked_edges_go_both_ways(num_users):
     forward = set(zip(*stacked.tolist(), strict=True))
     assert forward == {(b, a) for a, b in forward}
     assert len(forward) == 6
+
+
+def test_row_sum_norm_equals_the_dense_formula_with_its_gradient():
+    edge_index = random_edges(6, 6, 20)
+    weight = torch.rand(20, dtype=torch.float64, requires_grad=True)
+    matrix = torch.zeros(6, 6, dtype=torch.float64)
+    matrix = matrix.index_put((edge_index[1], edge_index[0]), weight)
+    sums = matrix.sum(dim=1)
+    assert (sums > 0).all()
+    expected = (matrix / (sums[:, None] * sums).sqrt())[edge_index[1], edge_index[0]]
+    out, upstream = row_sum_norm(edge_index, weight, 6), torch.randn(20).double()
+    torch.testing.assert_close(out, expected, rtol=1e-12, atol=0)
+    mine, reference = (
+        torch.autograd.grad(y, weight, upstream)[0] for y in (out, expected)
+    )
+    torch.testing.assert_close(mine, reference, rtol=1e-10, atol=1e-12)
+
+
+def test_row_sum_norm_gives_nothing_where_a_sum_is_not_positive():
+    # The sums are 4, -1, 0 (a list whose entries cancel) and 0 (no list at all).
+    edge_index = torch.tensor([[0, 1, 2, 3, 1, 0, 1], [0, 0, 0, 0, 1, 2, 2]])
+    weight = torch.tensor([1.0, 1.0, 1.0, 1.0, -1.0, 2.0, -2.0], requires_grad=True)
+    out = row_sum_norm(edge_index, weight, 4)
+    assert out.tolist() == [0.25, 0, 0, 0, 0, 0, 0]
+    assert torch.autograd.grad(out.sum(), weight)[0].isfinite().all()

@@ -32,15 +32,49 @@ class Dense:
         return matrix
 
     @staticmethod
-    def item_graph(data):
-        """The fused item graph: row = centre, column = neighbour."""
-        graph = data["item", "similar", "item"]
+    def item_graph(data, relation="similar"):
+        """An item graph, by default the fused one: row = centre, column = neighbour."""
+        graph = data["item", relation, "item"]
         size = data["item"].num_nodes
         matrix = torch.zeros(size, size)
         edges = zip(graph.edge_index.T.tolist(), graph.edge_weight, strict=True)
         for (neighbour, centre), weight in edges:
             matrix[centre, neighbour] += weight
         return matrix
+
+    @staticmethod
+    def with_loops(edge_index, num_users, num_items):
+        """``(D + I)^-1 (A + I)`` of the stacked graph."""
+        matrix = torch.eye(num_users + num_items)
+        for u, i in edge_index.T.tolist():
+            matrix[u, num_users + i] = matrix[num_users + i, u] = 1.0
+        return matrix / matrix.sum(dim=1, keepdim=True)
+
+    @staticmethod
+    def nearest_cosines(x, k):
+        """All cosines, but for the ``k`` largest of each row put to zero."""
+        unit = Dense.unit_rows(x)
+        cosine = unit @ unit.T
+        keep = torch.zeros_like(cosine)
+        for i, row in enumerate(cosine.tolist()):
+            keep[i, sorted(range(len(row)), key=lambda j, r=row: -r[j])[:k]] = 1.0
+        return keep * cosine
+
+    @staticmethod
+    def by_row_sums(matrix):
+        """``w_ij / sqrt(s_i s_j)`` with the row sums ``s``, all of them positive."""
+        root = matrix.sum(dim=1).sqrt()
+        return matrix / root[:, None] / root
+
+    @staticmethod
+    def attention(fuse, views):
+        """Sum of the views, node by node weighted by a softmax over them."""
+        rows = []
+        for node in zip(*views, strict=True):
+            hidden = [torch.tanh(Dense.linear(fuse.first, h)) for h in node]
+            e = [torch.exp(fuse.second.weight[0] @ h) for h in hidden]
+            rows.append(sum(p / sum(e) * h for p, h in zip(e, node, strict=True)))
+        return torch.stack(rows)
 
     @staticmethod
     def layers(matrix, x, num_layers):

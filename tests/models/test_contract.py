@@ -23,7 +23,9 @@ from mmgraph.schema import INTERACTS, REV_INTERACTS
 from mmgraph.train import Trainer, evaluate
 from mmgraph.train.popularity import Popularity
 
-QUICK = {"club_inner_steps": 3}
+QUICK = {"club_inner_steps": 3, "pretrain_epochs": 5}
+#: The features here are narrow; plug-ins that train encoders need some to train.
+WITH_PLUGIN = {"map_above": 0}
 MULTIMODAL = [n for n in available_models() if resolve_model(n)[1].multimodal]
 SYSTEMS = [
     (name, plugin, fidelity)
@@ -42,6 +44,27 @@ def spelled(system) -> str:
 #: A bias that all items share drops out of every difference of two items' scores.
 CANCELS = {"FREEDOM": ("project.visual.bias", "project.textual.bias")}
 
+#: Systems that refuse a single modality: there is nothing to compare it with.
+NEED_TWO = ("PAMD",)
+#: The main term where it is not BPR.
+MAIN = {"BM3": "rec", "SLMRec": "nce"}
+#: Batch size of systems that take more steps, having no negatives.
+SMALLER = {"BM3": 256}
+#: Options of systems that learn a graphless score slowly: of the model, of the trainer.
+#: The unit Gaussian start of PAMD's public code drowns what is learned in wide tables.
+SLOW = {
+    ("PAMD", "paper"): ({}, {"epochs": 50, "lr": 1e-2}),
+    ("PAMD", "released"): ({"embedding_dim": 16}, {"epochs": 50, "lr": 0.1}),
+}
+#: Systems whose loss draws in training; the two devices have other random numbers.
+DRAWING = ("BM3", "LGMRec", "LayerGCN", "MENTOR")
+#: Options without which the two devices would draw different graphs.
+STEADY = {"DualGNN": {"num_neighbors": 1}}
+
+#: Systems whose tables stay at their random start and can learn little beyond
+#: popularity, as published.
+FROZEN = (("MMGCN", "released"),)
+
 every_system = pytest.mark.parametrize("system", SYSTEMS, ids=spelled)
 
 
@@ -59,7 +82,8 @@ def build(system, data, seed=0, **options):
     name, plugin, fidelity = system
     torch.manual_seed(seed)
     known = model_options(name, plugin)
-    quick = {key: value for key, value in QUICK.items() if key in known}
+    wanted = QUICK | (WITH_PLUGIN if plugin else {})
+    quick = {key: value for key, value in wanted.items() if key in known}
     return build_model(
         name, data, plugin=plugin, fidelity=fidelity, **(quick | options)
     )
@@ -84,7 +108,7 @@ def test_shapes_and_finite_named_losses(splits, system):
     model = build(system, train)
     data = first_epoch(model, train)
     terms = model.training_loss(data, some_batch(train))
-    assert "bpr" in terms
+    assert MAIN.get(system[0], "bpr") in terms
     for term, value in terms.items():
         assert value.shape == (), term
         assert bool(value.isfinite()), term
@@ -109,7 +133,8 @@ def test_every_trainable_tensor_is_registered_and_moves_in_one_epoch(splits, sys
     Trainer(epochs=1, device="cpu").fit(model, train, val)
     for key, value in model.named_parameters():
         moved = not torch.equal(before[key], value)
-        assert moved or key in CANCELS.get(system[0], ()), key
+        frozen = not value.requires_grad
+        assert moved or frozen or key in CANCELS.get(system[0], ()), key
 
 
 @every_system
@@ -127,14 +152,19 @@ def test_the_sum_of_the_losses_falls(splits, system):
 @every_system
 def test_planted_preferences_are_recovered(planted, system):
     train, val, test, truth = planted
-    model = build(system, train)
+    model_side, trainer_side = SLOW.get((system[0], system[2]), ({}, {}))
+    model = build(system, train, **model_side)
     floor = evaluate(Popularity.from_data(train), test)["recall@20"]
-    Trainer(epochs=25, patience=25, lr=5e-3, device="cpu").fit(model, train, val)
+    size = SMALLER.get(system[0], 2048)
+    options = {"epochs": 25, "patience": 25, "lr": 5e-3, "batch_size": size}
+    options |= trainer_side
+    Trainer(**options, device="cpu").fit(model, train, val)
     learned = evaluate(model, test)["recall@20"]
     ceiling = recall_of(truth.preference, train, test, 20)
     assert ceiling > 2 * floor  # the plant is worth finding
-    assert learned > 1.1 * floor
-    if system[0] in MULTIMODAL:
+    frozen = (system[0], system[2]) in FROZEN
+    assert learned > (1.0 if frozen else 1.1) * floor
+    if not frozen and system[0] in MULTIMODAL:
         assert learned > 1.4 * floor
 
 
@@ -189,10 +219,11 @@ def test_cpu_and_gpu_agree(splits, system):
     train, _val, _ = splits
     runs = {}
     for where in ("cpu", "cuda"):
-        model = build(system, train).to(where)
+        model = build(system, train, **STEADY.get(system[0], {})).to(where)
         data = first_epoch(model, train.clone().to(where))
         torch.manual_seed(1)
         batch = Batch(*(part.to(where) for part in some_batch(train)))
+        model.train(system[0] not in DRAWING)
         runs[where] = model.training_loss(data, batch)
     for term in runs["cpu"]:
         torch.testing.assert_close(
@@ -209,6 +240,10 @@ def test_one_and_three_modalities(system, count):
     train, val, test, _ = synthetic(
         seed=1, num_users=120, num_items=150, modalities=widths
     )
+    if count == 1 and system[0] in NEED_TWO:
+        with pytest.raises(UserError, match="needs two modalities"):
+            build(system, train)
+        return
     model = build(system, train)
     Trainer(epochs=2, device="cpu").fit(model, train, val)
     assert 0 <= evaluate(model, test)["recall@20"] <= 1

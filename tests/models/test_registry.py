@@ -20,8 +20,8 @@ WIDTHS = {"visual": 6, "textual": 4}
 
 
 def test_systems_and_plugins_by_name():
-    names = ["MF-BPR", "LightGCN", "VBPR", "FREEDOM", "CLEAR", "SEA"]
-    assert available_models()[:6] == names
+    names = {"MF-BPR", "LightGCN", "VBPR", "FREEDOM", "CLEAR", "SEA"}
+    assert names <= set(available_models())
     assert available_plugins() == ["CLEAR", "SEA"]
 
 
@@ -194,7 +194,7 @@ def test_fidelity_reaches_the_model(catalogue):
 @pytest.mark.parametrize("name", ["MF-BPR", "LightGCN"])
 @pytest.mark.parametrize("plugin", ["clear", "sea"])
 def test_models_without_encoders_carry_no_plugin(catalogue, name, plugin):
-    expected = f"{name} has no modality encoders .* choose from VBPR, FREEDOM"
+    expected = f"{name} has no modality encoders .* choose from VBPR, MMGCN"
     with pytest.raises(UserError, match=expected):
         build_model(name, catalogue(WIDTHS), plugin=plugin)
 

@@ -92,7 +92,7 @@ def test_sea_on_freedom_reaches_the_ranking_within_two_steps(
 @pytest.mark.parametrize("plugin", ["clear", "sea"])
 def test_a_plugin_that_could_change_nothing_is_refused(catalogue, plugin):
     """Without the feature terms FREEDOM's encoders never meet the ranking."""
-    with pytest.raises(UserError, match="could change nothing - give reg_weight"):
+    with pytest.raises(UserError, match="could change nothing - give the weight"):
         make("FREEDOM", catalogue(WIDTHS), plugin, reg_weight=0.0)
 
 

@@ -25,6 +25,13 @@ def test_the_step_size_is_the_models_own_unless_given():
     assert resolve(parse_spec("LightGCN:lr=0.1")).trainer["lr"] == 0.1
 
 
+def test_the_weight_decay_is_the_models_own_unless_given():
+    assert resolve(parse_spec("LightGCN")).trainer["weight_decay"] == 0.0
+    assert resolve(parse_spec("SLMRec")).trainer["weight_decay"] == 1e-4
+    given = resolve(parse_spec("SLMRec"), {"weight_decay": 0.0})
+    assert given.trainer["weight_decay"] == 0.0
+
+
 def test_keys_differ_by_option_seed_and_data():
     run = resolve(parse_spec("MF-BPR"))
     other = resolve(parse_spec("MF-BPR"), {"reg_weight": 0.5})

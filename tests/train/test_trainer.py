@@ -168,3 +168,24 @@ def test_the_batch_is_never_changed(splits):
         batch = Batch(*(torch.tensor([1, 2, 3]) for _ in range(3)))
         model.training_loss(data, batch)
         assert all(torch.equal(part, torch.tensor([1, 2, 3])) for part in batch)
+
+
+@pytest.mark.parametrize("given", [None, 0.0, 0.5])
+def test_the_models_own_weight_decay_holds_unless_one_is_given(splits, given):
+    train, val, _ = splits
+
+    class Decaying(Exploding):
+        """Gradients are all zero: without decay its parameters stay."""
+
+        weight_decay = 0.1
+
+        def loss(self, data, batch):
+            return {"bpr": self.weight.sum() * 0}
+
+    model = Decaying.from_data(train)
+    with torch.no_grad():
+        model.weight.fill_(1.0)
+    trainer = Trainer(epochs=1, lr=0.01, weight_decay=given, device="cpu")
+    trainer.fit(model, train, val)
+    moved = not torch.equal(model.weight, torch.ones_like(model.weight))
+    assert moved == (given != 0.0)

@@ -4,6 +4,7 @@ from mmgraph.nn.conv.bipartite_conv import BipartiteConv
 from mmgraph.nn.conv.item_graph_conv import ItemGraphConv
 from mmgraph.nn.conv.layer_refined_conv import LayerRefinedConv
 from mmgraph.nn.conv.light_gcn_conv import LightGCNConv
+from mmgraph.nn.conv.mmgcn_conv import MMGCNConv
 from mmgraph.nn.conv.weighted_sum_conv import WeightedSumConv
 
 __all__ = [
@@ -11,5 +12,6 @@ __all__ = [
     "ItemGraphConv",
     "LayerRefinedConv",
     "LightGCNConv",
+    "MMGCNConv",
     "WeightedSumConv",
 ]

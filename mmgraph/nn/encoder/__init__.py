@@ -3,5 +3,11 @@
 from mmgraph.nn.encoder.light_gcn_encoder import LightGCNEncoder
 from mmgraph.nn.encoder.modality_encoder import ModalityEncoder
 from mmgraph.nn.encoder.modality_graph_encoder import ModalityGraphEncoder
+from mmgraph.nn.encoder.perturbed_encoder import PerturbedEncoder
 
-__all__ = ["LightGCNEncoder", "ModalityEncoder", "ModalityGraphEncoder"]
+__all__ = [
+    "LightGCNEncoder",
+    "ModalityEncoder",
+    "ModalityGraphEncoder",
+    "PerturbedEncoder",
+]

@@ -53,13 +53,18 @@ class ModalityGraphEncoder(nn.Module):
             nn.init.xavier_normal_(table)
 
     def forward(
-        self, z_item: dict[str, Tensor], graph: Graph
+        self,
+        z_item: dict[str, Tensor],
+        graph: Graph,
+        propagate: nn.Module | None = None,
     ) -> dict[str, tuple[Tensor, Tensor]]:
+        """Propagate each modality, by another encoder where one is given."""
+        propagate = self.propagate if propagate is None else propagate
         out = {}
         for m, z in z_item.items():
             preference = self.preference[m]
             x_0 = F.normalize(torch.cat([preference, z]), eps=1e-12)
-            h_user, h_item = self.propagate(x_0, graph).split(
+            h_user, h_item = propagate(x_0, graph).split(
                 [preference.size(0), z.size(0)]
             )
             out[m] = (h_user, h_item)

@@ -1,5 +1,6 @@
 """Blocks that bring modalities together."""
 
+from mmgraph.nn.fusion.modality_attention import ModalityAttention
 from mmgraph.nn.fusion.user_modality_weights import UserModalityWeights
 
-__all__ = ["UserModalityWeights"]
+__all__ = ["ModalityAttention", "UserModalityWeights"]

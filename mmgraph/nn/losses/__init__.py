@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from mmgraph.nn.losses.chained_alignment import ChainedAlignmentLoss
 from mmgraph.nn.losses.club import CLUBLoss
 from mmgraph.nn.losses.contrastive import InfoNCELoss, SoloSimLoss
 from mmgraph.nn.losses.negative_distance import NegativeDistanceLoss
@@ -10,6 +11,7 @@ from mmgraph.nn.losses.separate_learning import SeparateLearningLoss
 
 __all__ = [
     "CLUBLoss",
+    "ChainedAlignmentLoss",
     "InfoNCELoss",
     "NegativeDistanceLoss",
     "ProjectionHead",

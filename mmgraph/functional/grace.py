@@ -1,0 +1,115 @@
+"""Contrast of two views within and across them, without an N x N matrix."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+_CPU_BLOCK_ENTRIES = 2**18  # of each of the two blocks: both stay in cache
+
+
+def grace(x: Tensor, y: Tensor, temperature: float, block_size: int = 1024) -> Tensor:
+    r"""Contrast of ``x`` with ``y``, other rows of both views being the negatives.
+
+    .. math::
+        -\frac{1}{N} \sum_b \log \frac{e^{s(x_b, y_b)}}
+        {\sum_c e^{s(x_b, y_c)} + \sum_{c \neq b} e^{s(x_b, x_c)}}, \qquad
+        s(a, b) = \cos(a, b) / \tau
+
+    (Eq. 1 of Zhu et al., "Deep Graph Contrastive Representation Learning", 2020, in one
+    direction and without its projection.) Rows stream in blocks and the gradient is
+    made in the forward pass, so memory is ``O(N d + block_size N)``; there is no second
+    derivative.
+
+    Args:
+        x: Anchors.
+        y: The other view; row ``b`` is the match of ``x[b]``.
+        temperature: :math:`\tau > 0`.
+        block_size: Anchors per block at most; a CPU takes as many as fit its cache.
+
+    Shapes:
+        - **input:** :math:`(N, d)` twice, :math:`N \ge 1`
+        - **output:** a scalar; :math:`\ln(2N - 1)` where all cosines are equal
+
+    Raises:
+        ValueError: If the shapes differ or an option is out of range.
+        RuntimeError: On a backward pass with ``create_graph=True``.
+
+    Example:
+        >>> x = torch.ones(4, 2)
+        >>> grace(x, x, temperature=0.5)
+        tensor(1.9459)
+    """
+    if x.dim() != 2 or x.shape != y.shape or x.size(0) == 0:
+        raise ValueError(
+            "x and y must have the same shape [N, d], N at least 1 "
+            f"(got {list(x.shape)} and {list(y.shape)})"
+        )
+    if not temperature > 0:
+        raise ValueError(f"'temperature' must be above 0 (got {temperature})")
+    if block_size < 1:
+        raise ValueError(f"'block_size' must be at least 1 (got {block_size})")
+    with torch.autocast(x.device.type, enabled=False):
+        if x.dtype in (torch.float16, torch.bfloat16):
+            x, y = x.float(), y.float()
+        # Both rows carry the root: each product is then divided by the temperature.
+        root = temperature**-0.5
+        a, b = root * F.normalize(x, dim=1), root * F.normalize(y, dim=1)
+        if torch.is_grad_enabled() and (a.requires_grad or b.requires_grad):
+            return _StreamingGrace.apply(a, b, block_size)
+        return _grace(a, b, block_size, with_grad=False)[0]
+
+
+class _StreamingGrace(torch.autograd.Function):
+    """The loss of scaled unit rows, gradients made forward."""
+
+    @staticmethod
+    def forward(ctx: Any, a: Tensor, b: Tensor, block_size: int) -> Tensor:
+        loss, grad_a, grad_b = _grace(a, b, block_size, with_grad=True)
+        ctx.save_for_backward(grad_a, grad_b)
+        return loss
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor, None]:
+        # Grad mode is on here only under create_graph=True.
+        if torch.is_grad_enabled():
+            raise RuntimeError(
+                "grace has no second derivative "
+                "(got a backward pass with create_graph=True)"
+            )
+        grad_a, grad_b = ctx.saved_tensors
+        return grad * grad_a, grad * grad_b, None
+
+
+def _grace(
+    a: Tensor, b: Tensor, block_size: int, *, with_grad: bool
+) -> tuple[Tensor, Tensor, Tensor]:
+    num_rows = a.size(0)
+    if not a.is_cuda:
+        block_size = min(block_size, max(32, _CPU_BLOCK_ENTRIES // num_rows))
+    loss = a.new_empty(num_rows)
+    grad_a, grad_b = torch.zeros_like(a), torch.zeros_like(b)
+    for start in range(0, num_rows, block_size):
+        rows = slice(start, start + block_size)
+        anchor = a[rows]
+        across, within = anchor @ b.T, anchor @ a.T
+        positive = across.diagonal(start).clone()
+        within.diagonal(start).fill_(float("-inf"))
+        largest = torch.maximum(
+            across.amax(dim=1, keepdim=True), within.amax(dim=1, keepdim=True)
+        )
+        # From here both blocks hold the softmax before its division by the row sums.
+        across.sub_(largest).exp_()
+        within.sub_(largest).exp_()
+        total = across.sum(dim=1, keepdim=True) + within.sum(dim=1, keepdim=True)
+        loss[rows] = (largest + total.log()).squeeze(1) - positive
+        if with_grad:
+            share = anchor / total
+            grad_a[rows] += (across @ b + within @ a) / total - b[rows]
+            grad_a.addmm_(within.T, share)
+            grad_b.addmm_(across.T, share)
+            grad_b[rows] -= anchor
+    return loss.mean(), grad_a.div_(num_rows), grad_b.div_(num_rows)

@@ -1,0 +1,184 @@
+"""BM3."""
+
+from __future__ import annotations
+
+from typing import Any, Self
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch_geometric.data import HeteroData
+
+from mmgraph.functional.bootstrap import bootstrap_loss
+from mmgraph.functional.regularizers import norm_penalty
+from mmgraph.functional.rows import take_rows
+from mmgraph.models.base import Recommender
+from mmgraph.models.batch import Batch
+from mmgraph.models.regularize import embedding_penalty
+from mmgraph.nn.encoder import LightGCNEncoder
+from mmgraph.nn.modality_dict import ModalityDict
+from mmgraph.schema import ITEM, feature_key
+
+
+class BM3(Recommender):
+    r"""`"Bootstrap Latent Representations for Multi-modal Recommendation"
+    <https://arxiv.org/abs/2207.05969>`_ (Zhou et al., WWW 2023).
+
+    .. math::
+        [\mathbf{H}_U; \mathbf{H}_I] = \frac{1}{L+1} \sum_{l=0}^{L}
+        \hat{\mathbf{A}}^l \mathbf{E} + [\mathbf{0}; \mathbf{E}_I], \qquad
+        \mathbf{F}_m = \mathbf{X}_m \mathbf{W}_m + \mathbf{b}_m
+
+    With one linear predictor :math:`q`, the distance
+    :math:`C(x, y) = 1 - \cos(x, \mathrm{sg}(y))`, and targets
+    :math:`\bar{\mathbf{x}}` that are dropout of :math:`\mathbf{x}`,
+
+    .. math::
+        L_{rec} = C(q(\mathbf{h}_u), \bar{\mathbf{h}}_i)
+        + C(q(\mathbf{h}_i), \bar{\mathbf{h}}_u), \qquad
+        L_m = C(q(\mathbf{f}_i^m), \bar{\mathbf{h}}_i)
+        + C(q(\mathbf{f}_i^m), \bar{\mathbf{f}}_i^m)
+
+    and :math:`L = L_{rec} + \beta \sum_m L_m + \lambda \Omega`. There are no negatives.
+    Scores are :math:`\langle q(\mathbf{h}_u), q(\mathbf{h}_i) \rangle`.
+
+    Args:
+        num_users: Number of users.
+        num_items: Number of items.
+        dims: Width of each modality's features.
+        embedding_dim: Width of the embeddings.
+        num_layers: :math:`L`.
+        dropout: Share of a target's entries that is dropped.
+        modality_weight: :math:`\beta`.
+        reg_weight: :math:`\lambda`. The default is the published 0.1 in
+            ``"released"`` and 1e-3 in ``"paper"``; the two are not comparable.
+        fidelity: ``"paper"``: the raw features are frozen and :math:`\Omega` is half
+            the squared norm of the batch's vectors per pair. ``"released"``: the raw
+            features are trained too, from a copy, and :math:`\Omega` is the sum of the
+            norms of both whole tables, not squared, by the number of items.
+
+    Example:
+        >>> BM3(3, 5, {"visual": 16}, embedding_dim=8)
+        BM3(3, 5, {'visual': 16}, embedding_dim=8, num_layers=1)
+    """
+
+    multimodal = True
+    needs_negatives = False
+    fidelities = ("paper", "released")
+
+    def __init__(
+        self,
+        num_users: int,
+        num_items: int,
+        dims: dict[str, int],
+        *,
+        embedding_dim: int = 64,
+        num_layers: int = 1,
+        dropout: float = 0.5,
+        modality_weight: float = 2.0,
+        reg_weight: float | None = None,
+        fidelity: str = "paper",
+    ) -> None:
+        super().__init__()
+        if not 0.0 <= dropout < 1.0:
+            raise ValueError(f"'dropout' must lie in [0, 1) (got {dropout})")
+        self.dims, self.fidelity = dims, self.check_fidelity(fidelity)
+        self.dropout = dropout
+        self.modality_weight = modality_weight
+        if reg_weight is None:
+            reg_weight = 0.1 if fidelity == "released" else 1e-3
+        self.reg_weight = reg_weight
+        self.user = nn.Embedding(num_users, embedding_dim)
+        self.item = nn.Embedding(num_items, embedding_dim)
+        self.project = ModalityDict(
+            {m: nn.Linear(dim, embedding_dim) for m, dim in dims.items()}
+        )
+        self.features = nn.ParameterDict()
+        if fidelity == "released":
+            for m, dim in dims.items():
+                self.features[m] = nn.Parameter(torch.zeros(num_items, dim))
+        self.propagate = LightGCNEncoder(num_layers, readout="mean")
+        self.predict = nn.Linear(embedding_dim, embedding_dim)
+        self.reset_parameters()
+
+    @classmethod
+    def from_data(cls, data: HeteroData, **options: Any) -> Self:
+        model = super().from_data(data, **options)
+        with torch.no_grad():
+            for m, table in model.features.items():
+                table.copy_(data[ITEM][feature_key(m)])
+        return model
+
+    def reset_parameters(self) -> None:
+        """Xavier-uniform tables, Xavier-normal maps with PyTorch's default biases."""
+        nn.init.xavier_uniform_(self.user.weight)
+        nn.init.xavier_uniform_(self.item.weight)
+        for linear in (*self.project.values(), self.predict):
+            linear.reset_parameters()
+            nn.init.xavier_normal_(linear.weight)
+
+    def encode_modalities(
+        self, data: HeteroData, items: Tensor | None = None
+    ) -> dict[str, Tensor]:
+        out = {}
+        for m, linear in self.project.items():
+            x = self.features[m] if m in self.features else data[ITEM][feature_key(m)]
+            out[m] = linear(take_rows(x, items))
+        return out
+
+    def encoders_reach_scores(self) -> bool:
+        return self.modality_weight > 0
+
+    def modality_widths(self) -> dict[str, int]:
+        return dict.fromkeys(self.dims, self.item.embedding_dim)
+
+    def embed(self, data: HeteroData) -> tuple[Tensor, Tensor]:
+        """Users and items before the predictor."""
+        e_0 = torch.cat([self.user.weight, self.item.weight])
+        h_user, h_item = self.propagate(e_0, self.user_item_graph(data)).split(
+            [self.user.num_embeddings, self.item.num_embeddings]
+        )
+        return h_user, h_item + self.item.weight
+
+    def encode(self, data: HeteroData) -> tuple[Tensor, Tensor]:
+        h_user, h_item = self.embed(data)
+        return self.predict(h_user), self.predict(h_item)
+
+    def loss(self, data: HeteroData, batch: Batch) -> dict[str, Tensor]:
+        h_user, h_item = self.embed(data)
+        # Each node is predicted, and has its target drawn, once per batch: what comes
+        # back in it shares both, as if whole tables were dropped from.
+        users, user_place = torch.unique(batch.user, return_inverse=True)
+        items, item_place = torch.unique(batch.pos_item, return_inverse=True)
+        user, item = take_rows(h_user, users), take_rows(h_item, items)
+        user_target = take_rows(self.target(user), user_place)
+        item_target = take_rows(self.target(item), item_place)
+
+        q_user = take_rows(self.predict(user), user_place)
+        q_item = take_rows(self.predict(item), item_place)
+        rec = bootstrap_loss(q_user, item_target) + bootstrap_loss(q_item, user_target)
+        terms = {"rec": rec}
+        if self.modality_weight:
+            for m, f in self.item_modalities(data, items).items():
+                q = take_rows(self.predict(f), item_place)
+                f_target = take_rows(self.target(f), item_place)
+                content = bootstrap_loss(q, item_target) + bootstrap_loss(q, f_target)
+                terms[f"rec_{m}"] = self.modality_weight * content
+
+        if self.fidelity == "released":
+            penalty = norm_penalty(h_user, h_item)
+        else:
+            rows = take_rows(user, user_place), take_rows(item, item_place)
+            penalty = embedding_penalty(self.fidelity, *rows)
+        return terms | {"reg": self.reg_weight * penalty}
+
+    def target(self, x: Tensor) -> Tensor:
+        """What is to be predicted: dropout of ``x``, without gradient."""
+        return F.dropout(x.detach(), self.dropout, self.training)
+
+    def __repr__(self) -> str:
+        return (
+            f"BM3({self.user.num_embeddings}, {self.item.num_embeddings}, "
+            f"{self.dims}, embedding_dim={self.item.embedding_dim}, "
+            f"num_layers={self.propagate.num_layers})"
+        )

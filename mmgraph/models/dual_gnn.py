@@ -1,0 +1,199 @@
+"""DualGNN."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch_geometric.data import HeteroData
+from torch_geometric.transforms import BaseTransform
+
+from mmgraph.errors import UserError
+from mmgraph.functional.adjacency import Adjacency
+from mmgraph.functional.fixed_neighbors import fixed_neighbors
+from mmgraph.functional.ranking import bpr_loss
+from mmgraph.functional.regularizers import mean_square_penalty
+from mmgraph.functional.rows import take_rows
+from mmgraph.models.base import Recommender
+from mmgraph.models.batch import Batch
+from mmgraph.nn.encoder import ModalityEncoder, ModalityGraphEncoder
+from mmgraph.nn.fusion import UserModalityWeights
+from mmgraph.nn.modality_dict import ModalityDict
+from mmgraph.schema import CO_INTERACTS, ITEM, feature_key
+from mmgraph.transforms import UserCoOccurrence
+
+
+class DualGNN(Recommender):
+    r"""The system of "DualGNN: Dual Graph Neural Network for Multimedia
+    Recommendation" (Wang et al., IEEE TMM 2021).
+
+    .. math::
+        \mathbf{H}_m = \sum_{l=0}^{L} \hat{\mathbf{A}}^l
+        \mathrm{norm}([\mathbf{P}_m; \mathrm{MLP}_m(\mathbf{X}_m)]), \qquad
+        \mathbf{e}_i = \sum_m \mathbf{H}_m[i]
+
+    .. math::
+        \mathbf{h}_u = \sum_m w_{u,m} \mathbf{H}_m[u], \qquad
+        \mathbf{e}_u = \mathbf{h}_u
+        + \sum_{k=1}^{K} a_{uk} \mathbf{h}_{n_{uk}}, \qquad
+        a_{uk} = \mathrm{softmax}_k\, c(u, n_{uk})
+
+    .. math::
+        L = L_{BPR} + \lambda \big( \textstyle\sum_m \|\mathbf{P}_m[u]\|^2
+        + \|\mathbf{w}\|^2 \big) \quad \text{(means of squares)}
+
+    :math:`c(u, v)` counts the items that two users have in common and :math:`n_{uk}`
+    are the users with the largest counts. Who has fewer than :math:`K` such neighbours
+    fills up by draws among them, anew in each epoch; the seed of the draws is saved
+    with the parameters, so that evaluation uses the graph that was trained with.
+
+    Args:
+        num_users: Number of users.
+        num_items: Number of items.
+        dims: Width of each modality's features.
+        embedding_dim: Width of the embeddings.
+        hidden_dim: Width between the two layers of the MLPs.
+        num_layers: :math:`L`.
+        top_users: Neighbours per user in the graph of co-occurring users.
+        num_neighbors: :math:`K`, taken from those.
+        reg_weight: :math:`\lambda`.
+        fidelity: ``"released"`` is the public code with its accidents: the modalities
+            are added up inside the table of the first one, so that the users' fusion
+            reads :math:`\sum_m \mathbf{H}_m[u]` in the place of its
+            :math:`\mathbf{H}_1[u]`; BPR has base 2; the penalty also holds weights of
+            the items that nothing else uses; and scores are those of the last training
+            step's forward pass, one step old.
+
+    Example:
+        >>> DualGNN(3, 5, {"visual": 16, "textual": 8}, embedding_dim=8)
+        DualGNN(3, 5, {'visual': 16, 'textual': 8}, embedding_dim=8, num_neighbors=40)
+    """
+
+    lr = 1e-4
+    multimodal = True
+    fidelities = ("paper", "released")
+
+    #: Seed of this epoch's draws.
+    draw_seed: Tensor
+
+    def __init__(
+        self,
+        num_users: int,
+        num_items: int,
+        dims: dict[str, int],
+        *,
+        embedding_dim: int = 64,
+        hidden_dim: int = 256,
+        num_layers: int = 2,
+        top_users: int = 200,
+        num_neighbors: int = 40,
+        reg_weight: float = 0.1,
+        fidelity: str = "paper",
+    ) -> None:
+        super().__init__()
+        if num_neighbors < 1:
+            raise ValueError(
+                f"'num_neighbors' must be at least 1 (got {num_neighbors})"
+            )
+        self.num_users, self.num_items, self.dims = num_users, num_items, dims
+        self.embedding_dim, self.num_neighbors = embedding_dim, num_neighbors
+        self.reg_weight, self.fidelity = reg_weight, self.check_fidelity(fidelity)
+        self.graph_transform = UserCoOccurrence(top_users)
+        self.encoders = ModalityDict(
+            {
+                m: ModalityEncoder(dim, embedding_dim, hidden_dim, init="default")
+                for m, dim in dims.items()
+            }
+        )
+        self.propagate = ModalityGraphEncoder(
+            num_users, list(dims), embedding_dim, num_layers
+        )
+        self.fuse_users = UserModalityWeights(num_users, len(dims))
+        self.register_buffer("draw_seed", torch.zeros((), dtype=torch.int64))
+        if fidelity == "released":
+            self.unused_item_weights = UserModalityWeights(num_items, len(dims))
+            self.register_buffer("last_user", torch.zeros(num_users, embedding_dim))
+            self.register_buffer("last_item", torch.zeros(num_items, embedding_dim))
+
+    def user_graph_transform(self) -> BaseTransform:
+        return self.graph_transform
+
+    def on_epoch_start(
+        self, data: HeteroData, epoch: int, generator: torch.Generator
+    ) -> None:
+        super().on_epoch_start(data, epoch, generator)
+        seed = torch.randint(2**31, (), generator=generator, device=generator.device)
+        self.draw_seed.copy_(seed)
+
+    def encode_modalities(
+        self, data: HeteroData, items: Tensor | None = None
+    ) -> dict[str, Tensor]:
+        out = {}
+        for m, encoder in self.encoders.items():
+            x = data[ITEM][feature_key(m)]
+            out[m] = encoder(take_rows(x, items))
+        return out
+
+    def modality_widths(self) -> dict[str, int]:
+        return dict.fromkeys(self.dims, self.embedding_dim)
+
+    def user_graph(self, data: HeteroData) -> Adjacency:
+        """This epoch's neighbours of each user and their weights.
+
+        Raises:
+            UserError: If ``data`` have no graph of co-occurring users.
+        """
+        if CO_INTERACTS not in data.edge_types:
+            raise UserError(
+                f"the data have no {CO_INTERACTS} edges",
+                "pass them through model.prepare(data) first",
+            )
+        edge_index, count = data[CO_INTERACTS].edge_index, data[CO_INTERACTS].edge_count
+
+        def draw() -> Adjacency:
+            generator = torch.Generator(edge_index.device)
+            generator.manual_seed(int(self.draw_seed))
+            edges, weight = fixed_neighbors(
+                edge_index,
+                count,
+                self.num_users,
+                self.num_neighbors,
+                generator=generator,
+            )
+            return Adjacency.from_edge_index(edges, weight, num_src=self.num_users)
+
+        drawn: Adjacency = self.derive(
+            "drawn users", (edge_index, count, self.draw_seed), draw
+        )
+        return drawn
+
+    def encode(self, data: HeteroData) -> tuple[Tensor, Tensor]:
+        if self.fidelity == "released" and not self.training and self.last_user.any():
+            return self.last_user, self.last_item
+        h = self.propagate(self.item_modalities(data), self.user_item_graph(data))
+        users = [h_user for h_user, _ in h.values()]
+        z_item = torch.stack([h_item for _, h_item in h.values()]).sum(0)
+        if self.fidelity == "released":
+            users[0] = torch.stack(users).sum(0)
+        z_user = self.fuse_users(users).unflatten(1, (len(users), -1)).sum(1)
+        return z_user + self.user_graph(data).matmul(z_user), z_item
+
+    def loss(self, data: HeteroData, batch: Batch) -> dict[str, Tensor]:
+        z_user, z_item = self.encode(data)
+        user, pos, neg = batch.rows(z_user, z_item)
+        released = self.fidelity == "released"
+        bpr = bpr_loss(
+            (user * pos).sum(-1), (user * neg).sum(-1), base=2 if released else "e"
+        )
+        squares = [take_rows(p, batch.user) for p in self.propagate.preference.values()]
+        squares.append(self.fuse_users.weight)
+        if released:
+            squares.append(self.unused_item_weights.weight)
+            if self.training:
+                self.last_user, self.last_item = z_user.detach(), z_item.detach()
+        return {"bpr": bpr, "reg": self.reg_weight * mean_square_penalty(*squares)}
+
+    def __repr__(self) -> str:
+        return (
+            f"DualGNN({self.num_users}, {self.num_items}, {self.dims}, "
+            f"embedding_dim={self.embedding_dim}, num_neighbors={self.num_neighbors})"
+        )

@@ -1,0 +1,271 @@
+"""MENTOR."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch_geometric.data import HeteroData
+from torch_geometric.transforms import BaseTransform
+
+from mmgraph.functional.bootstrap import bootstrap_loss
+from mmgraph.functional.contrastive import solosim
+from mmgraph.functional.moments import moment_alignment
+from mmgraph.functional.ranking import bpr_loss
+from mmgraph.functional.regularizers import mean_square_penalty
+from mmgraph.functional.rows import take_rows
+from mmgraph.models.base import Recommender
+from mmgraph.models.batch import Batch
+from mmgraph.models.item_graph import fused_item_graph
+from mmgraph.nn.conv import ItemGraphConv
+from mmgraph.nn.encoder import ModalityEncoder, ModalityGraphEncoder, PerturbedEncoder
+from mmgraph.nn.fusion import UserModalityWeights
+from mmgraph.nn.modality_dict import ModalityDict
+from mmgraph.schema import ITEM, feature_key
+
+#: Users and items of one modality.
+View = tuple[Tensor, Tensor]
+
+
+class MENTOR(Recommender):
+    r"""`"MENTOR: Multi-level Self-supervised Learning for Multimodal Recommendation"
+    <https://arxiv.org/abs/2402.19407>`_ (Xu et al., AAAI 2025).
+
+    .. math::
+        \mathbf{H}_m = \sum_{l=0}^{L} \hat{\mathbf{A}}^l
+        \mathrm{norm}([\mathbf{P}_m; \mathrm{MLP}_m(\mathbf{X}_m)]), \qquad
+        \mathbf{z}_u = \Vert_m\, w_{u,m} \mathbf{H}_m[u], \qquad
+        \mathbf{z}_i = (\mathbf{I} + \mathbf{S}) (\Vert_m\, \mathbf{H}_m)[i]
+
+    Three tasks of self-supervision stand beside BPR. The fused view, each modality
+    alone and a guide, which is :math:`\mathbf{H}` of ID embeddings, are aligned as
+    Gaussians; two views whose propagation is perturbed recognise each other among all
+    nodes; and a linear map :math:`q` predicts masked embeddings:
+
+    .. math::
+        L_{align} = \sum_{a<b} |\mu_a - \mu_b| + |\sigma_a^2 - \sigma_b^2|, \qquad
+        L_{perturb} = L_{NCE}(\mathbf{Z}'_U, \mathbf{Z}''_U)
+        + L_{NCE}(\mathbf{Z}'_I, \mathbf{Z}''_I)
+
+    .. math::
+        L_{mask} = \sum_{\mathbf{z} \in \{\mathbf{Z}_U, \mathbf{Z}_I\}}
+        1 - \cos(q(\mathbf{z}), \mathrm{drop}(\mathrm{sg}(\mathbf{z}))), \qquad
+        \Omega = \sum_m \mathrm{mean}(\mathbf{P}_m[u]^2) + \mathrm{mean}(w^2)
+
+    .. math::
+        L = L_{BPR} + \lambda_r \Omega + \lambda_a L_{align} + \lambda_f L_{mask}
+        + \lambda_g L_{perturb}
+
+    :math:`\mathbf{S}` is the frozen item graph of FREEDOM. A modality alone and the
+    guide are repeated to the width of the fused view; there users have no weights.
+
+    Args:
+        num_users: Number of users.
+        num_items: Number of items.
+        dims: Width of each modality's features.
+        embedding_dim: Width of each modality's embeddings.
+        hidden_dim: Width between the two layers of each MLP.
+        num_layers: :math:`L`.
+        num_item_layers: Steps over the item graph.
+        k: Neighbours per item in that graph, itself included.
+        visual_weight: Share of the visual graph, see
+            :func:`~mmgraph.models.item_graph.modality_weights`.
+        modality_weights: Share of each modality instead.
+        moment_weight: :math:`\lambda_a`.
+        mask_weight: :math:`\lambda_f`.
+        mask_rate: Share of an embedding's entries that is masked.
+        perturb_weight: :math:`\lambda_g`. At 0 nothing is perturbed, which is most of
+            the work.
+        perturb_scale: Length of the noise after each step of the propagation.
+        contrast_temperature: Temperature of the contrast.
+        reg_weight: :math:`\lambda_r`.
+        fidelity: ``"paper"``: the perturbed views are of the model's own embeddings and
+            the mask trains them. ``"released"`` is the public code with its accidents:
+            each perturbed view has preferences and MLPs of its own, never used for a
+            score, so that the contrast reaches the model through :math:`w` alone;
+            :math:`L_{mask}` is a constant without gradient and :math:`q` stays as it
+            was drawn; BPR has base 2; and scores are those of the last training step's
+            forward pass, one step old.
+
+    Example:
+        >>> MENTOR(3, 5, {"visual": 16}, embedding_dim=8)
+        MENTOR(3, 5, {'visual': 16}, embedding_dim=8, num_layers=2)
+    """
+
+    lr = 1e-4
+    multimodal = True
+    fidelities = ("paper", "released")
+
+    def __init__(
+        self,
+        num_users: int,
+        num_items: int,
+        dims: dict[str, int],
+        *,
+        embedding_dim: int = 64,
+        hidden_dim: int = 256,
+        num_layers: int = 2,
+        num_item_layers: int = 1,
+        k: int = 10,
+        visual_weight: float = 0.1,
+        modality_weights: dict[str, float] | None = None,
+        moment_weight: float = 0.1,
+        mask_weight: float = 1.5,
+        mask_rate: float = 0.5,
+        perturb_weight: float = 1e-3,
+        perturb_scale: float = 0.1,
+        contrast_temperature: float = 0.2,
+        reg_weight: float = 1e-3,
+        fidelity: str = "paper",
+    ) -> None:
+        super().__init__()
+        if not 0.0 <= mask_rate < 1.0:
+            raise ValueError(f"'mask_rate' must lie in [0, 1) (got {mask_rate})")
+        if not contrast_temperature > 0:
+            raise ValueError(
+                f"'contrast_temperature' must be above 0 (got {contrast_temperature})"
+            )
+        self.num_users, self.num_items, self.dims = num_users, num_items, dims
+        self.fidelity, self.embedding_dim = self.check_fidelity(fidelity), embedding_dim
+        self.moment_weight, self.mask_weight = moment_weight, mask_weight
+        self.perturb_weight, self.reg_weight = perturb_weight, reg_weight
+        self.mask_rate, self.contrast_temperature = mask_rate, contrast_temperature
+        self.graph_transform = fused_item_graph(
+            list(dims), k, modality_weights, visual_weight
+        )
+
+        def encoders(widths: dict[str, int]) -> ModalityDict[ModalityEncoder]:
+            maps = {
+                m: ModalityEncoder(width, embedding_dim, hidden_dim, init="default")
+                for m, width in widths.items()
+            }
+            return ModalityDict(maps)
+
+        def tower(modalities: list[str]) -> ModalityGraphEncoder:
+            return ModalityGraphEncoder(
+                num_users, modalities, embedding_dim, num_layers
+            )
+
+        self.encoders, self.propagate = encoders(dims), tower(list(dims))
+        self.fuse_users = UserModalityWeights(num_users, len(dims))
+        self.smooth = ItemGraphConv(num_item_layers)
+        released, out = fidelity == "released", embedding_dim * len(dims)
+        if moment_weight:
+            self.item = nn.Embedding(num_items, embedding_dim)
+            self.item_encoder = encoders({"id": embedding_dim})
+            self.propagate_item = tower(["id"])
+            nn.init.xavier_normal_(self.item.weight)
+        if mask_weight:
+            self.predict = nn.Linear(out, out).requires_grad_(not released)
+        if perturb_weight:
+            self.perturb = PerturbedEncoder(num_layers, perturb_scale)
+            names = ("first", "second") if released else ()
+            self.other_encoders = ModalityDict({v: encoders(dims) for v in names})
+            self.other_towers = ModalityDict({v: tower(list(dims)) for v in names})
+        if released:
+            self.register_buffer("last_user", torch.zeros(num_users, out))
+            self.register_buffer("last_item", torch.zeros(num_items, out))
+
+    def item_graph_transform(self) -> BaseTransform:
+        return self.graph_transform
+
+    def encode_modalities(
+        self, data: HeteroData, items: Tensor | None = None
+    ) -> dict[str, Tensor]:
+        return self.map_features(self.encoders, data, items)
+
+    def map_features(
+        self,
+        encoders: ModalityDict[ModalityEncoder],
+        data: HeteroData,
+        items: Tensor | None = None,
+    ) -> dict[str, Tensor]:
+        """The MLPs of the features of all items, or of the given rows."""
+        return {
+            m: encoder(take_rows(data[ITEM][feature_key(m)], items))
+            for m, encoder in encoders.items()
+        }
+
+    def modality_widths(self) -> dict[str, int]:
+        return dict.fromkeys(self.dims, self.embedding_dim)
+
+    def encode(self, data: HeteroData) -> tuple[Tensor, Tensor]:
+        if self.fidelity == "released" and not self.training and self.last_user.any():
+            return self.last_user, self.last_item
+        z = self.item_modalities(data)
+        return self.fuse(data, self.propagate(z, self.user_item_graph(data)))
+
+    def loss(self, data: HeteroData, batch: Batch) -> dict[str, Tensor]:
+        released = self.fidelity == "released"
+        z = self.item_modalities(data)
+        h = self.propagate(z, self.user_item_graph(data))
+        z_user, z_item = self.fuse(data, h)
+        user, pos, neg = batch.rows(z_user, z_item)
+        base = 2 if released else "e"
+        bpr = bpr_loss((user * pos).sum(-1), (user * neg).sum(-1), base=base)
+        tables = self.propagate.preference.values()
+        penalty = mean_square_penalty(
+            *(take_rows(table, batch.user) for table in tables), self.fuse_users.weight
+        )
+        terms = {"bpr": bpr, "reg": self.reg_weight * penalty}
+        if self.moment_weight:
+            aligned = self.moment_loss(data, h, torch.cat([z_user, z_item]))
+            terms["moments"] = self.moment_weight * aligned
+        if self.mask_weight:
+            masked = self.mask_loss(z_user) + self.mask_loss(z_item)
+            terms["mask"] = self.mask_weight * masked
+        if self.perturb_weight:
+            views = self.perturbed_views(data, z)
+            contrasts = [solosim(x, y, self.contrast_temperature) for x, y in views]
+            terms["perturb"] = self.perturb_weight * torch.stack(contrasts).sum()
+        if released and self.training:
+            self.last_user, self.last_item = z_user.detach(), z_item.detach()
+        return terms
+
+    def fuse(self, data: HeteroData, h: dict[str, View]) -> View:
+        """Users weighted, items smoothed."""
+        z_user = self.fuse_users([h_user for h_user, _ in h.values()])
+        z_item = torch.cat([h_item for _, h_item in h.values()], dim=1)
+        return z_user, self.spread(data, z_item)
+
+    def spread(self, data: HeteroData, z_item: Tensor) -> Tensor:
+        """Items and their neighbours, ``(I + S) z``."""
+        return z_item + self.smooth(z_item, self.item_graph(data))
+
+    def moment_loss(
+        self, data: HeteroData, h: dict[str, View], fused: Tensor
+    ) -> Tensor:
+        """Alignment of the fused view, the guide and each modality."""
+        ids = self.item_encoder["id"](self.item.weight)
+        guide = self.propagate_item({"id": ids}, self.user_item_graph(data))["id"]
+        alone = [
+            torch.cat([h_user, self.spread(data, h_item)])
+            for h_user, h_item in (guide, *h.values())
+        ]
+        copies = [1] + [len(h)] * len(alone)
+        return moment_alignment([fused, *alone], copies)
+
+    def mask_loss(self, z: Tensor) -> Tensor:
+        """What is masked, predicted from all; a constant in the public code."""
+        online = z.detach() if self.fidelity == "released" else z
+        masked = F.dropout(z.detach(), self.mask_rate, self.training)
+        return bootstrap_loss(self.predict(online), masked)
+
+    def perturbed_views(self, data: HeteroData, z: dict[str, Tensor]) -> list[View]:
+        """Two views of all users, and two of all items."""
+        sources = [(z, self.propagate)] * 2
+        if self.fidelity == "released":
+            sources = [
+                (self.map_features(encoders, data), self.other_towers[view])
+                for view, encoders in self.other_encoders.items()
+            ]
+        graph = self.user_item_graph(data)
+        views = [self.fuse(data, tower(z, graph, self.perturb)) for z, tower in sources]
+        return list(zip(*views, strict=True))
+
+    def __repr__(self) -> str:
+        return (
+            f"MENTOR({self.num_users}, {self.num_items}, {self.dims}, "
+            f"embedding_dim={self.embedding_dim}, "
+            f"num_layers={self.propagate.propagate.num_layers})"
+        )

@@ -1,0 +1,249 @@
+"""SLMRec."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch_geometric.data import HeteroData
+
+from mmgraph.functional.contrastive import info_nce
+from mmgraph.functional.rows import take_rows
+from mmgraph.models.base import Recommender
+from mmgraph.models.batch import Batch
+from mmgraph.nn.encoder import LightGCNEncoder
+from mmgraph.nn.losses.chained_alignment import ChainedAlignmentLoss
+from mmgraph.nn.modality_dict import ModalityDict
+from mmgraph.schema import ITEM, feature_key
+
+TASKS = ("FAC", "FD", "FM", "FD+FM")
+
+#: Users and items of one propagation.
+Tower = tuple[Tensor, Tensor]
+
+
+class SLMRec(Recommender):
+    r"""The system of "Self-Supervised Learning for Multimedia Recommendation" (Tao et
+    al., IEEE Transactions on Multimedia 2022).
+
+    .. math::
+        \mathbf{H}^{id} = \mathrm{LGN}([\mathbf{E}_U; \mathbf{E}_I]), \qquad
+        \mathbf{H}^m = \mathrm{LGN}([\mathbf{E}_U; \mathrm{norm}(\mathbf{X}_m)
+        \mathbf{W}_m + \mathbf{b}_m]), \qquad
+        \mathbf{z} = \Phi [\mathbf{h}^{id} \Vert \mathbf{h}^1 \Vert \dots]
+
+    with one user table for all, LightGCN's mean over the layers, and one map
+    :math:`\Phi` for users and one for items. Beside a self-supervised task, the item of
+    each user is told from the other items of the batch; no negatives are sampled.
+
+    .. math::
+        L = -\frac{1}{B} \sum_b \log \frac{\exp(\cos(\mathbf{z}_{u_b},
+        \mathbf{z}_{i_b}) / \tau)}{\sum_c \exp(\cos(\mathbf{z}_{u_b},
+        \mathbf{z}_{i_c}) / \tau)} + \alpha L_{ssl}
+
+    * ``"FAC"``, feature alignment and contrasting: the batch's items under the ID and
+      then one modality after the other are brought into common spaces, see
+      :class:`~mmgraph.nn.losses.ChainedAlignmentLoss`. The order of the modalities is
+      that of the data; the paper's is visual, acoustic, textual.
+    * ``"FD"``, feature dropout: two views, in which every layer drops entries, are
+      contrasted, the users' and the items' rows of the batch.
+    * ``"FM"``, feature masking: the same with two views that each lack the items' input
+      of one randomly drawn propagation.
+    * ``"FD+FM"``: both at once.
+
+    Weight decay (of Adam, 1e-4) takes the place of a penalty.
+
+    Args:
+        num_users: Number of users.
+        num_items: Number of items.
+        dims: Width of each modality's features.
+        embedding_dim: Width of the embeddings.
+        num_layers: Layers of each propagation.
+        contrast_temperature: :math:`\tau`.
+        ssl_task: The self-supervised task.
+        ssl_weight: :math:`\alpha`.
+        ssl_temperature: Temperature of the task.
+        dropout: Share of a layer's entries that is dropped, of the tasks with FD.
+        fidelity: ``"released"``: scores are those of the last training step's forward
+            pass, one step old. (In the public code FM also mixes its two views in
+            layer 0; that is not reproduced.)
+
+    Example:
+        >>> SLMRec(3, 5, {"visual": 16}, embedding_dim=8)
+        SLMRec(3, 5, {'visual': 16}, embedding_dim=8, num_layers=3, ssl_task='FAC')
+    """
+
+    lr = 1e-2
+    weight_decay = 1e-4
+    multimodal = True
+    needs_negatives = False
+    fidelities = ("paper", "released")
+
+    def __init__(
+        self,
+        num_users: int,
+        num_items: int,
+        dims: dict[str, int],
+        *,
+        embedding_dim: int = 64,
+        num_layers: int = 3,
+        contrast_temperature: float = 0.2,
+        ssl_task: str = "FAC",
+        ssl_weight: float = 0.1,
+        ssl_temperature: float = 0.2,
+        dropout: float = 0.3,
+        fidelity: str = "paper",
+    ) -> None:
+        super().__init__()
+        if ssl_task not in TASKS:
+            raise ValueError(f"'ssl_task' must be one of {TASKS} (got {ssl_task!r})")
+        for name, value in (
+            ("contrast_temperature", contrast_temperature),
+            ("ssl_temperature", ssl_temperature),
+        ):
+            if not value > 0:
+                raise ValueError(f"'{name}' must be above 0 (got {value})")
+        if not 0.0 <= dropout < 1.0:
+            raise ValueError(f"'dropout' must lie in [0, 1) (got {dropout})")
+        self.dims, self.fidelity = dims, self.check_fidelity(fidelity)
+        self.contrast_temperature, self.ssl_temperature = (
+            contrast_temperature,
+            ssl_temperature,
+        )
+        self.ssl_task, self.ssl_weight = ssl_task, ssl_weight
+        self.dropout = dropout if "FD" in ssl_task else 0.0
+        self.user = nn.Embedding(num_users, embedding_dim)
+        self.item = nn.Embedding(num_items, embedding_dim)
+        self.project = ModalityDict(
+            {m: nn.Linear(dim, embedding_dim) for m, dim in dims.items()}
+        )
+        self.propagate = LightGCNEncoder(num_layers, readout="mean")
+        width = embedding_dim * (1 + len(dims))
+        self.fuse_users = nn.Linear(width, embedding_dim)
+        self.fuse_items = nn.Linear(width, embedding_dim)
+        self.align: ChainedAlignmentLoss | None = None
+        if ssl_task == "FAC" and ssl_weight:
+            self.align = ChainedAlignmentLoss(len(dims), embedding_dim, ssl_temperature)
+        if fidelity == "released":
+            self.register_buffer("last_user", torch.zeros(num_users, embedding_dim))
+            self.register_buffer("last_item", torch.zeros(num_items, embedding_dim))
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Xavier-uniform tables and maps, PyTorch's default for the biases."""
+        nn.init.xavier_uniform_(self.user.weight)
+        nn.init.xavier_uniform_(self.item.weight)
+        for linear in (*self.project.values(), self.fuse_users, self.fuse_items):
+            linear.reset_parameters()
+            nn.init.xavier_uniform_(linear.weight)
+        if self.align is not None:
+            self.align.reset_parameters()
+
+    def encode_modalities(
+        self, data: HeteroData, items: Tensor | None = None
+    ) -> dict[str, Tensor]:
+        out = {}
+        for m, linear in self.project.items():
+            x = data[ITEM][feature_key(m)]
+            # norm(x) W = (x W) / |x|: the lengths are kept, not a second feature table.
+            length = self.derive(
+                ("length", m), (x,), partial(torch.norm, x, dim=1, keepdim=True)
+            )
+            scale = take_rows(length, items).clamp_min(1e-12)
+            out[m] = take_rows(x, items) @ linear.weight.t() / scale + linear.bias
+        return out
+
+    def modality_widths(self) -> dict[str, int]:
+        return dict.fromkeys(self.dims, self.item.embedding_dim)
+
+    def inputs(self, data: HeteroData) -> dict[str, Tensor]:
+        """The items' rows with which each propagation starts; the ID has no name."""
+        return {"": self.item.weight, **self.item_modalities(data)}
+
+    def towers(
+        self, data: HeteroData, inputs: dict[str, Tensor], dropout: float = 0.0
+    ) -> dict[str, Tower]:
+        """One LightGCN per input, all on the same user table."""
+        graph, out = self.user_item_graph(data), {}
+        for name, e_item in inputs.items():
+            x = torch.cat([self.user.weight, e_item])
+            if dropout:
+                h = x
+                for _ in range(self.propagate.num_layers):
+                    x = F.dropout(graph.matmul(x), dropout)
+                    h = h + x
+                h = h / (self.propagate.num_layers + 1)
+            else:
+                h = self.propagate(x, graph)
+            h_user, h_item = h.split([self.user.num_embeddings, e_item.size(0)])
+            out[name] = (h_user, h_item)
+        return out
+
+    def fuse(
+        self,
+        towers: dict[str, Tower],
+        users: Tensor | None = None,
+        items: Tensor | None = None,
+    ) -> Tower:
+        """Final users and items, all or the given rows only."""
+        h_user = torch.cat([take_rows(u, users) for u, _ in towers.values()], dim=1)
+        h_item = torch.cat([take_rows(i, items) for _, i in towers.values()], dim=1)
+        return self.fuse_users(h_user), self.fuse_items(h_item)
+
+    def encode(self, data: HeteroData) -> tuple[Tensor, Tensor]:
+        if self.fidelity == "released" and not self.training and self.last_user.any():
+            return self.last_user, self.last_item
+        return self.fuse(self.towers(data, self.inputs(data)))
+
+    def loss(self, data: HeteroData, batch: Batch) -> dict[str, Tensor]:
+        inputs = self.inputs(data)
+        towers = self.towers(data, inputs)
+        # Only the batch's rows are fused: same values and gradients.
+        user, item = self.fuse(towers, batch.user, batch.pos_item)
+        terms = {
+            "nce": info_nce(user, item, self.contrast_temperature, symmetric=False)
+        }
+        if self.fidelity == "released" and self.training:
+            with torch.no_grad():
+                self.last_user, self.last_item = self.fuse(towers)
+        if self.align is not None:
+            rows = [take_rows(h_item, batch.pos_item) for _, h_item in towers.values()]
+            terms["ssl"] = self.ssl_weight * self.align(rows)
+        elif self.ssl_weight:
+            (user_1, item_1), (user_2, item_2) = (
+                self.fuse(view, batch.user, batch.pos_item)
+                for view in self.views(data, inputs, towers)
+            )
+            terms["ssl"] = self.ssl_weight * (
+                info_nce(user_1, user_2, self.ssl_temperature, symmetric=False)
+                + info_nce(item_1, item_2, self.ssl_temperature, symmetric=False)
+            )
+        return terms
+
+    def views(
+        self, data: HeteroData, inputs: dict[str, Tensor], towers: dict[str, Tower]
+    ) -> list[dict[str, Tower]]:
+        """Two views of the propagations, by dropout, masking or both."""
+        masked: list[str | None] = [None, None]
+        if "FM" in self.ssl_task:
+            names = list(inputs)
+            masked = [names[i] for i in torch.randperm(len(names))[:2].tolist()]
+        views = []
+        for out in masked:
+            changed = {
+                name: torch.zeros_like(e_item) if name == out else e_item
+                for name, e_item in inputs.items()
+                if self.dropout or name == out
+            }
+            # Propagations that are neither masked nor dropped from are as before.
+            views.append(towers | self.towers(data, changed, self.dropout))
+        return views
+
+    def __repr__(self) -> str:
+        return (
+            f"SLMRec({self.user.num_embeddings}, {self.item.num_embeddings}, "
+            f"{self.dims}, embedding_dim={self.item.embedding_dim}, "
+            f"num_layers={self.propagate.num_layers}, ssl_task={self.ssl_task!r})"
+        )

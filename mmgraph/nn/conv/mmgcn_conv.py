@@ -1,0 +1,105 @@
+"""MMGCN's layer."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from mmgraph.functional.adjacency import Adjacency
+from mmgraph.functional.normalize import mean_norm
+from mmgraph.nn.conv.weighted_sum_conv import Graph, WeightedSumConv
+
+COMBINATIONS = ("concat", "sum")
+
+
+class MMGCNConv(WeightedSumConv):
+    r"""The layer of "MMGCN: Multi-modal Graph Convolution Network for Personalized
+    Recommendation of Micro-video" (Wei et al., ACM MM 2019): the mean of the neighbours
+    meets the node's own features, to which an embedding that all modalities and layers
+    share is added.
+
+    .. math::
+        \mathbf{h}_v = \phi\Big(\mathbf{W}\, \frac{1}{|\mathcal{N}_v|}
+        \sum_{w \in \mathcal{N}(v)} \mathbf{x}_w\Big), \qquad
+        \hat{\mathbf{x}}_v = \phi(\mathbf{L} \mathbf{x}_v + \mathbf{b}_1)
+        + \mathbf{e}_v
+
+    .. math::
+        \mathbf{x}'_v = \phi(\mathbf{G} [\mathbf{h}_v \Vert \hat{\mathbf{x}}_v]
+        + \mathbf{b}_2) \quad \text{or} \quad
+        \mathbf{x}'_v = \phi(\mathbf{G} \mathbf{h}_v + \mathbf{b}_2
+        + \hat{\mathbf{x}}_v)
+
+    with :math:`\phi` the leaky ReLU of slope 0.01.
+
+    Args:
+        in_channels: Width of the features.
+        out_channels: Width of the output and of :math:`\mathbf{e}`.
+        combine: ``"concat"`` (the first form) or ``"sum"`` (the second).
+
+    Shapes:
+        - **input:** node features :math:`(|\mathcal{V}|, F_{in})`, shared embeddings
+          :math:`(|\mathcal{V}|, F_{out})`, edge indices :math:`(2, |\mathcal{E}|)`,
+          edge weights :math:`(|\mathcal{E}|)` *(optional, replace those of the mean)*
+        - **output:** node features :math:`(|\mathcal{V}|, F_{out})`
+
+    Raises:
+        ValueError: If ``combine`` is unknown.
+
+    Example:
+        >>> conv = MMGCNConv(8, 4)
+        >>> edge_index = torch.tensor([[0, 1], [1, 0]])
+        >>> conv(torch.ones(2, 8), torch.ones(2, 4), edge_index).shape
+        torch.Size([2, 4])
+    """
+
+    def __init__(
+        self, in_channels: int, out_channels: int, combine: str = "concat"
+    ) -> None:
+        super().__init__()
+        if combine not in COMBINATIONS:
+            raise ValueError(
+                f"'combine' must be one of {COMBINATIONS} (got {combine!r})"
+            )
+        self.combine = combine
+        self.lin_neighbors = nn.Linear(in_channels, in_channels, bias=False)
+        self.lin_self = nn.Linear(in_channels, out_channels)
+        joint = in_channels + (out_channels if combine == "concat" else 0)
+        self.lin_out = nn.Linear(joint, out_channels)
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Xavier-normal maps of the features, PyTorch's default for the rest."""
+        super().reset_parameters()
+        for linear in (self.lin_neighbors, self.lin_self, self.lin_out):
+            linear.reset_parameters()
+        nn.init.xavier_normal_(self.lin_neighbors.weight)
+        nn.init.xavier_normal_(self.lin_self.weight)
+
+    def forward(  # type: ignore[override]
+        self,
+        x: Tensor,
+        shared: Tensor,
+        edge_index: Graph,
+        edge_weight: Tensor | None = None,
+    ) -> Tensor:
+        if edge_weight is None and not isinstance(edge_index, Adjacency):
+            edge_weight = mean_norm(edge_index, x.size(0)).to(x.dtype)
+        return self.update_nodes(x, super().forward(x, edge_index, edge_weight), shared)
+
+    def update_nodes(self, x: Tensor, mean: Tensor, shared: Tensor) -> Tensor:
+        """The output, from the features and the mean of the neighbours' features."""
+        h = F.leaky_relu(self.lin_neighbors(mean))
+        own = F.leaky_relu(self.lin_self(x)) + shared
+        if self.combine == "concat":
+            out: Tensor = self.lin_out(torch.cat([h, own], dim=1))
+        else:
+            out = self.lin_out(h) + own
+        return F.leaky_relu(out)
+
+    def __repr__(self) -> str:
+        return (
+            f"MMGCNConv({self.lin_self.in_features}, {self.lin_self.out_features}, "
+            f"combine={self.combine!r})"
+        )
