@@ -12,6 +12,8 @@ from mmgraph.analysis.targets import caveat, counts_of, published, recognise
         ((35598, 18357, 296337), "sports"),
         ((39387, 23033, 278677), "clothing"),
         ((9308, 6710, 68722), "tiktok"),
+        ((9308, 6710, 68712), "tiktok"),  # ten rows of users without training
+        ((9308, 6710, 68000), None),
         ((19445, 7050, 160793), None),
     ],
 )
