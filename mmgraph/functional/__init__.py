@@ -6,6 +6,7 @@ from mmgraph.functional.adjacency import Adjacency
 from mmgraph.functional.bootstrap import bootstrap_loss
 from mmgraph.functional.co_occurrence import co_occurrence
 from mmgraph.functional.contrastive import info_nce, solosim
+from mmgraph.functional.cosine_refine import cosine_refine
 from mmgraph.functional.divergence import (
     neighbour_overlap,
     overlap_coefficient,
@@ -58,6 +59,7 @@ __all__ = [
     "club_bound",
     "club_bound_sampled",
     "co_occurrence",
+    "cosine_refine",
     "cross_covariance",
     "edge_cosine",
     "effective_rank",

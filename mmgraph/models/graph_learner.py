@@ -72,6 +72,7 @@ class GraphLearner(Recommender):
     """
 
     lr = 5e-4
+    lr_decay = 0.96
     multimodal = True
     fidelities = ("paper", "released")
 

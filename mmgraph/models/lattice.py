@@ -34,8 +34,7 @@ class LATTICE(GraphLearner):
     with BPR and a penalty on the batch's final vectors. The graph is rebuilt once per
     epoch, see :class:`~mmgraph.models.graph_learner.GraphLearner`, so that
     :math:`\mathbf{W}_m` and :math:`\mathbf{a}` have a gradient in its first batch
-    alone. The authors train with the step size times 0.96 each 50 epochs
-    (``lr_decay``).
+    alone. The step size falls by the factor 0.96 each 50 epochs (``lr_decay``).
 
     Args:
         num_users: Number of users.

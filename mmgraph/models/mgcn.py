@@ -55,7 +55,7 @@ class MGCN(Recommender):
 
     The contrast is within the batch, from :math:`\mathbf{B}` to :math:`\mathbf{C}`. The
     item graphs hold the :math:`k` nearest items by cosine of the raw features. The
-    authors train with the step size times 0.96 each 50 epochs (``lr_decay``). A single
+    step size falls by the factor 0.96 each 50 epochs (``lr_decay``). A single
     modality has nothing specific, so its :math:`\pi_m` and the attention rest.
 
     Args:
@@ -79,6 +79,7 @@ class MGCN(Recommender):
     """
 
     multimodal = True
+    lr_decay = 0.96
     fidelities = ("paper", "released")
 
     def __init__(

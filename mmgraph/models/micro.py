@@ -33,7 +33,7 @@ class MICRO(GraphLearner):
         + \gamma \sum_m L_{GRACE}(\mathbf{H}_m, \mathbf{H}; \tau)
 
     with :math:`\mathbf{S}_m` of :class:`~mmgraph.models.graph_learner.GraphLearner` and
-    :func:`~mmgraph.functional.grace`. The authors train with the step size times 0.96
+    :func:`~mmgraph.functional.grace`. The step size falls by the factor 0.96
     each 50 epochs (``lr_decay``). With a single modality the fused view is that
     modality's, and the attention rests.
 

@@ -108,7 +108,8 @@ def resolve(spec: ModelSpec, settings: Mapping[str, Any] | None = None) -> Resol
     model, trainer = _model_options(named), trainer_options()
     options = {key: wanted.get(key, default) for key, default in model.items()}
     steps = {key: wanted.get(key, default) for key, default in trainer.items()}
-    for own in ("lr", "weight_decay"):  # spelt out, also where they are the model's
+    # Spelt out, also where they are the model's.
+    for own in ("lr", "weight_decay", "lr_decay"):
         if steps[own] is None:
             steps[own] = getattr(resolve_model(named.model)[1], own)
     return Resolved(str(named), named, options, steps)

@@ -30,7 +30,7 @@ class Trainer:
         batch_size: Interactions per step; the last batch of an epoch may be smaller.
         lr: Adam's step size (default: the model's own).
         weight_decay: Adam's weight decay (default: the model's own).
-        lr_decay: Factor of the step size per 50 epochs.
+        lr_decay: Factor of the step size per 50 epochs (default: the model's own).
         seed: Seed of shuffling, negatives, graph sampling and dropout.
         device: ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"cuda:n"``.
         eval_every: Epochs between two evaluations.
@@ -60,7 +60,7 @@ class Trainer:
         batch_size: int = 2048,
         lr: float | None = None,
         weight_decay: float | None = None,
-        lr_decay: float = 1.0,
+        lr_decay: float | None = None,
         seed: int = 999,
         device: str = "auto",
         eval_every: int = 1,

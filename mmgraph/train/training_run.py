@@ -49,6 +49,8 @@ class TrainingRun:
         self.lr = model.lr if trainer.lr is None else trainer.lr
         decay = trainer.weight_decay
         self.weight_decay = model.weight_decay if decay is None else decay
+        factor = trainer.lr_decay
+        self.lr_decay = model.lr_decay if factor is None else factor
         self.optimizer = torch.optim.Adam(
             model.main_parameters(),
             lr=self.lr,
@@ -78,7 +80,7 @@ class TrainingRun:
         start = time.perf_counter()
         self._seed(epoch)
         for group in self.optimizer.param_groups:
-            group["lr"] = self.lr * self.trainer.lr_decay ** ((epoch - 1) / 50)
+            group["lr"] = self.lr * self.lr_decay ** ((epoch - 1) / 50)
         self.model.train()
         self.model.on_epoch_start(self.train, epoch, self.generator)
         steps: list[Tensor] = []
@@ -165,7 +167,7 @@ class TrainingRun:
             "batch_size": trainer.batch_size,
             "lr": self.lr,
             "weight_decay": self.weight_decay,
-            "lr_decay": trainer.lr_decay,
+            "lr_decay": self.lr_decay,
             "monitor": trainer.monitor,
             "eval_every": trainer.eval_every,
         }

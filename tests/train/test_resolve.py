@@ -32,6 +32,12 @@ def test_the_weight_decay_is_the_models_own_unless_given():
     assert given.trainer["weight_decay"] == 0.0
 
 
+def test_the_decay_of_the_step_size_is_the_models_own_unless_given():
+    assert resolve(parse_spec("LightGCN")).trainer["lr_decay"] == 1.0
+    assert resolve(parse_spec("MGCN")).trainer["lr_decay"] == 0.96
+    assert resolve(parse_spec("MGCN:lr_decay=1.0")).trainer["lr_decay"] == 1.0
+
+
 def test_keys_differ_by_option_seed_and_data():
     run = resolve(parse_spec("MF-BPR"))
     other = resolve(parse_spec("MF-BPR"), {"reg_weight": 0.5})

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import torch.nn.functional as F
 from torch import Tensor
 
+from mmgraph.functional.cosine_refine import cosine_refine
 from mmgraph.nn.conv.light_gcn_conv import LightGCNConv
 from mmgraph.nn.conv.weighted_sum_conv import Graph
 
@@ -40,4 +40,4 @@ class LayerRefinedConv(LightGCNConv):
         edge_weight: Tensor | None = None,
     ) -> Tensor:
         y = super().forward(x, edge_index, edge_weight)
-        return F.cosine_similarity(y, x_0, dim=-1, eps=1e-8).unsqueeze(-1) * y
+        return cosine_refine(y, x_0)
