@@ -2,60 +2,26 @@
 
 from __future__ import annotations
 
-import io
 import logging
-import os
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field
+from collections.abc import Generator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from mmgraph.errors import UserError
-from mmgraph.train.experiment import (
-    Experiment,
-    Splits,
-    popularity_line,
-    run_experiment,
-)
-from mmgraph.train.files import append_json_line, read_json_lines, write_atomic
-from mmgraph.train.recipe import Choice, Recipe, choose
+from mmgraph.train.agenda import Agenda
+from mmgraph.train.bench_folder import VALID, BenchFolder, read_per_user
+from mmgraph.train.experiment import Splits, popularity_line
+from mmgraph.train.recipe import Choice, Recipe, search
 from mmgraph.train.resolve import Resolved, resolve
 from mmgraph.train.spec import ModelSpec
+from mmgraph.train.task import Outcome, Task, perform
+from mmgraph.train.workers import OneByOne, Watch, unwatched
 
-RESULTS, SELECTION, PER_USER = "results.jsonl", "selection.jsonl", "per_user"
-VALID = "valid_recall@20"
+__all__ = ["Benchmark", "Watch", "read_per_user"]
 
 _log = logging.getLogger(__name__)
-
-#: Called with label, seed and the epochs to come at most; gives the epoch callback.
-Watch = Callable[
-    [str, int, int], AbstractContextManager[Callable[[dict[str, Any]], None] | None]
-]
-
-
-def _unwatched(label: str, seed: int, epochs: int) -> AbstractContextManager[None]:
-    return nullcontext()
-
-
-def read_per_user(
-    out: Path, lines: Sequence[Mapping[str, Any]]
-) -> dict[str, dict[str, np.ndarray]]:
-    """Test metrics of each user by key of the run, where they were kept.
-
-    Example:
-        >>> read_per_user(Path("nowhere"), [{"key": "a"}])
-        {}
-    """
-    paths = {line["key"]: out / PER_USER / f"{line['key']}.npz" for line in lines}
-    tables = {}
-    for key, path in paths.items():
-        if path.exists():
-            with np.load(path, allow_pickle=False) as table:
-                tables[key] = {name: table[name] for name in table.files}
-    return tables
 
 
 @dataclass
@@ -64,6 +30,8 @@ class Benchmark:
 
     ``results.jsonl`` gets a line per finished run, ``selection.jsonl`` a line per grid
     point with its validation value, and ``per_user`` the test metrics of each user.
+    The grid point that is chosen is not trained again for its line of results: its
+    parameters are kept until then, and test is computed from them.
 
     Args:
         splits: Train, validation and test.
@@ -82,20 +50,14 @@ class Benchmark:
     out: Path
     device: str = "auto"
     resume: bool = False
-    watch: Watch = field(default=_unwatched)
+    watch: Watch = unwatched
 
     def __post_init__(self) -> None:
-        if not self.resume:
-            for name in (RESULTS, SELECTION):
-                if (self.out / name).exists():
-                    os.replace(self.out / name, self.out / f"{name}.previous")
-        self._done = {line["key"] for line in self.lines()}
-        tried = read_json_lines(self.out / SELECTION)
-        self._tried = {line["key"]: line[VALID] for line in tried}
+        self._folder = BenchFolder(self.out, resume=self.resume)
 
     def lines(self) -> list[dict[str, Any]]:
         """The results so far."""
-        return read_json_lines(self.out / RESULTS)
+        return self._folder.lines()
 
     def run(
         self,
@@ -119,74 +81,92 @@ class Benchmark:
         floor = popularity_line(
             self.splits, data=self.data, data_sha256=self.data_sha256
         )
-        self._keep(floor)
-        for spec in specs:
-            choice = Choice(settings or {})
-            if recipe is not None:
-                choice = choose(
-                    spec,
-                    recipe,
-                    lambda run: self._validate(run, seeds[0]),
-                    fixed=settings,
-                )
-            run = resolve(spec, choice.settings)
-            for seed in seeds:
-                if run.key(seed, self.data_sha256) not in self._done:
-                    experiment = self._train(run, seed, test=True)
-                    selected = {"chosen": choice.chosen, "tried": choice.tried}
-                    self._save_users(experiment)
-                    self._keep({**experiment.line, "selection": selected})
+        self._folder.add_result(floor)
+        rounds = [self._rounds(spec, seeds, settings, recipe) for spec in specs]
+        finished = [(key, True) for key in self._folder.done]
+        finished += [(key, False) for key in self._folder.tried]
+        self._work(Agenda(rounds, finished))
+        self._folder.drop_all()
         return self.lines()
 
-    def _train(self, run: Resolved, seed: int, *, test: bool) -> Experiment:
-        epochs = run.trainer["epochs"]
-        with self.watch(run.label, seed, epochs) as on_epoch:
-            return run_experiment(
-                run,
-                self.splits,
-                data=self.data,
-                data_sha256=self.data_sha256,
-                seed=seed,
-                device=self.device,
-                test=test,
-                on_epoch=on_epoch,
-            )
+    def _rounds(
+        self,
+        spec: ModelSpec,
+        seeds: Sequence[int],
+        settings: Mapping[str, Any] | None,
+        recipe: Recipe | None,
+    ) -> Generator[list[Task], None, None]:
+        """Stage after stage of the grid, then every seed of what was chosen."""
+        choice = Choice(settings or {})
+        if recipe is not None:
+            steps = search(spec, recipe, fixed=settings)
+            choice = yield from self._select(steps, seeds[0])
+        run = resolve(spec, choice.settings)
+        selection = {"chosen": choice.chosen, "tried": choice.tried}
+        tasks = []
+        for seed in seeds:
+            key = run.key(seed, self.data_sha256)
+            trained = self._folder.selected(key)
+            tasks.append(Task(run, seed, key, trained=trained, selection=selection))
+        yield tasks
 
-    def _validate(self, run: Resolved, seed: int) -> float:
-        """Validation recall@20 of a grid point; test is not computed."""
-        key = run.key(seed, self.data_sha256)
-        if key not in self._tried:
-            point: dict[str, Any] = {
-                "spec": run.label,
-                "options": run.options,
-                "trainer": run.trainer,
-                "seed": seed,
-                "key": key,
-            }
-            try:
-                line = self._train(run, seed, test=False).line
-                value = line["metrics"]["valid"]["recall@20"]
-                point |= {name: line[name] for name in ("best_epoch", "epochs")}
-            except UserError as error:  # a point that diverges is a point that loses
-                _log.warning("%s: %s", run.label, error)
-                value = None
-                point["error"] = str(error)
-            append_json_line(self.out / SELECTION, {**point, VALID: value})
-            self._tried[key] = value
-        value = self._tried[key]
-        return float("-inf") if value is None else value
+    def _select(
+        self, steps: Generator[list[Resolved], list[float], Choice], seed: int
+    ) -> Generator[list[Task], None, Choice]:
+        try:
+            points = next(steps)
+            while True:
+                keys = tuple(point.key(seed, self.data_sha256) for point in points)
+                yield [
+                    Task(point, seed, key, test=False, rivals=keys)
+                    for point, key in zip(points, keys, strict=True)
+                ]
+                points = steps.send([self._folder.value(key) for key in keys])
+        except StopIteration as end:
+            choice: Choice = end.value
+            return choice
 
-    def _keep(self, line: dict[str, Any]) -> None:
-        if line["key"] not in self._done:
-            append_json_line(self.out / RESULTS, line)
-            self._done.add(line["key"])
+    def _work(self, agenda: Agenda) -> None:
+        do = partial(
+            perform,
+            splits=self.splits,
+            data=self.data,
+            data_sha256=self.data_sha256,
+            device=self.device,
+        )
+        with OneByOne(do, self.watch) as workers:
+            while True:
+                while workers.has_room() and (task := agenda.take()) is not None:
+                    workers.start(task)
+                ended = workers.wait()
+                if ended is None:
+                    return
+                self._keep(*ended)
+                agenda.finish(ended[0])
 
-    def _save_users(self, experiment: Experiment) -> None:
-        if experiment.per_user is None:
-            return
-        kept = ("user", "recall@20", "ndcg@20")
-        buffer = io.BytesIO()
-        arrays: dict[str, Any] = {k: experiment.per_user[k] for k in kept}
-        np.savez_compressed(buffer, **arrays)
-        path = self.out / PER_USER / f"{experiment.line['key']}.npz"
-        write_atomic(path, buffer.getvalue())
+    def _keep(self, task: Task, result: Outcome | UserError) -> None:
+        if not task.test:
+            self._keep_point(task, result)
+        elif isinstance(result, UserError):
+            raise result
+        else:
+            line = {**result.line, "selection": task.selection}
+            self._folder.add_result(line, result.per_user)
+
+    def _keep_point(self, task: Task, result: Outcome | UserError) -> None:
+        point: dict[str, Any] = {
+            "spec": task.run.label,
+            "options": task.run.options,
+            "trainer": task.run.trainer,
+            "seed": task.seed,
+            "key": task.key,
+        }
+        trained = value = None
+        if isinstance(result, UserError):  # a point that diverges is one that loses
+            _log.warning("%s: %s", task.run.label, result)
+            point["error"] = str(result)
+        else:
+            point |= {name: result.line[name] for name in ("best_epoch", "epochs")}
+            value = result.line["metrics"]["valid"]["recall@20"]
+            trained = result.trained
+        self._folder.add_point({**point, VALID: value}, task.rivals, trained)

@@ -27,12 +27,21 @@ def save_checkpoint(folder: Path, tensors: dict[str, Tensor], state: Any) -> Non
         >>> load_checkpoint(folder)
         ({'w': tensor([1., 1.])}, {'epoch': 3})
     """
+    write_atomic(folder / FILE_NAME, pack_checkpoint(tensors, state))
+
+
+def pack_checkpoint(tensors: dict[str, Tensor], state: Any) -> bytes:
+    """The content of such a file.
+
+    Example:
+        >>> len(pack_checkpoint({}, {"epoch": 3})) > 0
+        True
+    """
     # Tied or strided tensors are refused by the format, so each becomes its own.
     own = {
         key: value.detach().cpu().contiguous().clone() for key, value in tensors.items()
     }
-    content = save(own, metadata={"state": json.dumps(state)})
-    write_atomic(folder / FILE_NAME, content)
+    return save(own, metadata={"state": json.dumps(state)})
 
 
 def load_checkpoint(folder: Path) -> tuple[dict[str, Tensor], Any]:

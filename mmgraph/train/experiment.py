@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 from torch_geometric.data import HeteroData
 
 from mmgraph.errors import UserError
@@ -101,8 +102,7 @@ def run_experiment(
     metrics = {"valid": evaluate(model, valid, ks=CUTOFFS)}
     per_user = None
     if test:
-        per_user = evaluate(model, held_out, ks=CUTOFFS, per_user=True)
-        metrics["test"] = _means(per_user)
+        per_user, metrics["test"] = _test(model, held_out)
     line = {
         **_line(run.label, data, data_sha256, splits, metrics),
         "model": run.spec.model,
@@ -120,6 +120,48 @@ def run_experiment(
         "key": run.key(seed, data_sha256),
     }
     return Experiment(line, model, history, per_user)
+
+
+def finish_experiment(
+    run: Resolved,
+    splits: Splits,
+    tensors: dict[str, Tensor],
+    line: Mapping[str, Any],
+    *,
+    device: str = "auto",
+) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """Test a run that was trained with ``test=False``, now that it was chosen.
+
+    Args:
+        run: The system with all its options.
+        splits: Train, validation and test.
+        tensors: ``state_dict`` of the trained model.
+        line: Its line of results, without test metrics.
+        device: As the trainer takes it.
+
+    Returns:
+        The line that the same run with ``test=True`` would have left, and the test
+        metrics of each user.
+
+    Example:
+        >>> from mmgraph.data import load_dataset
+        >>> from mmgraph.train.resolve import resolve
+        >>> from mmgraph.train.spec import parse_spec
+        >>> run = resolve(parse_spec("MF-BPR:embedding_dim=4,epochs=1"))
+        >>> splits = load_dataset("synthetic")
+        >>> done = run_experiment(run, splits, data="", data_sha256="", test=False)
+        >>> state = done.model.state_dict()
+        >>> line, per_user = finish_experiment(run, splits, state, done.line)
+        >>> sorted(done.line["metrics"]), sorted(line["metrics"])
+        (['valid'], ['test', 'valid'])
+    """
+    where = resolve_device(device)
+    memo: dict[int, Any] = {}
+    train, _, held_out = (place(split, where, memo) for split in splits)
+    model = build(run, train)
+    model.load_state_dict(tensors)
+    per_user, metrics = _test(model.to(where), held_out)
+    return {**line, "metrics": {**line["metrics"], "test": metrics}}, per_user
 
 
 def popularity_line(splits: Splits, *, data: str, data_sha256: str) -> dict[str, Any]:
@@ -205,9 +247,13 @@ def _line(
     }
 
 
-def _means(per_user: Mapping[str, np.ndarray]) -> dict[str, float]:
-    return {
+def _test(
+    model: Recommender, held_out: HeteroData
+) -> tuple[dict[str, np.ndarray], dict[str, float]]:
+    per_user = evaluate(model, held_out, ks=CUTOFFS, per_user=True)
+    means = {
         name: float(values.mean())
         for name, values in per_user.items()
         if name != "user"
     }
+    return per_user, means

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -121,11 +121,44 @@ def choose(
         >>> choice.settings, choice.chosen, choice.tried
         ({'epochs': 5, 'num_layers': 2}, {'num_layers': 2}, 3)
     """
+    steps = search(spec, recipe, fixed=fixed)
+    values: list[float] | None = None
+    while True:
+        try:
+            points = next(steps) if values is None else steps.send(values)
+        except StopIteration as end:
+            choice: Choice = end.value
+            return choice
+        values = [validate(point) for point in points]
+
+
+def search(
+    spec: ModelSpec, recipe: Recipe, *, fixed: Mapping[str, Any] | None = None
+) -> Generator[list[Resolved], list[float], Choice]:
+    """:func:`choose`, stage by stage: gives points, is sent their metrics.
+
+    The points of one stage do not depend on each other, so whoever drives the search
+    may train them at once. A stage whose points cannot differ is not asked for.
+
+    Args:
+        spec: The system.
+        recipe: The recipe.
+        fixed: Options that no grid may touch.
+
+    Raises:
+        UserError: If no point of a stage could be trained (all are minus infinity).
+
+    Example:
+        >>> system = System(grid=[{"num_layers": [1, 2, 3]}])
+        >>> steps = search(ModelSpec("LightGCN"), Recipe([], {}, {"LightGCN": system}))
+        >>> [point.options["num_layers"] for point in next(steps)]
+        [1, 2, 3]
+    """
     held = dict(fixed or {})
     parents = [parent for parent in spec.ancestors() if str(parent) in recipe.systems]
     start = Choice({**recipe.defaults, **held})
     if parents:
-        start = choose(parents[0], recipe, validate, fixed=held)
+        start = yield from search(parents[0], recipe, fixed=held)
     system = recipe.systems.get(str(spec), System())
     settings = {**start.settings, **system.options, **held}
     chosen, tried = dict(start.chosen), start.tried
@@ -134,7 +167,7 @@ def choose(
         if len(points) == 1:
             settings |= points[0]
             continue
-        values = [validate(resolve(spec, settings | point)) for point in points]
+        values = yield [resolve(spec, settings | point) for point in points]
         if max(values) == float("-inf"):
             raise UserError(
                 f"no point of the grid of {spec} could be trained",

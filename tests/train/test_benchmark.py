@@ -6,7 +6,7 @@ import math
 import numpy as np
 import pytest
 
-from mmgraph.train import benchmark as module
+from mmgraph.train import task as module
 from mmgraph.train.benchmark import Benchmark, read_per_user
 from mmgraph.train.recipe import Recipe, System
 from mmgraph.train.spec import parse_spec
@@ -19,9 +19,30 @@ def bench(splits, out, **options):
     return Benchmark(splits, "toy", "0", out, device="cpu", **options)
 
 
+TIMES = {"seconds_per_epoch", "seconds_per_evaluation", "peak_memory_bytes"}
+GRIDS = Recipe(
+    [],
+    {"embedding_dim": 4, "epochs": 3, "lr": 0.05},
+    {
+        "MF-BPR": System({}, [{"lr": [1e-5, 0.05]}]),
+        # The second stage has the winner of the first among its points.
+        "VBPR+CLEAR": System({}, [{"rank": [1, 2]}, {"strength": [0.9, 0.5]}]),
+    },
+)
+GRID_SPECS = [parse_spec("VBPR+CLEAR"), parse_spec("MF-BPR")]
+
+
+def without(lines, *names):
+    hidden = {*TIMES, *names}
+    return [{k: v for k, v in line.items() if k not in hidden} for line in lines]
+
+
 def without_times(lines):
-    times = {"seconds_per_epoch", "seconds_per_evaluation", "peak_memory_bytes"}
-    return [{k: v for k, v in line.items() if k not in times} for line in lines]
+    return without(lines)
+
+
+def points(out):
+    return [json.loads(line) for line in (out / "selection.jsonl").open()]
 
 
 def test_every_system_runs_with_every_seed_beside_the_floor(splits, tmp_path):
@@ -90,7 +111,7 @@ def test_options_are_chosen_on_validation_and_test_is_left_alone(
     )
     lines = bench(splits, tmp_path).run(SPECS[:1], [7, 8], recipe=recipe)
     points = [json.loads(x) for x in (tmp_path / "selection.jsonl").open()]
-    assert tests == [False, False, True, True]
+    assert tests == [False, False, True]  # the choice is not trained again
     assert [point["trainer"]["lr"] for point in points] == grid["lr"]
     assert all("test" not in json.dumps(point) for point in points)
     best = points[int(np.argmax([point["valid_recall@20"] for point in points]))]
@@ -101,7 +122,7 @@ def test_options_are_chosen_on_validation_and_test_is_left_alone(
     }
 
     bench(splits, tmp_path, resume=True).run(SPECS[:1], [7, 8], recipe=recipe)
-    assert tests == [False, False, True, True]  # nothing was trained again
+    assert tests == [False, False, True]  # nothing was trained again
 
 
 def test_a_grid_point_that_diverges_loses(splits, tmp_path):
@@ -111,3 +132,70 @@ def test_a_grid_point_that_diverges_loses(splits, tmp_path):
     assert points[0]["valid_recall@20"] is None
     assert "finite" in points[0]["error"]
     assert lines[1]["trainer"]["lr"] == 0.01
+
+
+def test_the_line_of_a_choice_is_that_of_a_separate_run(splits, tmp_path):
+    chosen = bench(splits, tmp_path / "a").run(GRID_SPECS, [7, 8], recipe=GRIDS)
+    for line in chosen[1:]:
+        spec = parse_spec(line["spec"])
+        options = {**line["options"], **line["trainer"]}
+        out = tmp_path / line["key"]
+        alone = bench(splits, out).run([spec], [line["seed"]], settings=options)
+        assert without([line], "selection") == without([alone[-1]], "selection")
+        mine = read_per_user(tmp_path / "a", [line])[line["key"]]
+        apart = read_per_user(out, [line])[line["key"]]
+        assert {k: v.tolist() for k, v in mine.items()} == {
+            k: v.tolist() for k, v in apart.items()
+        }
+    assert len(chosen) == 5
+    assert not (tmp_path / "a" / "selected").exists()
+
+
+def test_an_interruption_between_choice_and_test_costs_no_training(
+    splits, tmp_path, monkeypatch
+):
+    whole = bench(splits, tmp_path / "whole").run(GRID_SPECS, [7], recipe=GRIDS)
+
+    def stop(*_, **__):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "finish_experiment", stop)
+        with pytest.raises(KeyboardInterrupt):
+            bench(splits, tmp_path / "out").run(GRID_SPECS, [7], recipe=GRIDS)
+    tried = [p for p in points(tmp_path / "out") if p["spec"] == "VBPR+CLEAR"]
+    kept = [path.name for path in (tmp_path / "out" / "selected").iterdir()]
+    best = max(tried, key=lambda point: point["valid_recall@20"])
+    assert best["key"] in kept
+
+    trained = []
+    original = module.run_experiment
+
+    def watch(run, *args, **options):
+        trained.append(run.label)
+        return original(run, *args, **options)
+
+    monkeypatch.setattr(module, "run_experiment", watch)
+    again = bench(splits, tmp_path / "out", resume=True)
+    lines = again.run(GRID_SPECS, [7], recipe=GRIDS)
+    assert trained == ["MF-BPR", "MF-BPR"]
+    assert without_times(lines) == without_times(whole)
+    assert not (tmp_path / "out" / "selected").exists()
+
+
+def test_a_choice_whose_parameters_are_gone_is_trained_again(
+    splits, tmp_path, monkeypatch
+):
+    whole = bench(splits, tmp_path).run(SPECS[:1], [7], recipe=GRIDS)
+    (tmp_path / "results.jsonl").unlink()
+    tests = []
+    original = module.run_experiment
+
+    def watch(run, *args, test, **options):
+        tests.append(test)
+        return original(run, *args, test=test, **options)
+
+    monkeypatch.setattr(module, "run_experiment", watch)
+    again = bench(splits, tmp_path, resume=True).run(SPECS[:1], [7], recipe=GRIDS)
+    assert tests == [True]
+    assert without_times(again) == without_times(whole)
