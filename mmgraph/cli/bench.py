@@ -47,6 +47,12 @@ def bench(
     resume: Annotated[
         bool, typer.Option("--resume", help="Keep finished runs and skip them.")
     ] = False,
+    jobs: Annotated[
+        int,
+        typer.Option(
+            "--jobs", min=1, help="Runs at once; --threads are those of each."
+        ),
+    ] = 1,
     seed: opt.Seed = 999,
     device: opt.Device = "auto",
     threads: opt.Threads = 0,
@@ -59,9 +65,7 @@ def bench(
     mmgraph bench LightGCN VBPR+CLEAR --data DIR --seeds 3
     """
     opt.prepare(seed, device, threads, quiet)
-    from functools import partial
-
-    from mmgraph.cli.progress import training_bar
+    from mmgraph.cli.progress import training_bars
     from mmgraph.train.benchmark import Benchmark
     from mmgraph.train.recipe import load_recipe
     from mmgraph.train.resolve import canonical, check_settings
@@ -81,17 +85,21 @@ def bench(
     splits, sha256 = source.load()
     specs = _able(specs, splits, settings, plan, must=bool(named))
     folder = out or Path(f"bench-{source.name}")
-    benchmark = Benchmark(
-        splits,
-        source.name,
-        sha256,
-        folder,
-        device=device,
-        resume=resume,
-        watch=partial(training_bar, quiet=quiet),
-    )
     seed_list = [seed + offset for offset in range(seeds)]
-    lines = benchmark.run(specs, seed_list, settings=settings, recipe=plan)
+    with training_bars(quiet=quiet) as watch:
+        benchmark = Benchmark(
+            splits,
+            source.name,
+            sha256,
+            folder,
+            device=device,
+            resume=resume,
+            watch=watch,
+            jobs=jobs,
+            threads=threads,
+            source=source,
+        )
+        lines = benchmark.run(specs, seed_list, settings=settings, recipe=plan)
     board = _report(folder, lines)
     if as_json:
         opt.emit_json(lines)

@@ -1,47 +1,91 @@
-"""Progress on stderr: one bar per training run."""
+"""Progress on stderr: a bar per training run, of as many as there are at once."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from functools import partial
 from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 OnEpoch = Callable[[dict[str, Any]], None]
+Watch = Callable[[str, int, int], AbstractContextManager[OnEpoch | None]]
 
 
 @contextmanager
-def training_bar(
-    label: str, seed: int, epochs: int, *, quiet: bool = False
-) -> Iterator[OnEpoch | None]:
-    """A bar for one run; its callback takes the rows of the history.
+def training_bars(*, quiet: bool = False) -> Iterator[Watch]:
+    """A display of training runs: call it with label, seed and epochs for a bar.
 
-    The bar counts up to the most epochs there can be; early stopping ends it before.
+    A bar counts up to the most epochs there can be; early stopping ends it before. It
+    vanishes with its run; where stderr is no terminal, a line per run stays.
 
     Example:
-        >>> with training_bar("LightGCN", 999, 10, quiet=True) as on_epoch:
+        >>> with training_bars(quiet=True) as watch, watch("VBPR", 999, 10) as on_epoch:
         ...     on_epoch is None
         True
     """
     if quiet:
-        yield None
+        yield _no_bar
         return
     console = Console(stderr=True)
+    if not console.is_terminal:
+        yield partial(_line_at_the_end, console)
+        return
     columns = (
         TextColumn("{task.description}"),
         BarColumn(bar_width=20),
         TextColumn("epoch {task.completed}/{task.total} {task.fields[state]}"),
         TimeElapsedColumn(),
     )
-    with Progress(*columns, console=console, transient=console.is_terminal) as progress:
-        task = progress.add_task(f"{label} seed {seed}", total=epochs, state="")
+    with Progress(*columns, console=console, transient=True) as progress:
+        yield partial(_bar, progress)
 
-        def on_epoch(row: dict[str, Any]) -> None:
-            progress.update(task, completed=row["epoch"], state=_state(row))
 
+@contextmanager
+def _bar(progress: Progress, label: str, seed: int, epochs: int) -> Iterator[OnEpoch]:
+    task = progress.add_task(f"{label} seed {seed}", total=epochs, state="")
+
+    def on_epoch(row: dict[str, Any]) -> None:
+        progress.update(task, completed=row["epoch"], state=_state(row))
+
+    try:
         yield on_epoch
+    finally:
+        progress.remove_task(task)
+
+
+@contextmanager
+def _line_at_the_end(
+    console: Console, label: str, seed: int, epochs: int
+) -> Iterator[OnEpoch]:
+    last: dict[str, Any] = {}
+    try:
+        yield last.update
+    finally:
+        if last:
+            line = f"{label} seed {seed} epoch {last['epoch']}/{epochs} {_state(last)}"
+            console.print(line, highlight=False, markup=False, soft_wrap=True)
+
+
+@contextmanager
+def training_bar(
+    label: str, seed: int, epochs: int, *, quiet: bool = False
+) -> Iterator[OnEpoch | None]:
+    """The bar of a single run; its callback takes the rows of the history.
+
+    Example:
+        >>> with training_bar("LightGCN", 999, 10, quiet=True) as on_epoch:
+        ...     on_epoch is None
+        True
+    """
+    with training_bars(quiet=quiet) as watch, watch(label, seed, epochs) as on_epoch:
+        yield on_epoch
+
+
+def _no_bar(label: str, seed: int, epochs: int) -> AbstractContextManager[None]:
+    return nullcontext()
 
 
 def _state(row: dict[str, Any]) -> str:

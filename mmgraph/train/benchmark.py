@@ -13,11 +13,13 @@ from mmgraph.errors import UserError
 from mmgraph.train.agenda import Agenda
 from mmgraph.train.bench_folder import VALID, BenchFolder, read_per_user
 from mmgraph.train.experiment import Splits, popularity_line
+from mmgraph.train.processes import Processes, Site
 from mmgraph.train.recipe import Choice, Recipe, search
 from mmgraph.train.resolve import Resolved, resolve
+from mmgraph.train.source import DataSource
 from mmgraph.train.spec import ModelSpec
 from mmgraph.train.task import Outcome, Task, perform
-from mmgraph.train.workers import OneByOne, Watch, unwatched
+from mmgraph.train.workers import OneByOne, Watch, Workers, unwatched
 
 __all__ = ["Benchmark", "Watch", "read_per_user"]
 
@@ -42,6 +44,13 @@ class Benchmark:
         resume: Keep the finished runs of the folder and skip them. Otherwise they are
             moved aside to ``*.previous``.
         watch: Shows progress.
+        jobs: Runs at once, each in a process of its own; their results do not depend
+            on it. Files are written by this process alone.
+        threads: CPU threads of each such process; 0 leaves torch's choice.
+        source: Where the processes read the data, needed with several jobs.
+
+    Raises:
+        ValueError: If several jobs are wanted without a source.
     """
 
     splits: Splits
@@ -51,8 +60,13 @@ class Benchmark:
     device: str = "auto"
     resume: bool = False
     watch: Watch = unwatched
+    jobs: int = 1
+    threads: int = 0
+    source: DataSource | None = None
 
     def __post_init__(self) -> None:
+        if self.jobs > 1 and self.source is None:
+            raise ValueError(f"several jobs need a source (got jobs={self.jobs})")
         self._folder = BenchFolder(self.out, resume=self.resume)
 
     def lines(self) -> list[dict[str, Any]]:
@@ -85,7 +99,14 @@ class Benchmark:
         rounds = [self._rounds(spec, seeds, settings, recipe) for spec in specs]
         finished = [(key, True) for key in self._folder.done]
         finished += [(key, False) for key in self._folder.tried]
-        self._work(Agenda(rounds, finished))
+        agenda = Agenda(rounds, finished)
+        with self._workers() as workers:
+            self._work(agenda, workers)
+        order = agenda.order()
+        self._folder.sort(
+            [floor["key"], *(task.key for task in order if task.test)],
+            [task.key for task in order if not task.test],
+        )
         self._folder.drop_all()
         return self.lines()
 
@@ -126,7 +147,10 @@ class Benchmark:
             choice: Choice = end.value
             return choice
 
-    def _work(self, agenda: Agenda) -> None:
+    def _workers(self) -> OneByOne | Processes:
+        if self.jobs > 1 and self.source is not None:
+            site = Site(self.source, self.data_sha256, self.device, self.threads)
+            return Processes(self.jobs, site, self.watch)
         do = partial(
             perform,
             splits=self.splits,
@@ -134,15 +158,17 @@ class Benchmark:
             data_sha256=self.data_sha256,
             device=self.device,
         )
-        with OneByOne(do, self.watch) as workers:
-            while True:
-                while workers.has_room() and (task := agenda.take()) is not None:
-                    workers.start(task)
-                ended = workers.wait()
-                if ended is None:
-                    return
-                self._keep(*ended)
-                agenda.finish(ended[0])
+        return OneByOne(do, self.watch)
+
+    def _work(self, agenda: Agenda, workers: Workers) -> None:
+        while True:
+            while workers.has_room() and (task := agenda.take()) is not None:
+                workers.start(task)
+            ended = workers.wait()
+            if ended is None:
+                return
+            self._keep(*ended)
+            agenda.finish(ended[0])
 
     def _keep(self, task: Task, result: Outcome | UserError) -> None:
         if not task.test:

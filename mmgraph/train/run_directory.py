@@ -119,13 +119,7 @@ def load_run(
             not those the model was trained on.
     """
     folder = Path(folder)
-    info = read_info(folder)
-    if info["status"] != "finished":
-        raise UserError(
-            "the run has not finished",
-            "continue it with mmgraph train ... --resume",
-            path=folder,
-        )
+    info = finished_info(folder)
     location = data or info["data_location"]
     source = DataSource(location, info["split_rule"], info["split_seed"])
     splits, sha256 = source.load()
@@ -182,4 +176,27 @@ folder that mmgraph train wrote
         info["status"], info["key"]
     except (ValueError, KeyError, TypeError) as error:
         raise UserError("not readable", "train the run again", path=path) from error
+    return info
+
+
+def finished_info(folder: Path) -> dict[str, Any]:
+    """``run.json`` of a run that has finished.
+
+    Raises:
+        UserError: If it has not, or there is none.
+
+    Example:
+        >>> finished_info(Path("nowhere"))
+        Traceback (most recent call last):
+        ...
+        mmgraph.errors.UserError: nowhere: not a run directory (no run.json) - give a \
+folder that mmgraph train wrote
+    """
+    info = read_info(folder)
+    if info["status"] != "finished":
+        raise UserError(
+            "the run has not finished",
+            "continue it with mmgraph train ... --resume",
+            path=folder,
+        )
     return info

@@ -1,4 +1,4 @@
-"""Who does the tasks of a benchmark."""
+"""Who does the tasks of a benchmark: this process, one by one."""
 
 from __future__ import annotations
 
@@ -48,14 +48,12 @@ class OneByOne:
     """Does tasks in this process, each when it is waited for.
 
     Args:
-        perform: Called with a task and the epoch callback.
+        do: Called with a task and the epoch callback.
         watch: Shows progress.
     """
 
-    def __init__(
-        self, perform: Callable[..., Outcome], watch: Watch = unwatched
-    ) -> None:
-        self._perform, self._watch = perform, watch
+    def __init__(self, do: Callable[..., Outcome], watch: Watch = unwatched) -> None:
+        self._do, self._watch = do, watch
         self._task: Task | None = None
 
     def __enter__(self) -> OneByOne:
@@ -76,6 +74,6 @@ class OneByOne:
             return None
         with watch_task(self._watch, task) as on_epoch:
             try:
-                return task, self._perform(task, on_epoch=on_epoch)
+                return task, self._do(task, on_epoch=on_epoch)
             except UserError as error:
                 return task, error

@@ -1,6 +1,13 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
 
 from mmgraph.cli import main
 
@@ -64,3 +71,48 @@ def test_systems_that_the_data_cannot_carry_are_left_out_of_the_default(
     found = [line["spec"] for line in lines(tmp_path / "out")]
     assert found == ["Popularity", "MF-BPR", "LightGCN"]
     assert bench(bare, tmp_path / "out", "VBPR") == 2  # named, it is an error
+
+
+@pytest.mark.skipif(os.name == "nt", reason="sends a POSIX signal to a group")
+def test_ctrl_c_ends_all_processes_and_resume_goes_on(catalogue, tmp_path):
+    words = ["bench", "MF-BPR", "MF-BPR:patience=100000", "--data", str(catalogue)]
+    words += ["--seeds", "2", "--jobs", "2", "--threads", "1", "--device", "cpu"]
+    words += ["--set", "embedding_dim=4", "--quiet", "--out", str(tmp_path)]
+    code = "import sys; from mmgraph.cli import main; sys.exit(main(sys.argv[1:]))"
+    endless = ["--epochs", "1000000", "--set", "patience=2"]
+    process = subprocess.Popen(
+        [sys.executable, "-c", code, *words, *endless],
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    results = tmp_path / "results.jsonl"
+    give_up = time.monotonic() + 300
+    while not results.exists() or len(results.read_text().splitlines()) < 2:
+        assert process.poll() is None
+        assert time.monotonic() < give_up
+        time.sleep(0.05)
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal does
+    told = process.communicate(timeout=120)[1]
+    assert process.returncode == 130
+    assert told.splitlines() == [
+        "error: interrupted - run again, with --resume where the command has it"
+    ]
+    give_up = time.monotonic() + 30
+    while _lives(process.pid):
+        assert time.monotonic() < give_up
+        time.sleep(0.05)
+    before = lines(tmp_path)
+    assert "MF-BPR" in {line["spec"] for line in before}
+    short = ["--epochs", "2", "--set", "patience=2", "--resume"]
+    assert main([*words, *short]) == 0
+    assert len(lines(tmp_path)) == len(before) + 4
+
+
+def _lives(group):
+    """Whether anyone of a process group is left; its workers end before it does."""
+    try:
+        os.killpg(group, 0)
+    except ProcessLookupError:
+        return False
+    return True

@@ -6,9 +6,12 @@ import math
 import numpy as np
 import pytest
 
+from mmgraph.data import write_dataset
 from mmgraph.train import task as module
 from mmgraph.train.benchmark import Benchmark, read_per_user
+from mmgraph.train.files import read_json_lines
 from mmgraph.train.recipe import Recipe, System
+from mmgraph.train.source import DataSource
 from mmgraph.train.spec import parse_spec
 
 SPECS = [parse_spec("MF-BPR"), parse_spec("LightGCN:num_layers=1")]
@@ -132,6 +135,40 @@ def test_a_grid_point_that_diverges_loses(splits, tmp_path):
     assert points[0]["valid_recall@20"] is None
     assert "finite" in points[0]["error"]
     assert lines[1]["trainer"]["lr"] == 0.01
+
+
+def test_several_jobs_leave_what_one_leaves(splits, tmp_path):
+    write_dataset(*splits, tmp_path / "toy")
+    source = DataSource(str(tmp_path / "toy"))
+    splits, sha256 = source.load()
+    folders = {}
+    for jobs in (1, 2):
+        folders[jobs] = tmp_path / str(jobs)
+        Benchmark(
+            splits,
+            source.name,
+            sha256,
+            folders[jobs],
+            device="cpu",
+            jobs=jobs,
+            threads=1,
+            source=source,
+        ).run(GRID_SPECS, [7, 8], recipe=GRIDS)
+    one, two = (read_json_lines(f / "results.jsonl") for f in folders.values())
+    assert len(one) == 5
+    assert without_times(two) == without_times(one)
+    assert points(folders[2]) == points(folders[1])
+    users = [read_per_user(folder, one) for folder in folders.values()]
+    assert users[0].keys() == users[1].keys() == {line["key"] for line in one[1:]}
+    for key, table in users[0].items():
+        for name, values in table.items():
+            assert values.tolist() == users[1][key][name].tolist()
+    assert not (folders[2] / "selected").exists()
+
+
+def test_several_jobs_need_a_source(splits, tmp_path):
+    with pytest.raises(ValueError, match=r"need a source \(got jobs=2\)"):
+        bench(splits, tmp_path, jobs=2)
 
 
 def test_the_line_of_a_choice_is_that_of_a_separate_run(splits, tmp_path):
