@@ -92,7 +92,7 @@ def build_leaderboard(
         raise ValueError("a leaderboard needs at least one line (got none)")
     latest = lines[-1]
     dataset = recognise(*counts_of(latest))
-    groups = _latest_runs(
+    groups = latest_runs(
         [line for line in lines if line["data_sha256"] == latest["data_sha256"]]
     )
     rows = {label: _row(label, runs, dataset) for label, runs in groups.items()}
@@ -101,9 +101,17 @@ def build_leaderboard(
     return Leaderboard(latest["data"], ranked, _notes(ranked, latest, dataset))
 
 
-def _latest_runs(
-    lines: list[Mapping[str, Any]],
+def latest_runs(
+    lines: Sequence[Mapping[str, Any]],
 ) -> dict[str, list[Mapping[str, Any]]]:
+    """Of each system the runs with the settings of its last one.
+
+    Example:
+        >>> old = {"spec": "A", "options": {"lr": 1}, "trainer": {}}
+        >>> new = {"spec": "A", "options": {"lr": 2}, "trainer": {}}
+        >>> latest_runs([old, new, new])["A"] == [new, new]
+        True
+    """
     groups = {}
     for label, group in groupby(sorted(lines, key=_label), key=_label):
         runs = list(group)  # sorted() is stable: still in the order of the file

@@ -37,10 +37,10 @@ def cells(row: Row) -> list[str]:
         str(row.num_seeds),
         *(_spread(row, metric) for metric in METRICS),
         _published(row),
-        _share(row.valid),
+        decimals(row.valid),
         f"{against.difference:+.4f} ({against.base})" if against else "",
-        _p_value(against.t_p_value) if against else "",
-        _p_value(against.wilcoxon_p_value) if against else "",
+        p_text(against.t_p_value) if against else "",
+        p_text(against.wilcoxon_p_value) if against else "",
         f"{row.epochs:.0f}",
         f"{row.seconds_per_epoch:.2f}",
         f"{row.peak_memory_bytes / 1e6:.0f}",
@@ -60,21 +60,33 @@ def to_markdown(board: Leaderboard) -> str:
     return "\n".join([f"# Leaderboard: {board.data}", "", *lines, "", *notes, ""])
 
 
-def _share(value: float) -> str:
+def decimals(value: float) -> str:
+    """Four decimals without the leading zero.
+
+    Example:
+        >>> decimals(0.12345)
+        '.1235'
+    """
     return f"{value:.4f}".removeprefix("0")
 
 
 def _spread(row: Row, metric: str) -> str:
-    mean = _share(row.mean[metric])
-    return mean if row.sd is None else f"{mean} ± {_share(row.sd[metric])}"
+    mean = decimals(row.mean[metric])
+    return mean if row.sd is None else f"{mean} ± {decimals(row.sd[metric])}"
 
 
 def _published(row: Row) -> str:
     if row.published is None:
         return ""
     target = row.published[TESTED]
-    return f"{_share(target)} ({row.mean[TESTED] / target:.0%})"
+    return f"{decimals(target)} ({row.mean[TESTED] / target:.0%})"
 
 
-def _p_value(p: float) -> str:
+def p_text(p: float) -> str:
+    """A p-value, exact only where that says something.
+
+    Example:
+        >>> p_text(0.0004), p_text(0.0521)
+        ('< .001', '.052')
+    """
     return "< .001" if p < 0.001 else f"{p:.3f}".removeprefix("0")

@@ -8,6 +8,7 @@ import typer
 
 import mmgraph
 from mmgraph.cli.bench import bench
+from mmgraph.cli.compare import compare
 from mmgraph.cli.data import app as data_app
 from mmgraph.cli.doctor import doctor
 from mmgraph.cli.evaluate import evaluate
@@ -21,7 +22,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
-for command in (bench, train, evaluate, recommend, doctor):
+for command in (bench, train, evaluate, compare, recommend, doctor):
     app.command()(command)
 app.add_typer(data_app, name="data")
 app.add_typer(knn_app, name="knn")

@@ -1,0 +1,85 @@
+from __future__ import annotations
+
+import statistics
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from mmgraph.analysis.compare import compare_systems
+from mmgraph.analysis.measured import Measured
+
+METRIC = "ndcg@20"
+RNG = np.random.default_rng(0)
+BASE = RNG.random((3, 40))
+
+
+def system(label, values, seeds=(1, 2, 3)):
+    return Measured(label, seeds, np.arange(values.shape[1]), {METRIC: values})
+
+
+SYSTEMS = [
+    system("base", BASE),
+    system("better", BASE + RNG.normal(0.05, 0.1, BASE.shape)),
+    system("same", BASE.copy()),
+    system("single", BASE[:1] + RNG.normal(0.02, 0.1, (1, 40)), (1,)),
+]
+
+
+def scipy_interval(values):
+    return stats.bootstrap(
+        (values,),
+        np.mean,
+        n_resamples=5000,
+        method="percentile",
+        rng=np.random.default_rng(7),
+    ).confidence_interval
+
+
+def test_mean_spread_and_intervals():
+    for row, given in zip(
+        compare_systems(SYSTEMS, METRIC, seed=7), SYSTEMS, strict=True
+    ):
+        values = given.values[METRIC]
+        runs = [statistics.fmean(run) for run in values.tolist()]
+        assert (row.label, row.seeds, row.num_users) == (given.label, given.seeds, 40)
+        assert row.mean == pytest.approx(statistics.fmean(runs), abs=1e-12)
+        assert row.over_users == pytest.approx(scipy_interval(values.mean(0)))
+        if len(runs) == 1:
+            assert row.sd is row.over_seeds is None
+        else:
+            assert row.sd == pytest.approx(statistics.stdev(runs), abs=1e-12)
+            assert row.over_seeds == pytest.approx(scipy_interval(values.mean(1)))
+
+
+def test_differences_and_p_values_are_scipys_corrected_by_holm():
+    rows = compare_systems(SYSTEMS, METRIC, seed=7)
+    assert rows[0].difference is None
+    old = BASE.mean(axis=0)
+    raw = []
+    for row, given in zip(rows[1:], SYSTEMS[1:], strict=True):
+        new = given.values[METRIC].mean(axis=0)
+        found = row.difference
+        assert found.base == "base"
+        assert found.mean == pytest.approx((new - old).mean(), abs=1e-12)
+        if row.label == "same":
+            assert found.over_users == found.over_seeds == (0, 0)
+            raw.append((1.0, 1.0))
+            continue
+        assert found.over_users == pytest.approx(scipy_interval(new - old))
+        raw.append((stats.ttest_rel(new, old).pvalue, stats.wilcoxon(new, old).pvalue))
+    paired = SYSTEMS[1].values[METRIC].mean(1) - BASE.mean(1)
+    assert rows[1].difference.over_seeds == pytest.approx(scipy_interval(paired))
+    assert rows[3].difference.over_seeds is None  # not the seeds of the base
+    # Holm by hand: "better" has the smallest p of each test, "same" the largest.
+    for n, name in enumerate(("t_p_value", "wilcoxon_p_value")):
+        better, same, single = (p[n] for p in raw)
+        assert better < single < same
+        expected = [3 * better, 1.0, min(1.0, max(3 * better, 2 * single))]
+        found = [getattr(row.difference, name) for row in rows[1:]]
+        assert found == pytest.approx(expected, abs=1e-12)
+
+
+def test_no_system_is_refused():
+    with pytest.raises(ValueError, match="no system to compare"):
+        compare_systems([])
