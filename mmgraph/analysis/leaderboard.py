@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from mmgraph.analysis.intervals import Interval, bootstrap_interval
 from mmgraph.analysis.significance import PairedComparison, holm, paired_comparison
 from mmgraph.analysis.targets import caveat, counts_of, published, recognise
 from mmgraph.train.spec import format_options, parse_spec
@@ -33,7 +34,11 @@ class Comparison:
 
 @dataclass
 class Row:
-    """One system. ``sd`` is over seeds (n - 1), None with a single seed."""
+    """One system. ``sd`` is over seeds (n - 1), None with a single seed.
+
+    ``interval`` is the 95 % bootstrap interval of recall@20 over users, None where
+    their metrics were not kept.
+    """
 
     label: str
     num_seeds: int
@@ -47,6 +52,7 @@ class Row:
     chosen: dict[str, Any]
     tried: int
     comparison: Comparison | None = None
+    interval: Interval | None = None
 
 
 @dataclass
@@ -96,7 +102,11 @@ def build_leaderboard(
         [line for line in lines if line["data_sha256"] == latest["data_sha256"]]
     )
     rows = {label: _row(label, runs, dataset) for label, runs in groups.items()}
-    _compare(rows, groups, per_user or {})
+    users = {label: _user_means(runs, per_user or {}) for label, runs in groups.items()}
+    for label, values in users.items():
+        if values is not None and values.size > 1:
+            rows[label].interval = bootstrap_interval(values)
+    _compare(rows, users)
     ranked = sorted(rows.values(), key=lambda row: -row.mean[TESTED])
     return Leaderboard(latest["data"], ranked, _notes(ranked, latest, dataset))
 
@@ -149,19 +159,15 @@ def _published(dataset: str | None, label: str) -> dict[str, Any] | None:
     return published(dataset, str(replace(spec, fidelity="paper")))
 
 
-def _compare(
-    rows: Mapping[str, Row],
-    groups: Mapping[str, list[Mapping[str, Any]]],
-    per_user: PerUser,
-) -> None:
+def _compare(rows: Mapping[str, Row], users: Mapping[str, np.ndarray | None]) -> None:
     found: list[tuple[Row, str, PairedComparison]] = []
     for label, row in rows.items():
         bases = [str(a) for a in parse_spec(label).ancestors() if str(a) in rows]
         if not bases:
             continue
-        users = [_user_means(groups[name], per_user) for name in (label, bases[0])]
-        if users[0] is not None and users[1] is not None:
-            found.append((row, bases[0], paired_comparison(users[0], users[1])))
+        new, old = users[label], users[bases[0]]
+        if new is not None and old is not None:
+            found.append((row, bases[0], paired_comparison(new, old)))
     t = holm([result.t_p_value for _, _, result in found])
     wilcoxon = holm([result.wilcoxon_p_value for _, _, result in found])
     for (row, base, result), t_p, w_p in zip(found, t, wilcoxon, strict=True):
@@ -189,6 +195,11 @@ def _notes(
         "validation recall@20; test is computed once per run, after that. "
         "Mean ± sd over seeds, or the single value.",
     ]
+    if any(row.interval for row in rows):
+        notes.append(
+            "R@20 95 %: percentile bootstrap of the users, each one's recall@20 "
+            "averaged over the seeds."
+        )
     if any(row.comparison for row in rows):
         notes.append(
             "vs base: difference of recall@20 to the named base; p of the paired t "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from mmgraph.analysis.intervals import Interval
 from mmgraph.analysis.leaderboard import METRICS, TESTED, Leaderboard, Row
 
 COLUMNS = (
@@ -9,6 +10,7 @@ COLUMNS = (
     "Seeds",
     "R@10",
     "R@20",
+    "R@20 95 %",
     "N@10",
     "N@20",
     "Published R@20",
@@ -35,7 +37,9 @@ def cells(row: Row) -> list[str]:
     return [
         row.label,
         str(row.num_seeds),
-        *(_spread(row, metric) for metric in METRICS),
+        *(_spread(row, metric) for metric in METRICS[:2]),
+        "" if row.interval is None else ends_text(row.interval),
+        *(_spread(row, metric) for metric in METRICS[2:]),
         _published(row),
         decimals(row.valid),
         f"{against.difference:+.4f} ({against.base})" if against else "",
@@ -68,6 +72,16 @@ def decimals(value: float) -> str:
         '.1235'
     """
     return f"{value:.4f}".removeprefix("0")
+
+
+def ends_text(interval: Interval) -> str:
+    """Both ends of an interval.
+
+    Example:
+        >>> ends_text(Interval(0.08, 0.0912))
+        '.0800 to .0912'
+    """
+    return f"{decimals(interval.low)} to {decimals(interval.high)}"
 
 
 def _spread(row: Row, metric: str) -> str:

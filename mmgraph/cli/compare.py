@@ -63,7 +63,7 @@ def compare(
 def _show(rows: list[Compared], metric: str) -> None:
     from rich.table import Table
 
-    from mmgraph.analysis.render import decimals, p_text
+    from mmgraph.analysis.render import decimals, ends_text, p_text
 
     table = Table("System")
     for name in (
@@ -84,15 +84,15 @@ def _show(rows: list[Compared], metric: str) -> None:
             row.label,
             str(len(row.seeds)),
             mean if row.sd is None else f"{mean} ± {decimals(row.sd)}",
-            _ends(row.over_users),
-            _ends(row.over_seeds),
+            ends_text(row.over_users),
+            ends_text(row.over_seeds) if row.over_seeds else "",
         ]
         against = row.difference
         if against is not None:
             texts += [
                 f"{against.mean:+.4f}",
-                _ends(against.over_users, sign="+"),
-                _ends(against.over_seeds, sign="+"),
+                _signed(against.over_users),
+                _signed(against.over_seeds),
                 p_text(against.t_p_value),
                 p_text(against.wilcoxon_p_value),
             ]
@@ -103,7 +103,5 @@ def _show(rows: list[Compared], metric: str) -> None:
         console.print(note, style="dim", highlight=False)
 
 
-def _ends(interval: tuple[float, float] | None, sign: str = "") -> str:
-    if interval is None:
-        return ""
-    return f"{interval[0]:{sign}.4f} to {interval[1]:{sign}.4f}"
+def _signed(interval: tuple[float, float] | None) -> str:
+    return "" if interval is None else f"{interval[0]:+.4f} to {interval[1]:+.4f}"

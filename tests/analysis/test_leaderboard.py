@@ -84,6 +84,17 @@ def test_variants_are_tested_against_their_nearest_base_over_users():
     def mean(spec):
         return (users[f"{spec}-1"]["recall@20"] + users[f"{spec}-2"]["recall@20"]) / 2
 
+    def interval(values):
+        return pytest.approx(
+            stats.bootstrap(
+                (values,),
+                np.mean,
+                n_resamples=5000,
+                method="percentile",
+                rng=np.random.default_rng(0),
+            ).confidence_interval
+        )
+
     pairs = [("VBPR+CLEAR", "VBPR"), ("VBPR+CLEAR:strength=0", "VBPR+CLEAR")]
     raw = [stats.ttest_rel(mean(a), mean(b)).pvalue for a, b in pairs]
     raw_w = [stats.wilcoxon(mean(a), mean(b)).pvalue for a, b in pairs]
@@ -100,13 +111,14 @@ def test_variants_are_tested_against_their_nearest_base_over_users():
             if p[n] == large:
                 adjusted = max(adjusted, large)
             assert value == pytest.approx(adjusted, abs=1e-12)
+        assert row(board, variant).interval == interval(mean(variant))
     assert row(board, "VBPR").comparison is None
     assert row(board, "SEA").comparison is None
 
 
 def test_without_per_user_values_nothing_is_tested():
     board = build_leaderboard([line("VBPR", 1, 0.1), line("VBPR+SEA", 1, 0.2)])
-    assert all(row.comparison is None for row in board.rows)
+    assert all(row.comparison is row.interval is None for row in board.rows)
 
 
 def test_the_choice_on_validation_is_told():

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from mmgraph.analysis.intervals import Interval
 from mmgraph.analysis.leaderboard import METRICS, Comparison, Leaderboard, Row
 from mmgraph.analysis.render import COLUMNS, cells, to_markdown
 
@@ -17,6 +18,7 @@ def make_row(**changes):
         "published": {"recall@20": 0.0776},
         "chosen": {},
         "tried": 0,
+        "interval": Interval(0.1195, 0.12751),
         "comparison": Comparison("VBPR", -0.00123, 30, 0.0004, 0.0521),
     }
     return Row(**(values | changes))
@@ -28,6 +30,7 @@ def test_a_full_row_reads_as_expected():
         "Seeds": "3",
         "R@10": ".1235 ± .0010",
         "R@20": ".1235 ± .0010",
+        "R@20 95 %": ".1195 to .1275",
         "N@10": ".1235 ± .0010",
         "N@20": ".1235 ± .0010",
         "Published R@20": ".0776 (159%)",
@@ -42,9 +45,9 @@ def test_a_full_row_reads_as_expected():
 
 
 def test_what_is_unknown_stays_empty():
-    row = cells(make_row(sd=None, published=None, comparison=None))
+    row = cells(make_row(sd=None, interval=None, published=None, comparison=None))
     assert row[3] == ".1235"
-    assert [row[6], row[8], row[9], row[10]] == [""] * 4
+    assert [row[4], row[7], row[9], row[10], row[11]] == [""] * 5
 
 
 def test_markdown_has_one_cell_per_column():

@@ -104,7 +104,7 @@ def test_ctrl_c_ends_all_processes_and_resume_goes_on(catalogue, tmp_path):
         time.sleep(0.05)
     before = lines(tmp_path)
     assert "MF-BPR" in {line["spec"] for line in before}
-    short = ["--epochs", "2", "--set", "patience=2", "--resume"]
+    short = ["--epochs", "2", "--set", "patience=2", "--resume", "--jobs", "1"]
     assert main([*words, *short]) == 0
     assert len(lines(tmp_path)) == len(before) + 4
 
