@@ -109,7 +109,9 @@ class Processes:
                 assert task is not None
                 if kind == "failed":
                     raise _failed(task, *content)
-                return task, content if kind == "done" else _user_error(content)
+                if kind == "unready":  # not the task's fault: no other can be done
+                    raise UserError(**content)
+                return task, content if kind == "done" else UserError(**content)
         return None
 
     def _busy(self) -> dict[Connection, _Worker]:
@@ -136,17 +138,23 @@ def _serve(connection: Connection, site: Site) -> None:
             task: Task = connection.recv()
             try:
                 do = do or _prepare(site)
-                # A pipe that broke must not be taken for a failure of the task.
-                outcome = do(task, on_epoch=partial(_send_epoch, connection))
-                message: tuple[str, Any] = ("done", outcome)
-            except BrokenPipeError:
-                raise
             except UserError as error:
-                message = ("refused", (error.what, error.fix, error.path, error.row))
-            except Exception as error:
-                text = f"{type(error).__name__}: {error}"
-                message = ("failed", (text, traceback.format_exc()))
-            connection.send(message)
+                connection.send(("unready", _parts(error)))
+            else:
+                connection.send(_attempt(do, task, connection))
+
+
+def _attempt(
+    do: Callable[..., Outcome], task: Task, connection: Connection
+) -> tuple[str, Any]:
+    try:
+        return "done", do(task, on_epoch=partial(_send_epoch, connection))
+    except BrokenPipeError:  # nobody listens: that is no failure of the task
+        raise
+    except UserError as error:
+        return "refused", _parts(error)
+    except Exception as error:
+        return "failed", (f"{type(error).__name__}: {error}", traceback.format_exc())
 
 
 def _prepare(site: Site) -> Callable[..., Outcome]:
@@ -172,9 +180,9 @@ def _send_epoch(connection: Connection, row: dict[str, Any]) -> None:
     connection.send(("epoch", row))
 
 
-def _user_error(parts: tuple[str, str, Any, int | None]) -> UserError:
-    what, fix, path, row = parts
-    return UserError(what, fix, path=path, row=row)
+def _parts(error: UserError) -> dict[str, Any]:
+    """What it is made of; the exception itself would not survive the pipe."""
+    return {name: getattr(error, name) for name in ("what", "fix", "path", "row")}
 
 
 def _failed(task: Task, text: str, trace: str) -> RuntimeError:

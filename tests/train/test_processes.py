@@ -9,7 +9,7 @@ import pytest
 
 from mmgraph.data import write_dataset
 from mmgraph.errors import UserError
-from mmgraph.train.processes import Processes, Site, _prepare
+from mmgraph.train.processes import Processes, Site
 from mmgraph.train.resolve import resolve
 from mmgraph.train.source import DataSource
 from mmgraph.train.spec import parse_spec
@@ -107,6 +107,13 @@ def test_a_process_that_dies_names_its_task_and_the_others_end(site):
     assert [w.process.exitcode for w in processes._workers] == [-15, -9]
 
 
-def test_data_that_changed_meanwhile_are_refused(site):
-    with pytest.raises(UserError, match="toy: the data changed while the benchmark"):
-        _prepare(replace(site, data_sha256="0"))
+def test_data_that_changed_meanwhile_end_it_all(site):
+    # Told of a task, this would look like a grid point that diverged.
+    with Processes(1, replace(site, data_sha256="0")) as processes:
+        processes.start(replace(task("MF-BPR"), test=False))
+        with pytest.raises(UserError) as error:
+            processes.wait()
+    assert str(error.value) == (
+        f"{site.source.location}: the data changed while the benchmark ran - "
+        "run it again on data that stay as they are"
+    )
