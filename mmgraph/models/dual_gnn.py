@@ -15,6 +15,7 @@ from mmgraph.functional.regularizers import mean_square_penalty
 from mmgraph.functional.rows import take_rows
 from mmgraph.models.base import Recommender
 from mmgraph.models.batch import Batch
+from mmgraph.models.last_step import LastStep
 from mmgraph.nn.encoder import ModalityEncoder, ModalityGraphEncoder
 from mmgraph.nn.fusion import UserModalityWeights
 from mmgraph.nn.modality_dict import ModalityDict
@@ -109,10 +110,10 @@ class DualGNN(Recommender):
         )
         self.fuse_users = UserModalityWeights(num_users, len(dims))
         self.register_buffer("draw_seed", torch.zeros((), dtype=torch.int64))
+        self.last_step: LastStep | None = None
         if fidelity == "released":
             self.unused_item_weights = UserModalityWeights(num_items, len(dims))
-            self.register_buffer("last_user", torch.zeros(num_users, embedding_dim))
-            self.register_buffer("last_item", torch.zeros(num_items, embedding_dim))
+            self.last_step = LastStep(num_users, num_items, embedding_dim)
 
     def user_graph_transform(self) -> BaseTransform:
         return self.graph_transform
@@ -167,8 +168,8 @@ class DualGNN(Recommender):
         return drawn
 
     def encode(self, data: HeteroData) -> tuple[Tensor, Tensor]:
-        if self.fidelity == "released" and not self.training and self.last_user.any():
-            return self.last_user, self.last_item
+        if self.last_step is not None and (stale := self.last_step.embeddings()):
+            return stale
         h = self.propagate(self.item_modalities(data), self.user_item_graph(data))
         users = [h_user for h_user, _ in h.values()]
         z_item = torch.stack([h_item for _, h_item in h.values()]).sum(0)
@@ -188,8 +189,8 @@ class DualGNN(Recommender):
         squares.append(self.fuse_users.weight)
         if released:
             squares.append(self.unused_item_weights.weight)
-            if self.training:
-                self.last_user, self.last_item = z_user.detach(), z_item.detach()
+        if self.last_step is not None:
+            self.last_step.keep(z_user, z_item)
         return {"bpr": bpr, "reg": self.reg_weight * mean_square_penalty(*squares)}
 
     def __repr__(self) -> str:

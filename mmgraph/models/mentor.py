@@ -17,6 +17,7 @@ from mmgraph.functional.rows import take_rows
 from mmgraph.models.base import Recommender
 from mmgraph.models.batch import Batch
 from mmgraph.models.item_graph import fused_item_graph
+from mmgraph.models.last_step import LastStep
 from mmgraph.nn.conv import ItemGraphConv
 from mmgraph.nn.encoder import ModalityEncoder, ModalityGraphEncoder, PerturbedEncoder
 from mmgraph.nn.fusion import UserModalityWeights
@@ -162,9 +163,9 @@ class MENTOR(Recommender):
             names = ("first", "second") if released else ()
             self.other_encoders = ModalityDict({v: encoders(dims) for v in names})
             self.other_towers = ModalityDict({v: tower(list(dims)) for v in names})
+        self.last_step: LastStep | None = None
         if released:
-            self.register_buffer("last_user", torch.zeros(num_users, out))
-            self.register_buffer("last_item", torch.zeros(num_items, out))
+            self.last_step = LastStep(num_users, num_items, out)
 
     def item_graph_transform(self) -> BaseTransform:
         return self.graph_transform
@@ -190,8 +191,8 @@ class MENTOR(Recommender):
         return dict.fromkeys(self.dims, self.embedding_dim)
 
     def encode(self, data: HeteroData) -> tuple[Tensor, Tensor]:
-        if self.fidelity == "released" and not self.training and self.last_user.any():
-            return self.last_user, self.last_item
+        if self.last_step is not None and (stale := self.last_step.embeddings()):
+            return stale
         z = self.item_modalities(data)
         return self.fuse(data, self.propagate(z, self.user_item_graph(data)))
 
@@ -218,8 +219,8 @@ class MENTOR(Recommender):
             views = self.perturbed_views(data, z)
             contrasts = [solosim(x, y, self.contrast_temperature) for x, y in views]
             terms["perturb"] = self.perturb_weight * torch.stack(contrasts).sum()
-        if released and self.training:
-            self.last_user, self.last_item = z_user.detach(), z_item.detach()
+        if self.last_step is not None:
+            self.last_step.keep(z_user, z_item)
         return terms
 
     def fuse(self, data: HeteroData, h: dict[str, View]) -> View:

@@ -16,6 +16,7 @@ from mmgraph.functional.regularizers import mean_square_penalty
 from mmgraph.functional.rows import take_rows
 from mmgraph.models.base import Recommender
 from mmgraph.models.batch import Batch
+from mmgraph.models.last_step import LastStep
 from mmgraph.nn.conv import MMGCNConv
 from mmgraph.nn.modality_dict import ModalityDict
 from mmgraph.schema import INTERACTS, ITEM, feature_key
@@ -110,9 +111,9 @@ class MMGCN(Recommender):
             self.add_table(f"preference_{m}", num_users, width)
         self.convs = ModalityDict(convs)
         self.add_table("shared", num_users + num_items, embedding_dim)
+        self.last_step: LastStep | None = None
         if fidelity == "released":
-            self.register_buffer("last_user", torch.zeros(num_users, embedding_dim))
-            self.register_buffer("last_item", torch.zeros(num_items, embedding_dim))
+            self.last_step = LastStep(num_users, num_items, embedding_dim)
 
     def add_table(self, name: str, rows: int, width: int) -> None:
         """A Xavier-normal table, trained or frozen as the fidelity has it."""
@@ -173,9 +174,8 @@ class MMGCN(Recommender):
         return first
 
     def encode(self, data: HeteroData) -> tuple[Tensor, Tensor]:
-        released = self.fidelity == "released"
-        if released and not self.training and self.last_user.any():
-            return self.last_user, self.last_item
+        if self.last_step is not None and (stale := self.last_step.embeddings()):
+            return stale
         graph, out = self.mean_graph(data), []
         for m, z_item in self.item_modalities(data).items():
             first, *others = cast("list[MMGCNConv]", list(self.convs[m]))
@@ -184,6 +184,7 @@ class MMGCN(Recommender):
             for conv in others:
                 x = conv(x, self.shared, graph)
             out.append(x)
+        released = self.fidelity == "released"
         z = torch.stack(out).mean(0) if released else torch.stack(out).sum(0)
         z_user, z_item = z.split([self.num_users, self.num_items])
         return z_user, z_item
@@ -192,9 +193,8 @@ class MMGCN(Recommender):
         z_user, z_item = self.encode(data)
         user, pos, neg = batch.rows(z_user, z_item)
         terms = {"bpr": bpr_loss((user * pos).sum(-1), (user * neg).sum(-1))}
-        if self.fidelity == "released":
-            if self.training:
-                self.last_user, self.last_item = z_user.detach(), z_item.detach()
+        if self.last_step is not None:  # no penalty either: the tables are frozen
+            self.last_step.keep(z_user, z_item)
             return terms
         shared = self.shared.split([self.num_users, self.num_items])
         user, pos, neg = batch.rows(*shared)

@@ -13,6 +13,7 @@ from mmgraph.functional.rows import take_rows
 from mmgraph.models.base import Recommender
 from mmgraph.models.batch import Batch
 from mmgraph.models.item_graph import fused_item_graph
+from mmgraph.models.last_step import LastStep
 from mmgraph.nn.conv import ItemGraphConv
 from mmgraph.nn.encoder import ModalityEncoder, ModalityGraphEncoder
 from mmgraph.nn.fusion import UserModalityWeights
@@ -169,10 +170,9 @@ class SEA(Recommender):
             club_estimator="sample" if released else "closed",
             mim_proj="linear" if at_encoder else "none",
         )
+        self.last_step: LastStep | None = None
         if released:
-            out = embedding_dim * len(dims)
-            self.register_buffer("last_user", torch.zeros(num_users, out))
-            self.register_buffer("last_item", torch.zeros(num_items, out))
+            self.last_step = LastStep(num_users, num_items, embedding_dim * len(dims))
 
     def item_graph_transform(self) -> BaseTransform:
         return self.graph_transform
@@ -190,8 +190,8 @@ class SEA(Recommender):
         return {m: encoder.out_features for m, encoder in self.encoders.items()}
 
     def encode(self, data: HeteroData) -> tuple[Tensor, Tensor]:
-        if self.fidelity == "released" and not self.training and self.last_user.any():
-            return self.last_user, self.last_item
+        if self.last_step is not None and (stale := self.last_step.embeddings()):
+            return stale
         if self.plugin is None:
             hidden = {m: maps["mlp"] for m, maps in self.maps(data).items()}
         else:
@@ -217,8 +217,8 @@ class SEA(Recommender):
         user, pos, neg = batch.rows(z_user, z_item)
         base = 2 if self.fidelity == "released" else "e"
         bpr = bpr_loss((user * pos).sum(-1), (user * neg).sum(-1), base=base)
-        if self.fidelity == "released" and self.training:
-            self.last_user, self.last_item = z_user.detach(), z_item.detach()
+        if self.last_step is not None:
+            self.last_step.keep(z_user, z_item)
         return {"bpr": bpr, **parts}
 
     def fuse(

@@ -13,6 +13,7 @@ from mmgraph.functional.contrastive import info_nce
 from mmgraph.functional.rows import take_rows
 from mmgraph.models.base import Recommender
 from mmgraph.models.batch import Batch
+from mmgraph.models.last_step import LastStep
 from mmgraph.nn.encoder import LightGCNEncoder
 from mmgraph.nn.losses.chained_alignment import ChainedAlignmentLoss
 from mmgraph.nn.modality_dict import ModalityDict
@@ -126,9 +127,9 @@ class SLMRec(Recommender):
         self.align: ChainedAlignmentLoss | None = None
         if ssl_task == "FAC" and ssl_weight:
             self.align = ChainedAlignmentLoss(len(dims), embedding_dim, ssl_temperature)
+        self.last_step: LastStep | None = None
         if fidelity == "released":
-            self.register_buffer("last_user", torch.zeros(num_users, embedding_dim))
-            self.register_buffer("last_item", torch.zeros(num_items, embedding_dim))
+            self.last_step = LastStep(num_users, num_items, embedding_dim)
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
@@ -193,8 +194,8 @@ class SLMRec(Recommender):
         return self.fuse_users(h_user), self.fuse_items(h_item)
 
     def encode(self, data: HeteroData) -> tuple[Tensor, Tensor]:
-        if self.fidelity == "released" and not self.training and self.last_user.any():
-            return self.last_user, self.last_item
+        if self.last_step is not None and (stale := self.last_step.embeddings()):
+            return stale
         return self.fuse(self.towers(data, self.inputs(data)))
 
     def loss(self, data: HeteroData, batch: Batch) -> dict[str, Tensor]:
@@ -205,9 +206,9 @@ class SLMRec(Recommender):
         terms = {
             "nce": info_nce(user, item, self.contrast_temperature, symmetric=False)
         }
-        if self.fidelity == "released" and self.training:
+        if self.last_step is not None and self.training:
             with torch.no_grad():
-                self.last_user, self.last_item = self.fuse(towers)
+                self.last_step.keep(*self.fuse(towers))
         if self.align is not None:
             rows = [take_rows(h_item, batch.pos_item) for _, h_item in towers.values()]
             terms["ssl"] = self.ssl_weight * self.align(rows)

@@ -1,0 +1,53 @@
+"""Scores that are one training step old, as some public codes have them."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+
+class LastStep(nn.Module):
+    """Final embeddings of the last training step's forward pass.
+
+    The public codes of several systems keep what the forward pass of a training step
+    gave and rank by it, so that their scores lack the step that followed. Both tables
+    are saved with the parameters. Before the first step there is nothing to rank by.
+
+    Args:
+        num_users: Number of users.
+        num_items: Number of items.
+        channels: Width of the final embeddings.
+
+    Shapes:
+        - **user:** :math:`(U, d)`
+        - **item:** :math:`(I, d)`
+
+    Example:
+        >>> last_step = LastStep(num_users=2, num_items=1, channels=1)
+        >>> last_step.keep(torch.ones(2, 1), torch.ones(1, 1))
+        >>> last_step.eval().embeddings()
+        (tensor([[1.],
+                [1.]]), tensor([[1.]]))
+    """
+
+    user: Tensor
+    item: Tensor
+
+    def __init__(self, num_users: int, num_items: int, channels: int) -> None:
+        super().__init__()
+        self.register_buffer("user", torch.zeros(num_users, channels))
+        self.register_buffer("item", torch.zeros(num_items, channels))
+
+    def keep(self, z_user: Tensor, z_item: Tensor) -> None:
+        """Remember a training step's embeddings; of no effect in evaluation mode."""
+        if self.training:
+            self.user, self.item = z_user.detach(), z_item.detach()
+
+    def embeddings(self) -> tuple[Tensor, Tensor] | None:
+        """What evaluation ranks by; None in training mode and before the first step."""
+        if self.training or not self.user.any():
+            return None
+        return self.user, self.item
+
+    def __repr__(self) -> str:
+        return f"LastStep({len(self.user)}, {len(self.item)}, {self.user.size(1)})"
