@@ -17,6 +17,7 @@ from mmgraph.errors import UserError
 from mmgraph.functional.adjacency import Adjacency
 from mmgraph.functional.normalize import stack_user_item, symmetric_norm
 from mmgraph.models.batch import Batch
+from mmgraph.models.item_features import TrainedFeatures
 from mmgraph.models.plugin import Plugin
 from mmgraph.schema import (
     CO_INTERACTS,
@@ -156,7 +157,11 @@ class Recommender(nn.Module):
                     "add features, or choose MF-BPR or LightGCN",
                 )
             sizes["dims"] = {m: data[ITEM][feature_key(m)].size(1) for m in names}
-        return cls(**sizes, **options)
+        model = cls(**sizes, **options)
+        for part in model.modules():
+            if isinstance(part, TrainedFeatures):
+                part.copy_from(data)
+        return model
 
     @classmethod
     def option_defaults(cls) -> dict[str, Any]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any, Self
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -14,10 +12,10 @@ from mmgraph.functional.regularizers import norm_penalty
 from mmgraph.functional.rows import take_rows
 from mmgraph.models.base import Recommender
 from mmgraph.models.batch import Batch
+from mmgraph.models.item_features import TrainedFeatures, encode_features
 from mmgraph.models.regularize import embedding_penalty
 from mmgraph.nn.encoder import LightGCNEncoder
 from mmgraph.nn.modality_dict import ModalityDict
-from mmgraph.schema import ITEM, feature_key
 
 
 class BM3(Recommender):
@@ -93,21 +91,11 @@ class BM3(Recommender):
         self.project = ModalityDict(
             {m: nn.Linear(dim, embedding_dim) for m, dim in dims.items()}
         )
-        self.features = nn.ParameterDict()
-        if fidelity == "released":
-            for m, dim in dims.items():
-                self.features[m] = nn.Parameter(torch.zeros(num_items, dim))
+        trained = dims if fidelity == "released" else {}
+        self.features = TrainedFeatures(num_items, trained)
         self.propagate = LightGCNEncoder(num_layers, readout="mean")
         self.predict = nn.Linear(embedding_dim, embedding_dim)
         self.reset_parameters()
-
-    @classmethod
-    def from_data(cls, data: HeteroData, **options: Any) -> Self:
-        model = super().from_data(data, **options)
-        with torch.no_grad():
-            for m, table in model.features.items():
-                table.copy_(data[ITEM][feature_key(m)])
-        return model
 
     def reset_parameters(self) -> None:
         """Xavier-uniform tables, Xavier-normal maps with PyTorch's default biases."""
@@ -120,11 +108,7 @@ class BM3(Recommender):
     def encode_modalities(
         self, data: HeteroData, items: Tensor | None = None
     ) -> dict[str, Tensor]:
-        out = {}
-        for m, linear in self.project.items():
-            x = self.features[m] if m in self.features else data[ITEM][feature_key(m)]
-            out[m] = linear(take_rows(x, items))
-        return out
+        return encode_features(self.project, data, items, self.features)
 
     def encoders_reach_scores(self) -> bool:
         return self.modality_weight > 0

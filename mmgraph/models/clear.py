@@ -15,13 +15,14 @@ from mmgraph.functional.rows import take_rows
 from mmgraph.models.base import Recommender, user_item_adjacency
 from mmgraph.models.batch import Batch
 from mmgraph.models.clear_plugin import check_rank, refresh_projection
+from mmgraph.models.item_features import encode_features
 from mmgraph.models.item_graph import fused_item_graph
 from mmgraph.nn.conv import ItemGraphConv
 from mmgraph.nn.encoder import ModalityEncoder, ModalityGraphEncoder
 from mmgraph.nn.fusion import UserModalityWeights
 from mmgraph.nn.modality_dict import ModalityDict
 from mmgraph.nn.projection import NullSpaceProjection
-from mmgraph.schema import INTERACTS, ITEM, feature_key
+from mmgraph.schema import INTERACTS
 
 
 class CLEAR(Recommender):
@@ -169,11 +170,7 @@ class CLEAR(Recommender):
     def encode_modalities(
         self, data: HeteroData, items: Tensor | None = None
     ) -> dict[str, Tensor]:
-        out = {}
-        for m, encoder in self.encoders.items():
-            x = data[ITEM][feature_key(m)]
-            out[m] = encoder(take_rows(x, items))
-        return out
+        return encode_features(self.encoders, data, items)
 
     def modality_widths(self) -> dict[str, int]:
         return dict.fromkeys(self.dims, self.embedding_dim)

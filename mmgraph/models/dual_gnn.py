@@ -15,11 +15,12 @@ from mmgraph.functional.regularizers import mean_square_penalty
 from mmgraph.functional.rows import take_rows
 from mmgraph.models.base import Recommender
 from mmgraph.models.batch import Batch
+from mmgraph.models.item_features import encode_features
 from mmgraph.models.last_step import LastStep
 from mmgraph.nn.encoder import ModalityEncoder, ModalityGraphEncoder
 from mmgraph.nn.fusion import UserModalityWeights
 from mmgraph.nn.modality_dict import ModalityDict
-from mmgraph.schema import CO_INTERACTS, ITEM, feature_key
+from mmgraph.schema import CO_INTERACTS
 from mmgraph.transforms import UserCoOccurrence
 
 
@@ -128,11 +129,7 @@ class DualGNN(Recommender):
     def encode_modalities(
         self, data: HeteroData, items: Tensor | None = None
     ) -> dict[str, Tensor]:
-        out = {}
-        for m, encoder in self.encoders.items():
-            x = data[ITEM][feature_key(m)]
-            out[m] = encoder(take_rows(x, items))
-        return out
+        return encode_features(self.encoders, data, items)
 
     def modality_widths(self) -> dict[str, int]:
         return dict.fromkeys(self.dims, self.embedding_dim)

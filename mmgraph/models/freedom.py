@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any, Self
-
 import torch
 from torch import Tensor, nn
 from torch_geometric.data import HeteroData
@@ -15,11 +13,12 @@ from mmgraph.functional.ranking import bpr_loss
 from mmgraph.functional.rows import take_rows
 from mmgraph.models.base import Recommender, user_item_adjacency
 from mmgraph.models.batch import Batch
+from mmgraph.models.item_features import TrainedFeatures, encode_features
 from mmgraph.models.item_graph import fused_item_graph
 from mmgraph.nn.conv import ItemGraphConv
 from mmgraph.nn.encoder import LightGCNEncoder
 from mmgraph.nn.modality_dict import ModalityDict
-from mmgraph.schema import INTERACTS, ITEM, feature_key
+from mmgraph.schema import INTERACTS
 
 
 class FREEDOM(Recommender):
@@ -92,22 +91,12 @@ class FREEDOM(Recommender):
         self.project = ModalityDict(
             {m: nn.Linear(dim, embedding_dim) for m, dim in dims.items()}
         )
-        self.features = nn.ParameterDict()
-        if fidelity == "released":
-            for m, dim in dims.items():
-                self.features[m] = nn.Parameter(torch.zeros(num_items, dim))
+        trained = dims if fidelity == "released" else {}
+        self.features = TrainedFeatures(num_items, trained)
         self.propagate = LightGCNEncoder(num_layers, readout="mean")
         self.smooth = ItemGraphConv(num_item_layers)
         self.pruned_graph: Adjacency | None = None
         self.reset_parameters()
-
-    @classmethod
-    def from_data(cls, data: HeteroData, **options: Any) -> Self:
-        model = super().from_data(data, **options)
-        with torch.no_grad():
-            for m, table in model.features.items():
-                table.copy_(data[ITEM][feature_key(m)])
-        return model
 
     def reset_parameters(self) -> None:
         """Xavier-uniform tables, PyTorch's default for the maps."""
@@ -132,11 +121,7 @@ class FREEDOM(Recommender):
     def encode_modalities(
         self, data: HeteroData, items: Tensor | None = None
     ) -> dict[str, Tensor]:
-        out = {}
-        for m, linear in self.project.items():
-            x = self.features[m] if m in self.features else data[ITEM][feature_key(m)]
-            out[m] = linear(take_rows(x, items))
-        return out
+        return encode_features(self.project, data, items, self.features)
 
     def encoders_reach_scores(self) -> bool:
         return self.reg_weight > 0

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any, Self
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -16,10 +14,10 @@ from mmgraph.functional.edge_similarity import edge_cosine
 from mmgraph.functional.normalize import mean_norm, row_sum_norm, stack_user_item
 from mmgraph.functional.ranking import bpr_loss
 from mmgraph.functional.regularizers import half_square_penalty
-from mmgraph.functional.rows import take_rows
 from mmgraph.knn import knn_graph
 from mmgraph.models.base import Recommender
 from mmgraph.models.batch import Batch
+from mmgraph.models.item_features import TrainedFeatures, encode_features
 from mmgraph.models.item_graph import similarity_graphs
 from mmgraph.nn.conv import ItemGraphConv
 from mmgraph.nn.encoder import LightGCNEncoder
@@ -28,7 +26,6 @@ from mmgraph.schema import (
     INTERACTS,
     ITEM,
     EdgeType,
-    feature_key,
     mask_key,
     similar_edge_type,
 )
@@ -100,21 +97,11 @@ class GraphLearner(Recommender):
         self.project = ModalityDict(
             {m: nn.Linear(dim, embedding_dim) for m, dim in dims.items()}
         )
-        self.features = nn.ParameterDict()
-        if fidelity == "released":
-            for m, dim in dims.items():
-                self.features[m] = nn.Parameter(torch.zeros(num_items, dim))
+        trained = dims if fidelity == "released" else {}
+        self.features = TrainedFeatures(num_items, trained)
         self.propagate = LightGCNEncoder(num_layers, readout="mean")
         self.smooth = ItemGraphConv(num_item_layers)
         self.learned_graphs: list[Adjacency] | None = None
-
-    @classmethod
-    def from_data(cls, data: HeteroData, **options: Any) -> Self:
-        model = super().from_data(data, **options)
-        with torch.no_grad():
-            for m, table in model.features.items():
-                table.copy_(data[ITEM][feature_key(m)])
-        return model
 
     def reset_parameters(self) -> None:
         """Xavier-uniform tables, PyTorch's default for the maps."""
@@ -195,11 +182,7 @@ class GraphLearner(Recommender):
     def encode_modalities(
         self, data: HeteroData, items: Tensor | None = None
     ) -> dict[str, Tensor]:
-        out = {}
-        for m, linear in self.project.items():
-            x = self.features[m] if m in self.features else data[ITEM][feature_key(m)]
-            out[m] = linear(take_rows(x, items))
-        return out
+        return encode_features(self.project, data, items, self.features)
 
     def encoders_reach_scores(self) -> bool:
         return self.raw_weight < 1.0 and self.smooth.num_layers > 0

@@ -16,6 +16,7 @@ from mmgraph.functional.ranking import bpr_loss
 from mmgraph.functional.rows import take_rows
 from mmgraph.models.base import Recommender
 from mmgraph.models.batch import Batch
+from mmgraph.models.item_features import encode_features
 from mmgraph.models.regularize import embedding_penalty
 from mmgraph.nn.encoder import LightGCNEncoder
 from mmgraph.nn.modality_dict import ModalityDict
@@ -148,10 +149,7 @@ class LGMRec(Recommender):
     def encode_modalities(
         self, data: HeteroData, items: Tensor | None = None
     ) -> dict[str, Tensor]:
-        return {
-            m: linear(take_rows(data[ITEM][feature_key(m)], items))
-            for m, linear in self.project.items()
-        }
+        return encode_features(self.project, data, items)
 
     def modality_widths(self) -> dict[str, int]:
         return dict.fromkeys(self.dims, self.item.embedding_dim)

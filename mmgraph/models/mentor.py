@@ -16,13 +16,13 @@ from mmgraph.functional.regularizers import mean_square_penalty
 from mmgraph.functional.rows import take_rows
 from mmgraph.models.base import Recommender
 from mmgraph.models.batch import Batch
+from mmgraph.models.item_features import encode_features
 from mmgraph.models.item_graph import fused_item_graph
 from mmgraph.models.last_step import LastStep
 from mmgraph.nn.conv import ItemGraphConv
 from mmgraph.nn.encoder import ModalityEncoder, ModalityGraphEncoder, PerturbedEncoder
 from mmgraph.nn.fusion import UserModalityWeights
 from mmgraph.nn.modality_dict import ModalityDict
-from mmgraph.schema import ITEM, feature_key
 
 #: Users and items of one modality.
 View = tuple[Tensor, Tensor]
@@ -173,19 +173,7 @@ class MENTOR(Recommender):
     def encode_modalities(
         self, data: HeteroData, items: Tensor | None = None
     ) -> dict[str, Tensor]:
-        return self.map_features(self.encoders, data, items)
-
-    def map_features(
-        self,
-        encoders: ModalityDict[ModalityEncoder],
-        data: HeteroData,
-        items: Tensor | None = None,
-    ) -> dict[str, Tensor]:
-        """The MLPs of the features of all items, or of the given rows."""
-        return {
-            m: encoder(take_rows(data[ITEM][feature_key(m)], items))
-            for m, encoder in encoders.items()
-        }
+        return encode_features(self.encoders, data, items)
 
     def modality_widths(self) -> dict[str, int]:
         return dict.fromkeys(self.dims, self.embedding_dim)
@@ -257,7 +245,7 @@ class MENTOR(Recommender):
         sources = [(z, self.propagate)] * 2
         if self.fidelity == "released":
             sources = [
-                (self.map_features(encoders, data), self.other_towers[view])
+                (encode_features(encoders, data), self.other_towers[view])
                 for view, encoders in self.other_encoders.items()
             ]
         graph = self.user_item_graph(data)

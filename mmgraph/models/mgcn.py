@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any, Self
-
 import torch
 from torch import Tensor, nn
 from torch_geometric.data import HeteroData
@@ -17,12 +15,13 @@ from mmgraph.functional.regularizers import half_square_penalty
 from mmgraph.functional.rows import take_rows
 from mmgraph.models.base import Recommender
 from mmgraph.models.batch import Batch
+from mmgraph.models.item_features import TrainedFeatures, encode_features
 from mmgraph.models.item_graph import similarity_graphs
 from mmgraph.nn.conv import BipartiteConv, ItemGraphConv
 from mmgraph.nn.encoder import LightGCNEncoder
 from mmgraph.nn.fusion import ModalityAttention
 from mmgraph.nn.modality_dict import ModalityDict
-from mmgraph.schema import INTERACTS, ITEM, EdgeType, feature_key, similar_edge_type
+from mmgraph.schema import INTERACTS, EdgeType, similar_edge_type
 
 
 class MGCN(Recommender):
@@ -114,23 +113,13 @@ class MGCN(Recommender):
             ModalityDict({m: nn.Linear(embedding_dim, embedding_dim) for m in dims})
             for _ in range(2)
         )
-        self.features = nn.ParameterDict()
-        if fidelity == "released":
-            for m, dim in dims.items():
-                self.features[m] = nn.Parameter(torch.zeros(num_items, dim))
+        trained = dims if fidelity == "released" else {}
+        self.features = TrainedFeatures(num_items, trained)
         self.propagate = LightGCNEncoder(num_layers, readout="mean")
         self.smooth = ItemGraphConv(num_item_layers)
         self.lift = BipartiteConv()
         self.fuse = ModalityAttention(embedding_dim)
         self.reset_parameters()
-
-    @classmethod
-    def from_data(cls, data: HeteroData, **options: Any) -> Self:
-        model = super().from_data(data, **options)
-        with torch.no_grad():
-            for m, table in model.features.items():
-                table.copy_(data[ITEM][feature_key(m)])
-        return model
 
     def reset_parameters(self) -> None:
         """Xavier-uniform tables, PyTorch's default for the maps."""
@@ -150,11 +139,7 @@ class MGCN(Recommender):
     def encode_modalities(
         self, data: HeteroData, items: Tensor | None = None
     ) -> dict[str, Tensor]:
-        out = {}
-        for m, linear in self.project.items():
-            x = self.features[m] if m in self.features else data[ITEM][feature_key(m)]
-            out[m] = linear(take_rows(x, items))
-        return out
+        return encode_features(self.project, data, items, self.features)
 
     def modality_widths(self) -> dict[str, int]:
         return dict.fromkeys(self.dims, self.item.embedding_dim)

@@ -16,6 +16,7 @@ from mmgraph.functional.ranking import bpr_loss
 from mmgraph.functional.rows import take_rows
 from mmgraph.models.base import Recommender
 from mmgraph.models.batch import Batch
+from mmgraph.models.item_features import encode_features
 from mmgraph.nn.modality_dict import ModalityDict
 from mmgraph.schema import ITEM, feature_key
 
@@ -153,10 +154,7 @@ class PAMD(Recommender):
     def encode_modalities(
         self, data: HeteroData, items: Tensor | None = None
     ) -> dict[str, Tensor]:
-        return {
-            m: encoder(take_rows(data[ITEM][feature_key(m)], items))
-            for m, encoder in self.encoders.items()
-        }
+        return encode_features(self.encoders, data, items)
 
     def modality_widths(self) -> dict[str, int]:
         return dict.fromkeys(self.dims, self.item.embedding_dim)

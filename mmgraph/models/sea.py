@@ -9,9 +9,9 @@ from torch_geometric.transforms import BaseTransform
 
 from mmgraph.functional.linear_chain import chained_linear
 from mmgraph.functional.ranking import bpr_loss
-from mmgraph.functional.rows import take_rows
 from mmgraph.models.base import Recommender
 from mmgraph.models.batch import Batch
+from mmgraph.models.item_features import encode_features
 from mmgraph.models.item_graph import fused_item_graph
 from mmgraph.models.last_step import LastStep
 from mmgraph.nn.conv import ItemGraphConv
@@ -180,11 +180,7 @@ class SEA(Recommender):
     def encode_modalities(
         self, data: HeteroData, items: Tensor | None = None
     ) -> dict[str, Tensor]:
-        out = {}
-        for m, encoder in self.encoders.items():
-            x = data[ITEM][feature_key(m)]
-            out[m] = encoder(take_rows(x, items))
-        return out
+        return encode_features(self.encoders, data, items)
 
     def modality_widths(self) -> dict[str, int]:
         return {m: encoder.out_features for m, encoder in self.encoders.items()}

@@ -120,21 +120,6 @@ def test_item_graph_is_frozen(catalogue, batch, randomise, first_epoch):
     assert model.item_graph(model.prepare(data)) is before
 
 
-def test_released_trains_a_copy_of_the_features(catalogue, batch, first_epoch):
-    data = catalogue(WIDTHS)
-    model = make(data, "released")
-    original = {m: data["item"][f"x_{m}"].clone() for m in WIDTHS}
-    for m in WIDTHS:
-        assert torch.equal(model.features[m], original[m])
-    data = first_epoch(model, data)
-    optimizer = torch.optim.SGD(model.main_parameters(), lr=1.0)
-    torch.stack(list(model.loss(data, batch).values())).sum().backward()
-    optimizer.step()
-    for m in WIDTHS:
-        assert not torch.equal(model.features[m], original[m])
-        assert torch.equal(data["item"][f"x_{m}"], original[m])
-
-
 def test_paper_has_no_trainable_features(catalogue):
     model = make(catalogue(WIDTHS))
     assert sum(p.numel() for p in model.parameters()) == (

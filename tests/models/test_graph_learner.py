@@ -130,19 +130,6 @@ def test_user_item_graph_is_normalised_as_the_fidelity_has_it(
 
 
 @each
-def test_released_trains_a_copy_of_the_features(catalogue, batch, first_epoch, name):
-    data = catalogue(WIDTHS)
-    original = {m: data["item"][f"x_{m}"].clone() for m in WIDTHS}
-    model = make(name, data, "released")
-    total(model, first_epoch(model, data), batch).backward()
-    for m in WIDTHS:
-        assert torch.equal(model.features[m], original[m])
-        assert model.features[m].grad.any()
-        assert model.features[m].data_ptr() != data["item"][f"x_{m}"].data_ptr()
-    assert not make(name, data).features
-
-
-@each
 def test_frozen_graph_stays_that_of_the_features_as_given(
     catalogue, randomise, first_epoch, name
 ):

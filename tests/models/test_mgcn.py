@@ -128,20 +128,6 @@ def test_without_weight_there_is_no_contrast(catalogue, batch, first_epoch):
     assert list(model.loss(first_epoch(model, data), batch)) == ["bpr", "reg"]
 
 
-def test_released_trains_a_copy_of_the_features(catalogue, batch, first_epoch):
-    data = catalogue(WIDTHS)
-    original = {m: data["item"][f"x_{m}"].clone() for m in WIDTHS}
-    model = make(data, "released")
-    torch.stack(
-        list(model.loss(first_epoch(model, data), batch).values())
-    ).sum().backward()
-    for m in WIDTHS:
-        assert torch.equal(model.features[m], original[m])
-        assert model.features[m].grad.any()
-        assert model.features[m].data_ptr() != data["item"][f"x_{m}"].data_ptr()
-    assert not make(data).features
-
-
 def test_option_out_of_range_is_refused(catalogue):
     with pytest.raises(
         ValueError, match=r"'contrast_temperature' must be above 0 \(got 0"
