@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch_geometric.data import HeteroData
 
 from mmgraph.functional.bootstrap import bootstrap_loss
+from mmgraph.functional.checks import check_share
 from mmgraph.functional.regularizers import norm_penalty
 from mmgraph.functional.rows import take_rows
 from mmgraph.models.base import Recommender
@@ -78,8 +79,7 @@ class BM3(Recommender):
         fidelity: str = "paper",
     ) -> None:
         super().__init__()
-        if not 0.0 <= dropout < 1.0:
-            raise ValueError(f"'dropout' must lie in [0, 1) (got {dropout})")
+        check_share(dropout=dropout)
         self.dims, self.fidelity = dims, self.check_fidelity(fidelity)
         self.dropout = dropout
         self.modality_weight = modality_weight

@@ -8,6 +8,7 @@ from torch_geometric.data import HeteroData
 from torch_geometric.transforms import BaseTransform
 
 from mmgraph.functional.adjacency import Adjacency
+from mmgraph.functional.checks import check_share
 from mmgraph.functional.prune import prune_edges
 from mmgraph.functional.ranking import bpr_loss
 from mmgraph.functional.regularizers import mean_square_penalty
@@ -114,8 +115,7 @@ class CLEAR(Recommender):
         reg_weight: float = 1e-3,
     ) -> None:
         super().__init__()
-        if not 0.0 <= edge_drop < 1.0:
-            raise ValueError(f"'edge_drop' must lie in [0, 1) (got {edge_drop})")
+        check_share(edge_drop=edge_drop)
         if edge_drop_by not in ("uniform", "degree"):
             raise ValueError(
                 f"'edge_drop_by' must be 'uniform' or 'degree' (got {edge_drop_by!r})"

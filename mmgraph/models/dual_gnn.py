@@ -9,6 +9,7 @@ from torch_geometric.transforms import BaseTransform
 
 from mmgraph.errors import UserError
 from mmgraph.functional.adjacency import Adjacency
+from mmgraph.functional.checks import check_at_least
 from mmgraph.functional.fixed_neighbors import fixed_neighbors
 from mmgraph.functional.ranking import bpr_loss
 from mmgraph.functional.regularizers import mean_square_penalty
@@ -92,10 +93,7 @@ class DualGNN(Recommender):
         fidelity: str = "paper",
     ) -> None:
         super().__init__()
-        if num_neighbors < 1:
-            raise ValueError(
-                f"'num_neighbors' must be at least 1 (got {num_neighbors})"
-            )
+        check_at_least(1, num_neighbors=num_neighbors)
         self.num_users, self.num_items, self.dims = num_users, num_items, dims
         self.embedding_dim, self.num_neighbors = embedding_dim, num_neighbors
         self.reg_weight, self.fidelity = reg_weight, self.check_fidelity(fidelity)

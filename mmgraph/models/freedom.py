@@ -8,6 +8,7 @@ from torch_geometric.data import HeteroData
 from torch_geometric.transforms import BaseTransform
 
 from mmgraph.functional.adjacency import Adjacency
+from mmgraph.functional.checks import check_share
 from mmgraph.functional.prune import prune_edges
 from mmgraph.functional.ranking import bpr_loss
 from mmgraph.functional.rows import take_rows
@@ -79,8 +80,7 @@ class FREEDOM(Recommender):
         fidelity: str = "paper",
     ) -> None:
         super().__init__()
-        if not 0.0 <= edge_drop < 1.0:
-            raise ValueError(f"'edge_drop' must lie in [0, 1) (got {edge_drop})")
+        check_share(edge_drop=edge_drop)
         self.dims, self.fidelity = dims, self.check_fidelity(fidelity)
         self.edge_drop, self.reg_weight = edge_drop, reg_weight
         self.graph_transform = fused_item_graph(

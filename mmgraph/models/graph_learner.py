@@ -79,13 +79,13 @@ class GraphLearner(Recommender):
         num_items: int,
         dims: dict[str, int],
         *,
-        embedding_dim: int,
-        num_layers: int,
-        num_item_layers: int,
-        k: int,
-        raw_weight: float,
-        reg_weight: float,
-        fidelity: str,
+        embedding_dim: int = 64,
+        num_layers: int = 2,
+        num_item_layers: int = 1,
+        k: int = 10,
+        raw_weight: float = 0.9,
+        reg_weight: float = 1e-5,
+        fidelity: str = "paper",
     ) -> None:
         super().__init__()
         if not 0.0 <= raw_weight <= 1.0:
@@ -102,6 +102,8 @@ class GraphLearner(Recommender):
         self.propagate = LightGCNEncoder(num_layers, readout="mean")
         self.smooth = ItemGraphConv(num_item_layers)
         self.learned_graphs: list[Adjacency] | None = None
+        self.add_fusion(embedding_dim)
+        self.reset_parameters()
 
     def reset_parameters(self) -> None:
         """Xavier-uniform tables, PyTorch's default for the maps."""
@@ -111,6 +113,10 @@ class GraphLearner(Recommender):
             linear.reset_parameters()
 
     # What a subclass writes -----------------------------------------------------
+
+    def add_fusion(self, embedding_dim: int) -> None:
+        """Add the parameters of what brings the modalities together."""
+        raise NotImplementedError
 
     def item_graphs(self, data: HeteroData) -> list[Edges]:
         """The graphs that items spread over, from the current parameters."""

@@ -60,34 +60,8 @@ class LATTICE(GraphLearner):
         LATTICE(3, 5, {'visual': 16}, embedding_dim=8, num_layers=2)
     """
 
-    def __init__(
-        self,
-        num_users: int,
-        num_items: int,
-        dims: dict[str, int],
-        *,
-        embedding_dim: int = 64,
-        num_layers: int = 2,
-        num_item_layers: int = 1,
-        k: int = 10,
-        raw_weight: float = 0.9,
-        reg_weight: float = 1e-5,
-        fidelity: str = "paper",
-    ) -> None:
-        super().__init__(
-            num_users,
-            num_items,
-            dims,
-            embedding_dim=embedding_dim,
-            num_layers=num_layers,
-            num_item_layers=num_item_layers,
-            k=k,
-            raw_weight=raw_weight,
-            reg_weight=reg_weight,
-            fidelity=fidelity,
-        )
-        self.modality_logits = nn.Parameter(torch.empty(len(dims)))
-        self.reset_parameters()
+    def add_fusion(self, embedding_dim: int) -> None:
+        self.modality_logits = nn.Parameter(torch.empty(len(self.dims)))
 
     def reset_parameters(self) -> None:
         """As the other graph learners; all modalities weigh the same."""

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from torch_geometric.data import HeteroData
 
 from mmgraph.functional.adjacency import Adjacency
+from mmgraph.functional.checks import check_at_least, check_share
 from mmgraph.functional.prune import prune_edges
 from mmgraph.functional.ranking import bpr_loss
 from mmgraph.functional.regularizers import half_square_sum_penalty
@@ -70,10 +71,8 @@ class LayerGCN(Recommender):
         reg_weight: float = 1e-3,
     ) -> None:
         super().__init__()
-        if num_layers < 1:
-            raise ValueError(f"'num_layers' must be at least 1 (got {num_layers})")
-        if not 0.0 <= edge_drop < 1.0:
-            raise ValueError(f"'edge_drop' must lie in [0, 1) (got {edge_drop})")
+        check_at_least(1, num_layers=num_layers)
+        check_share(edge_drop=edge_drop)
         if edge_drop_by not in DROPS:
             raise ValueError(
                 f"'edge_drop_by' must be one of {DROPS} (got {edge_drop_by!r})"

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch_geometric.data import HeteroData
 
 from mmgraph.functional.adjacency import Adjacency
+from mmgraph.functional.checks import check_above_zero, check_at_least, check_share
 from mmgraph.functional.contrastive import solosim
 from mmgraph.functional.gumbel import gumbel_softmax
 from mmgraph.functional.ranking import bpr_loss
@@ -109,18 +110,13 @@ class LGMRec(Recommender):
         fidelity: str = "paper",
     ) -> None:
         super().__init__()
-        for name, value in (
-            ("num_hypergraph_layers", num_hypergraph_layers),
-            ("num_hyperedges", num_hyperedges),
-        ):
-            if value < 1:
-                raise ValueError(f"'{name}' must be at least 1 (got {value})")
-        if not 0.0 <= dropout < 1.0:
-            raise ValueError(f"'dropout' must lie in [0, 1) (got {dropout})")
-        if not contrast_temperature > 0:
-            raise ValueError(
-                f"'contrast_temperature' must be above 0 (got {contrast_temperature})"
-            )
+        check_at_least(
+            1,
+            num_hypergraph_layers=num_hypergraph_layers,
+            num_hyperedges=num_hyperedges,
+        )
+        check_share(dropout=dropout)
+        check_above_zero(contrast_temperature=contrast_temperature)
         self.dims, self.fidelity = dims, self.check_fidelity(fidelity)
         self.num_hypergraph_layers = num_hypergraph_layers
         self.num_hyperedges = num_hyperedges

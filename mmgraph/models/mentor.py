@@ -9,6 +9,7 @@ from torch_geometric.data import HeteroData
 from torch_geometric.transforms import BaseTransform
 
 from mmgraph.functional.bootstrap import bootstrap_loss
+from mmgraph.functional.checks import check_above_zero, check_share
 from mmgraph.functional.contrastive import solosim
 from mmgraph.functional.moments import moment_alignment
 from mmgraph.functional.ranking import bpr_loss
@@ -120,12 +121,8 @@ class MENTOR(Recommender):
         fidelity: str = "paper",
     ) -> None:
         super().__init__()
-        if not 0.0 <= mask_rate < 1.0:
-            raise ValueError(f"'mask_rate' must lie in [0, 1) (got {mask_rate})")
-        if not contrast_temperature > 0:
-            raise ValueError(
-                f"'contrast_temperature' must be above 0 (got {contrast_temperature})"
-            )
+        check_share(mask_rate=mask_rate)
+        check_above_zero(contrast_temperature=contrast_temperature)
         self.num_users, self.num_items, self.dims = num_users, num_items, dims
         self.fidelity, self.embedding_dim = self.check_fidelity(fidelity), embedding_dim
         self.moment_weight, self.mask_weight = moment_weight, mask_weight

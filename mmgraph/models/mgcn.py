@@ -8,6 +8,7 @@ from torch_geometric.data import HeteroData
 from torch_geometric.transforms import BaseTransform
 
 from mmgraph.functional.adjacency import Adjacency
+from mmgraph.functional.checks import check_above_zero
 from mmgraph.functional.contrastive import solosim
 from mmgraph.functional.normalize import symmetric_norm
 from mmgraph.functional.ranking import bpr_loss
@@ -97,10 +98,7 @@ class MGCN(Recommender):
         fidelity: str = "paper",
     ) -> None:
         super().__init__()
-        if not contrast_temperature > 0:
-            raise ValueError(
-                f"'contrast_temperature' must be above 0 (got {contrast_temperature})"
-            )
+        check_above_zero(contrast_temperature=contrast_temperature)
         self.dims, self.fidelity = dims, self.check_fidelity(fidelity)
         self.k, self.contrast_temperature = k, contrast_temperature
         self.contrast_weight, self.reg_weight = contrast_weight, reg_weight

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 from torch_geometric.data import HeteroData
 
+from mmgraph.functional.checks import check_above_zero
 from mmgraph.functional.grace import grace
 from mmgraph.models.batch import Batch
 from mmgraph.models.graph_learner import Edges, GraphLearner
@@ -88,14 +89,12 @@ class MICRO(GraphLearner):
             reg_weight=reg_weight,
             fidelity=fidelity,
         )
-        if not contrast_temperature > 0:
-            raise ValueError(
-                f"'contrast_temperature' must be above 0 (got {contrast_temperature})"
-            )
+        check_above_zero(contrast_temperature=contrast_temperature)
         self.contrast_weight = contrast_weight
         self.contrast_temperature = contrast_temperature
+
+    def add_fusion(self, embedding_dim: int) -> None:
         self.fuse = ModalityAttention(embedding_dim)
-        self.reset_parameters()
 
     def reset_parameters(self) -> None:
         """As the other graph learners; PyTorch's default for the attention."""

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch_geometric.data import HeteroData
 
 from mmgraph.functional.adjacency import Adjacency
+from mmgraph.functional.checks import check_at_least
 from mmgraph.functional.normalize import mean_norm, stack_user_item
 from mmgraph.functional.ranking import bpr_loss
 from mmgraph.functional.regularizers import mean_square_penalty
@@ -85,8 +86,7 @@ class MMGCN(Recommender):
         fidelity: str = "paper",
     ) -> None:
         super().__init__()
-        if num_layers < 1:
-            raise ValueError(f"'num_layers' must be at least 1 (got {num_layers})")
+        check_at_least(1, num_layers=num_layers)
         self.num_users, self.num_items, self.dims = num_users, num_items, dims
         self.embedding_dim, self.num_layers = embedding_dim, num_layers
         self.reg_weight, self.fidelity = reg_weight, self.check_fidelity(fidelity)

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch_geometric.data import HeteroData
 
 from mmgraph.errors import UserError
+from mmgraph.functional.checks import check_above_zero
 from mmgraph.functional.ranking import bpr_loss
 from mmgraph.functional.rows import take_rows
 from mmgraph.models.base import Recommender
@@ -112,10 +113,7 @@ class PAMD(Recommender):
                 f"PAMD needs two modalities or more (got {list(dims)})",
                 "add features, or choose VBPR",
             )
-        if not contrast_temperature > 0:
-            raise ValueError(
-                f"'contrast_temperature' must be above 0 (got {contrast_temperature})"
-            )
+        check_above_zero(contrast_temperature=contrast_temperature)
         self.dims, self.fidelity = dims, self.check_fidelity(fidelity)
         self.pretrain_epochs, self.pretrain_lr = pretrain_epochs, pretrain_lr
         self.pretrain_batch_size = pretrain_batch_size

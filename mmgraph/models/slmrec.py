@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch_geometric.data import HeteroData
 
+from mmgraph.functional.checks import check_above_zero, check_share
 from mmgraph.functional.contrastive import info_nce
 from mmgraph.functional.rows import take_rows
 from mmgraph.models.base import Recommender
@@ -100,19 +101,13 @@ class SLMRec(Recommender):
         super().__init__()
         if ssl_task not in TASKS:
             raise ValueError(f"'ssl_task' must be one of {TASKS} (got {ssl_task!r})")
-        for name, value in (
-            ("contrast_temperature", contrast_temperature),
-            ("ssl_temperature", ssl_temperature),
-        ):
-            if not value > 0:
-                raise ValueError(f"'{name}' must be above 0 (got {value})")
-        if not 0.0 <= dropout < 1.0:
-            raise ValueError(f"'dropout' must lie in [0, 1) (got {dropout})")
-        self.dims, self.fidelity = dims, self.check_fidelity(fidelity)
-        self.contrast_temperature, self.ssl_temperature = (
-            contrast_temperature,
-            ssl_temperature,
+        check_above_zero(
+            contrast_temperature=contrast_temperature, ssl_temperature=ssl_temperature
         )
+        check_share(dropout=dropout)
+        self.dims, self.fidelity = dims, self.check_fidelity(fidelity)
+        self.contrast_temperature = contrast_temperature
+        self.ssl_temperature = ssl_temperature
         self.ssl_task, self.ssl_weight = ssl_task, ssl_weight
         self.dropout = dropout if "FD" in ssl_task else 0.0
         self.user = nn.Embedding(num_users, embedding_dim)

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from mmgraph.functional.checks import check_at_least
 from mmgraph.functional.projection import check_strength, shared_bases, suppress
 from mmgraph.functional.spectrum import spectral_gap, suggest_rank
 
@@ -81,14 +82,10 @@ class NullSpaceProjection(nn.Module):
     ) -> None:
         super().__init__()
         check_strength(strength)
-        if rank < 0:
-            raise ValueError(f"'rank' must be at least 0 (got {rank})")
+        check_at_least(0, rank=rank)
         if energy is not None and not 0 < energy <= 1:
             raise ValueError(f"'energy' must be in (0, 1] (got {energy})")
-        if refresh_every < 1:
-            raise ValueError(
-                f"'refresh_every' must be at least 1 (got {refresh_every})"
-            )
+        check_at_least(1, refresh_every=refresh_every)
         if weights not in ("equal", "raw"):
             raise ValueError(f"'weights' must be 'equal' or 'raw' (got {weights!r})")
         self.rank = rank

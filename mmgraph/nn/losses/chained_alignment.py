@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
+from mmgraph.functional.checks import check_above_zero, check_at_least
 from mmgraph.functional.contrastive import info_nce
 
 
@@ -46,12 +47,8 @@ class ChainedAlignmentLoss(nn.Module):
 
     def __init__(self, num_modalities: int, channels: int, temperature: float) -> None:
         super().__init__()
-        if num_modalities < 1:
-            raise ValueError(
-                f"'num_modalities' must be at least 1 (got {num_modalities})"
-            )
-        if not temperature > 0:
-            raise ValueError(f"'temperature' must be above 0 (got {temperature})")
+        check_at_least(1, num_modalities=num_modalities)
+        check_above_zero(temperature=temperature)
         self.temperature = temperature
         last = num_modalities > 1
         widths = [channels] * (num_modalities - last) + [max(1, channels // 2)] * last

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
+from mmgraph.functional.checks import check_above_zero
 from mmgraph.functional.contrastive import info_nce, solosim
 
 
@@ -33,8 +34,7 @@ class SoloSimLoss(nn.Module):
         self, temperature: float, *, block_size: int = 1024, normalize: bool = True
     ) -> None:
         super().__init__()
-        if not temperature > 0:
-            raise ValueError(f"'temperature' must be above 0 (got {temperature})")
+        check_above_zero(temperature=temperature)
         self.temperature = temperature
         self.block_size = block_size
         self.normalize = normalize
@@ -86,8 +86,7 @@ class InfoNCELoss(nn.Module):
         normalize: bool = True,
     ) -> None:
         super().__init__()
-        if not temperature > 0:
-            raise ValueError(f"'temperature' must be above 0 (got {temperature})")
+        check_above_zero(temperature=temperature)
         self.temperature = temperature
         self.symmetric = symmetric
         self.block_size = block_size
