@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from typing import NamedTuple
 
 import pytest
 import torch
@@ -13,14 +14,16 @@ from mmgraph.errors import UserError
 from mmgraph.functional import ranking_metrics
 from mmgraph.models import (
     Batch,
+    Recommender,
     available_models,
     available_plugins,
     build_model,
     model_options,
     resolve_model,
 )
-from mmgraph.schema import INTERACTS, REV_INTERACTS
+from mmgraph.schema import INTERACTS, REV_INTERACTS, modalities
 from mmgraph.train import Trainer, evaluate
+from mmgraph.train.history import History
 from mmgraph.train.popularity import Popularity
 
 QUICK = {"club_inner_steps": 3, "pretrain_epochs": 5}
@@ -34,6 +37,8 @@ SYSTEMS = [
     if plugin != name
     for fidelity in resolve_model(name)[1].fidelities
 ]
+
+HOSTS = [system for system in SYSTEMS if system[0] in MULTIMODAL]
 
 
 def spelled(system) -> str:
@@ -65,7 +70,11 @@ STEADY = {"DualGNN": {"num_neighbors": 1}}
 #: popularity, as published.
 FROZEN = (("MMGCN", "released"),)
 
-every_system = pytest.mark.parametrize("system", SYSTEMS, ids=spelled)
+
+@pytest.fixture(scope="module", params=SYSTEMS, ids=spelled)
+def system(request):
+    """Tests run grouped by it, so that one trained system at a time is held."""
+    return request.param
 
 
 @pytest.fixture(scope="module")
@@ -76,6 +85,55 @@ def planted():
 @pytest.fixture(scope="module")
 def splits(planted):
     return planted[:3]
+
+
+@pytest.fixture(scope="module")
+def bounds(planted):
+    """Recall of the most popular items, and of the planted preferences themselves."""
+    train, _, test, truth = planted
+    floor = evaluate(Popularity.from_data(train), test)["recall@20"]
+    return floor, recall_of(truth.preference, train, test, 20)
+
+
+class Trained(NamedTuple):
+    """What one training leaves for several claims to be checked on."""
+
+    model: Recommender
+    history: History
+    start: dict[str, torch.Tensor]  # parameters before the first epoch
+    moved: dict[str, torch.Tensor]  # and after it
+    metrics: dict[str, float]  # on the test split
+
+
+@pytest.fixture(scope="module")
+def trained(splits, system):
+    options = {
+        "epochs": 25,
+        "patience": 25,
+        "eval_every": 5,
+        "lr": 5e-3,
+        "batch_size": SMALLER.get(system[0], 2048),
+    }
+    return fit(system, splits, **options)
+
+
+def fit(system, splits, more=None, **options):
+    train, val, test = splits
+    model_side, trainer_side = SLOW.get((system[0], system[2]), ({}, {}))
+    model = build(system, train, **(model_side | (more or {})))
+    seen = [parameters(model)]
+
+    def after_the_first(row):
+        if row["epoch"] == 1:
+            seen.append(parameters(model))
+
+    trainer = Trainer(**(options | trainer_side), device="cpu")
+    history = trainer.fit(model, train, val, on_epoch=after_the_first)
+    return Trained(model, history, *seen, evaluate(model, test))
+
+
+def parameters(model):
+    return {key: p.detach().clone() for key, p in model.named_parameters()}
 
 
 def build(system, data, seed=0, **options):
@@ -102,7 +160,6 @@ def first_epoch(model, data):
     return data
 
 
-@every_system
 def test_shapes_and_finite_named_losses(splits, system):
     train = splits[0]
     model = build(system, train)
@@ -118,49 +175,36 @@ def test_shapes_and_finite_named_losses(splits, system):
     assert model.score(z_user[:7], z_item).shape == (7, z_item.size(0))
 
 
-@every_system
-def test_every_trainable_tensor_is_registered_and_moves_in_one_epoch(splits, system):
-    train, val, _ = splits
-    # An estimator that fits at once: a bound below zero is cut off and has no gradient.
-    fast = {"club_lr": 1e-2, "club_inner_steps": 20} if system[0] == "SEA" else {}
-    model = build(system, train, **fast)
-    before = {k: v.detach().clone() for k, v in model.named_parameters()}
-    registered = {id(p) for p in model.parameters()}
-    for module in model.modules():
+def test_every_trainable_tensor_is_registered_and_moves_in_one_epoch(
+    splits, trained, system
+):
+    if system[0] == "SEA":
+        # An estimator that fits at once: a bound below zero is cut off and has no
+        # gradient.
+        fast = {"club_lr": 1e-2, "club_inner_steps": 20}
+        trained = fit(system, splits, fast, epochs=1)
+    registered = {id(p) for p in trained.model.parameters()}
+    for module in trained.model.modules():
         for key, value in vars(module).items():
             hidden = isinstance(value, torch.Tensor) and value.requires_grad
             assert not hidden or id(value) in registered, key
-    Trainer(epochs=1, device="cpu").fit(model, train, val)
-    for key, value in model.named_parameters():
-        moved = not torch.equal(before[key], value)
-        frozen = not value.requires_grad
+    for key, parameter in trained.model.named_parameters():
+        moved = not torch.equal(trained.start[key], trained.moved[key])
+        frozen = not parameter.requires_grad
         assert moved or frozen or key in CANCELS.get(system[0], ()), key
 
 
-@every_system
-def test_the_sum_of_the_losses_falls(splits, system):
-    train, val, _ = splits
-    model = build(system, train)
-    history = Trainer(epochs=6, lr=5e-3, device="cpu").fit(model, train, val)
+def test_the_sum_of_the_losses_falls_within_six_epochs(trained):
     totals = [
         sum(value for key, value in row.items() if key.startswith("loss/"))
-        for row in history.rows
+        for row in trained.history.rows[:6]
     ]
     assert totals[-1] < 0.95 * totals[0]
 
 
-@every_system
-def test_planted_preferences_are_recovered(planted, system):
-    train, val, test, truth = planted
-    model_side, trainer_side = SLOW.get((system[0], system[2]), ({}, {}))
-    model = build(system, train, **model_side)
-    floor = evaluate(Popularity.from_data(train), test)["recall@20"]
-    size = SMALLER.get(system[0], 2048)
-    options = {"epochs": 25, "patience": 25, "lr": 5e-3, "batch_size": size}
-    options |= trainer_side
-    Trainer(**options, device="cpu").fit(model, train, val)
-    learned = evaluate(model, test)["recall@20"]
-    ceiling = recall_of(truth.preference, train, test, 20)
+def test_planted_preferences_are_recovered(bounds, trained, system):
+    floor, ceiling = bounds
+    learned = trained.metrics["recall@20"]
     assert ceiling > 2 * floor  # the plant is worth finding
     frozen = (system[0], system[2]) in FROZEN
     assert learned > (1.0 if frozen else 1.1) * floor
@@ -179,23 +223,18 @@ def recall_of(scores, train, test, k):
     return ranking_metrics(hits, wanted[users].sum(1), [k])[f"recall@{k}"]
 
 
-@every_system
-def test_saved_and_loaded_it_scores_alike(splits, system):
-    train, val, test = splits
-    model = build(system, train)
-    Trainer(epochs=1, device="cpu").fit(model, train, val)
-    content = save({k: v.contiguous() for k, v in model.state_dict().items()})
-    other = build(system, train, seed=9)
-    other.load_state_dict(load(content))
-    assert evaluate(other, test) == evaluate(model, test)
-
-
-@every_system
-def test_no_held_out_edge_can_be_reached(splits, system):
+def test_saved_and_loaded_it_scores_alike(splits, trained, system):
     train, _, test = splits
-    model = build(system, train)
-    Trainer(epochs=1, device="cpu").fit(model, train, splits[1])
-    expected = evaluate(model, test)
+    state = trained.model.state_dict()
+    content = save({key: value.contiguous() for key, value in state.items()})
+    model_side, _ = SLOW.get((system[0], system[2]), ({}, {}))
+    other = build(system, train, seed=9, **model_side)
+    other.load_state_dict(load(content))
+    assert evaluate(other, test) == trained.metrics
+
+
+def test_no_held_out_edge_can_be_reached(splits, trained):
+    (train, _, test), model = splits, trained.model
     # Every message-passing edge of the test object is a training edge ...
     assert torch.equal(test[INTERACTS].edge_index, train[INTERACTS].edge_index)
     assert torch.equal(
@@ -209,12 +248,11 @@ def test_no_held_out_edge_can_be_reached(splits, system):
         torch.equal(a, b)
         for a, b in zip(model.encode(model.prepare(other)), z, strict=True)
     )
-    assert evaluate(model, test) == expected
+    assert evaluate(model, test) == trained.metrics
 
 
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
-@every_system
 def test_cpu_and_gpu_agree(splits, system):
     train, _val, _ = splits
     runs = {}
@@ -231,23 +269,27 @@ def test_cpu_and_gpu_agree(splits, system):
         )
 
 
-@pytest.mark.parametrize("count", [1, 3])
+@pytest.fixture(scope="module", params=[1, 3])
+def other_modalities(request):
+    """One modality, or three, under names that nothing knows."""
+    widths = dict(list({"audio": 24, "clip": 33, "text": 40}.items())[: request.param])
+    return synthetic(seed=1, num_users=120, num_items=150, modalities=widths)[:3]
+
+
 @pytest.mark.parametrize(
-    "system", [s for s in SYSTEMS if s[0] in MULTIMODAL], ids=spelled
+    "host", [s for s in SYSTEMS if s[0] in MULTIMODAL], ids=spelled
 )
-def test_one_and_three_modalities(system, count):
-    widths = dict(list({"audio": 24, "clip": 33, "text": 40}.items())[:count])
-    train, val, test, _ = synthetic(
-        seed=1, num_users=120, num_items=150, modalities=widths
-    )
-    if count == 1 and system[0] in NEED_TWO:
+def test_one_and_three_modalities(host, other_modalities):
+    train, val, test = other_modalities
+    names = modalities(train)
+    if len(names) == 1 and host[0] in NEED_TWO:
         with pytest.raises(UserError, match="needs two modalities"):
-            build(system, train)
+            build(host, train)
         return
-    model = build(system, train)
+    model = build(host, train)
     Trainer(epochs=2, device="cpu").fit(model, train, val)
     assert 0 <= evaluate(model, test)["recall@20"] <= 1
-    assert set(model.item_modalities(model.prepare(train))) == set(widths)
+    assert list(model.item_modalities(model.prepare(train))) == names
 
 
 @pytest.mark.parametrize("name", available_models())
