@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+from reference import graph_learner as reference
 
 from mmgraph.data import synthetic
 from mmgraph.errors import UserError
@@ -13,23 +14,82 @@ from mmgraph.models.plugin import Plugin
 from mmgraph.train import evaluate
 
 WIDTHS = {"visual": 6, "textual": 4}
+THREE = {"visual": 6, "textual": 4, "audio": 3}
 SYSTEMS = ["LATTICE", "MICRO"]
 FIDELITIES = ["paper", "released"]
 OPTIONS = {"embedding_dim": 5, "k": 4, "raw_weight": 0.6, "reg_weight": 0.3}
 
 each = pytest.mark.parametrize("name", SYSTEMS)
+each_fidelity = pytest.mark.parametrize("fidelity", FIDELITIES)
 
 
 def make(name, data, fidelity="paper", **options):
-    return build_model(name, data, fidelity=fidelity, **(OPTIONS | options))
+    own = {"contrast_weight": 0.2} if name == "MICRO" else {}
+    return build_model(name, data, fidelity=fidelity, **(OPTIONS | own | options))
 
 
 def total(model, data, batch):
     return torch.stack(list(model.loss(data, batch).values())).sum()
 
 
+# Against whole matrices ----------------------------------------------------------
+
+
+@pytest.mark.parametrize("num_item_layers", [1, 2])
+@pytest.mark.parametrize("count", [1, 2, 3])
+@each_fidelity
 @each
-@pytest.mark.parametrize("fidelity", FIDELITIES)
+def test_first_batch_equals_a_dense_reference_with_all_gradients(
+    catalogue,
+    batch,
+    dense,
+    agree,
+    randomise,
+    first_epoch,
+    name,
+    fidelity,
+    count,
+    num_item_layers,
+):
+    data = catalogue(dict(list(THREE.items())[:count]))
+    model = randomise(make(name, data, fidelity, num_item_layers=num_item_layers))
+    data = first_epoch(model, data)
+    graphs = reference.graphs(model, data, dense)
+    expected = reference.terms(model, data, batch, dense, graphs)
+    agree(model, model.loss(data, batch), expected, rel=1e-10)
+
+
+@each_fidelity
+@each
+def test_other_batches_equal_it_with_constant_graphs(
+    catalogue, batch, dense, agree, randomise, first_epoch, name, fidelity
+):
+    data = catalogue(THREE)
+    model = randomise(make(name, data, fidelity))
+    data = first_epoch(model, data)
+    model.loss(data, batch)
+    graphs = [graph.detach() for graph in reference.graphs(model, data, dense)]
+    expected = reference.terms(model, data, batch, dense, graphs)
+    agree(model, model.loss(data, batch), expected)
+
+
+@each_fidelity
+@each
+def test_evaluation_equals_it_too(catalogue, dense, randomise, name, fidelity):
+    data = catalogue(THREE)
+    model = randomise(make(name, data, fidelity)).eval()
+    data = model.prepare(data)
+    graphs = reference.graphs(model, data, dense)
+    expected = reference.embeddings(model, data, dense, graphs)
+    for mine, other in zip(model.encode(data), expected, strict=True):
+        torch.testing.assert_close(mine, other, rtol=1e-10, atol=1e-12)
+
+
+# When a graph is learned ---------------------------------------------------------
+
+
+@each
+@each_fidelity
 def test_graph_is_learned_in_the_first_batch_of_an_epoch_alone(
     catalogue, batch, randomise, first_epoch, name, fidelity
 ):
@@ -65,7 +125,7 @@ def test_detached_graph_is_that_of_the_first_batch(
 
 
 @each
-@pytest.mark.parametrize("fidelity", FIDELITIES)
+@each_fidelity
 def test_momentum_moves_the_graph_on_in_the_released_form_alone(
     catalogue, batch, randomise, first_epoch, name, fidelity
 ):
@@ -115,7 +175,7 @@ def test_evaluation_rebuilds_the_graph_once_from_the_current_parameters(name):
 
 
 @each
-@pytest.mark.parametrize("fidelity", FIDELITIES)
+@each_fidelity
 def test_user_item_graph_is_normalised_as_the_fidelity_has_it(
     catalogue, dense, name, fidelity
 ):

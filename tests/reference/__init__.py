@@ -1,0 +1,1 @@
+"""The papers' equations once more, dense and in loops, for tests to compare with."""
