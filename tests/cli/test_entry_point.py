@@ -25,14 +25,6 @@ def test_help_imports_nothing_heavy(words):
     assert "Usage: mmgraph" in done.stdout
 
 
-def test_every_command_takes_the_common_options(capsys):
-    for command in ("bench", "train", "evaluate", "recommend", "doctor"):
-        assert main([command, "--help"]) == 0
-        text = capsys.readouterr().out
-        for option in ("--seed", "--device", "--threads", "--json", "--quiet"):
-            assert option in text, (command, option)
-
-
 @pytest.mark.parametrize(
     ("words", "message"),
     [

@@ -52,3 +52,9 @@ def test_a_run_that_fails_before_its_first_epoch_leaves_no_line(capsys, quiet):
     with training_bars(quiet=quiet) as watch, watch("VBPR", 1, 10):
         pass
     assert capsys.readouterr().err == ""
+
+
+def test_quiet_says_nothing(capsys):
+    with training_bar("LightGCN", 999, 10, quiet=True) as on_epoch:
+        assert on_epoch is None
+    assert capsys.readouterr() == ("", "")

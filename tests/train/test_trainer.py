@@ -6,7 +6,6 @@ import torch
 from mmgraph.data import load_dataset
 from mmgraph.errors import UserError
 from mmgraph.models import build_model
-from mmgraph.models.base import Recommender
 from mmgraph.train import Trainer, evaluate
 
 MODELS = ["MF-BPR", "FREEDOM", "CLEAR", "SEA"]
@@ -90,33 +89,6 @@ def test_the_best_epoch_is_restored(splits):
     assert history.epochs == history.best_epoch + 4
 
 
-class Exploding(Recommender):
-    """Its second term is NaN in the third batch of the second epoch."""
-
-    def __init__(self, num_users, num_items):
-        super().__init__()
-        self.weight = torch.nn.Parameter(torch.zeros(num_users + num_items, 2))
-        self.step = 0
-
-    def encode(self, data):
-        return self.weight.split([data["user"].num_nodes, data["item"].num_nodes])
-
-    def on_epoch_start(self, data, epoch, generator):
-        self.epoch, self.step = epoch, 0
-
-    def loss(self, data, batch):
-        self.step += 1
-        nan = float("nan") if (self.epoch, self.step) == (2, 3) else 0.0
-        return {"bpr": self.weight.sum() * 0, "reg": self.weight.sum() * 0 + nan}
-
-
-def test_a_nan_is_named_by_epoch_batch_and_term(splits):
-    train, val, _ = splits
-    trainer = Trainer(epochs=3, batch_size=500, device="cpu")
-    with pytest.raises(UserError, match="epoch 2, batch 3: loss term 'reg' is nan"):
-        trainer.fit(Exploding.from_data(train), train, val)
-
-
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -139,24 +111,6 @@ def test_an_unknown_monitor_lists_the_metrics(splits):
         )
 
 
-def test_every_interaction_is_shown_once_per_epoch(splits):
-    train, val, _ = splits
-    seen = []
-
-    class Recorder(Exploding):
-        def loss(self, data, batch):
-            seen.append(torch.stack([batch.user, batch.pos_item]))
-            return {"bpr": self.weight.sum() * 0}
-
-    Trainer(epochs=1, device="cpu").fit(Recorder.from_data(train), train, val)
-    shown = torch.cat(seen, dim=1)
-    edges = train["user", "interacts", "item"].edge_index
-    assert shown.size(1) == edges.size(1)
-    assert set(zip(*shown.tolist(), strict=True)) == set(
-        zip(*edges.tolist(), strict=True)
-    )
-
-
 def test_the_batch_is_never_changed(splits):
     train, _, _ = splits
     from mmgraph.models.batch import Batch
@@ -168,24 +122,3 @@ def test_the_batch_is_never_changed(splits):
         batch = Batch(*(torch.tensor([1, 2, 3]) for _ in range(3)))
         model.training_loss(data, batch)
         assert all(torch.equal(part, torch.tensor([1, 2, 3])) for part in batch)
-
-
-@pytest.mark.parametrize("given", [None, 0.0, 0.5])
-def test_the_models_own_weight_decay_holds_unless_one_is_given(splits, given):
-    train, val, _ = splits
-
-    class Decaying(Exploding):
-        """Gradients are all zero: without decay its parameters stay."""
-
-        weight_decay = 0.1
-
-        def loss(self, data, batch):
-            return {"bpr": self.weight.sum() * 0}
-
-    model = Decaying.from_data(train)
-    with torch.no_grad():
-        model.weight.fill_(1.0)
-    trainer = Trainer(epochs=1, lr=0.01, weight_decay=given, device="cpu")
-    trainer.fit(model, train, val)
-    moved = not torch.equal(model.weight, torch.ones_like(model.weight))
-    assert moved == (given != 0.0)

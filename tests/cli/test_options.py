@@ -1,0 +1,62 @@
+from __future__ import annotations
+
+import json
+import logging
+
+import pytest
+import torch
+
+from mmgraph.cli.options import console, emit_json, prepare
+from mmgraph.errors import UserError
+
+
+@pytest.fixture(autouse=True)
+def _as_before():
+    """Logging and threads belong to the process."""
+    root, threads = logging.getLogger(), torch.get_num_threads()
+    handlers, level = list(root.handlers), root.level
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(level)
+    torch.set_num_threads(threads)
+
+
+def test_the_seed_decides_what_is_drawn():
+    draws = []
+    for seed in (3, 3, 4):
+        prepare(seed=seed, device="cpu", threads=0, quiet=True)
+        draws.append(torch.rand(5))
+    assert torch.equal(draws[0], draws[1])
+    assert not torch.equal(draws[0], draws[2])
+
+
+def test_threads_are_set_and_zero_leaves_them():
+    prepare(seed=0, device="cpu", threads=2, quiet=True)
+    assert torch.get_num_threads() == 2
+    prepare(seed=0, device="cpu", threads=0, quiet=True)
+    assert torch.get_num_threads() == 2
+
+
+@pytest.mark.parametrize("quiet", [False, True])
+def test_logs_go_to_stderr_and_quiet_leaves_the_warnings(capsys, quiet):
+    prepare(seed=0, device="cpu", threads=0, quiet=quiet)
+    logging.getLogger("mmgraph.some").info("a word")
+    logging.getLogger("mmgraph.some").warning("a warning")
+    out, err = capsys.readouterr()
+    assert (out, err) == ("", "a warning\n" if quiet else "a word\na warning\n")
+
+
+def test_an_unknown_device_is_refused():
+    with pytest.raises(UserError, match="unknown device 'tpu' - choose auto, cpu"):
+        prepare(seed=0, device="tpu", threads=0, quiet=True)
+
+
+def test_a_pipe_folds_no_line(capsys):
+    console().print("x" * 150)
+    assert capsys.readouterr().out == "x" * 150 + "\n"
+
+
+def test_json_reads_back(capsys):
+    result = {"metrics": {"recall@20": 0.5}, "k": [10, 20], "none": None}
+    emit_json(result)
+    assert json.loads(capsys.readouterr().out) == result
