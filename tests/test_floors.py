@@ -69,6 +69,14 @@ def test_no_pickle_and_no_print_in_the_library(path):
             assert node.func.id != "print" or floor == "cli"
 
 
+@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_a_module_of_fifty_lines_has_a_test_of_its_name(path):
+    inside = path.relative_to(PACKAGE)
+    small = len(path.read_text().splitlines()) < 50
+    expected = Path(__file__).parent / inside.parent / f"test_{inside.name}"
+    assert small or path.name == "__init__.py" or expected.is_file(), expected
+
+
 def test_the_rule_sees_an_upward_import():
     tree = ast.parse("from mmgraph.models import build_model\nimport mmgraph.cli.app")
     assert imported_floors(tree) == {"models", "cli"}

@@ -53,8 +53,19 @@ CANCELS = {"FREEDOM": ("project.visual.bias", "project.textual.bias")}
 NEED_TWO = ("PAMD",)
 #: The main term where it is not BPR.
 MAIN = {"BM3": "rec", "SLMRec": "nce"}
-#: Batch size of systems that take more steps, having no negatives.
-SMALLER = {"BM3": 256}
+#: What all systems are trained with, for the claims that want a trained one.
+COMMON = {
+    "epochs": 15,
+    "patience": 15,
+    "eval_every": 5,
+    "lr": 5e-3,
+    "batch_size": 1024,
+}
+#: Systems without negatives take smaller and more steps in fewer epochs.
+SMALLER = {
+    "BM3": {"epochs": 10, "batch_size": 256},
+    "SLMRec": {"epochs": 10, "batch_size": 512},
+}
 #: Options of systems that learn a graphless score slowly: of the model, of the trainer.
 #: The unit Gaussian start of PAMD's public code drowns what is learned in wide tables.
 SLOW = {
@@ -79,7 +90,7 @@ def system(request):
 
 @pytest.fixture(scope="module")
 def planted():
-    return synthetic(seed=3, num_users=600, num_items=400)
+    return synthetic(seed=3, num_users=400, num_items=300)
 
 
 @pytest.fixture(scope="module")
@@ -107,14 +118,7 @@ class Trained(NamedTuple):
 
 @pytest.fixture(scope="module")
 def trained(splits, system):
-    options = {
-        "epochs": 25,
-        "patience": 25,
-        "eval_every": 5,
-        "lr": 5e-3,
-        "batch_size": SMALLER.get(system[0], 2048),
-    }
-    return fit(system, splits, **options)
+    return fit(system, splits)
 
 
 def fit(system, splits, more=None, **options):
@@ -127,8 +131,10 @@ def fit(system, splits, more=None, **options):
         if row["epoch"] == 1:
             seen.append(parameters(model))
 
-    trainer = Trainer(**(options | trainer_side), device="cpu")
-    history = trainer.fit(model, train, val, on_epoch=after_the_first)
+    options = COMMON | SMALLER.get(system[0], {}) | trainer_side | options
+    history = Trainer(**options, device="cpu").fit(
+        model, train, val, on_epoch=after_the_first
+    )
     return Trained(model, history, *seen, evaluate(model, test))
 
 
@@ -287,7 +293,7 @@ def test_one_and_three_modalities(host, other_modalities):
             build(host, train)
         return
     model = build(host, train)
-    Trainer(epochs=2, device="cpu").fit(model, train, val)
+    Trainer(epochs=2, eval_every=2, device="cpu").fit(model, train, val)
     assert 0 <= evaluate(model, test)["recall@20"] <= 1
     assert list(model.item_modalities(model.prepare(train))) == names
 
@@ -301,7 +307,7 @@ def test_unknown_options_name_the_nearest(splits, name):
 @pytest.mark.parametrize("name", available_models())
 def test_repr_is_short_and_names_the_class(splits, name):
     text = repr(build_model(name, splits[0]))
-    assert text.startswith(resolve_model(name)[1].__name__ + "(600, 400, ")
+    assert text.startswith(resolve_model(name)[1].__name__ + "(400, 300, ")
     assert "\n" not in text
 
 
