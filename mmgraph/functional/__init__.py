@@ -47,8 +47,16 @@ from mmgraph.functional.regularizers import (
     norm_penalty,
     regularizer,
 )
+from mmgraph.functional.relaxed_interactions import relaxed_interactions
+from mmgraph.functional.root_norm import root_norm, root_norm_graphs
 from mmgraph.functional.rows import take_rows
 from mmgraph.functional.spectrum import effective_rank, spectral_gap, suggest_rank
+from mmgraph.functional.unseen import (
+    map_unseen_scores,
+    seen_items,
+    top_unseen_items,
+    unseen_scores,
+)
 
 __all__ = [
     "Adjacency",
@@ -70,6 +78,7 @@ __all__ = [
     "half_square_penalty",
     "half_square_sum_penalty",
     "info_nce",
+    "map_unseen_scores",
     "mean_norm",
     "mean_square_penalty",
     "moment_alignment",
@@ -81,7 +90,11 @@ __all__ = [
     "random_angle_variance",
     "ranking_metrics",
     "regularizer",
+    "relaxed_interactions",
+    "root_norm",
+    "root_norm_graphs",
     "row_sum_norm",
+    "seen_items",
     "shared_bases",
     "shared_directions",
     "sliced_wasserstein",
@@ -92,4 +105,6 @@ __all__ = [
     "suppress",
     "symmetric_norm",
     "take_rows",
+    "top_unseen_items",
+    "unseen_scores",
 ]

@@ -47,6 +47,8 @@ class Recommender(nn.Module):
     lr: ClassVar[float] = 1e-3
     #: Adam's weight decay when the trainer is not told otherwise.
     weight_decay: ClassVar[float] = 0.0
+    #: Whether it shrinks the parameters themselves (AdamW) and not the gradients.
+    decoupled_weight_decay: ClassVar[bool] = False
     #: Factor of the step size per 50 epochs when the trainer is not told otherwise.
     lr_decay: ClassVar[float] = 1.0
     #: False for systems that learn from positives alone.

@@ -24,6 +24,7 @@ from mmgraph.models.mf_bpr import MFBPR
 from mmgraph.models.mgcn import MGCN
 from mmgraph.models.micro import MICRO
 from mmgraph.models.mmgcn import MMGCN
+from mmgraph.models.mmssl import MMSSL
 from mmgraph.models.pamd import PAMD
 from mmgraph.models.plugin import Plugin
 from mmgraph.models.sea import SEA
@@ -43,6 +44,7 @@ MODELS: dict[str, type[Recommender]] = {
     "SLMRec": SLMRec,
     "PAMD": PAMD,
     "BM3": BM3,
+    "MMSSL": MMSSL,
     "FREEDOM": FREEDOM,
     "MGCN": MGCN,
     "LGMRec": LGMRec,
@@ -71,6 +73,10 @@ LEAST = {
     "mask_weight": 0,
     "perturb_weight": 0,
     "perturb_scale": 0,
+    "adversarial_weight": 0,
+    "feature_reg_weight": 0,
+    "critic_dim": 1,
+    "num_neighbors": 0,
     "pretrain_epochs": 0,
     "pretrain_batch_size": 1,
 }

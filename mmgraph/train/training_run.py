@@ -55,6 +55,7 @@ class TrainingRun:
             model.main_parameters(),
             lr=self.lr,
             weight_decay=self.weight_decay,
+            decoupled_weight_decay=model.decoupled_weight_decay,
             fused=True,
         )
         self.history = History()

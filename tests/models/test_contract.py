@@ -73,7 +73,7 @@ SLOW = {
     ("PAMD", "released"): ({"embedding_dim": 16}, {"epochs": 50, "lr": 0.1}),
 }
 #: Systems whose loss draws in training; the two devices have other random numbers.
-DRAWING = ("BM3", "LGMRec", "LayerGCN", "MENTOR")
+DRAWING = ("BM3", "LGMRec", "LayerGCN", "MENTOR", "MMSSL")
 #: Options without which the two devices would draw different graphs.
 STEADY = {"DualGNN": {"num_neighbors": 1}}
 

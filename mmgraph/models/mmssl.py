@@ -1,0 +1,371 @@
+"""MMSSL."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch_geometric.data import HeteroData
+
+from mmgraph.functional.adjacency import Adjacency
+from mmgraph.functional.grace import grace
+from mmgraph.functional.ranking import bpr_loss
+from mmgraph.functional.regularizers import half_square_penalty
+from mmgraph.functional.root_norm import root_norm_graphs
+from mmgraph.functional.rows import take_rows
+from mmgraph.functional.unseen import seen_items, top_unseen_items
+from mmgraph.models.base import Recommender
+from mmgraph.models.batch import Batch
+from mmgraph.models.generated_items import GeneratedItems
+from mmgraph.nn.encoder import AlternatingEncoder
+from mmgraph.nn.fusion import CrossModalAttention
+from mmgraph.nn.losses import AdversarialScoreLoss
+from mmgraph.nn.modality_dict import ModalityDict
+from mmgraph.schema import INTERACTS, ITEM, feature_key
+
+#: Users and items.
+Pair = tuple[Tensor, Tensor]
+#: The graph to the users and the graph to the items.
+Graphs = tuple[Adjacency, Adjacency]
+
+
+class MMSSL(Recommender):
+    r"""`"Multi-Modal Self-Supervised Learning for Recommendation"
+    <https://arxiv.org/abs/2302.10632>`_ (Wei et al., WWW 2023).
+
+    Features reach the users and come back; with :math:`\bar{\mathbf{A}} =
+    \mathbf{D}^{-1/2} \mathbf{A}`, the degree being the target's,
+
+    .. math::
+        \mathbf{U}_m = \bar{\mathbf{R}}\, \mathrm{drop}(\mathbf{X}_m \mathbf{W}_m
+        + \mathbf{b}_m), \qquad
+        \mathbf{V}_m = \bar{\mathbf{R}^\top} \mathbf{U}_m
+
+    They generate a user-item graph per modality, :math:`\mathbf{G}_m`: the :math:`K`
+    items each user has not interacted with whose :math:`\langle \mathbf{u}_m,
+    \mathbf{v}_m \rangle` is largest. ID embeddings spread over it, attend to each
+    other across modalities (:class:`~mmgraph.nn.fusion.CrossModalAttention`), and are
+    propagated:
+
+    .. math::
+        \mathbf{P}_m = \bar{\mathbf{G}}_m \mathbf{E}_I, \quad
+        \mathbf{Q}_m = \bar{\mathbf{G}_m^\top} \mathbf{E}_U, \qquad
+        \mathbf{U}^0 = \mathbf{E}_U + \eta\, \mathrm{norm}(\mathrm{att}_m
+        \mathbf{P}_m), \quad
+        \mathbf{V}^0 = \mathbf{E}_I + \eta\, \mathrm{norm}(\mathrm{att}_m \mathbf{Q}_m)
+
+    .. math::
+        \mathbf{U}^l = \bar{\mathbf{R}} \mathbf{V}^{l-1}, \quad
+        \mathbf{V}^l = \bar{\mathbf{R}^\top} \mathbf{U}^l, \qquad
+        \mathbf{Z} = \frac{1}{L+1} \sum_l [\mathbf{U}^l; \mathbf{V}^l]
+        + \omega \sum_m \mathrm{norm}([\mathbf{U}_m; \mathbf{V}_m])
+
+    where layer :math:`L` also passes through a softmax over its columns. Beside BPR and
+    penalties, the users of the batch are contrasted across the two halves of the
+    model, and a critic (:class:`~mmgraph.nn.losses.AdversarialScoreLoss`) compares the
+    generated scores of unseen items, as rows of length 1, with softened interactions;
+    each step trains the critic first:
+
+    .. math::
+        L = L_{BPR} + \lambda_r \|\mathbf{Z}_{batch}\|^2
+        + \lambda_x \sum_m \|[\mathbf{U}_m; \mathbf{V}_m]\|^2 / I
+        + \lambda_c \sum_m L_{GRACE}(\mathbf{P}_m, \bar{\mathbf{U}}; \tau)
+        + \lambda_a L_G
+
+    with :math:`\bar{\mathbf{U}}` the mean over the layers and half the squares. No
+    generated row is ever made: the critic's first layer is applied to its factors. The
+    softened interactions are, one row per distinct user of the batch.
+
+    Adam's weight decay is decoupled. The authors train with the step size times 0.96
+    each 50 epochs (``lr_decay``); on Sports with step size 5e-4, ``refresh_every=2``,
+    ``num_neighbors=367`` and ``noise_scale=5e-3``. With a single modality attention has
+    nothing to choose, and its query and key rest.
+
+    Args:
+        num_users: Number of users.
+        num_items: Number of items.
+        dims: Width of each modality's features.
+        embedding_dim: Width of the embeddings.
+        num_layers: :math:`L`.
+        num_heads: Heads of the attention.
+        num_neighbors: :math:`K` (default: 10; ``"released"``: one per 10,000 items of
+            the catalogue).
+        refresh_every: Batches between two refreshes of :math:`\mathbf{G}_m`, of
+            ``"released"``.
+        dropout: Share of the mapped features' entries that is dropped.
+        graph_weight: :math:`\eta`.
+        feature_weight: :math:`\omega`.
+        contrast_weight: :math:`\lambda_c`.
+        contrast_temperature: :math:`\tau`.
+        adversarial_weight: :math:`\lambda_a`. At 0 there is no critic.
+        critic_dim: Width of the critic's first hidden layer, the second has half of it
+            (default: 64; ``"released"``: a quarter of the number of items).
+        critic_lr: Step size of the critic.
+        noise_scale: Of the noise in the softened interactions.
+        score_weight: Of the model's own scores in them.
+        reg_weight: :math:`\lambda_r`, of half the squares per triple.
+        feature_reg_weight: :math:`\lambda_x`.
+        fidelity: ``"paper"``: :math:`\mathbf{G}_m` is generated for all users at the
+            start of each epoch. ``"released"`` is the public code with its accidents.
+            :math:`\mathbf{G}_m` starts as the interactions; each ``refresh_every``
+            batches of an epoch it becomes what was generated for the users of the
+            batches since the last refresh, that one left out, *and nothing else*. At 1
+            it is empty from the third batch on (from the second at the default
+            ``num_neighbors`` of less than 10,000 items): the ID embeddings get nothing
+            from it and the contrast is a constant. Attention returns what it was given,
+            whatever query and key. The critic has no activation, and as many weights as
+            a quarter of the squared number of items. The penalty is divided by 1024
+            whatever the batch.
+
+    Example:
+        >>> MMSSL(3, 5, {"visual": 16}, embedding_dim=8)
+        MMSSL(3, 5, {'visual': 16}, embedding_dim=8, num_layers=2)
+    """
+
+    lr = 5.5e-4
+    weight_decay = 1e-2
+    decoupled_weight_decay = True
+    multimodal = True
+    fidelities = ("paper", "released")
+
+    def __init__(
+        self,
+        num_users: int,
+        num_items: int,
+        dims: dict[str, int],
+        *,
+        embedding_dim: int = 64,
+        num_layers: int = 2,
+        num_heads: int = 4,
+        num_neighbors: int | None = None,
+        refresh_every: int = 1,
+        dropout: float = 0.2,
+        graph_weight: float = 0.36,
+        feature_weight: float = 0.55,
+        contrast_weight: float = 0.03,
+        contrast_temperature: float = 0.5,
+        adversarial_weight: float = 1e-4,
+        critic_dim: int | None = None,
+        critic_lr: float = 3e-4,
+        noise_scale: float = 2e-3,
+        score_weight: float = 100.0,
+        reg_weight: float = 1e-5,
+        feature_reg_weight: float = 1e-5,
+        fidelity: str = "paper",
+    ) -> None:
+        super().__init__()
+        if not 0.0 <= dropout < 1.0:
+            raise ValueError(f"'dropout' must lie in [0, 1) (got {dropout})")
+        for name, value in (
+            ("contrast_temperature", contrast_temperature),
+            ("noise_scale", noise_scale),
+        ):
+            if not value > 0:
+                raise ValueError(f"'{name}' must be above 0 (got {value})")
+        self.dims, self.fidelity = dims, self.check_fidelity(fidelity)
+        released = fidelity == "released"
+        self.sizes = num_users, num_items
+        if num_neighbors is None:
+            num_neighbors = num_items // 10_000 if released else 10
+        self.graph_weight, self.feature_weight = graph_weight, feature_weight
+        self.dropout, self.contrast_temperature = dropout, contrast_temperature
+        self.contrast_weight = contrast_weight
+        self.adversarial_weight = adversarial_weight
+        self.reg_weight, self.feature_reg_weight = reg_weight, feature_reg_weight
+        self.user = nn.Embedding(num_users, embedding_dim)
+        self.item = nn.Embedding(num_items, embedding_dim)
+        self.project = ModalityDict(
+            {m: nn.Linear(dim, embedding_dim) for m, dim in dims.items()}
+        )
+        self.encoder = AlternatingEncoder(num_layers)
+        self.attend = CrossModalAttention(embedding_dim, num_heads)
+        self.attend.query.requires_grad_(not released)
+        self.attend.key.requires_grad_(not released)
+        self.generated = GeneratedItems(
+            len(dims), num_users, num_neighbors, refresh_every
+        )
+        self.adversary: AdversarialScoreLoss | None = None
+        if adversarial_weight:
+            width = max(1, num_items // 4) if released else 64
+            self.adversary = AdversarialScoreLoss(
+                num_items,
+                width if critic_dim is None else critic_dim,
+                noise_scale=noise_scale,
+                score_weight=score_weight,
+                slope=1.0 if released else 0.01,
+                lr=critic_lr,
+            )
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Xavier-uniform tables and maps, PyTorch's default for the biases."""
+        nn.init.xavier_uniform_(self.user.weight)
+        nn.init.xavier_uniform_(self.item.weight)
+        for linear in self.project.values():
+            linear.reset_parameters()
+            nn.init.xavier_uniform_(linear.weight)
+        self.attend.reset_parameters()
+        if self.adversary is not None:
+            self.adversary.reset_parameters()
+
+    def encode_modalities(
+        self, data: HeteroData, items: Tensor | None = None
+    ) -> dict[str, Tensor]:
+        return {
+            m: linear(take_rows(data[ITEM][feature_key(m)], items))
+            for m, linear in self.project.items()
+        }
+
+    def modality_widths(self) -> dict[str, int]:
+        return dict.fromkeys(self.dims, self.item.embedding_dim)
+
+    def encoders_reach_scores(self) -> bool:
+        by_graph = self.graph_weight and self.generated.lists.size(-1)
+        return bool(self.feature_weight or by_graph)
+
+    def encode(self, data: HeteroData) -> Pair:
+        features = self.feature_views(data)
+        _, mean = self.propagate(data)
+        return self.add_features(mean, features)
+
+    def loss(self, data: HeteroData, batch: Batch) -> dict[str, Tensor]:
+        by_batch = self.fidelity == "released" and self.training
+        collects = by_batch and not self.generated.next_batch()
+        features = self.feature_views(data)
+        p, (u_mean, v_mean) = self.propagate(data)
+        z_user, z_item = self.add_features((u_mean, v_mean), features)
+
+        user, pos, neg = batch.rows(z_user, z_item)
+        size = 1024 if self.fidelity == "released" else len(user)
+        penalty = half_square_penalty(user, pos, neg, batch_size=size)
+        tables = [table for pair in features.values() for table in pair]
+        feature_penalty = half_square_penalty(*tables, batch_size=len(z_item))
+        terms = {
+            "bpr": bpr_loss((user * pos).sum(-1), (user * neg).sum(-1)),
+            "reg": self.reg_weight * penalty,
+            "features": self.feature_reg_weight * feature_penalty,
+        }
+        # The authors' batches hold each user once.
+        users = batch.user.unique()
+        if self.contrast_weight:
+            anchors = [take_rows(p_m, users) for p_m in p]
+            u_rows, tau = take_rows(u_mean, users), self.contrast_temperature
+            contrast = [grace(anchor, u_rows, tau) for anchor in anchors]
+            terms["contrast"] = self.contrast_weight * torch.stack(contrast).sum()
+        if self.adversary is not None:
+            seen = self.seen(data, users)
+            generators = [(take_rows(u, users), v) for u, v in features.values()]
+            if self.training:
+                final = take_rows(z_user, users), z_item
+                self.adversary.fit(generators, final, seen)
+            adversarial = self.adversary.loss(generators, seen)
+            terms["adversarial"] = self.adversarial_weight * adversarial
+        if collects:
+            self.generated.collect(users, self.generate(data, features, users))
+        return terms
+
+    # Embeddings -----------------------------------------------------------------
+
+    def feature_views(self, data: HeteroData, *, drop: bool = True) -> dict[str, Pair]:
+        r"""Users :math:`\mathbf{U}_m` and items :math:`\mathbf{V}_m` by features."""
+        to_user, to_item = self.interaction_graphs(data)
+        views = {}
+        for m, f in self.item_modalities(data).items():
+            u = to_user.matmul(F.dropout(f, self.dropout, self.training and drop))
+            views[m] = u, to_item.matmul(u)
+        return views
+
+    def propagate(self, data: HeteroData) -> tuple[list[Tensor], Pair]:
+        r"""The :math:`\mathbf{P}_m`, and users and items as the mean of the layers."""
+        graphs = self.modality_graphs(data)
+        p = [to_user.matmul(self.item.weight) for to_user, _ in graphs]
+        q = [to_item.matmul(self.user.weight) for _, to_item in graphs]
+        u = self.user.weight + self.graph_weight * F.normalize(self.mix(p))
+        v = self.item.weight + self.graph_weight * F.normalize(self.mix(q))
+
+        return p, self.encoder(u, v, *self.interaction_graphs(data))
+
+    def mix(self, views: list[Tensor]) -> Tensor:
+        """Attention across the modalities; in the public code each head copies."""
+        if self.fidelity == "released":
+            mean = torch.stack(views).mean(dim=0)
+            copied: Tensor = self.attend.combine(mean.repeat(1, self.attend.num_heads))
+            return copied
+        mixed: Tensor = self.attend(views)
+        return mixed
+
+    def add_features(self, z: Pair, features: dict[str, Pair]) -> Pair:
+        """The direction of each modality added."""
+        z_user, z_item = z
+        for u, v in features.values():
+            z_user = z_user + self.feature_weight * F.normalize(u)
+            z_item = z_item + self.feature_weight * F.normalize(v)
+        return z_user, z_item
+
+    # Graphs ---------------------------------------------------------------------
+
+    def on_epoch_start(
+        self, data: HeteroData, epoch: int, generator: torch.Generator
+    ) -> None:
+        super().on_epoch_start(data, epoch, generator)
+        self.generated.start_epoch()
+        if self.fidelity == "paper":
+            with torch.no_grad():
+                features = self.feature_views(data, drop=False)
+                self.generated.replace(self.generate(data, features))
+
+    @torch.no_grad()
+    def generate(
+        self, data: HeteroData, features: dict[str, Pair], users: Tensor | None = None
+    ) -> Tensor:
+        """Best unseen items of all or the given users in each modality."""
+        seen, k = self.seen(data, users), self.generated.lists.size(-1)
+        lists = [
+            top_unseen_items(take_rows(u, users), v, seen, k)
+            for u, v in features.values()
+        ]
+        return torch.stack(lists)
+
+    def seen(self, data: HeteroData, users: Tensor | None) -> Adjacency:
+        """Interactions of all or the given users; their weights mean nothing."""
+        history, _ = self.interaction_graphs(data)
+        return history if users is None else seen_items(history, users)
+
+    def modality_graphs(self, data: HeteroData) -> list[Graphs]:
+        r"""The graphs :math:`\bar{\mathbf{G}}_m`; the interactions, to begin with."""
+
+        def build() -> list[Graphs]:
+            count = len(self.dims)
+            if not bool(self.generated.known):
+                return [self.interaction_graphs(data)] * count
+            edges = [self.generated.edge_index(m) for m in range(count)]
+            return [root_norm_graphs(edge_index, *self.sizes) for edge_index in edges]
+
+        of = data[INTERACTS].edge_index, self.generated.lists, self.generated.known
+        return self.derive("modality graphs", of, build)
+
+    def interaction_graphs(self, data: HeteroData) -> Graphs:
+        r"""The graphs :math:`\bar{\mathbf{R}}` and :math:`\bar{\mathbf{R}^\top}`."""
+        edge_index = data[INTERACTS].edge_index
+        return self.derive(
+            "interactions",
+            (edge_index,),
+            lambda: root_norm_graphs(edge_index, *self.sizes),
+        )
+
+    def auxiliary_parameters(self) -> list[nn.Parameter]:
+        own = [] if self.adversary is None else list(self.adversary.parameters())
+        return own + super().auxiliary_parameters()
+
+    def auxiliary_optimizers(self) -> dict[str, torch.optim.Optimizer]:
+        own: dict[str, torch.optim.Optimizer] = {}
+        if self.adversary is not None:
+            own["critic"] = self.adversary.optimizer
+        return own | super().auxiliary_optimizers()
+
+    def __repr__(self) -> str:
+        return (
+            f"MMSSL({self.sizes[0]}, {self.sizes[1]}, {self.dims}, "
+            f"embedding_dim={self.item.embedding_dim}, "
+            f"num_layers={self.encoder.num_layers})"
+        )
