@@ -122,6 +122,8 @@ def map_unseen_scores(
 def top_unseen_items(user: Tensor, item: Tensor, seen: Adjacency, k: int) -> Tensor:
     """The ``k`` best unseen items of each user, block by block.
 
+    Of items that score alike, ``torch.topk`` chooses.
+
     Args:
         user: One row per user.
         item: One row per item.
@@ -130,7 +132,8 @@ def top_unseen_items(user: Tensor, item: Tensor, seen: Adjacency, k: int) -> Ten
 
     Shapes:
         - **input:** :math:`(B, d)`, :math:`(I, d)`
-        - **output:** :math:`(B, k)` int64, best first; -1 where no item is left
+        - **output:** :math:`(B, k)` int64, best first; -1 where no item is left, and
+          for zero rows of ``user``, which prefer nothing
 
     Example:
         >>> seen = Adjacency.from_edge_index(
@@ -149,5 +152,6 @@ def top_unseen_items(user: Tensor, item: Tensor, seen: Adjacency, k: int) -> Ten
         part = seen_items(seen, block)
         scores[part.row().long(), part.col.long()] = float("-inf")
         best, items = scores.topk(width, dim=1)
-        found.append(items.masked_fill(best == float("-inf"), -1))
+        none = (best == float("-inf")) | ~user[block].any(dim=1, keepdim=True)
+        found.append(items.masked_fill(none, -1))
     return F.pad(torch.cat(found), (0, k - width), value=-1)
