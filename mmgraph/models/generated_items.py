@@ -12,17 +12,17 @@ class GeneratedItems(nn.Module):
     The lists are buffers: they are saved, restored and moved with the model, so that a
     model scores with the graphs it was trained with. They come for all users at once
     (:meth:`replace`), or batch by batch as in the public code of MMSSL: in each epoch
-    the batches whose number, from 0, is a positive multiple of ``refresh_every`` take
+    the batches whose number, from 0, is a positive multiple of ``refresh_batches`` take
     over what the batches since the last such one have collected, and forget the rest.
 
     Args:
         num_modalities: Number of modalities.
         num_users: Number of users.
         k: Length of the lists.
-        refresh_every: Batches between two refreshes.
+        refresh_batches: Batches between two refreshes.
 
     Raises:
-        ValueError: If ``k`` is negative or ``refresh_every`` below 1.
+        ValueError: If ``k`` is negative or ``refresh_batches`` below 1.
 
     Example:
         >>> generated = GeneratedItems(1, num_users=2, k=2)
@@ -36,16 +36,16 @@ class GeneratedItems(nn.Module):
     known: Tensor
 
     def __init__(
-        self, num_modalities: int, num_users: int, k: int, refresh_every: int = 1
+        self, num_modalities: int, num_users: int, k: int, refresh_batches: int = 1
     ) -> None:
         super().__init__()
         if k < 0:
             raise ValueError(f"'k' must not be negative (got {k})")
-        if refresh_every < 1:
+        if refresh_batches < 1:
             raise ValueError(
-                f"'refresh_every' must be at least 1 (got {refresh_every})"
+                f"'refresh_batches' must be at least 1 (got {refresh_batches})"
             )
-        self.refresh_every = refresh_every
+        self.refresh_batches = refresh_batches
         empty = torch.full((num_modalities, num_users, k), -1, dtype=torch.int32)
         self.register_buffer("lists", empty)
         # False until the first lists are there.
@@ -65,7 +65,7 @@ class GeneratedItems(nn.Module):
     def next_batch(self) -> bool:
         """Whether this batch refreshed the lists; otherwise it is to collect."""
         number, self.batch_number = self.batch_number, self.batch_number + 1
-        if number == 0 or number % self.refresh_every:
+        if number == 0 or number % self.refresh_batches:
             return False
         lists = torch.full_like(self.lists, -1)
         for users, found in self.collected:
@@ -88,5 +88,5 @@ class GeneratedItems(nn.Module):
         modalities, users, k = self.lists.shape
         return (
             f"GeneratedItems({modalities}, {users}, {k}, "
-            f"refresh_every={self.refresh_every})"
+            f"refresh_batches={self.refresh_batches})"
         )

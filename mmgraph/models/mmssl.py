@@ -77,7 +77,7 @@ class MMSSL(Recommender):
     softened interactions are, one row per distinct user of the batch.
 
     Adam's weight decay is decoupled. The authors train with the step size times 0.96
-    each 50 epochs (``lr_decay``); on Sports with step size 5e-4, ``refresh_every=2``,
+    each 50 epochs (``lr_decay``); on Sports with step size 5e-4, ``refresh_batches=2``,
     ``num_neighbors=367`` and ``noise_scale=5e-3``. With a single modality attention has
     nothing to choose, and its query and key rest.
 
@@ -90,7 +90,7 @@ class MMSSL(Recommender):
         num_heads: Heads of the attention.
         num_neighbors: :math:`K` (default: 10; ``"released"``: one per 10,000 items of
             the catalogue).
-        refresh_every: Batches between two refreshes of :math:`\mathbf{G}_m`, of
+        refresh_batches: Batches between two refreshes of :math:`\mathbf{G}_m`, of
             ``"released"``.
         dropout: Share of the mapped features' entries that is dropped.
         graph_weight: :math:`\eta`.
@@ -107,7 +107,7 @@ class MMSSL(Recommender):
         feature_reg_weight: :math:`\lambda_x`.
         fidelity: ``"paper"``: :math:`\mathbf{G}_m` is generated for all users at the
             start of each epoch. ``"released"`` is the public code with its accidents.
-            :math:`\mathbf{G}_m` starts as the interactions; each ``refresh_every``
+            :math:`\mathbf{G}_m` starts as the interactions; each ``refresh_batches``
             batches of an epoch it becomes what was generated for the users of the
             batches since the last refresh, that one left out, *and nothing else*. At 1
             it is empty from the third batch on (from the second at the default
@@ -138,7 +138,7 @@ class MMSSL(Recommender):
         num_layers: int = 2,
         num_heads: int = 4,
         num_neighbors: int | None = None,
-        refresh_every: int = 1,
+        refresh_batches: int = 1,
         dropout: float = 0.2,
         graph_weight: float = 0.36,
         feature_weight: float = 0.55,
@@ -182,7 +182,7 @@ class MMSSL(Recommender):
         self.attend.query.requires_grad_(not released)
         self.attend.key.requires_grad_(not released)
         self.generated = GeneratedItems(
-            len(dims), num_users, num_neighbors, refresh_every
+            len(dims), num_users, num_neighbors, refresh_batches
         )
         self.adversary: AdversarialScoreLoss | None = None
         if adversarial_weight:

@@ -36,7 +36,7 @@ def test_edges_are_the_entries_of_the_lists():
     ],
 )
 def test_batches_that_refresh_take_over_what_was_collected_since(every, expected):
-    generated = GeneratedItems(1, num_users=9, k=2, refresh_every=every)
+    generated = GeneratedItems(1, num_users=9, k=2, refresh_batches=every)
     for number, users in enumerate(expected):
         refreshed = generated.next_batch()
         assert refreshed == (number > 0 and number % every == 0)
@@ -69,10 +69,12 @@ def test_the_lists_are_saved_with_the_model():
 def test_bad_options_are_refused():
     with pytest.raises(ValueError, match=r"'k' must not be negative \(got -1\)"):
         GeneratedItems(1, 2, k=-1)
-    with pytest.raises(ValueError, match=r"'refresh_every' must be at least 1 \(got 0"):
-        GeneratedItems(1, 2, k=1, refresh_every=0)
+    with pytest.raises(
+        ValueError, match=r"'refresh_batches' must be at least 1 \(got 0"
+    ):
+        GeneratedItems(1, 2, k=1, refresh_batches=0)
 
 
 def test_repr_shows_the_sizes():
-    expected = "GeneratedItems(1, 2, 3, refresh_every=4)"
+    expected = "GeneratedItems(1, 2, 3, refresh_batches=4)"
     assert repr(GeneratedItems(1, 2, 3, 4)) == expected

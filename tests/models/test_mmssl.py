@@ -286,7 +286,7 @@ def test_released_graphs_are_those_of_the_last_batches(
     catalogue, dense, randomise, first_epoch
 ):
     train = catalogue(WIDTHS)
-    model = randomise(make(train, "released", refresh_every=2, dropout=0.0))
+    model = randomise(make(train, "released", refresh_batches=2, dropout=0.0))
     data = first_epoch(model, train)
     reference = Reference(model, data, dense)
     batches = [[0, 1], [2], [3], [4, 5], [6]]
@@ -376,7 +376,7 @@ def test_a_resumed_run_ends_as_one_that_never_stopped(fidelity, tmp_path):
         folder = tmp_path / str(len(stops))
         for epochs in stops:
             torch.manual_seed(epochs == stops[0])
-            model = build_model("MMSSL", train, fidelity=fidelity, refresh_every=2)
+            model = build_model("MMSSL", train, fidelity=fidelity, refresh_batches=2)
             trainer = Trainer(epochs=epochs, device="cpu", batch_size=256)
             trainer.fit(model, train, val, checkpoint_dir=folder, resume=True)
         found.append(evaluate(model, test, per_user=True)["ndcg@20"].tolist())
@@ -406,7 +406,7 @@ def test_weight_decay_shrinks_the_parameters_and_not_the_gradients(monkeypatch):
         ({"contrast_temperature": 0.0}, r"temperature' must be above 0 \(got 0.0\)"),
         ({"num_layers": -1}, r"'num_layers' must not be negative \(got -1\)"),
         ({"num_neighbors": -1}, r"num_neighbors must be at least 0 \(got -1\)"),
-        ({"refresh_every": 0}, r"'refresh_every' must be at least 1 \(got 0\)"),
+        ({"refresh_batches": 0}, r"'refresh_batches' must be at least 1 \(got 0\)"),
         ({"num_heads": 4}, r"'num_heads' must divide the width 6 \(got 4\)"),
         ({"adversarial_weight": -1.0}, r"adversarial_weight must be at least 0"),
         ({"critic_dim": 0}, r"critic_dim must be at least 1 \(got 0\)"),
