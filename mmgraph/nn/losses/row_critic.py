@@ -90,15 +90,22 @@ class RowCritic(nn.Module):
         """:math:`D`, from the responses."""
         first, second = self.dropout
         h = response if self.bias is None else response + self.bias
-        h = F.dropout(self.norm(F.leaky_relu(h, self.slope)), first, self.training)
-        h = self.second_norm(F.leaky_relu(self.second(h), self.slope))
+        h = F.dropout(self.norm(self._activate(h)), first, self.training)
+        h = self.second_norm(self._activate(self.second(h)))
         h = self.last(F.dropout(h, second, self.training))
         return 100.0 * h.squeeze(1).sigmoid()
 
+    def _activate(self, h: Tensor) -> Tensor:
+        return h if self.slope == 1 else F.leaky_relu(h, self.slope)
+
     def critic_loss(self, real: Tensor, fake: Tensor) -> Tensor:
         """:math:`L_D`, from as many real as generated responses."""
-        distance = self(fake).mean() - self(real).mean()
+        distance = self.distance(real, fake)
         return distance + self.penalty_weight * self.gradient_penalty(real, fake)
+
+    def distance(self, real: Tensor, fake: Tensor) -> Tensor:
+        """How much higher the generated responses are judged than the real ones."""
+        return self(fake).mean() - self(real).mean()
 
     def gradient_penalty(self, real: Tensor, fake: Tensor) -> Tensor:
         """Mean squared difference of the gradient's length from 1."""
@@ -122,13 +129,19 @@ class RowCritic(nn.Module):
 
     def step(self, real: Tensor, fake: Tensor) -> Tensor:
         """One step of the critic's optimiser; its loss before that."""
-        loss = self.critic_loss(real, fake)
         self.optimizer.zero_grad()
-        loss.backward()
+        # The two parts of the loss one after the other, and the wide first layer last
+        # and once, so that less is held at a time.
+        here = real.detach().requires_grad_(), fake.detach().requires_grad_()
+        distance = self.distance(*here)
+        distance.backward()
+        penalty = self.penalty_weight * self.gradient_penalty(*here)
+        penalty.backward()
+        torch.autograd.backward((real, fake), [x.grad for x in here])
         self.optimizer.step()
         # No gradient stays behind that the model's optimiser could pick up.
         self.optimizer.zero_grad()
-        return loss.detach()
+        return (distance + penalty).detach()
 
     @property
     def optimizer(self) -> torch.optim.Adam:
