@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch_geometric.data import HeteroData
 
 from mmgraph.functional.adjacency import Adjacency
+from mmgraph.functional.checks import check_above_zero, check_share
 from mmgraph.functional.grace import grace
 from mmgraph.functional.ranking import bpr_loss
 from mmgraph.functional.regularizers import half_square_penalty
@@ -17,11 +18,12 @@ from mmgraph.functional.unseen import seen_items, top_unseen_items
 from mmgraph.models.base import Recommender
 from mmgraph.models.batch import Batch
 from mmgraph.models.generated_items import GeneratedItems
+from mmgraph.models.item_features import encode_features
 from mmgraph.nn.encoder import AlternatingEncoder
 from mmgraph.nn.fusion import CrossModalAttention
 from mmgraph.nn.losses import AdversarialScoreLoss
 from mmgraph.nn.modality_dict import ModalityDict
-from mmgraph.schema import INTERACTS, ITEM, feature_key
+from mmgraph.schema import INTERACTS
 
 #: Users and items.
 Pair = tuple[Tensor, Tensor]
@@ -76,10 +78,10 @@ class MMSSL(Recommender):
     generated row is ever made: the critic's first layer is applied to its factors. The
     softened interactions are, one row per distinct user of the batch.
 
-    Adam's weight decay is decoupled. The authors train with the step size times 0.96
-    each 50 epochs (``lr_decay``); on Sports with step size 5e-4, ``refresh_batches=2``,
-    ``num_neighbors=367`` and ``noise_scale=5e-3``. With a single modality attention has
-    nothing to choose, and its query and key rest.
+    Adam's weight decay is decoupled. The step size falls by the factor 0.96 each 50
+    epochs (``lr_decay``); the authors train on Sports with step size 5e-4,
+    ``refresh_batches=2``, ``num_neighbors=367`` and ``noise_scale=5e-3``. With a single
+    modality attention has nothing to choose, and its query and key rest.
 
     Args:
         num_users: Number of users.
@@ -125,6 +127,7 @@ class MMSSL(Recommender):
     lr = 5.5e-4
     weight_decay = 1e-2
     decoupled_weight_decay = True
+    lr_decay = 0.96
     multimodal = True
     fidelities = ("paper", "released")
 
@@ -154,14 +157,10 @@ class MMSSL(Recommender):
         fidelity: str = "paper",
     ) -> None:
         super().__init__()
-        if not 0.0 <= dropout < 1.0:
-            raise ValueError(f"'dropout' must lie in [0, 1) (got {dropout})")
-        for name, value in (
-            ("contrast_temperature", contrast_temperature),
-            ("noise_scale", noise_scale),
-        ):
-            if not value > 0:
-                raise ValueError(f"'{name}' must be above 0 (got {value})")
+        check_share(dropout=dropout)
+        check_above_zero(
+            contrast_temperature=contrast_temperature, noise_scale=noise_scale
+        )
         self.dims, self.fidelity = dims, self.check_fidelity(fidelity)
         released = fidelity == "released"
         self.sizes = num_users, num_items
@@ -211,10 +210,7 @@ class MMSSL(Recommender):
     def encode_modalities(
         self, data: HeteroData, items: Tensor | None = None
     ) -> dict[str, Tensor]:
-        return {
-            m: linear(take_rows(data[ITEM][feature_key(m)], items))
-            for m, linear in self.project.items()
-        }
+        return encode_features(self.project, data, items)
 
     def modality_widths(self) -> dict[str, int]:
         return dict.fromkeys(self.dims, self.item.embedding_dim)
