@@ -8,7 +8,7 @@ from torch import Tensor
 from mmgraph.knn.inner_product import InnerProductSpace
 from mmgraph.knn.search import Search, scores
 
-_MARGIN = 8  # rows proposed beyond those needed: the proof rarely fails with it
+MARGIN = 8  # rows proposed beyond those needed: the proof rarely fails with it
 
 
 def candidate_pairs(
@@ -41,7 +41,7 @@ def candidate_pairs(
         ([0], [0])
     """
     query, total = space.query[start:stop], len(space.base)
-    count = min(need + _MARGIN, total)
+    count = min(need + MARGIN, total)
     score, index = search(query, count)
     near = score >= score[:, need - 1, None] - space.tolerance
     cut = near[:, -1] if count < total else torch.zeros_like(near[:, -1])

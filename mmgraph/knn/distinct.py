@@ -10,7 +10,7 @@ from mmgraph.knn.blocks import rows_at_once
 _INTEGER = {1: torch.int8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
 
 
-def distinct_rows(x: Tensor) -> tuple[Tensor, Tensor]:
+def distinct_rows(x: Tensor, row: Tensor | None = None) -> tuple[Tensor, Tensor]:
     """Find the rows that are equal value for value.
 
     Catalogues hold many: every item without an image carries the same mean or
@@ -18,11 +18,13 @@ def distinct_rows(x: Tensor) -> tuple[Tensor, Tensor]:
     searches among distinct rows only and expands the lists afterwards.
 
     Args:
-        x: Features, without NaN.
+        x: Features.
+        row: Rows to look at, without NaN; all by default.
 
     Returns:
         ``first`` int64 ``[U]``, the first row of each group of equal rows,
-        ascending; ``group`` int64 ``[N]``, the group of every row.
+        ascending; ``group`` int64 ``[N]``, the group of every row. With ``row``, both
+        count the rows given, not those of ``x``.
 
     Shapes:
         x: ``[N, D]``.
@@ -32,12 +34,13 @@ def distinct_rows(x: Tensor) -> tuple[Tensor, Tensor]:
         >>> first.tolist(), group.tolist()
         ([0, 1], [0, 1, 0])
     """
-    position = torch.arange(len(x), device=x.device)
-    _, group = _hash(x).unique(return_inverse=True)
+    code = _hash(x) if row is None else _hash(x)[row]
+    position = torch.arange(len(code), device=x.device)
+    _, group = code.unique(return_inverse=True)
     first = _first_of(group, position)
     copies = (first[group] != position).nonzero().flatten()
-    if (x[copies] != x[first[group[copies]]]).any():  # two rows, one hash
-        _, group = x.unique(dim=0, return_inverse=True)
+    if not _equal(x, row, copies, first[group[copies]]):  # two rows, one hash
+        _, group = (x if row is None else x[row]).unique(dim=0, return_inverse=True)
         first = _first_of(group, position)
     first, by_first = first.sort()
     rank = torch.empty_like(by_first)
@@ -49,6 +52,14 @@ def _first_of(group: Tensor, position: Tensor) -> Tensor:
     num_groups = int(group.max()) + 1 if len(group) else 0
     first = position.new_full((num_groups,), len(position))
     return first.scatter_reduce(0, group, position, "amin")
+
+
+def _equal(x: Tensor, row: Tensor | None, a: Tensor, b: Tensor) -> bool:
+    if row is not None:
+        a, b = row[a], row[b]
+    step = rows_at_once(x)
+    pairs = zip(a.split(step), b.split(step), strict=True)
+    return all(torch.equal(x[i], x[j]) for i, j in pairs)
 
 
 def _hash(x: Tensor) -> Tensor:

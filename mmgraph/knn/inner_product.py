@@ -9,7 +9,7 @@ from torch import Tensor
 
 from mmgraph.knn.blocks import rows_at_once
 
-_ROUNDING = 2.0**-24  # unit roundoff of float32
+ROUNDING = 2.0**-24  # unit roundoff of float32
 
 
 @dataclass(frozen=True)
@@ -64,8 +64,8 @@ def inner_product_space(x: Tensor, norm: Tensor, metric: str) -> InnerProductSpa
         query = torch.cat([centred, torch.ones_like(half)], 1)
         base = torch.cat([centred, -half], 1)
         # |<x, y>| + |y|^2 / 2 is at most 3/2 here, and 1 for the other metrics.
-        return InnerProductSpace(query, base, 3.2 * (dim + 8) * _ROUNDING)
-    tolerance = 2.1 * (dim + 8) * _ROUNDING
+        return InnerProductSpace(query, base, 3.2 * (dim + 8) * ROUNDING)
+    tolerance = 2.1 * (dim + 8) * ROUNDING
     unit = _divided(x, norm)
     if metric == "cosine":
         return InnerProductSpace(unit, unit, tolerance)

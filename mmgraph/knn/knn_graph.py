@@ -12,9 +12,11 @@ from torch import Tensor
 
 from mmgraph.knn.candidates import candidate_pairs
 from mmgraph.knn.distinct import distinct_rows
+from mmgraph.knn.exact_lists import exact_lists
 from mmgraph.knn.inner_product import inner_product_space
 from mmgraph.knn.ranking import take_best
 from mmgraph.knn.search import build_search, resolve_backend
+from mmgraph.knn.self_products import self_products
 from mmgraph.knn.similarity import METRICS, pair_similarity, row_norms
 
 
@@ -43,10 +45,12 @@ def knn_graph(
         metric: ``cosine``; ``ip``, the inner product; or ``l2``, whose similarity
             is minus the squared Euclidean distance.
         backend: ``auto``, ``torch``, ``faiss`` or ``faiss-gpu``. ``auto`` takes
-            faiss on the device of ``x`` where it is installed, else torch.
+            faiss on a GPU where it is installed for that, else torch.
         include_self: Whether a row is a candidate of its own list.
-        block_size: Centres searched at a time; memory grows with
-            ``block_size * N``. By default about 64 MiB of scores (1 GiB on a GPU).
+        block_size: Centres searched at a time. On a CPU torch needs some tens of MiB
+            beside the features and the result; otherwise the features are copied and
+            memory grows with ``block_size * N``, by default by about 64 MiB (1 GiB on
+            a GPU).
 
     Returns:
         ``edge_index`` int64 and ``similarity`` float32. Row 0 of ``edge_index`` is
@@ -86,20 +90,32 @@ def knn_graph(
             f"features (got {float(norm.max()):.3g})"
         )
 
-    first, group = distinct_rows(x[kept] if len(kept) < len(x) else x)
-    if len(first) < len(x):
-        x, norm = x[kept[first]], norm[kept[first]]
-    # One more than wanted where the row itself has to be taken out again.
-    need = width + (not include_self)
-    found, similarity = _distinct_lists(
-        x, norm, min(need, len(x)), metric, backend, block_size
+    rows = kept if len(kept) < len(x) else None
+    first, group = distinct_rows(x, rows)
+    has_copies = len(first) < len(group)
+    if has_copies:
+        rows = kept[first]
+    # Equal rows are in each other's lists: the row itself is taken out in the end.
+    with_self = include_self or has_copies
+    need = width + (with_self and not include_self)
+    found, similarity = _lists(
+        x,
+        rows,
+        norm,
+        min(need, len(first) - (not with_self)),
+        metric,
+        backend,
+        include_self=with_self,
+        block_size=block_size,
     )
-    if len(first) < len(group):
+    if has_copies:
         found, similarity = _expand(found, similarity, group, need)
-    neighbour, similarity = found[group], similarity[group]
-    if not include_self:
-        neighbour, similarity = _without_self(neighbour, similarity)
-    edge_index = torch.stack([kept[neighbour.flatten()], kept.repeat_interleave(width)])
+        found, similarity = found[group], similarity[group]
+    if with_self and not include_self:
+        found, similarity = _without_self(found, similarity)
+    if len(kept) < len(x):
+        found = kept[found]
+    edge_index = torch.stack([found.flatten(), kept.repeat_interleave(width)])
     return edge_index, similarity.flatten()
 
 
@@ -122,7 +138,37 @@ def _checked(
     return x if x.is_floating_point() else x.double()
 
 
-def _distinct_lists(
+def _lists(
+    x: Tensor,
+    rows: Tensor | None,
+    norm: Tensor,
+    need: int,
+    metric: str,
+    backend: str,
+    *,
+    include_self: bool,
+    block_size: int | None,
+) -> tuple[Tensor, Tensor]:
+    """The ``need`` nearest of each chosen row among them, by their positions."""
+    if backend == "torch" and x.device.type == "cpu":
+        chosen = norm if rows is None else norm[rows]
+        products = self_products(x, chosen, metric, rows)
+        return exact_lists(
+            products,
+            norm,
+            metric,
+            need,
+            include_self=include_self,
+            block_size=block_size,
+        )
+    if rows is not None:
+        x, norm = x[rows], norm[rows]
+    need += not include_self
+    found, similarity = _searched_lists(x, norm, need, metric, backend, block_size)
+    return (found, similarity) if include_self else _without_self(found, similarity)
+
+
+def _searched_lists(
     x: Tensor,
     norm: Tensor,
     need: int,
@@ -130,7 +176,7 @@ def _distinct_lists(
     backend: str,
     block_size: int | None,
 ) -> tuple[Tensor, Tensor]:
-    """Each row's ``need`` nearest rows, itself included, among distinct rows."""
+    """Each row's ``need`` nearest rows, itself included, by an index over a copy."""
     space = inner_product_space(x, norm, metric)
     search = build_search(backend, space.base)
     if block_size is None:

@@ -22,6 +22,10 @@ _FAISS_GPU_LIMIT = 2048  # the largest count faiss can return on a GPU
 def resolve_backend(backend: str, device: torch.device) -> str:
     """Choose a backend by the device of the features and what is installed.
 
+    On a CPU ``auto`` is torch, which makes each product of a symmetric pair once
+    (:mod:`mmgraph.knn.symmetric_search`) and needs no copy of the table; on a GPU it is
+    faiss where that is installed for GPUs.
+
     Args:
         backend: ``auto``, ``torch``, ``faiss`` or ``faiss-gpu``.
         device: Where the features lie.
@@ -43,7 +47,7 @@ def resolve_backend(backend: str, device: torch.device) -> str:
     if backend == "auto":
         if device.type == "cuda":
             return "faiss-gpu" if on_gpu else "torch"
-        return "faiss" if faiss is not None and device.type == "cpu" else "torch"
+        return "torch"
     if backend == "faiss" and faiss is None:
         raise ValueError("backend 'faiss' needs faiss-cpu or faiss-gpu (got neither)")
     if backend == "faiss-gpu" and not on_gpu:

@@ -19,9 +19,9 @@ class FakeFaiss:
     [
         (None, CPU, "torch"),
         (None, CUDA, "torch"),
-        (FakeFaiss(0), CPU, "faiss"),
+        (FakeFaiss(0), CPU, "torch"),
         (FakeFaiss(0), CUDA, "torch"),
-        (FakeFaiss(1), CPU, "faiss"),
+        (FakeFaiss(1), CPU, "torch"),
         (FakeFaiss(1), CUDA, "faiss-gpu"),
     ],
 )
