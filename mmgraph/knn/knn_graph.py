@@ -11,13 +11,13 @@ import torch
 from torch import Tensor
 
 from mmgraph.knn.candidates import candidate_pairs
-from mmgraph.knn.distinct import distinct_rows
 from mmgraph.knn.exact_lists import exact_lists
 from mmgraph.knn.inner_product import inner_product_space
 from mmgraph.knn.ranking import take_best
 from mmgraph.knn.search import build_search, resolve_backend
 from mmgraph.knn.self_products import self_products
-from mmgraph.knn.similarity import METRICS, pair_similarity, row_norms
+from mmgraph.knn.similarity import METRICS, pair_similarity
+from mmgraph.knn.usable_rows import usable_rows
 
 
 @torch.no_grad()
@@ -29,10 +29,13 @@ def knn_graph(
     backend: str = "auto",
     include_self: bool = False,
     block_size: int | None = None,
+    nan: str = "refuse",
+    duplicates: str = "keep",
 ) -> tuple[Tensor, Tensor]:
     """Build the exact kNN graph of the rows of ``x``.
 
-    The result is a function of ``x``, ``k``, ``metric`` and ``include_self`` alone.
+    The result is a function of ``x``, ``k``, ``metric``, ``include_self``, ``nan`` and
+    ``duplicates`` alone.
     Backends only propose candidates, enough of them that float32 rounding and ties
     at the k-th place cannot leave a neighbour out; the similarity of each pair is
     then summed in float64, rounded to float32, and orders the list.
@@ -51,6 +54,9 @@ def knn_graph(
             beside the features and the result; otherwise the features are copied and
             memory grows with ``block_size * N``, by default by about 64 MiB (1 GiB on
             a GPU).
+        nan: ``refuse`` a row with NaN or infinity, or ``isolate`` it as a zero row is.
+        duplicates: ``keep`` equal rows, or ``collapse`` them: the first of each group
+            stands for all, its copies get no edges and are in no list.
 
     Returns:
         ``edge_index`` int64 and ``similarity`` float32. Row 0 of ``edge_index`` is
@@ -59,11 +65,11 @@ def knn_graph(
 
     Shapes:
         x: ``[N, D]``; edge_index: ``[2, N * k']``; similarity: ``[N * k']``, N
-        counting the rows that are not zero.
+        counting the rows that are not isolated.
 
     Raises:
         ValueError: An option is out of range, the backend is not installed, or a
-            row holds NaN or an infinite value.
+            row holds NaN or an infinite value and ``nan`` refuses it.
 
     Example:
         >>> x = torch.tensor([[1.0, 0.0], [1.0, 0.1], [0.0, 1.0], [0.0, 0.0]])
@@ -76,22 +82,14 @@ def knn_graph(
     """
     x, k = _checked(x, k, metric, block_size), int(k)
     backend = resolve_backend(backend, x.device)
-    norm = row_norms(x) if len(x) else x.new_zeros(0, dtype=torch.float64)
-    if not norm.isfinite().all():
-        bad = int((~norm.isfinite()).nonzero()[0])
-        raise ValueError(f"features must be finite: row {bad} holds NaN or infinity")
-    kept = norm.nonzero().flatten()
+    usable = usable_rows(x, nan=nan, duplicates=duplicates)
+    kept, first, group = usable.row, usable.first, usable.group
     width = min(k, len(kept) - (not include_self))
     if width <= 0:
         return x.new_zeros((2, 0), dtype=torch.long), x.new_zeros(0).float()
-    if metric != "cosine" and not 1e-15 < float(norm.max()) < 1e15:
-        raise ValueError(
-            f"metric {metric!r} needs row norms between 1e-15 and 1e15: rescale the "
-            f"features (got {float(norm.max()):.3g})"
-        )
-
+    norm = usable.norm
+    check_range(norm, metric)
     rows = kept if len(kept) < len(x) else None
-    first, group = distinct_rows(x, rows)
     has_copies = len(first) < len(group)
     if has_copies:
         rows = kept[first]
@@ -136,6 +134,20 @@ def _checked(
     if x.is_complex():
         raise ValueError(f"features must be real numbers (got {x.dtype})")
     return x if x.is_floating_point() else x.double()
+
+
+def check_range(norm: Tensor, metric: str) -> None:
+    """Refuse lengths that float32 products cannot hold; cosine divides them out.
+
+    Example:
+        >>> check_range(torch.tensor([1e20]), "cosine")
+    """
+    longest = float(norm.max())
+    if metric != "cosine" and not 1e-15 < longest < 1e15:
+        raise ValueError(
+            f"metric {metric!r} needs row norms between 1e-15 and 1e15: rescale the "
+            f"features (got {longest:.3g})"
+        )
 
 
 def _lists(

@@ -75,6 +75,23 @@ class SelfProducts:
             product = product + self.offset[start:stop]
         return product
 
+    def score_of(self, similarity: Tensor, centre: slice) -> Tensor:
+        """The float64 scores that pairs of given similarity have, a pair per centre.
+
+        Example:
+            >>> x = torch.tensor([[3.0, 4.0], [0.0, 2.0]])
+            >>> norm = torch.tensor([5.0, 2.0], dtype=torch.float64)
+            >>> table = self_products(x, norm, "ip")
+            >>> table.score_of(torch.tensor([8.0]), slice(0, 1))
+            tensor([0.3200], dtype=torch.float64)
+        """
+        similarity, divisor = similarity.double(), self.divisor[centre].double()
+        if self.gain is not None:
+            return similarity / (divisor * self.divisor.max())
+        if self.offset is not None:
+            return similarity / divisor.square() / 2 - self.offset[centre]
+        return similarity
+
     def full_scores(self, centre: Tensor) -> Tensor:
         """Scores of a few centres for all rows.
 

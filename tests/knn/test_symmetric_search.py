@@ -34,7 +34,7 @@ def test_tiles_find_what_the_whole_matrix_has(metric, include_self, monkeypatch)
         score.fill_diagonal_(-torch.inf)
     want = score.topk(11)
     table = self_products(x, row_norms(x), metric)
-    for height in (1, 7, 40, 90, 500):
+    for height in (7, 40, 500):
         best = symmetric_search(table, 11, include_self=include_self, block_size=height)
         assert torch.equal(best.index, want.indices)
         torch.testing.assert_close(best.score.double(), want.values, rtol=0, atol=1e-6)
