@@ -1,0 +1,73 @@
+"""What a report says about the graph of one modality."""
+
+from __future__ import annotations
+
+from itertools import combinations
+from typing import Any
+
+from mmgraph.cli.knn.graph_file import GraphFile, ModalityGraph
+
+
+def make_facts(
+    *,
+    k: int,
+    metric: str,
+    nan: str,
+    duplicates: str,
+    symmetrise: str,
+    weights: str,
+    features: list[str],
+    input_sha256: str,
+    graph_sha256: str,
+) -> dict[str, Any]:
+    """The record that travels with a graph, so that it can be verified and extended.
+
+    Example:
+        >>> import inspect
+        >>> "input_sha256" in inspect.signature(make_facts).parameters
+        True
+    """
+    return dict(locals())
+
+
+def describe(graph: ModalityGraph, num_items: int) -> dict[str, Any]:
+    """Degrees, hubs, components.
+
+    Example:
+        >>> import torch
+        >>> edge_index = torch.tensor([[1, 0], [0, 1]])
+        >>> graph = ModalityGraph(edge_index, torch.ones(2), torch.ones(2), {})
+        >>> describe(graph, 3)["isolated_rows"], describe(graph, 3)["components"]
+        (1, 2)
+    """
+    from mmgraph.knn.hubness import hubness
+    from mmgraph.knn.report import num_components
+
+    found = hubness(graph.edge_index, num_items)
+    linked = graph.edge_index.flatten().unique()
+    return {
+        "num_edges": graph.edge_index.size(1),
+        "components": num_components(graph.edge_index, num_items),
+        "isolated_rows": num_items - len(linked),
+        "hubness": found.skewness,
+        "hubs": [list(pair) for pair in found.hubs],
+        "in_lists_histogram": [list(span) for span in found.histogram],
+    }
+
+
+def overlaps(file: GraphFile) -> list[dict[str, Any]]:
+    """Shared neighbours of every pair of modalities, beside those of random lists.
+
+    Example:
+        >>> overlaps(GraphFile(2, None, {}))
+        []
+    """
+    from mmgraph.functional.divergence import neighbour_overlap
+
+    rows = []
+    for (a, first), (b, second) in combinations(file.graphs.items(), 2):
+        value = neighbour_overlap(first.edge_index, second.edge_index, file.num_items)
+        longest = max(first.facts["k"], second.facts["k"])
+        expected = min(1.0, longest / max(1, file.num_items - 1))
+        rows.append({"modalities": [a, b], "value": value, "expected": expected})
+    return rows

@@ -1,0 +1,155 @@
+"""Feature files of several modalities as tables over one list of items."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mmgraph.errors import UserError
+
+if TYPE_CHECKING:
+    import numpy as np
+    import torch
+
+
+@dataclass(frozen=True)
+class FeatureTables:
+    """Tables with a row per item.
+
+    Attributes:
+        tables: Modality -> float32 ``[N, D]``.
+        ids: The items' ids, or None where a row number is all there is.
+        missing: Modality -> items that its file does not have: rows of zeros.
+    """
+
+    tables: dict[str, np.ndarray]
+    ids: list[Any] | None
+    missing: dict[str, int]
+
+
+def modality_names(features: Sequence[Path]) -> dict[str, Path]:
+    """A modality is called as its file: ``image_feat.npy`` is ``visual``.
+
+    Example:
+        >>> modality_names([Path("image_feat.npy"), Path("depth.npz")])
+        {'visual': PosixPath('image_feat.npy'), 'depth': PosixPath('depth.npz')}
+    """
+    from mmgraph.data.layout import MODALITY_OF_STEM
+
+    names: dict[str, Path] = {}
+    for path in features:
+        stem = path.stem.removesuffix("_feat")
+        name = MODALITY_OF_STEM.get(stem, stem) if stem != path.stem else stem
+        if name in names:
+            raise UserError(
+                f"{names[name]} and this file are both {name!r}",
+                "rename one: the name of a file is the name of its modality",
+                path=path,
+            )
+        names[name] = path
+    return names
+
+
+def read_tables(
+    names: dict[str, Path], *, refuse_nan: bool = True, refuse_zero: bool = False
+) -> FeatureTables:
+    """Read every modality over the same items: with ids, all that any file names.
+
+    Args:
+        names: Modality -> file.
+        refuse_nan: Refuse a row with NaN or infinity.
+        refuse_zero: Refuse a row of zeros.
+
+    Raises:
+        UserError: If a file cannot be read, is refused, or does not fit the others.
+
+    Example:
+        >>> import tempfile
+        >>> import numpy as np
+        >>> path = Path(tempfile.mkdtemp()) / "a.npy"
+        >>> np.save(path, np.eye(2, dtype="f4"))
+        >>> read_tables({"a": path}).missing
+        {'a': 0}
+    """
+    from mmgraph.data.features import check_finite, read_features
+
+    tables, own_ids = {}, {}
+    for name, path in names.items():
+        tables[name], own_ids[name] = read_features(path, mmap=True)
+        if refuse_nan:
+            check_finite(tables[name], path)
+        if refuse_zero:
+            _check_not_zero(tables[name], path)
+    missing = dict.fromkeys(names, 0)
+    known = {name: own.tolist() for name, own in own_ids.items() if own is not None}
+    if len(known) == len(names):
+        union = list(dict.fromkeys(i for own in known.values() for i in own))
+        for name, own in known.items():
+            missing[name] = len(union) - len(own)
+            if own != union:
+                tables[name] = spread(tables[name], own, union)
+        return FeatureTables(tables, union, missing)
+    first_name, *others = names
+    for name in others:
+        rows, expected = len(tables[name]), len(tables[first_name])
+        if rows != expected:
+            raise UserError(
+                f"{rows} rows, but the first file has {expected}",
+                "give every modality a row per item, zeros where it is missing, or "
+                "give every file ids",
+                path=names[name],
+            )
+    if len({tuple(own) for own in known.values()}) > 1:
+        raise UserError(
+            "some files have ids and they differ, others have none",
+            "give every file ids",
+            path=names[first_name],
+        )
+    return FeatureTables(tables, next(iter(known.values()), None), missing)
+
+
+def as_tensor(x: np.ndarray) -> torch.Tensor:
+    """The same memory, also where it is a file that cannot be written to.
+
+    Example:
+        >>> import numpy as np
+        >>> as_tensor(np.ones(2))
+        tensor([1., 1.], dtype=torch.float64)
+    """
+    import torch
+
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="The given NumPy array is not writ")
+        return torch.from_numpy(x)
+
+
+def spread(x: np.ndarray, own: list[Any], ids: list[Any]) -> np.ndarray:
+    """Rows in the order of ``ids``; zeros where there is none.
+
+    Example:
+        >>> import numpy as np
+        >>> spread(np.array([[1.0], [2.0]]), ["b", "a"], ["a", "b", "c"]).tolist()
+        [[2.0], [1.0], [0.0]]
+    """
+    import numpy as np
+
+    place = {key: row for row, key in enumerate(ids)}
+    result = np.zeros((len(ids), x.shape[1]), x.dtype)
+    result[[place[key] for key in own]] = x
+    return result
+
+
+def _check_not_zero(x: np.ndarray, path: Path) -> None:
+    import numpy as np
+
+    for start in range(0, len(x), 65_536):
+        empty = np.flatnonzero(~x[start : start + 65_536].any(axis=1))
+        if empty.size:
+            raise UserError(
+                f"row {start + empty[0]} (counted from 0) is zero",
+                "leave the row out of a file with ids, or use --zero isolate",
+                path=path,
+            )

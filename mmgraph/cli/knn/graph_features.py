@@ -1,0 +1,75 @@
+"""The features of the items of a graph, in the order of its rows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mmgraph.cli.knn.feature_tables import spread
+from mmgraph.cli.knn.graph_file import GraphFile
+from mmgraph.errors import UserError
+
+if TYPE_CHECKING:
+    import numpy as np
+
+
+def graph_features(paths: Sequence[Path], file: GraphFile) -> np.ndarray:
+    """Read the rows of one modality from one or several files, one after the other.
+
+    Args:
+        paths: Files in the order in which their items came into the graph.
+        file: The graph; where it and the files have ids, they say which row is which,
+            and an item that is in no file is zero.
+
+    Returns:
+        float32 ``[N, D]``.
+
+    Raises:
+        UserError: If the files do not fit the graph, or each other.
+
+    Example:
+        >>> import tempfile
+        >>> import numpy as np
+        >>> path = Path(tempfile.mkdtemp()) / "a.npy"
+        >>> np.save(path, np.eye(2, dtype="f4"))
+        >>> graph_features([path, path], GraphFile(4, None, {})).shape
+        (4, 2)
+    """
+    import numpy as np
+
+    from mmgraph.data.features import read_features
+
+    parts: list[np.ndarray] = []
+    own: list[list[Any] | None] = []
+    for path in paths:
+        values, ids = read_features(path, mmap=True)
+        if parts and values.shape[1] != parts[0].shape[1]:
+            raise UserError(
+                f"{values.shape[1]} dimensions, but {paths[0]} has {parts[0].shape[1]}",
+                "give features of one encoder",
+                path=path,
+            )
+        parts.append(values)
+        own.append(None if ids is None else ids.tolist())
+    x = parts[0] if len(parts) == 1 else np.concatenate(parts)
+    known = [ids for ids in own if ids is not None]
+    if file.ids is not None and len(known) == len(parts):
+        names = [key for ids in known for key in ids]
+        if names == file.ids:
+            return x
+        strangers = sorted(set(names) - set(file.ids), key=str)
+        if strangers:
+            raise UserError(
+                f"item {strangers[0]!r} is not in the graph",
+                "give the features that the graph was built from",
+                path=paths[-1],
+            )
+        return spread(x, names, file.ids)
+    if len(x) != file.num_items:
+        raise UserError(
+            f"{len(x)} rows, but the graph has {file.num_items} items",
+            "give the features that the graph was built from",
+            path=paths[-1],
+        )
+    return x

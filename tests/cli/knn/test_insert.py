@@ -1,0 +1,87 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from mmgraph.errors import UserError
+
+
+def save(path, x, ids):
+    if ids is None:
+        np.save(path.with_suffix(".npy"), x)
+        return path.with_suffix(".npy")
+    np.savez(path.with_suffix(".npz"), features=x, ids=ids)
+    return path.with_suffix(".npz")
+
+
+@pytest.mark.parametrize("metric", ["cosine", "l2"])
+@pytest.mark.parametrize("ids", [None, np.array([f"i{n}" for n in range(60)])])
+def test_two_inserts_equal_one_build(tmp_path, knn, x, ids, metric):
+    def part(name, start, stop):
+        known = None if ids is None else ids[start:stop]
+        return save(tmp_path / name, x[start:stop], known)
+
+    options = ("--k", 5, "--metric", metric)
+    whole = knn("build", part("all", 0, 60), *options, "--out", tmp_path / "w.pt")
+    graph = tmp_path / "g.pt"
+    knn("build", part("old", 0, 50), *options, "--out", graph)
+    knn("insert", graph, "--features", part("new", 50, 55), "--out", graph)
+    last = part("last", 55, 60)
+    result = knn("insert", graph, "--features", last, "--out", graph)["graphs"]["old"]
+    for key in ("graph_sha256", "input_sha256", "num_nodes", "num_edges"):
+        assert result[key] == whole[key]
+    assert result["num_new"] == 5
+    got, want = (torch.load(p, weights_only=True) for p in (graph, tmp_path / "w.pt"))
+    assert got["item"] == want["item"]
+    assert knn("info", graph)["graphs"]["old"]["intact"]
+
+
+def test_nan_rows_stay_isolated_and_weights_are_made_anew(tmp_path, knn, x):
+    x[[2, 55], 0] = np.nan
+    options = ("--k", 3, "--nan", "isolate", "--weights", "symmetric")
+    whole, old, new = (
+        save(tmp_path / name, part, None)
+        for name, part in (("all", x), ("old", x[:50]), ("new", x[50:]))
+    )
+    knn("build", whole, *options, "--out", tmp_path / "w.npz")
+    knn("build", old, *options, "--out", tmp_path / "g.npz")
+    knn("insert", tmp_path / "g.npz", "--features", new, "--out", tmp_path / "h.npz")
+    got, want = np.load(tmp_path / "h.npz"), np.load(tmp_path / "w.npz")
+    for key in ("indptr", "indices", "data", "similarity"):
+        np.testing.assert_array_equal(got[key], want[key])
+
+
+def test_what_cannot_be_inserted_is_told(tmp_path, knn, x):
+    old, new = (
+        save(tmp_path / "old", x[:50], None),
+        save(tmp_path / "new", x[50:], None),
+    )
+    ids = np.arange(10)
+    named, again = save(tmp_path / "named", x[50:], ids), tmp_path / "again.pt"
+    narrow = save(tmp_path / "narrow", x[50:, :3], None)
+    graph, union, out = tmp_path / "g.pt", tmp_path / "u.pt", tmp_path / "out.pt"
+    knn("build", old, "--out", graph)
+    knn("build", old, "--symmetrise", "union", "--out", union)
+    knn("build", named, "--out", again)
+    cases = [
+        ((graph, "--features", named), r"named\.npz: the file has ids, the graph has"),
+        ((again, "--features", named), r"item 0 is in the graph already"),
+        ((graph, "--features", narrow), r"3 dimensions, but the graph's .* have 8"),
+        ((union, "--features", new), r"can be inserted into lists only"),
+        ((graph, "--features", new, "--base", new), r"10 rows, but the graph has 50"),
+        ((old, "--features", new), r"old\.npy: not a graph that can be read back"),
+    ]
+    for words, message in cases:
+        with pytest.raises(UserError, match=message):
+            knn("insert", *words, "--out", out)
+    np.save(old, x[:50] + 1)
+    with pytest.raises(UserError, match=r"old\.npy: not the values that the graph was"):
+        knn("insert", graph, "--features", new, "--out", out)
+    moved = tmp_path / "moved.npy"
+    np.save(moved, x[:50])
+    old.unlink()
+    with pytest.raises(UserError, match=r"old\.npy: .* not there - .* with --base"):
+        knn("insert", graph, "--features", new, "--out", out)
+    assert not out.exists()
+    knn("insert", graph, "--features", new, "--base", moved, "--out", out)

@@ -1,0 +1,81 @@
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from mmgraph.errors import UserError
+
+
+@pytest.fixture
+def graph(tmp_path, knn, x):
+    ids = np.array([f"i{n}" for n in range(60)])
+    np.savez(tmp_path / "a.npz", features=x, ids=ids)
+    knn("build", tmp_path / "a.npz", "--k", 4, "--out", tmp_path / "g.pt")
+    return tmp_path / "g.pt"
+
+
+def test_a_right_graph_is_right(tmp_path, knn, graph):
+    result = knn("verify", graph, "--features", tmp_path / "a.npz", "--rows", 25)
+    assert result["graphs"]["a"] == {
+        "rows_checked": 25,
+        "wrong_rows": 0,
+        "first_wrong_row": None,
+        "first_wrong_id": None,
+        "same_features": True,
+    }
+    told = knn("verify", graph, "--features", tmp_path / "a.npz", raw=True)
+    assert told.exit_code == 0
+    assert told.stdout == "a: 60 rows checked, all right\n"
+
+
+def test_a_wrong_row_is_named_with_exit_code_1(tmp_path, knn, graph):
+    stores = torch.load(graph, weights_only=True)
+    edge_index = stores["item", "similar_a", "item"]["edge_index"]
+    place = int((edge_index[1] == 33).nonzero()[0])
+    edge_index[0, place] = edge_index[0, place + 1]
+    torch.save(stores, graph)
+    words = ("verify", graph, "--features", tmp_path / "a.npz")
+    told = knn(*words, "--rows", 0, raw=True)
+    assert told.exit_code == 1
+    assert told.stdout == (
+        "a: 60 rows checked, 1 wrong, the first is row 33 (item i33)\n"
+    )
+    told = knn(*words, "--rows", 0, "--json", raw=True)
+    assert told.exit_code == 1
+    assert json.loads(told.stdout)["graphs"]["a"]["first_wrong_row"] == 33
+    assert not knn("info", graph)["graphs"]["a"]["intact"]
+
+
+def test_other_features_are_told(tmp_path, knn, graph, x):
+    np.save(tmp_path / "b.npy", x[::-1])
+    told = knn("verify", graph, "--features", tmp_path / "b.npy", raw=True)
+    assert told.exit_code == 1
+    assert told.stdout.endswith("it was built from other features\n")
+
+
+@pytest.mark.parametrize("how", ["union", "mutual"])
+def test_undirected_graphs_are_verified_whole(tmp_path, knn, x, how):
+    np.save(tmp_path / "a.npy", x)
+    options = ("--symmetrise", how, "--duplicates", "collapse", "--metric", "l2")
+    knn("build", tmp_path / "a.npy", "--k", 4, *options, "--out", tmp_path / "g.npz")
+    words = ("verify", tmp_path / "g.npz", "--features", tmp_path / "a.npy")
+    row = knn(*words, "--rows", 5)["graphs"]["a"]
+    assert (row["rows_checked"], row["wrong_rows"]) == (60, 0)
+
+
+def test_features_that_do_not_fit_are_refused(tmp_path, knn, graph, x):
+    np.save(tmp_path / "short.npy", x[:5])
+    np.savez(tmp_path / "other.npz", features=x, ids=np.arange(60) + 100)
+    (tmp_path / "bad.pt").write_bytes(b"no graph")
+    cases = [
+        ((graph, "short.npy"), r"short\.npy: 5 rows, but the graph has 60 items"),
+        ((graph, "other.npz"), r"other\.npz: item 100 is not in the graph"),
+        ((tmp_path / "bad.pt", "a.npz"), r"bad\.pt: not a graph file - make it with"),
+        ((tmp_path / "no.pt", "a.npz"), r"no\.pt: no such file"),
+    ]
+    for (path, features), message in cases:
+        with pytest.raises(UserError, match=message):
+            knn("verify", path, "--features", tmp_path / features)
