@@ -1,6 +1,7 @@
 """The exact kNN graph beside plain FAISS and a dense product with top-k, in one run.
 
     OMP_NUM_THREADS=1 python benchmarks/knn.py [--size 7050x4096 ...] [--k 10]
+    OMP_NUM_THREADS=1 python benchmarks/knn.py --insert 20000x384
 
 One thread. Each way gets the same float32 features and has to deliver the k nearest
 other rows by cosine: ``faiss`` normalises a copy and searches k + 1 in an
@@ -10,6 +11,9 @@ or rounding; ``mmgraph`` does. Rounds take the ways in turn; the figures are med
 process CPU seconds, the ratio is to the faster of the other two. Memory is the peak of
 resident memory beyond what was there before the call, result included, of a call in a
 process of its own.
+
+``--insert`` compares, on one table, building the graph with inserting its last 1 % of
+rows into the graph of the others; both must have one hash.
 """
 
 from __future__ import annotations
@@ -24,7 +28,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from mmgraph.knn import knn_graph
+from mmgraph.knn import insert, knn_graph
+from mmgraph.knn.report import graph_digest
 
 SIZES = ("7050x384", "7050x4096", "23033x384")
 DENSE_LIMIT = 4e9  # bytes of scores
@@ -69,13 +74,6 @@ WAYS: dict[str, Callable[[Tensor, int], Tensor]] = {
 }
 
 
-def cpu_seconds(work: Callable[[], object]) -> float:
-    """CPU seconds of one call."""
-    start = time.process_time()
-    work()
-    return time.process_time() - start
-
-
 def peak_megabytes(way: str, size: str, k: int) -> float:
     """Peak beyond the features, of one call in a fresh process."""
     words = [sys.executable, __file__, "--peak", way, "--size", size, "--k", str(k)]
@@ -118,15 +116,40 @@ def compare(size: str, k: int, rounds: int) -> None:
         )
 
 
+def insertion(size: str, k: int, rounds: int) -> None:
+    """Cost of the last 1 % of rows, as a share of a build."""
+    x = features(size)
+    num_new = len(x) // 100
+    old = knn_graph(x[:-num_new], k)
+    seconds: dict[str, list[float]] = {"build": [], "insert": []}
+    for _ in range(rounds):
+        start = time.process_time()
+        built = knn_graph(x, k)
+        seconds["build"].append(time.process_time() - start)
+        start = time.process_time()
+        grown = insert(*old, x, k, num_new=num_new)
+        seconds["insert"].append(time.process_time() - start)
+    build, added = (statistics.median(values) for values in seconds.values())
+    same = graph_digest(*built) == graph_digest(*grown)
+    print(
+        f"{size}: build {build:.3f} s, insert {num_new} rows {added:.3f} s "
+        f"({added / build:.1%}), {'the same' if same else 'ANOTHER'} hash"
+    )
+
+
 def main() -> None:
     """Parse the command line and print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--size", nargs="+", default=SIZES, metavar="NxD")
     parser.add_argument("--k", type=int, default=10)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--insert", metavar="NxD", help="measure an insert instead")
     parser.add_argument("--peak", choices=WAYS, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     torch.set_num_threads(1)
+    if arguments.insert:
+        insertion(arguments.insert, arguments.k, arguments.rounds)
+        return
     if arguments.peak:
         measure_peak(arguments.peak, arguments.size[0], arguments.k)
         return

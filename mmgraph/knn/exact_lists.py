@@ -12,7 +12,7 @@ from mmgraph.knn.self_products import SelfProducts
 from mmgraph.knn.similarity import pair_similarity
 from mmgraph.knn.symmetric_search import symmetric_search
 
-_SCORES, _PAIRS = 2**23, 2**18  # held at a time: 32 MiB of scores, 6 of pairs
+_SCORES, _PAIRS = 2**22, 2**18  # held at a time: 16 MiB of scores, 6 of pairs
 
 
 def exact_lists(

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import importlib.util
 import math
+import os
 
 import numpy as np
 import pytest
@@ -9,18 +10,22 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mmgraph.knn import knn_graph
+from mmgraph.knn import knn_graph, symmetric_search
 
+# MMGRAPH_EXAMPLES=1000 pytest tests/knn/test_knn_graph.py makes the search longer.
+EXAMPLES = int(os.environ.get("MMGRAPH_EXAMPLES", "60"))
 BACKENDS = ["torch"]
 if importlib.util.find_spec("faiss"):
     BACKENDS.append("faiss")
 METRICS = ["cosine", "ip", "l2"]
 
 
-def brute_force(x, k, metric, include_self):
+def brute_force(x, k, metric, include_self, collapse=False):
     """Lists by a slow loop over exactly summed products."""
     rows = [[float(v) for v in row] for row in x]
-    kept = [i for i, row in enumerate(rows) if any(row)]
+    kept = [i for i, row in enumerate(rows) if any(row) and math.isfinite(sum(row))]
+    if collapse:
+        kept = [i for i in kept if rows.index(rows[i]) == i]
     norm = [math.sqrt(math.fsum(v * v for v in row)) for row in rows]
     edges, values = [], []
     for i in kept:
@@ -50,16 +55,18 @@ def assert_same(got, want):
 
 @st.composite
 def tables(draw):
-    """Small integers: exact ties, duplicates and zero rows are the rule."""
+    """Small integers: exact ties, duplicates and zero rows are the rule, NaN occurs."""
     num_rows, dim = draw(st.integers(0, 24)), draw(st.integers(1, 4))
     largest = draw(st.sampled_from([1, 3]))
     value = st.integers(-largest, largest)
+    if draw(st.booleans()):
+        value |= st.just(math.nan)
     row = st.lists(value, min_size=dim, max_size=dim)
     rows = draw(st.lists(row, min_size=num_rows, max_size=num_rows))
     return torch.tensor(rows, dtype=torch.float32).reshape(num_rows, dim)
 
 
-@settings(max_examples=120, deadline=None, derandomize=True)
+@settings(max_examples=EXAMPLES, deadline=None, derandomize=True)
 @given(
     x=tables(),
     k=st.integers(1, 30),
@@ -67,19 +74,28 @@ def tables(draw):
     include_self=st.booleans(),
     backend=st.sampled_from(BACKENDS),
     block_size=st.sampled_from([None, 1, 5]),
+    width=st.sampled_from([4, 2048]),
+    duplicates=st.sampled_from(["keep", "collapse"]),
 )
-def test_equals_an_exact_brute_force(x, k, metric, include_self, backend, block_size):
-    got = knn_graph(
-        x,
-        k,
-        metric=metric,
-        backend=backend,
-        include_self=include_self,
-        block_size=block_size,
-    )
+def test_equals_an_exact_brute_force(
+    x, k, metric, include_self, backend, block_size, width, duplicates
+):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(symmetric_search, "_WIDTH", width)
+        got = knn_graph(
+            x,
+            k,
+            metric=metric,
+            backend=backend,
+            include_self=include_self,
+            block_size=block_size,
+            nan="isolate",
+            duplicates=duplicates,
+        )
     assert got[0].dtype == torch.int64
     assert got[1].dtype == torch.float32
-    assert_same(got, brute_force(x, k, metric, include_self))
+    collapse = duplicates == "collapse"
+    assert_same(got, brute_force(x, k, metric, include_self, collapse))
 
 
 @pytest.mark.parametrize("metric", METRICS)
