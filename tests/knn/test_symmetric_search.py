@@ -4,7 +4,6 @@ import pytest
 import torch
 
 from mmgraph.knn import symmetric_search as module
-from mmgraph.knn.exact_lists import exact_lists
 from mmgraph.knn.self_products import self_products
 from mmgraph.knn.similarity import row_norms
 from mmgraph.knn.symmetric_search import symmetric_search
@@ -38,35 +37,3 @@ def test_tiles_find_what_the_whole_matrix_has(metric, include_self, monkeypatch)
         best = symmetric_search(table, 11, include_self=include_self, block_size=height)
         assert torch.equal(best.index, want.indices)
         torch.testing.assert_close(best.score.double(), want.values, rtol=0, atol=1e-6)
-
-
-@pytest.mark.parametrize("metric", METRICS)
-def test_products_stay_within_half_the_tolerance_of_exact_ones(metric):
-    x = torch.randn(80, 300) + 1
-    table = self_products(x, row_norms(x), metric)
-    error = table.full_scores(torch.arange(80)) - dense_scores(x, metric)
-    assert 0 < error.abs().max() < table.tolerance / 2
-
-
-@pytest.mark.parametrize("metric", METRICS)
-def test_chosen_rows_are_those_of_a_smaller_table(metric):
-    x = torch.randn(30, 5)
-    row = torch.tensor([1, 2, 4, 8, 9, 16, 25, 29])
-    small = x[row]
-    part = self_products(x, row_norms(small), metric, row)
-    alone = self_products(small, row_norms(small), metric)
-    assert torch.equal(part.rows(2, 6), alone.rows(2, 6))
-    assert torch.equal(
-        part.full_scores(torch.tensor([5, 0])), alone.full_scores(torch.tensor([5, 0]))
-    )
-    got = exact_lists(part, row_norms(x), metric, 3, include_self=False)
-    want = exact_lists(alone, row_norms(small), metric, 3, include_self=False)
-    assert torch.equal(got[0], want[0])
-    assert torch.equal(got[1], want[1])
-
-
-def test_rows_of_extreme_length_are_divided_in_float64():
-    x = torch.tensor([[3e38, 3e38], [1e-38, 0.0]])
-    table = self_products(x, row_norms(x), "cosine")
-    want = torch.tensor([[0.5**0.5, 0.5**0.5], [1.0, 0.0]])
-    torch.testing.assert_close(table.rows(0, 2), want)

@@ -1,0 +1,48 @@
+from __future__ import annotations
+
+import pytest
+import torch
+
+from mmgraph.knn.self_products import self_products
+from mmgraph.knn.similarity import pair_similarity, row_norms
+
+METRICS = ["cosine", "ip", "l2"]
+
+
+def dense_scores(x, metric):
+    """The scaled similarities of self_products, from all pairs in float64."""
+    wide = x.double()
+    norm = wide.norm(dim=1)
+    if metric == "l2":
+        wide = wide - wide.mean(0)
+        wide = wide / wide.norm(dim=1).max()
+        return wide @ wide.T - wide.square().sum(1) / 2
+    score = wide @ wide.T / norm[:, None]
+    return score / (norm if metric == "cosine" else norm.max())
+
+
+@pytest.mark.parametrize("metric", METRICS)
+def test_products_stay_within_half_the_tolerance_of_exact_ones(metric):
+    x = torch.randn(80, 300) + 1
+    table = self_products(x, row_norms(x), metric)
+    error = table.full_scores(torch.arange(80)) - dense_scores(x, metric)
+    assert 0 < error.abs().max() < table.tolerance / 2
+
+
+def test_rows_of_extreme_length_are_divided_in_float64():
+    x = torch.tensor([[3e38, 3e38], [1e-38, 0.0]])
+    table = self_products(x, row_norms(x), "cosine")
+    want = torch.tensor([[0.5**0.5, 0.5**0.5], [1.0, 0.0]])
+    torch.testing.assert_close(table.rows(0, 2), want)
+
+
+@pytest.mark.parametrize("metric", METRICS)
+def test_a_similarity_and_its_score_name_the_same_pair(metric):
+    x = torch.randn(40, 5) + 1
+    norm = row_norms(x)
+    table = self_products(x, norm, metric)
+    row, col = torch.arange(4, 20), torch.arange(20, 36)
+    similarity = pair_similarity(x, row, col, metric=metric, norm=norm)
+    want = dense_scores(x, metric)[row, col]
+    got = table.score_of(similarity, slice(4, 20))
+    torch.testing.assert_close(got, want, rtol=0, atol=1e-6)
