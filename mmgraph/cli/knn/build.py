@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mmgraph.cli import options as opt
-from mmgraph.cli.knn.describe import describe, make_facts, overlaps
+from mmgraph.cli.knn.describe import describe, overlaps
 from mmgraph.cli.knn.feature_tables import as_tensor, modality_names, read_tables
 from mmgraph.cli.knn.graph_file import (
     GraphFile,
@@ -159,12 +159,12 @@ def _build(
         rows = usable_rows(x, **policies)
     except ValueError as error:
         raise UserError(str(error), "see mmgraph knn build --help", path=path) from None
-    facts = make_facts(
+    facts = {
         **options,
-        features=[str(path)],
-        input_sha256=feature_digest(features),
-        graph_sha256=graph_digest(edge_index, similarity),
-    )
+        "features": [str(path)],
+        "input_sha256": feature_digest(features),
+        "graph_sha256": graph_digest(edge_index, similarity),
+    }
     graph = ModalityGraph(edge_index, similarity, weight, facts)
     described = describe(graph, len(x))
     return graph, {

@@ -8,28 +8,6 @@ from typing import Any
 from mmgraph.cli.knn.graph_file import GraphFile, ModalityGraph
 
 
-def make_facts(
-    *,
-    k: int,
-    metric: str,
-    nan: str,
-    duplicates: str,
-    symmetrise: str,
-    weights: str,
-    features: list[str],
-    input_sha256: str,
-    graph_sha256: str,
-) -> dict[str, Any]:
-    """The record that travels with a graph, so that it can be verified and extended.
-
-    Example:
-        >>> import inspect
-        >>> "input_sha256" in inspect.signature(make_facts).parameters
-        True
-    """
-    return dict(locals())
-
-
 def describe(graph: ModalityGraph, num_items: int) -> dict[str, Any]:
     """Degrees, hubs, components.
 

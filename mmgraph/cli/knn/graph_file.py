@@ -14,6 +14,17 @@ if TYPE_CHECKING:
     import torch
 
 SUFFIXES = (".pt", ".npz", ".parquet")
+FACTS = (
+    "k",
+    "metric",
+    "nan",
+    "duplicates",
+    "symmetrise",
+    "weights",
+    "features",
+    "input_sha256",
+    "graph_sha256",
+)
 _AGAIN = "make it with mmgraph knn build"
 
 
@@ -25,7 +36,7 @@ class ModalityGraph:
         edge_index: Neighbour (row 0) and centre (row 1) of each edge.
         similarity: float32 ``[E]``.
         weight: float32 ``[E]``.
-        facts: How it was made: k, metric, policies, files, hashes.
+        facts: How it was made, so that it can be verified and extended: :data:`FACTS`.
     """
 
     edge_index: torch.Tensor
@@ -97,7 +108,19 @@ name a .pt or .npz
             "not a graph that can be read back", "name a .pt or .npz", path=path
         )
     check_file(path)
-    return _read_hetero(path) if path.suffix == ".pt" else _read_csr(path)
+    file = _read_hetero(path) if path.suffix == ".pt" else _read_csr(path)
+    for name, graph in file.graphs.items():
+        lacks = [fact for fact in FACTS if fact not in graph.facts]
+        if lacks:
+            raise UserError(f"no record of {lacks[0]!r}", _AGAIN, path=path)
+        edges = graph.edge_index
+        shapes = {edges.size(1), len(graph.similarity), len(graph.weight)}
+        inside = not len(graph.weight) or (
+            int(edges.min()) >= 0 and int(edges.max()) < file.num_items
+        )
+        if len(shapes) > 1 or not inside:
+            raise UserError(f"the graph of {name!r} is damaged", _AGAIN, path=path)
+    return file
 
 
 def _hetero(file: GraphFile) -> bytes:

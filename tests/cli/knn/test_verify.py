@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from mmgraph.cli import main
 from mmgraph.errors import UserError
 
 
@@ -46,6 +47,8 @@ def test_a_wrong_row_is_named_with_exit_code_1(tmp_path, knn, graph):
     told = knn(*words, "--rows", 0, "--json", raw=True)
     assert told.exit_code == 1
     assert json.loads(told.stdout)["graphs"]["a"]["first_wrong_row"] == 33
+    command = ["knn", *map(str, words), "--rows", "0"]
+    assert main(command) == 1
     assert not knn("info", graph)["graphs"]["a"]["intact"]
 
 
