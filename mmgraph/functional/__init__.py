@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from mmgraph.functional.adjacency import Adjacency
 from mmgraph.functional.bootstrap import bootstrap_loss
+from mmgraph.functional.chance_overlap import ChanceOverlap, chance_overlap
+from mmgraph.functional.cka import chance_cka, covariance_cka, linear_cka
 from mmgraph.functional.co_occurrence import co_occurrence
 from mmgraph.functional.contrastive import info_nce, solosim
 from mmgraph.functional.cosine_refine import cosine_refine
+from mmgraph.functional.cross_moments import CrossMoments, merge_moments
 from mmgraph.functional.divergence import (
     neighbour_overlap,
     overlap_coefficient,
@@ -50,6 +53,12 @@ from mmgraph.functional.regularizers import (
 from mmgraph.functional.relaxed_interactions import relaxed_interactions
 from mmgraph.functional.root_norm import root_norm, root_norm_graphs
 from mmgraph.functional.rows import take_rows
+from mmgraph.functional.shared_rank import (
+    SharedRank,
+    chance_level,
+    levelling_strength,
+    shared_rank,
+)
 from mmgraph.functional.spectrum import effective_rank, spectral_gap, suggest_rank
 from mmgraph.functional.unseen import (
     map_unseen_scores,
@@ -60,14 +69,21 @@ from mmgraph.functional.unseen import (
 
 __all__ = [
     "Adjacency",
+    "ChanceOverlap",
+    "CrossMoments",
     "NegativeSampler",
+    "SharedRank",
     "bootstrap_loss",
     "bpr_loss",
     "chained_linear",
+    "chance_cka",
+    "chance_level",
+    "chance_overlap",
     "club_bound",
     "club_bound_sampled",
     "co_occurrence",
     "cosine_refine",
+    "covariance_cka",
     "cross_covariance",
     "edge_cosine",
     "effective_rank",
@@ -78,9 +94,12 @@ __all__ = [
     "half_square_penalty",
     "half_square_sum_penalty",
     "info_nce",
+    "levelling_strength",
+    "linear_cka",
     "map_unseen_scores",
     "mean_norm",
     "mean_square_penalty",
+    "merge_moments",
     "moment_alignment",
     "neighbour_overlap",
     "norm_penalty",
@@ -97,6 +116,7 @@ __all__ = [
     "seen_items",
     "shared_bases",
     "shared_directions",
+    "shared_rank",
     "sliced_wasserstein",
     "solosim",
     "spectral_gap",

@@ -35,7 +35,7 @@ def cross_covariance(x_a: Tensor, x_b: Tensor, mask: Tensor | None = None) -> Te
         >>> cross_covariance(x, 2 * x)
         tensor([[2.]])
     """
-    return _covariance64(x_a, x_b, mask).to(x_a.dtype)
+    return covariance64(x_a, x_b, mask).to(x_a.dtype)
 
 
 def shared_directions(
@@ -68,7 +68,7 @@ def shared_directions(
         (tensor([[1., 0.]]), tensor([[1., 0.]]))
     """
     _check_rank(rank, min(x_a.size(1), x_b.size(1)))
-    cov = _covariance64(x_a, x_b, mask)
+    cov = covariance64(x_a, x_b, mask)
     u, sigma, w = _leading(cov, rank, _eps(x_a, x_b))
     return u.to(x_a.dtype), sigma, w.to(x_b.dtype)
 
@@ -151,7 +151,7 @@ def shared_bases(
     eps = _eps(*x.values())
     cov = {}
     for a, b in combinations(names, 2):
-        cov[a, b] = _covariance64(x[a], x[b], _both(masks, a, b))
+        cov[a, b] = covariance64(x[a], x[b], _both(masks, a, b))
     if len(names) == 2:  # one SVD, so that the two bases are paired
         a, b = names
         u, sigma, w = _leading(cov[a, b], rank, eps)
@@ -198,7 +198,14 @@ def _eps(*tables: Tensor) -> float:
     return torch.finfo(torch.float64 if is_double else torch.float32).eps
 
 
-def _covariance64(x_a: Tensor, x_b: Tensor, mask: Tensor | None) -> Tensor:
+def covariance64(x_a: Tensor, x_b: Tensor, mask: Tensor | None = None) -> Tensor:
+    """:func:`cross_covariance` in float64, whatever the dtype of the tables.
+
+    Example:
+        >>> x = torch.tensor([[1.0], [3.0]])
+        >>> covariance64(x, x)
+        tensor([[1.]], dtype=torch.float64)
+    """
     if x_a.size(0) != x_b.size(0):
         raise ValueError(
             f"both tables need the same rows (got {x_a.size(0)} and {x_b.size(0)})"
