@@ -2,6 +2,7 @@
 
 from mmgraph.data.build import from_interactions
 from mmgraph.data.catalogue import read_catalogue
+from mmgraph.data.feature_rows import FeatureRows, catalogue_features, open_features
 from mmgraph.data.features import check_finite, read_features
 from mmgraph.data.fingerprint import fingerprint
 from mmgraph.data.ids import ids_to_index
@@ -23,8 +24,10 @@ from mmgraph.data.write import write_dataset
 
 __all__ = [
     "SPLITS",
+    "FeatureRows",
     "Interactions",
     "PlantedTruth",
+    "catalogue_features",
     "check_finite",
     "check_split",
     "data_report",
@@ -33,6 +36,7 @@ __all__ = [
     "ids_to_index",
     "leave_one_out",
     "load_dataset",
+    "open_features",
     "plant_catalogue",
     "read_catalogue",
     "read_features",

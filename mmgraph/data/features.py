@@ -119,12 +119,15 @@ def read_feature_table(path: str | Path, *, mmap: bool = False) -> FeatureTable:
     return FeatureTable(values, ids, dtype)
 
 
-def check_finite(values: np.ndarray, path: str | Path) -> None:
+def check_finite(
+    values: np.ndarray, path: str | Path, *, first_row: int = 0
+) -> None:
     """Refuse features with NaN or infinity, naming the first row.
 
     Args:
         values: Features ``[N, D]``.
         path: The file they came from, for the message.
+        first_row: Row of the file that ``values`` begins with.
 
     Raises:
         UserError: If a value is not finite.
@@ -140,7 +143,7 @@ infinity - repair the row, or leave it out of a file with ids
         broken = np.flatnonzero(~np.isfinite(block).all(axis=1))
         if broken.size:
             raise UserError(
-                f"row {start + broken[0]} (counted from 0) holds NaN or infinity",
+                f"row {first_row + start + broken[0]} (counted from 0) holds NaN or infinity",
                 "repair the row, or leave it out of a file with ids",
                 path=path,
             )
