@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from mmgraph.analysis.diagnosis import Diagnosis, diagnose
 from mmgraph.analysis.html import to_html
 from mmgraph.analysis.leaderboard import Leaderboard, build_leaderboard
 from mmgraph.analysis.render import to_markdown
@@ -9,8 +10,10 @@ from mmgraph.analysis.significance import holm, paired_comparison
 from mmgraph.analysis.targets import published, recognise
 
 __all__ = [
+    "Diagnosis",
     "Leaderboard",
     "build_leaderboard",
+    "diagnose",
     "holm",
     "paired_comparison",
     "published",

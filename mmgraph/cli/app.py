@@ -10,6 +10,7 @@ import mmgraph
 from mmgraph.cli.bench import bench
 from mmgraph.cli.compare import compare
 from mmgraph.cli.data import app as data_app
+from mmgraph.cli.diagnose import diagnose
 from mmgraph.cli.doctor import doctor
 from mmgraph.cli.evaluate import evaluate
 from mmgraph.cli.knn import app as knn_app
@@ -22,7 +23,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
-for command in (bench, train, evaluate, compare, recommend, doctor):
+for command in (bench, train, evaluate, compare, recommend, diagnose, doctor):
     app.command()(command)
 app.add_typer(data_app, name="data")
 app.add_typer(knn_app, name="knn")

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import torch
 from torch_geometric.data import HeteroData
 
 from mmgraph.data.features import check_finite, read_features
@@ -160,6 +159,7 @@ def catalogue_features(data: HeteroData) -> dict[str, FeatureRows]:
         data: A catalogue.
 
     Example:
+        >>> import torch
         >>> data = HeteroData()
         >>> data["item"].x_visual = torch.zeros(3, 2)
         >>> data["item"].mask_visual = torch.tensor([True, False, True])

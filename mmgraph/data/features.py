@@ -119,9 +119,7 @@ def read_feature_table(path: str | Path, *, mmap: bool = False) -> FeatureTable:
     return FeatureTable(values, ids, dtype)
 
 
-def check_finite(
-    values: np.ndarray, path: str | Path, *, first_row: int = 0
-) -> None:
+def check_finite(values: np.ndarray, path: str | Path, *, first_row: int = 0) -> None:
     """Refuse features with NaN or infinity, naming the first row.
 
     Args:
@@ -142,8 +140,9 @@ infinity - repair the row, or leave it out of a file with ids
         block = values[start : start + ROWS_PER_CHECK]
         broken = np.flatnonzero(~np.isfinite(block).all(axis=1))
         if broken.size:
+            row = first_row + start + broken[0]
             raise UserError(
-                f"row {first_row + start + broken[0]} (counted from 0) holds NaN or infinity",
+                f"row {row} (counted from 0) holds NaN or infinity",
                 "repair the row, or leave it out of a file with ids",
                 path=path,
             )

@@ -94,7 +94,7 @@ def test_without_a_mask_nothing_is_missing():
 def test_errors_name_the_file(tmp_path, x):
     with pytest.raises(UserError, match="nowhere: no such folder"):
         open_features(tmp_path / "nowhere")
-    with pytest.raises(UserError, match="no feature file - add <modality>_feat.npy"):
+    with pytest.raises(UserError, match=r"no feature file - add <modality>_feat\.npy"):
         open_features(tmp_path)
     np.save(tmp_path / "a.npy", x)
     np.save(tmp_path / "b.npy", x[:5])

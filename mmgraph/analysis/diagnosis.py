@@ -1,0 +1,115 @@
+"""The redundancy report of a catalogue: how much its modalities say twice."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from itertools import combinations
+from typing import Any
+
+import torch
+
+from mmgraph.analysis.diagnosis_words import modality_notes
+from mmgraph.analysis.modality_summary import ModalitySummary, summarise_modality
+from mmgraph.analysis.pair_diagnosis import PairDiagnosis, diagnose_pair
+from mmgraph.data import FeatureRows
+
+LEAST_ROWS = 3
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """What was found.
+
+    Attributes:
+        modalities: Counts of each.
+        pairs: Every pair that has enough items in common.
+        notes: What a reader should beware of.
+        settings: Samples and seed.
+    """
+
+    modalities: dict[str, ModalitySummary]
+    pairs: list[PairDiagnosis]
+    notes: list[str]
+    settings: dict[str, int]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain dictionaries, lists and numbers, for JSON."""
+        return asdict(self)
+
+
+def diagnose(
+    features: Mapping[str, FeatureRows],
+    *,
+    num_centres: int = 1000,
+    num_sampled: int = 4000,
+    seed: int = 0,
+    device: torch.device | str = "cpu",
+    on_step: Callable[[str], None] | None = None,
+) -> Diagnosis:
+    """Measure every modality, and every pair of modalities, of a catalogue.
+
+    Features are read in blocks, some passes per pair: memory depends on the widths, not
+    on the number of items (but for some bytes per item). A pair uses the items that
+    have both modalities; a zero row counts as missing.
+
+    Args:
+        features: Modalities over the same items.
+        num_centres: Items whose neighbours are compared.
+        num_sampled: Items in the sample of the sliced Wasserstein distance.
+        seed: Of everything drawn.
+        device: Where to compute, in float64.
+        on_step: Called with the name of each step as it begins.
+
+    Raises:
+        ValueError: If there is no modality, or they differ in their items.
+
+    Example:
+        >>> from mmgraph.data import catalogue_features, plant_catalogue
+        >>> data, _ = plant_catalogue(num_users=9, shared_rank=3)
+        >>> (pair,) = diagnose(catalogue_features(data)).pairs
+        >>> pair.modalities, pair.suggested_rank
+        (['visual', 'textual'], 3)
+    """
+    counts = {name: rows.num_items for name, rows in features.items()}
+    if len(set(counts.values())) != 1:
+        raise ValueError(f"modalities need the same items (got {counts})")
+    tell = on_step or (lambda step: None)
+    summaries, present, notes = {}, {}, []
+    for name, rows in features.items():
+        tell(name)
+        summaries[name], present[name] = summarise_modality(rows)
+        notes += modality_notes(name, summaries[name])
+    pairs = []
+    for a, b in combinations(features, 2):
+        both = present[a] & present[b]
+        if both.sum() < LEAST_ROWS:
+            notes.append(
+                f"{a} and {b} have {both.sum()} items in common: too few to compare."
+            )
+            continue
+        tell(f"{a} and {b}")
+        pairs.append(
+            diagnose_pair(
+                (a, b),
+                features[a],
+                features[b],
+                both,
+                num_centres=num_centres,
+                num_sampled=num_sampled,
+                seed=seed,
+                device=device,
+            )
+        )
+    if len(features) == 1:
+        notes.append("There is one modality: no pair to compare.")
+    return Diagnosis(
+        modalities=summaries,
+        pairs=pairs,
+        notes=notes,
+        settings={
+            "num_centres": num_centres,
+            "num_sampled": num_sampled,
+            "seed": seed,
+        },
+    )

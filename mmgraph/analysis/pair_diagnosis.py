@@ -1,0 +1,360 @@
+"""How redundant two modalities of a catalogue are."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from mmgraph.analysis.diagnosis_words import pair_notes, reason
+from mmgraph.analysis.pair_moments import (
+    PairMoments,
+    Stability,
+    pair_moments,
+    subspace_stability,
+)
+from mmgraph.analysis.pair_neighbours import (
+    Overlap,
+    list_overlap,
+    list_shares,
+    nearest_lists,
+)
+from mmgraph.data import FeatureRows
+from mmgraph.functional import (
+    chance_cka,
+    covariance_cka,
+    effective_rank,
+    levelling_strength,
+    overlap_coefficient,
+    shared_rank,
+    sliced_wasserstein,
+    spectral_gap,
+)
+from mmgraph.knn.nearest_rows import NearestRows
+
+HEADS = (1, 2, 4, 8, 16, 20)
+LIST_LENGTH = 10  # of the lists whose similarities and changes are counted
+BINS = 50
+_SHOWN_DIRECTIONS = 20
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a projection of some rank takes.
+
+    Attributes:
+        rank: Number of directions.
+        strength: The suggested strength.
+        energy_removed: Share of each modality's variance that is removed.
+        shared_energy_removed: Share of the squared singular values that is removed.
+        neighbours_changed: Share of the ten nearest items that are others afterwards,
+            in each modality.
+    """
+
+    rank: int
+    strength: float
+    energy_removed: dict[str, float]
+    shared_energy_removed: float
+    neighbours_changed: dict[str, float]
+
+
+@dataclass(frozen=True)
+class Similarities:
+    """Cosines of the ten nearest items in either modality, pooled over the centres.
+
+    Attributes:
+        overlap: Common area of the two densities, 0 to 1.
+        edges: Ends of the histogram's bins.
+        density: Density in each bin, by modality.
+    """
+
+    overlap: float
+    edges: list[float]
+    density: dict[str, list[float]]
+
+
+@dataclass(frozen=True)
+class PairDiagnosis:
+    """The redundancy of two modalities, over the items that have both.
+
+    Attributes:
+        modalities: Their names.
+        rows: Items used: neither is missing or zero.
+        singular_values: Of the cross-covariance, descending.
+        effective_rank: Exponential of the entropy of their energies.
+        head_energy: Share of the energy in the first k directions, by k.
+        correlations: Correlation of the two coordinates along each of the first 20
+            directions: a large singular value may be much variance, little relation.
+        variance_shares: Share of each modality's variance along each of them.
+        chance_level: Largest singular value that chance explains after the rank.
+        suggested_rank: See :func:`mmgraph.functional.shared_rank`.
+        rank_is_clear: Whether the spectrum has a clear step there.
+        suggested_strength: See :func:`mmgraph.functional.levelling_strength`.
+        reason: Why, in words.
+        spectral_gap: Relative gap after the suggested rank.
+        stability: Of the shared subspace, by modality; None for rank 0.
+        neighbour_overlap: By list length K.
+        similarities: Of retrieved items.
+        cka: Linear centred kernel alignment.
+        cka_by_chance: Its expectation for randomly matched rows.
+        swd: Sliced Wasserstein distance of the coordinates along all shared directions,
+            rows at unit length.
+        swd_after: The same after the suggested projection.
+        swd_raw: The same at the features' own scale.
+        swd_raw_after: That after the projection, which shrinks the features.
+        imbalance_ratio: Eq. 22 of CLEAR (2026) with equal weights; None if nothing lies
+            outside the shared directions.
+        imbalance_bound: Its right-hand side, 2 for equal weights.
+        costs: At half the suggested rank, at it, and at twice.
+        notes: What a reader should beware of.
+    """
+
+    modalities: list[str]
+    rows: int
+    singular_values: list[float]
+    effective_rank: float
+    head_energy: dict[str, float]
+    correlations: list[float]
+    variance_shares: dict[str, list[float]]
+    chance_level: float
+    suggested_rank: int
+    rank_is_clear: bool
+    suggested_strength: float
+    reason: str
+    spectral_gap: float
+    stability: dict[str, Stability] | None
+    neighbour_overlap: dict[str, Overlap]
+    similarities: Similarities
+    cka: float
+    cka_by_chance: float
+    swd: float
+    swd_after: float
+    swd_raw: float
+    swd_raw_after: float
+    imbalance_ratio: float | None
+    imbalance_bound: float
+    costs: list[Cost]
+    notes: list[str]
+
+
+def diagnose_pair(
+    names: tuple[str, str],
+    a: FeatureRows,
+    b: FeatureRows,
+    both: np.ndarray,
+    *,
+    ks: Sequence[int] = (5, 10, 20, 50),
+    num_centres: int = 1000,
+    num_sampled: int = 4000,
+    seed: int = 0,
+    device: torch.device | str = "cpu",
+) -> PairDiagnosis:
+    """Measure one pair of modalities.
+
+    The covariances and what follows from them are over all items. Neighbours are exact
+    among all items, for a seeded sample of centres; the sliced Wasserstein distance is
+    that of a seeded sample of items.
+
+    Args:
+        names: Names of the two.
+        a: The first modality.
+        b: The second, over the same items.
+        both: Boolean ``[N]``: items with both, at least three.
+        ks: Lengths of the neighbour lists; those that fit are used.
+        num_centres: Most centres.
+        num_sampled: Most items in the sample of the distance.
+        seed: Of everything drawn.
+        device: Where to compute, in float64.
+
+    Example:
+        >>> rng = np.random.default_rng(0)
+        >>> z = rng.normal(size=(300, 1))
+        >>> a, b = (
+        ...     FeatureRows((z + rng.normal(size=(300, d)) / 9).astype(np.float32))
+        ...     for d in (3, 5)
+        ... )
+        >>> diagnose_pair(("a", "b"), a, b, np.ones(300, bool)).suggested_rank
+        1
+    """
+    moments = pair_moments(a, b, both, seed=seed, device=device)
+    cov_a, cov_b = moments.within_a.covariance, moments.within_b.covariance
+    cov_ab, num_rows = moments.cov_ab, moments.num_rows
+    u, sigma, w_t = torch.linalg.svd(cov_ab, full_matrices=False)
+    w = w_t.T
+    suggestion = shared_rank(cov_ab, cov_a, cov_b, num_rows, seed=seed)
+    rank = suggestion.rank
+    strength = levelling_strength(sigma, rank, suggestion.chance)
+    shares = {
+        name: _variance_shares(cov, basis)
+        for name, cov, basis in zip(names, (cov_a, cov_b), (u, w), strict=True)
+    }
+    rng = np.random.default_rng(seed)
+    items = np.flatnonzero(both)
+    centres = np.sort(rng.permutation(items)[:num_centres])
+    sampled = np.sort(rng.permutation(items)[:num_sampled])
+
+    used_ks = [k for k in ks if k < num_rows] or [num_rows - 1]
+    length = max(*used_ks, min(LIST_LENGTH, num_rows - 1))
+    ranks = sorted({max(1, rank // 2), rank, min(2 * rank, len(sigma))} - {0})
+    ranks = ranks if rank else []
+    lists_a, lists_b = (
+        nearest_lists(
+            rows,
+            centres,
+            both,
+            length,
+            basis=basis,
+            ranks=ranks,
+            strength=strength,
+            device=device,
+        )
+        for rows, basis in ((a, u), (b, w))
+    )
+    overlap = {
+        str(k): list_overlap(lists_a[0], lists_b[0], k, num_rows - 1) for k in used_ks
+    }
+    costs = [
+        Cost(
+            rank=r,
+            strength=strength,
+            energy_removed=_removed(shares, r, strength),
+            shared_energy_removed=_shared_removed(sigma, r, strength),
+            neighbours_changed={
+                name: _changed(before[0], before[n], min(LIST_LENGTH, length))
+                for name, before in zip(names, (lists_a, lists_b), strict=True)
+            },
+        )
+        for n, r in enumerate(ranks, start=1)
+    ]
+    coordinates = [
+        (torch.from_numpy(rows.take(sampled)).to(u) - part.mean_a) @ basis
+        for rows, part, basis in (
+            (a, moments.within_a, u),
+            (b, moments.within_b, w),
+        )
+    ]
+    after = [_damped(x, rank, strength) for x in coordinates]
+    swd = _distance(coordinates, seed), _distance(after, seed)
+    gap = spectral_gap(sigma, rank)
+    stability = _stability(names, moments, rank, seed)
+    correlations = _correlations(cov_a, cov_b, u, sigma, w)[:_SHOWN_DIRECTIONS]
+    at_rank = next((cost for cost in costs if cost.rank == rank), None)
+    return PairDiagnosis(
+        modalities=list(names),
+        rows=num_rows,
+        singular_values=sigma.tolist(),
+        effective_rank=effective_rank(sigma),
+        head_energy=_head_energy(sigma, rank),
+        correlations=correlations,
+        variance_shares={
+            name: share[:_SHOWN_DIRECTIONS].tolist() for name, share in shares.items()
+        },
+        chance_level=suggestion.chance,
+        suggested_rank=rank,
+        rank_is_clear=suggestion.is_clear,
+        suggested_strength=strength,
+        reason=reason(sigma.tolist(), suggestion, strength, gap),
+        spectral_gap=gap,
+        stability=stability,
+        neighbour_overlap=overlap,
+        similarities=_similarities(names, lists_a[0], lists_b[0]),
+        cka=covariance_cka(cov_ab, cov_a, cov_b),
+        cka_by_chance=chance_cka(cov_a, cov_b, num_rows),
+        swd=swd[0][1],
+        swd_after=swd[1][1],
+        swd_raw=swd[0][0],
+        swd_raw_after=swd[1][0],
+        imbalance_ratio=_imbalance(shares, rank),
+        imbalance_bound=2.0,
+        costs=costs,
+        notes=pair_notes(
+            correlations[:rank],
+            {} if at_rank is None else at_rank.energy_removed,
+            {name: s.angle_degrees for name, s in (stability or {}).items()},
+            {k: (o.low, o.expected_high) for k, o in overlap.items()},
+        ),
+    )
+
+
+def _variance_shares(cov: Tensor, basis: Tensor) -> Tensor:
+    """Share of the variance along each column of a basis."""
+    along = (basis * (cov @ basis)).sum(dim=0)
+    return along / cov.trace().clamp(min=1e-300)
+
+
+def _correlations(
+    cov_a: Tensor, cov_b: Tensor, u: Tensor, sigma: Tensor, w: Tensor
+) -> list[float]:
+    variance = (u * (cov_a @ u)).sum(dim=0) * (w * (cov_b @ w)).sum(dim=0)
+    # A direction without variance has singular value 0 as well, up to rounding.
+    return (sigma / variance.clamp(min=1e-300).sqrt()).clamp(max=1).tolist()
+
+
+def _head_energy(sigma: Tensor, rank: int) -> dict[str, float]:
+    square = sigma.square()
+    total = float(square.sum())
+    heads = sorted({*HEADS, rank} & set(range(1, len(sigma) + 1)))
+    return {str(k): float(square[:k].sum()) / total if total else 0.0 for k in heads}
+
+
+def _removed(shares: dict[str, Tensor], rank: int, strength: float) -> dict[str, float]:
+    damping = 2 * strength - strength**2
+    return {name: damping * float(s[:rank].sum()) for name, s in shares.items()}
+
+
+def _shared_removed(sigma: Tensor, rank: int, strength: float) -> float:
+    square = sigma.square()
+    return (1 - (1 - strength) ** 4) * float(square[:rank].sum() / square.sum())
+
+
+def _changed(before: NearestRows, after: NearestRows, k: int) -> float:
+    return 1 - float(list_shares(before, after, k).mean())
+
+
+def _damped(x: Tensor, rank: int, strength: float) -> Tensor:
+    return torch.cat([(1 - strength) * x[:, :rank], x[:, rank:]], dim=1)
+
+
+def _distance(tables: list[Tensor], seed: int) -> tuple[float, float]:
+    """At the features' own scale, and with rows of unit length."""
+    unit = [F.normalize(x, dim=1) for x in tables]
+    raw = sliced_wasserstein(tables[0], tables[1], seed=seed)
+    return raw, sliced_wasserstein(unit[0], unit[1], seed=seed)
+
+
+def _stability(
+    names: tuple[str, str], moments: PairMoments, rank: int, seed: int
+) -> dict[str, Stability] | None:
+    found = subspace_stability(moments, rank, seed=seed)
+    return None if found is None else dict(zip(names, found, strict=True))
+
+
+def _similarities(
+    names: tuple[str, str], a: NearestRows, b: NearestRows
+) -> Similarities:
+    values = [x.similarity[:, :LIST_LENGTH].flatten().cpu() for x in (a, b)]
+    both = torch.cat(values).numpy()
+    edges = np.histogram_bin_edges(both, BINS)
+    return Similarities(
+        overlap=overlap_coefficient(*values),
+        edges=edges.tolist(),
+        density={
+            name: np.histogram(x.numpy(), edges, density=True)[0].tolist()
+            for name, x in zip(names, values, strict=True)
+        },
+    )
+
+
+def _imbalance(shares: dict[str, Tensor], rank: int) -> float | None:
+    r"""Eq. 22 of CLEAR, :math:`\alpha = \beta`, each modality at unit variance.
+
+    In the paper's form the energy of the first modality's shared part stands for both,
+    in units of its own; the mean of the two does not depend on order or units.
+    """
+    inside = [float(share[:rank].sum()) for share in shares.values()]
+    outside = sum(1 - value for value in inside)
+    return 2 * sum(inside) / outside if outside > 1e-12 else None

@@ -1,0 +1,160 @@
+"""``mmgraph diagnose``: how redundant the modalities of a catalogue are."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from mmgraph.cli import options as opt
+from mmgraph.errors import UserError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from mmgraph.analysis.diagnosis import Diagnosis
+    from mmgraph.analysis.pair_diagnosis import PairDiagnosis
+    from mmgraph.data import FeatureRows
+
+
+def diagnose(
+    data: opt.Data,
+    out: Annotated[
+        Path, typer.Option("--out", metavar="DIR", help="Folder for diagnosis.json.")
+    ],
+    centres: Annotated[
+        int, typer.Option("--centres", min=2, help="Items whose neighbours to compare.")
+    ] = 1000,
+    seed: opt.Seed = 999,
+    device: opt.Device = "auto",
+    threads: opt.Threads = 0,
+    as_json: opt.Json = False,
+    quiet: opt.Quiet = False,
+) -> None:
+    """Report how much the modalities of a catalogue say twice.
+
+    For every pair: spectrum of the cross-covariance, shared neighbours against chance,
+    a rank and a strength for CLEAR with the reason, and what they cost. Only feature
+    files are read, float32 .npy files without loading them. Example:
+    mmgraph diagnose --data synthetic --out report
+    """
+    if out.exists() and not out.is_dir():
+        raise UserError("is no folder", "choose another --out", path=out)
+    opt.prepare(seed, device, threads, quiet)
+    import logging
+    import time
+
+    from mmgraph.analysis.diagnosis import diagnose as run
+    from mmgraph.train.device import resolve_device
+    from mmgraph.train.files import write_json
+    from mmgraph.train.memory import peak_memory, reset_peak_memory
+
+    where, log = resolve_device(device), logging.getLogger(__name__)
+    reset_peak_memory()
+    start = time.perf_counter()
+    diagnosis = run(
+        _features(data),
+        num_centres=centres,
+        seed=seed,
+        device=where,
+        on_step=log.info,
+    )
+    result: dict[str, Any] = {
+        "data": data,
+        **diagnosis.to_dict(),
+        "seconds": time.perf_counter() - start,
+        "peak_memory_bytes": peak_memory(where),
+    }
+    write_json(out / "diagnosis.json", result)
+    if as_json:
+        opt.emit_json(result)
+    else:
+        _show(diagnosis, opt.console())
+
+
+def _features(data: str) -> dict[str, FeatureRows]:
+    from mmgraph.data import catalogue_features, open_features, plant_catalogue
+    from mmgraph.data.load import SYNTHETIC
+
+    if data == SYNTHETIC:
+        return catalogue_features(plant_catalogue()[0])
+    return open_features(data)
+
+
+def _show(diagnosis: Diagnosis, console: Console) -> None:
+    columns = ("modality", "dim", "items", "missing", "zero", "duplicate rows")
+    rows = [
+        (name, m.dim, m.rows, m.missing_rows, m.zero_rows, m.duplicate_rows)
+        for name, m in diagnosis.modalities.items()
+    ]
+    _print_table(console, columns, rows)
+    for pair in diagnosis.pairs:
+        _show_pair(pair, console)
+    for note in diagnosis.notes:
+        console.print(f"Note: {note}", highlight=False, soft_wrap=True)
+
+
+def _show_pair(pair: PairDiagnosis, console: Console) -> None:
+    a, b = pair.modalities
+    console.print(f"\n[bold]{a} and {b}[/bold], {pair.rows} items with both")
+    ratio = pair.imbalance_ratio
+    facts = [
+        ("suggested rank", str(pair.suggested_rank)),
+        ("suggested strength", f"{pair.suggested_strength:.2f}"),
+        ("effective rank", f"{pair.effective_rank:.2f}"),
+        ("energy of the first 1, 2, 4 ...", _series(pair.head_energy.values())),
+        ("correlation along directions 1, 2 ...", _series(pair.correlations[:6])),
+        ("spectral gap", f"{pair.spectral_gap:.3f}"),
+        ("linear CKA (chance)", f"{pair.cka:.4f} ({pair.cka_by_chance:.4f})"),
+        ("sliced Wasserstein (after)", f"{pair.swd:.4f} ({pair.swd_after:.4f})"),
+        ("imbalance ratio", "none" if ratio is None else f"{ratio:.2f}"),
+    ]
+    for name, stability in (pair.stability or {}).items():
+        angle = f"{stability.angle_degrees:.1f}°"
+        facts.append((f"largest angle between halves, {name}", angle))
+    _print_table(console, None, facts)
+    rows = [
+        (k, f"{o.value:.4f}", _span(o.low, o.high), f"{o.expected:.4f}")
+        for k, o in pair.neighbour_overlap.items()
+    ]
+    _print_table(console, ("K", "neighbours in common", "95 %", "random"), rows)
+    if pair.costs:
+        columns = (
+            "rank",
+            *(f"{name}: variance removed" for name in (a, b)),
+            *(f"{name}: neighbours changed" for name in (a, b)),
+        )
+        rows = [
+            (
+                cost.rank,
+                *(f"{cost.energy_removed[name]:.1%}" for name in (a, b)),
+                *(f"{cost.neighbours_changed[name]:.1%}" for name in (a, b)),
+            )
+            for cost in pair.costs
+        ]
+        _print_table(console, columns, rows)
+    for text in (pair.reason, *(f"Note: {note}" for note in pair.notes)):
+        console.print(text, highlight=False, soft_wrap=True)
+
+
+def _series(values: Any) -> str:
+    return "  ".join(f"{value:.2f}" for value in values)
+
+
+def _span(low: float, high: float) -> str:
+    return f"{low:.4f} to {high:.4f}"
+
+
+def _print_table(
+    console: Console, columns: tuple[str, ...] | None, rows: list[tuple[Any, ...]]
+) -> None:
+    from rich.table import Table
+
+    table = Table(box=None, show_header=columns is not None, pad_edge=False)
+    for number, name in enumerate(columns or rows[0]):
+        left = number == 0 or columns is None
+        table.add_column(name if columns else "", justify="left" if left else "right")
+    for row in rows:
+        table.add_row(*(str(cell) for cell in row))
+    console.print(table)
