@@ -77,7 +77,7 @@ def diagnose(
     tell = on_step or (lambda step: None)
     summaries, present, notes = {}, {}, []
     for name, rows in features.items():
-        tell(name)
+        tell(f"reading {name}")
         summaries[name], present[name] = summarise_modality(rows)
         notes += modality_notes(name, summaries[name])
     pairs = []
@@ -88,7 +88,7 @@ def diagnose(
                 f"{a} and {b} have {both.sum()} items in common: too few to compare."
             )
             continue
-        tell(f"{a} and {b}")
+        tell(f"comparing {a} and {b}")
         pairs.append(
             diagnose_pair(
                 (a, b),

@@ -85,7 +85,7 @@ def pair_notes(
         if share >= 0.5:
             notes.append(
                 f"The projection takes {100 * share:.0f} % of the variance of {name}: "
-                "most of what tells its items apart, not only what is shared."
+                "its own main axes, shared or not."
             )
     if correlations and max(correlations) < 0.5:
         notes.append(

@@ -184,7 +184,9 @@ def diagnose_pair(
     cov_a, cov_b = moments.within_a.covariance, moments.within_b.covariance
     cov_ab, num_rows = moments.cov_ab, moments.num_rows
     u, sigma, w_t = torch.linalg.svd(cov_ab, full_matrices=False)
-    w = w_t.T
+    # Signs as in shared_directions: the distance is then the same on every machine.
+    sign = u.gather(0, u.abs().argmax(dim=0, keepdim=True)).sign()
+    u, w = u * sign, w_t.T * sign
     suggestion = shared_rank(cov_ab, cov_a, cov_b, num_rows, seed=seed)
     rank = suggestion.rank
     strength = levelling_strength(sigma, rank, suggestion.chance)

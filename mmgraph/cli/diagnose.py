@@ -103,8 +103,8 @@ def _show_pair(pair: PairDiagnosis, console: Console) -> None:
         ("suggested rank", str(pair.suggested_rank)),
         ("suggested strength", f"{pair.suggested_strength:.2f}"),
         ("effective rank", f"{pair.effective_rank:.2f}"),
-        ("energy of the first 1, 2, 4 ...", _series(pair.head_energy.values())),
-        ("correlation along directions 1, 2 ...", _series(pair.correlations[:6])),
+        ("energy of the first k", _series(pair.head_energy.items())),
+        ("correlation along each", _series(enumerate(pair.correlations[:6], start=1))),
         ("spectral gap", f"{pair.spectral_gap:.3f}"),
         ("linear CKA (chance)", f"{pair.cka:.4f} ({pair.cka_by_chance:.4f})"),
         ("sliced Wasserstein (after)", f"{pair.swd:.4f} ({pair.swd_after:.4f})"),
@@ -139,7 +139,7 @@ def _show_pair(pair: PairDiagnosis, console: Console) -> None:
 
 
 def _series(values: Any) -> str:
-    return "  ".join(f"{value:.2f}" for value in values)
+    return "  ".join(f"{number}: {value:.2f}" for number, value in values)
 
 
 def _span(low: float, high: float) -> str:

@@ -1,0 +1,83 @@
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from mmgraph.analysis import diagnose
+from mmgraph.cli import main
+from mmgraph.data import open_features
+
+
+def run(*words):
+    return main(["diagnose", *map(str, words), "--device", "cpu"])
+
+
+def test_json_is_the_diagnosis_and_the_file(catalogue, tmp_path, capsys):
+    out = tmp_path / "new" / "report"
+    words = ("--out", out, "--seed", 3, "--json", "--quiet")
+    assert run("--data", catalogue, *words) == 0
+    shown = capsys.readouterr()
+    result = json.loads(shown.out)
+    assert json.loads((out / "diagnosis.json").read_text()) == result
+    assert shown.err == ""
+    expected = diagnose(open_features(catalogue), seed=3).to_dict()
+    assert {key: result[key] for key in expected} == expected
+    assert result["data"] == str(catalogue)
+    assert result["seconds"] > 0
+    assert result["peak_memory_bytes"] > 10**7
+
+
+def test_tables_are_on_stdout_and_steps_on_stderr(catalogue, tmp_path, capsys):
+    assert run("--data", catalogue, "--out", tmp_path, "--centres", 20) == 0
+    shown = capsys.readouterr()
+    result = json.loads((tmp_path / "diagnosis.json").read_text())
+    (pair,) = result["pairs"]
+    assert result["settings"]["num_centres"] == 20
+    assert f"visual and textual, {pair['rows']} items with both" in shown.out
+    (line,) = (x for x in shown.out.splitlines() if x.startswith("suggested rank"))
+    assert line.split() == ["suggested", "rank", str(pair["suggested_rank"])]
+    overlap = pair["neighbour_overlap"]["10"]
+    assert f"{overlap['value']:.4f}" in shown.out
+    assert f"{pair['costs'][0]['energy_removed']['visual']:.1%}" in shown.out
+    assert pair["reason"] in shown.out
+    for note in pair["notes"]:
+        assert f"Note: {note}" in shown.out
+    assert "comparing visual and textual" in shown.err
+
+
+def test_the_embedded_catalogue_can_be_named(tmp_path, capsys):
+    assert run("--data", "synthetic", "--out", tmp_path, "--json", "--quiet") == 0
+    (pair,) = json.loads(capsys.readouterr().out)["pairs"]
+    assert pair["suggested_rank"] == 4
+
+
+def test_one_modality_says_that_there_is_no_pair(tmp_path, capsys):
+    np.save(tmp_path / "visual.npy", np.random.default_rng(0).random((9, 2)))
+    assert run("--data", tmp_path, "--out", tmp_path / "out") == 0
+    assert "Note: There is one modality: no pair to compare." in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("kind", ["no folder", "no file", "nan", "out is a file"])
+def test_errors_are_one_line_and_leave_nothing(tmp_path, capsys, kind):
+    data, out = tmp_path / "shop", tmp_path / "out"
+    if kind != "no folder":
+        data.mkdir()
+    if kind in ("nan", "out is a file"):
+        x = np.ones((5, 2), np.float32)
+        x[3, 1] = np.nan if kind == "nan" else 1
+        np.save(data / "visual.npy", x)
+    if kind == "out is a file":
+        out.touch()
+    assert run("--data", data, "--out", out) == 2
+    line = {
+        "no folder": "shop: no such folder - give a data folder",
+        "no file": "shop: no feature file - add <modality>_feat.npy",
+        "nan": "visual.npy: row 3 (counted from 0) holds NaN or infinity - repair",
+        "out is a file": "out: is no folder - choose another --out",
+    }[kind]
+    error = capsys.readouterr().err
+    assert line in error
+    assert error.count("\n") == 1
+    assert out.is_file() if kind == "out is a file" else not out.exists()
