@@ -7,12 +7,22 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-import torch.nn.functional as F
-from torch import Tensor
 
 from mmgraph.analysis.diagnosis_words import pair_notes, reason
+from mmgraph.analysis.pair_measures import (
+    LIST_LENGTH,
+    Similarities,
+    coordinate_distance,
+    damp_head,
+    direction_correlations,
+    energy_removed,
+    head_energy,
+    imbalance_ratio,
+    list_similarities,
+    shared_energy_removed,
+    variance_shares,
+)
 from mmgraph.analysis.pair_moments import (
-    PairMoments,
     Stability,
     pair_moments,
     subspace_stability,
@@ -29,16 +39,10 @@ from mmgraph.functional import (
     covariance_cka,
     effective_rank,
     levelling_strength,
-    overlap_coefficient,
     shared_rank,
-    sliced_wasserstein,
     spectral_gap,
 )
-from mmgraph.knn.nearest_rows import NearestRows
 
-HEADS = (1, 2, 4, 8, 16, 20)
-LIST_LENGTH = 10  # of the lists whose similarities and changes are counted
-BINS = 50
 _SHOWN_DIRECTIONS = 20
 
 
@@ -60,21 +64,6 @@ class Cost:
     energy_removed: dict[str, float]
     shared_energy_removed: float
     neighbours_changed: dict[str, float]
-
-
-@dataclass(frozen=True)
-class Similarities:
-    """Cosines of the ten nearest items in either modality, pooled over the centres.
-
-    Attributes:
-        overlap: Common area of the two densities, 0 to 1.
-        edges: Ends of the histogram's bins.
-        density: Density in each bin, by modality.
-    """
-
-    overlap: float
-    edges: list[float]
-    density: dict[str, list[float]]
 
 
 @dataclass(frozen=True)
@@ -191,7 +180,7 @@ def diagnose_pair(
     rank = suggestion.rank
     strength = levelling_strength(sigma, rank, suggestion.chance)
     shares = {
-        name: _variance_shares(cov, basis)
+        name: variance_shares(cov, basis)
         for name, cov, basis in zip(names, (cov_a, cov_b), (u, w), strict=True)
     }
     rng = np.random.default_rng(seed)
@@ -223,11 +212,11 @@ def diagnose_pair(
         Cost(
             rank=r,
             strength=strength,
-            energy_removed=_removed(shares, r, strength),
-            shared_energy_removed=_shared_removed(sigma, r, strength),
+            energy_removed=energy_removed(shares, r, strength),
+            shared_energy_removed=shared_energy_removed(sigma, r, strength),
             neighbours_changed={
-                name: _changed(before[0], before[n], min(LIST_LENGTH, length))
-                for name, before in zip(names, (lists_a, lists_b), strict=True)
+                name: 1 - float(list_shares(lists[0], lists[n], LIST_LENGTH).mean())
+                for name, lists in zip(names, (lists_a, lists_b), strict=True)
             },
         )
         for n, r in enumerate(ranks, start=1)
@@ -239,18 +228,19 @@ def diagnose_pair(
             (b, moments.within_b, w),
         )
     ]
-    after = [_damped(x, rank, strength) for x in coordinates]
-    swd = _distance(coordinates, seed), _distance(after, seed)
+    after = [damp_head(x, rank, strength) for x in coordinates]
+    swd, swd_after = (coordinate_distance(x, y, seed) for x, y in (coordinates, after))
     gap = spectral_gap(sigma, rank)
-    stability = _stability(names, moments, rank, seed)
-    correlations = _correlations(cov_a, cov_b, u, sigma, w)[:_SHOWN_DIRECTIONS]
+    found = subspace_stability(moments, rank, seed=seed)
+    stability = None if found is None else dict(zip(names, found, strict=True))
+    correlations = direction_correlations(cov_a, cov_b, u, sigma, w)[:_SHOWN_DIRECTIONS]
     at_rank = next((cost for cost in costs if cost.rank == rank), None)
     return PairDiagnosis(
         modalities=list(names),
         rows=num_rows,
         singular_values=sigma.tolist(),
         effective_rank=effective_rank(sigma),
-        head_energy=_head_energy(sigma, rank),
+        head_energy=head_energy(sigma, rank),
         correlations=correlations,
         variance_shares={
             name: share[:_SHOWN_DIRECTIONS].tolist() for name, share in shares.items()
@@ -263,14 +253,14 @@ def diagnose_pair(
         spectral_gap=gap,
         stability=stability,
         neighbour_overlap=overlap,
-        similarities=_similarities(names, lists_a[0], lists_b[0]),
+        similarities=list_similarities(names, lists_a[0], lists_b[0]),
         cka=covariance_cka(cov_ab, cov_a, cov_b),
         cka_by_chance=chance_cka(cov_a, cov_b, num_rows),
-        swd=swd[0][1],
-        swd_after=swd[1][1],
-        swd_raw=swd[0][0],
-        swd_raw_after=swd[1][0],
-        imbalance_ratio=_imbalance(shares, rank),
+        swd=swd[1],
+        swd_after=swd_after[1],
+        swd_raw=swd[0],
+        swd_raw_after=swd_after[0],
+        imbalance_ratio=imbalance_ratio(shares, rank),
         imbalance_bound=2.0,
         costs=costs,
         notes=pair_notes(
@@ -280,83 +270,3 @@ def diagnose_pair(
             {k: (o.low, o.expected_high) for k, o in overlap.items()},
         ),
     )
-
-
-def _variance_shares(cov: Tensor, basis: Tensor) -> Tensor:
-    """Share of the variance along each column of a basis."""
-    along = (basis * (cov @ basis)).sum(dim=0)
-    return along / cov.trace().clamp(min=1e-300)
-
-
-def _correlations(
-    cov_a: Tensor, cov_b: Tensor, u: Tensor, sigma: Tensor, w: Tensor
-) -> list[float]:
-    variance = (u * (cov_a @ u)).sum(dim=0) * (w * (cov_b @ w)).sum(dim=0)
-    # A direction without variance has singular value 0 as well, up to rounding.
-    return (sigma / variance.clamp(min=1e-300).sqrt()).clamp(max=1).tolist()
-
-
-def _head_energy(sigma: Tensor, rank: int) -> dict[str, float]:
-    square = sigma.square()
-    total = float(square.sum())
-    heads = sorted({*HEADS, rank} & set(range(1, len(sigma) + 1)))
-    return {str(k): float(square[:k].sum()) / total if total else 0.0 for k in heads}
-
-
-def _removed(shares: dict[str, Tensor], rank: int, strength: float) -> dict[str, float]:
-    damping = 2 * strength - strength**2
-    return {name: damping * float(s[:rank].sum()) for name, s in shares.items()}
-
-
-def _shared_removed(sigma: Tensor, rank: int, strength: float) -> float:
-    square = sigma.square()
-    return (1 - (1 - strength) ** 4) * float(square[:rank].sum() / square.sum())
-
-
-def _changed(before: NearestRows, after: NearestRows, k: int) -> float:
-    return 1 - float(list_shares(before, after, k).mean())
-
-
-def _damped(x: Tensor, rank: int, strength: float) -> Tensor:
-    return torch.cat([(1 - strength) * x[:, :rank], x[:, rank:]], dim=1)
-
-
-def _distance(tables: list[Tensor], seed: int) -> tuple[float, float]:
-    """At the features' own scale, and with rows of unit length."""
-    unit = [F.normalize(x, dim=1) for x in tables]
-    raw = sliced_wasserstein(tables[0], tables[1], seed=seed)
-    return raw, sliced_wasserstein(unit[0], unit[1], seed=seed)
-
-
-def _stability(
-    names: tuple[str, str], moments: PairMoments, rank: int, seed: int
-) -> dict[str, Stability] | None:
-    found = subspace_stability(moments, rank, seed=seed)
-    return None if found is None else dict(zip(names, found, strict=True))
-
-
-def _similarities(
-    names: tuple[str, str], a: NearestRows, b: NearestRows
-) -> Similarities:
-    values = [x.similarity[:, :LIST_LENGTH].flatten().cpu() for x in (a, b)]
-    both = torch.cat(values).numpy()
-    edges = np.histogram_bin_edges(both, BINS)
-    return Similarities(
-        overlap=overlap_coefficient(*values),
-        edges=edges.tolist(),
-        density={
-            name: np.histogram(x.numpy(), edges, density=True)[0].tolist()
-            for name, x in zip(names, values, strict=True)
-        },
-    )
-
-
-def _imbalance(shares: dict[str, Tensor], rank: int) -> float | None:
-    r"""Eq. 22 of CLEAR, :math:`\alpha = \beta`, each modality at unit variance.
-
-    In the paper's form the energy of the first modality's shared part stands for both,
-    in units of its own; the mean of the two does not depend on order or units.
-    """
-    inside = [float(share[:rank].sum()) for share in shares.values()]
-    outside = sum(1 - value for value in inside)
-    return 2 * sum(inside) / outside if outside > 1e-12 else None

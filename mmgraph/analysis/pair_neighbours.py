@@ -144,7 +144,7 @@ def list_shares(a: NearestRows, b: NearestRows, k: int) -> np.ndarray:
     Args:
         a: Lists of the centres.
         b: Other lists of the same centres.
-        k: Entries to compare.
+        k: Entries to compare, all if the lists are shorter.
 
     Example:
         >>> a = NearestRows(1, 2)
@@ -152,12 +152,13 @@ def list_shares(a: NearestRows, b: NearestRows, k: int) -> np.ndarray:
         >>> list_shares(a, a, 2).tolist()
         [1.0]
     """
+    k = min(k, a.index.size(1))
     # Centres and neighbours are numbered apart: only rows of one list can meet.
     both, number = torch.cat([a.index[:, :k], b.index[:, :k]]).unique(
         return_inverse=True
     )
     centre = torch.arange(len(a.index), device=both.device).repeat_interleave(k)
-    graphs = [torch.stack([part.flatten(), centre]) for part in number.chunk(2)]
+    of_a, of_b = (torch.stack([part.flatten(), centre]) for part in number.chunk(2))
     num_nodes = max(len(both), len(a.index))
-    share = neighbour_overlap(*graphs, num_nodes, per_node=True)
+    share = neighbour_overlap(of_a, of_b, num_nodes, per_node=True)
     return share[: len(a.index)].cpu().numpy()

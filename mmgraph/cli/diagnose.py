@@ -125,15 +125,15 @@ def _show_pair(pair: PairDiagnosis, console: Console) -> None:
             *(f"{name}: variance removed" for name in (a, b)),
             *(f"{name}: neighbours changed" for name in (a, b)),
         )
-        rows = [
+        lines = [
             (
-                cost.rank,
+                str(cost.rank),
                 *(f"{cost.energy_removed[name]:.1%}" for name in (a, b)),
                 *(f"{cost.neighbours_changed[name]:.1%}" for name in (a, b)),
             )
             for cost in pair.costs
         ]
-        _print_table(console, columns, rows)
+        _print_table(console, columns, lines)
     for text in (pair.reason, *(f"Note: {note}" for note in pair.notes)):
         console.print(text, highlight=False, soft_wrap=True)
 
