@@ -15,11 +15,9 @@ from mmgraph.analysis.pair_measures import (
     coordinate_distance,
     damp_head,
     direction_correlations,
-    energy_removed,
     head_energy,
     imbalance_ratio,
     list_similarities,
-    shared_energy_removed,
     variance_shares,
 )
 from mmgraph.analysis.pair_moments import (
@@ -30,9 +28,9 @@ from mmgraph.analysis.pair_moments import (
 from mmgraph.analysis.pair_neighbours import (
     Overlap,
     list_overlap,
-    list_shares,
     nearest_lists,
 )
+from mmgraph.analysis.projection_cost import Cost, projection_costs
 from mmgraph.data import FeatureRows
 from mmgraph.functional import (
     chance_cka,
@@ -44,26 +42,6 @@ from mmgraph.functional import (
 )
 
 _SHOWN_DIRECTIONS = 20
-
-
-@dataclass(frozen=True)
-class Cost:
-    """What a projection of some rank takes.
-
-    Attributes:
-        rank: Number of directions.
-        strength: The suggested strength.
-        energy_removed: Share of each modality's variance that is removed.
-        shared_energy_removed: Share of the squared singular values that is removed.
-        neighbours_changed: Share of the ten nearest items that are others afterwards,
-            in each modality.
-    """
-
-    rank: int
-    strength: float
-    energy_removed: dict[str, float]
-    shared_energy_removed: float
-    neighbours_changed: dict[str, float]
 
 
 @dataclass(frozen=True)
@@ -208,19 +186,7 @@ def diagnose_pair(
     overlap = {
         str(k): list_overlap(lists_a[0], lists_b[0], k, num_rows - 1) for k in used_ks
     }
-    costs = [
-        Cost(
-            rank=r,
-            strength=strength,
-            energy_removed=energy_removed(shares, r, strength),
-            shared_energy_removed=shared_energy_removed(sigma, r, strength),
-            neighbours_changed={
-                name: 1 - float(list_shares(lists[0], lists[n], LIST_LENGTH).mean())
-                for name, lists in zip(names, (lists_a, lists_b), strict=True)
-            },
-        )
-        for n, r in enumerate(ranks, start=1)
-    ]
+    costs = projection_costs(names, shares, sigma, ranks, strength, (lists_a, lists_b))
     coordinates = [
         (torch.from_numpy(rows.take(sampled)).to(u) - part.mean_a) @ basis
         for rows, part, basis in (

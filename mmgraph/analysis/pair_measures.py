@@ -76,42 +76,6 @@ def head_energy(sigma: Tensor, rank: int) -> dict[str, float]:
     return {str(k): float(held[k - 1]) for k in heads}
 
 
-def energy_removed(
-    shares: Mapping[str, Tensor], rank: int, strength: float
-) -> dict[str, float]:
-    r"""Share of each modality's variance that a projection removes.
-
-    :math:`2\lambda - \lambda^2` of what lies along the directions.
-
-    Args:
-        shares: :func:`variance_shares` of each modality.
-        rank: Directions that are suppressed.
-        strength: By how much.
-
-    Example:
-        >>> energy_removed({"visual": torch.tensor([0.5, 0.25])}, 1, 0.5)
-        {'visual': 0.375}
-    """
-    damping = 2 * strength - strength**2
-    return {name: damping * float(s[:rank].sum()) for name, s in shares.items()}
-
-
-def shared_energy_removed(sigma: Tensor, rank: int, strength: float) -> float:
-    """Share of the squared singular values that it removes (Theorem 5 of CLEAR).
-
-    Args:
-        sigma: Singular values ``[n]``, descending, not all zero.
-        rank: Directions that are suppressed.
-        strength: By how much.
-
-    Example:
-        >>> shared_energy_removed(torch.tensor([1.0, 1.0]), 1, 0.5)
-        0.46875
-    """
-    square = sigma.square()
-    return (1 - (1 - strength) ** 4) * float(square[:rank].sum() / square.sum())
-
-
 def damp_head(coordinates: Tensor, rank: int, strength: float) -> Tensor:
     """Coordinates along the shared directions, after the projection.
 
