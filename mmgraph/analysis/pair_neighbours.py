@@ -91,12 +91,13 @@ def nearest_lists(
         self_row = torch.from_numpy(centres[own] - start).to(device)
         for rank, nearest in zip((0, *ranks), lists, strict=True):
             left, right = inside_q[:, :rank], inside[:, :rank]
-            cosine = dot - damping * (left @ right.T) if rank else dot.clone()
-            norm_q = _remaining_norm(query, left, damping)
-            norm_x = _remaining_norm(x, right, damping)
-            cosine /= norm_q[:, None]
-            cosine /= norm_x
-            cosine[:, out | (norm_x == torch.inf)] = -torch.inf
+            cosine = torch.addmm(dot, left, right.T, alpha=-damping) if rank else dot
+            scale_q = _remaining_norm(query, left, damping).reciprocal()
+            scale_x = _remaining_norm(x, right, damping).reciprocal()
+            cosine = (cosine * scale_q[:, None]).mul_(scale_x)
+            unusable = out | (scale_x == 0)
+            if unusable.any():
+                cosine[:, unusable] = -torch.inf
             cosine[centre, self_row] = -torch.inf
             nearest.update(cosine, start)
     return lists

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from mmap import mmap
 from pathlib import Path
 
 import numpy as np
@@ -68,7 +69,8 @@ class FeatureRows:
             # -1 reads the last row, which is then replaced.
             return np.where((place >= 0)[:, None], self.values[place], np.float32(0))
         source = self.values
-        if isinstance(source, np.memmap) and source.filename is not None:
+        # A slice of a map does not know its offset in the file: only whole maps.
+        if isinstance(source, np.memmap) and isinstance(source.base, mmap):
             # Mapped anew for each block: pages once read would stay in memory.
             return np.array(
                 np.memmap(

@@ -50,8 +50,9 @@ class NearestRows:
         if similarity.size(1) > k and not least.isfinite().all():
             # Lists not full yet: all but the best of the block would be sorted in vain.
             least = torch.maximum(least, similarity.topk(k).values[:, -1:])
-        candidate = (similarity >= least) & (similarity > -torch.inf)
-        row, col = candidate.nonzero(as_tuple=True)
+        # The smallest number is above minus infinity: rows left out are never taken.
+        least = least.clamp(min=torch.finfo(similarity.dtype).min)
+        row, col = (similarity >= least).nonzero(as_tuple=True)
         own = torch.arange(len(self.index), device=row.device).repeat_interleave(k)
         self.index, self.similarity = take_best(
             torch.cat([own, row]),

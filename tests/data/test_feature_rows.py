@@ -28,6 +28,12 @@ def test_a_file_on_disk_is_read_block_by_block(tmp_path, x):
     np.testing.assert_array_equal(rows.take(items), x[items])
 
 
+def test_a_part_of_a_file_is_that_part(tmp_path, x):
+    np.save(tmp_path / "a.npy", x)
+    part = FeatureRows(open_features(tmp_path)["a"].values[5:])
+    np.testing.assert_array_equal(whole(part), x[5:])
+
+
 def test_blocks_of_a_long_file_meet(tmp_path):
     x = np.arange(BLOCK_ROWS * 2 + 5, dtype=np.float32)[:, None]
     np.save(tmp_path / "a.npy", x)
