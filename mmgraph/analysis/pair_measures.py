@@ -108,8 +108,9 @@ def coordinate_distance(a: Tensor, b: Tensor, seed: int) -> tuple[float, float]:
         >>> coordinate_distance(a, 2 * a, seed=0)
         (2.0, 0.0)
     """
-    units = (F.normalize(x, dim=1) for x in (a, b))
-    return sliced_wasserstein(a, b, seed=seed), sliced_wasserstein(*units, seed=seed)
+    unit_a, unit_b = F.normalize(a, dim=1), F.normalize(b, dim=1)
+    raw = sliced_wasserstein(a, b, seed=seed)
+    return raw, sliced_wasserstein(unit_a, unit_b, seed=seed)
 
 
 @dataclass(frozen=True)
