@@ -11,6 +11,7 @@ import pytest
 import torch
 import typer.main
 
+from mmgraph.analysis.reproduce import select
 from mmgraph.cli import main
 from mmgraph.cli.app import app
 from mmgraph.models import available_models, available_plugins, registry
@@ -110,6 +111,8 @@ def test_every_command_parses_and_names_what_exists(command):
     specs = [canonical(parse_spec(model)) for model in models]
     if specs:
         check_settings(parse_options(options["set_"] or []), specs)
+    if command.startswith("mmgraph reproduce"):
+        assert options["list_"] or select(options["names"])
     if options.get("recipe"):
         assert load_recipe(ROOT / options["recipe"]).models
 

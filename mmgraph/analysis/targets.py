@@ -1,8 +1,8 @@
 """The published numbers that a leaderboard is set beside.
 
 Sources: Zhan et al., *CLEAR: Null-Space Projection for Cross-Modal De-Redundancy in
-Multimodal Recommendation*, Tables 2 and 3; *It is Never Too Late to Mend: Separate
-Learning for Multimedia Recommendation* (SEA), Tables 2, 3 and 4; Wei et al.,
+Multimodal Recommendation*, Tables 2 to 4 and section 4.3; *It is Never Too Late to
+Mend: Separate Learning for Multimedia Recommendation* (SEA), Tables 2 to 5; Wei et al.,
 *Multi-Modal Self-Supervised Learning for Recommendation* (MMSSL), 2023, TikTok.
 """
 
@@ -45,13 +45,17 @@ def recognise(num_users: int, num_items: int, num_interactions: int) -> str | No
     return None
 
 
-def published(dataset: str | None, model: str) -> dict[str, Any] | None:
+def published(
+    dataset: str | None, model: str, table: str | None = None
+) -> dict[str, Any] | None:
     """Published test metrics of a system on a data set.
 
     Args:
         dataset: A name that :func:`recognise` returns.
         model: Spelling of the papers, with ``+PLUGIN`` where one is attached
             (``FREEDOM+CLEAR``); SEA's four variants are ``SEAa`` to ``SEAd``.
+        table: A table that prints a row of its own for some system, as ``"CLEAR,
+            Table 3"`` does for FREEDOM.
 
     Returns:
         ``{"recall@10": ..., "source": "..."}``, or None where nothing is published.
@@ -63,6 +67,29 @@ def published(dataset: str | None, model: str) -> dict[str, Any] | None:
         True
     """
     rows = _targets()["results"].get(dataset, {})
+    rows = rows | _targets()["own_rows"].get(table, {}).get(dataset, {})
+    return dict(rows[model]) if model in rows else None
+
+
+def published_cost(dataset: str | None, model: str) -> dict[str, Any] | None:
+    """Published memory and seconds per epoch of a system, on a machine of its own.
+
+    Example:
+        >>> published_cost("baby", "CLEAR")["seconds_per_epoch"]
+        2.3
+    """
+    rows = _targets()["costs"].get(dataset, {})
+    return dict(rows[model]) if model in rows else None
+
+
+def published_change(dataset: str | None, model: str) -> dict[str, Any] | None:
+    """Published relative change of a metric when a part of a system is taken away.
+
+    Example:
+        >>> published_change("baby", "CLEAR:strength=0")["recall@20"]
+        -0.024
+    """
+    rows = _targets()["changes"].get(dataset, {})
     return dict(rows[model]) if model in rows else None
 
 

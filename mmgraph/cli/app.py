@@ -15,6 +15,7 @@ from mmgraph.cli.doctor import doctor
 from mmgraph.cli.evaluate import evaluate
 from mmgraph.cli.knn import app as knn_app
 from mmgraph.cli.recommend import recommend
+from mmgraph.cli.reproduce import reproduce
 from mmgraph.cli.train import train
 
 app = typer.Typer(
@@ -23,7 +24,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
-for command in (bench, train, evaluate, compare, recommend, diagnose, doctor):
+for command in (
+    *(train, evaluate, recommend, bench, compare, reproduce, diagnose, doctor),
+):
     app.command()(command)
 app.add_typer(data_app, name="data")
 app.add_typer(knn_app, name="knn")

@@ -8,30 +8,32 @@ from mmgraph.analysis.render import COLUMNS, cells
 
 
 class Reader(HTMLParser):
+    """Texts of the table's head and body, and the links."""
+
     def __init__(self):
         super().__init__()
-        self.open, self.cells, self.links = [], [], []
+        self.cells, self.links, self.inside = [], [], False
 
     def handle_starttag(self, tag, attrs):
         self.links += [value for name, value in attrs if name in ("src", "href")]
-        if tag != "meta":
-            self.open.append(tag)
-        if tag == "td":
+        if tag in ("td", "th"):
+            self.inside = True
             self.cells.append("")
 
     def handle_endtag(self, tag):
-        assert self.open.pop() == tag
+        self.inside = self.inside and tag not in ("td", "th")
 
     def handle_data(self, data):
-        if self.open and self.open[-1] == "td":
+        if self.inside:
             self.cells[-1] += data
 
 
-def test_the_page_is_whole_self_contained_and_shows_the_cells():
+def test_the_page_is_self_contained_and_shows_the_cells_and_notes():
     row = Row("A<b>", 1, dict.fromkeys(METRICS, 0.1), None, 0.2, 3, 0.5, 1, None, {}, 0)
+    text = to_html(Leaderboard("toy", [row], ["x < y"]))
     reader = Reader()
-    reader.feed(to_html(Leaderboard("toy", [row], ["x < y"])))
-    assert reader.open == []
+    reader.feed(text)
     assert reader.links == []
-    assert reader.cells == cells(row)
-    assert len(cells(row)) == len(COLUMNS)
+    assert reader.cells == [*COLUMNS, *cells(row)]
+    assert "<title>Leaderboard: toy</title>" in text
+    assert "<li>x &lt; y</li>" in text

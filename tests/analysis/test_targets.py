@@ -2,7 +2,14 @@ from __future__ import annotations
 
 import pytest
 
-from mmgraph.analysis.targets import caveat, counts_of, published, recognise
+from mmgraph.analysis.targets import (
+    caveat,
+    counts_of,
+    published,
+    published_change,
+    published_cost,
+    recognise,
+)
 
 
 @pytest.mark.parametrize(
@@ -64,3 +71,39 @@ def test_unpublished_is_none_and_rows_are_copies():
 def test_counts_sum_the_splits():
     counts = {"users": 9308, "items": 6710, "train": 59541, "valid": 3051}
     assert recognise(*counts_of({"counts": {**counts, "test": 6130}})) == "tiktok"
+
+
+def test_a_table_with_a_row_of_its_own_is_read_from_it():
+    assert published("baby", "FREEDOM", "CLEAR, Table 3")["ndcg@20"] == 0.0420
+    assert published("baby", "VBPR", "CLEAR, Table 3") == published("baby", "VBPR")
+    assert published("sports", "FREEDOM", "CLEAR, Table 3")["recall@20"] == 0.1089
+
+
+# Typed from the papers' tables, apart from the data file.
+@pytest.mark.parametrize(
+    ("dataset", "model", "memory", "seconds"),
+    [
+        ("baby", "MF-BPR", 1.59, 0.86),
+        ("baby", "CLEAR", 3.11, 2.30),
+        ("sports", "LATTICE", 19.93, 13.59),
+        ("clothing", "MMGCN", 4.24, 26.13),
+        ("clothing", "CLEAR", 4.43, 5.34),
+        ("baby", "SEAa", 3.42, 16.04),
+        ("sports", "SEAc", 8.83, 60.97),
+        ("clothing", "SEAb", 4.69, 21.41),
+    ],
+)
+def test_published_costs_are_the_papers(dataset, model, memory, seconds):
+    row = published_cost(dataset, model)
+    assert (row["memory_gb"], row["seconds_per_epoch"]) == (memory, seconds)
+
+
+def test_published_changes_are_those_of_the_text():
+    found = [
+        published_change(dataset, "CLEAR:strength=0")["recall@20"]
+        for dataset in ("baby", "sports", "clothing")
+    ]
+    assert found == [-0.024, -0.017, -0.034]
+    assert published_change("baby", "CLEAR:energy=0.9") is None
+    assert published_change(None, "CLEAR:strength=0") is None
+    assert published_cost("tiktok", "CLEAR") is None

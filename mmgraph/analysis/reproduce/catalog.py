@@ -1,0 +1,173 @@
+"""The experiments by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from mmgraph.analysis.reproduce import (
+    ablation,
+    accuracy,
+    efficiency,
+    embedding,
+    redundancy,
+    spectrum,
+    sweep,
+    theorems,
+)
+from mmgraph.analysis.reproduce.lab import Lab, exists
+from mmgraph.analysis.reproduce.outcome import Outcome
+from mmgraph.train.spec import ModelSpec, check_names, parse_spec
+
+ALL = "all"
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """A table or figure of a paper.
+
+    Args:
+        title: What it shows.
+        run: Does it.
+        systems: What it trains, for checking options.
+        grid: Values it goes through, by name; the user may give others.
+        plots: Whether it draws.
+    """
+
+    title: str
+    run: Callable[[Lab], Outcome]
+    systems: Sequence[str] = ()
+    grid: Mapping[str, Sequence[Any]] = field(default_factory=dict)
+    plots: bool = True
+
+
+EXPERIMENTS: dict[str, Experiment] = {
+    "clear-table2": Experiment(
+        "CLEAR, Table 2: all systems",
+        accuracy.clear_table_2,
+        accuracy.CLEAR_TABLE_2,
+        plots=False,
+    ),
+    "clear-table3": Experiment(
+        "CLEAR, Table 3: the plug-in on VBPR and FREEDOM",
+        accuracy.clear_table_3,
+        accuracy.CLEAR_TABLE_3,
+        plots=False,
+    ),
+    "clear-table4": Experiment(
+        "CLEAR, Table 4: memory and time",
+        efficiency.clear_table_4,
+        efficiency.CLEAR_TABLE_4,
+        plots=False,
+    ),
+    "clear-figure1": Experiment(
+        "CLEAR, Figure 1: redundancy of the raw features",
+        redundancy.clear_figure_1,
+        grid={"k": (5, 10, 20, 50, 100)},
+    ),
+    "clear-figure3": Experiment(
+        "CLEAR, Figure 3: ablation",
+        ablation.clear_figure_3,
+        ["CLEAR"],
+        grid={"energy": (0.9,)},
+    ),
+    "clear-figure4": Experiment(
+        "CLEAR, Figure 4: strength and rank",
+        sweep.clear_figure_4,
+        ["CLEAR"],
+        grid={"strength": (0.3, 0.5, 0.7, 0.9), "rank": (2, 4, 8, 16, 20)},
+    ),
+    "clear-figure5": Experiment(
+        "CLEAR, Figure 5: singular values before and after",
+        spectrum.clear_figure_5,
+        ["CLEAR"],
+    ),
+    "clear-figure6": Experiment(
+        "CLEAR, Figure 6: modalities in the plane",
+        embedding.clear_figure_6,
+        ["CLEAR"],
+        grid={"items": (2000,)},
+    ),
+    "sea-table2": Experiment(
+        "SEA, Table 2: all systems",
+        accuracy.sea_table_2,
+        accuracy.SEA_TABLE_2,
+        plots=False,
+    ),
+    "sea-table3": Experiment(
+        "SEA, Table 3: the plug-in on VBPR and FREEDOM",
+        accuracy.sea_table_3,
+        accuracy.SEA_TABLE_3,
+        plots=False,
+    ),
+    "sea-table4": Experiment(
+        "SEA, Table 4: alignment and distance",
+        accuracy.sea_table_4,
+        accuracy.SEA_TABLE_4,
+        plots=False,
+    ),
+    "sea-table5": Experiment(
+        "SEA, Table 5: memory and time",
+        efficiency.sea_table_5,
+        efficiency.SEA_TABLE_5,
+        plots=False,
+    ),
+    "sea-figure3": Experiment(
+        "SEA, Figure 3: ablation", ablation.sea_figure_3, ["SEA"]
+    ),
+    "sea-figure4": Experiment(
+        "SEA, Figure 4: weights and temperature",
+        sweep.sea_figure_4,
+        ["SEA"],
+        grid={
+            "align_weight": (0, 0.001, 0.01, 0.05, 0.1, 0.3, 0.5, 0.7, 1),
+            "distance_weight": (0, 0.001, 0.003, 0.006, 0.01, 0.05, 0.1),
+            "temperature": (0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 1),
+        },
+    ),
+    "sea-figure5": Experiment(
+        "SEA, Figure 5: parts of MICRO in the plane",
+        embedding.sea_figure_5,
+        ["MICRO@released"],
+        grid={"items": (200,)},
+    ),
+    "sea-figure6": Experiment(
+        "SEA, Figure 6: parts of SEA in the plane",
+        embedding.sea_figure_6,
+        ["SEA"],
+        grid={"items": (200,)},
+    ),
+    "sea-theorems": Experiment(
+        "SEA, Theorems 1 and 2 in numbers",
+        theorems.sea_theorems,
+        grid={"dim": (3, 8, 16, 32, 64, 128)},
+    ),
+}
+
+
+def systems_of(chosen: Mapping[str, Experiment]) -> list[ModelSpec]:
+    """The systems that experiments train, of those that exist.
+
+    Example:
+        >>> [str(spec) for spec in systems_of(select(["clear-figure4"]))]
+        ['CLEAR']
+    """
+    names = {name for experiment in chosen.values() for name in experiment.systems}
+    specs = [parse_spec(name) for name in sorted(names)]
+    return [spec for spec in specs if exists(spec)]
+
+
+def select(names: Sequence[str]) -> dict[str, Experiment]:
+    """The named experiments, in the order of the table; ``all`` is every one.
+
+    Raises:
+        UserError: If a name is unknown, with the nearest and the full list.
+
+    Example:
+        >>> list(select(["sea-theorems", "clear-figure1"]))
+        ['clear-figure1', 'sea-theorems']
+    """
+    check_names(names, [*EXPERIMENTS, ALL], "experiment")
+    wanted = set(EXPERIMENTS) if ALL in names else set(names)
+    return {name: e for name, e in EXPERIMENTS.items() if name in wanted}

@@ -1,0 +1,251 @@
+"""Where an experiment finds its data, trains, and finds again what it trained."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch_geometric.data import HeteroData
+
+from mmgraph.analysis.targets import recognise
+from mmgraph.errors import UserError
+from mmgraph.models.base import Recommender
+from mmgraph.models.registry import MODELS, VARIANTS
+from mmgraph.schema import INTERACTS, ITEM, USER, modalities
+from mmgraph.train.benchmark import Benchmark, Watch, read_per_user
+from mmgraph.train.experiment import Splits, build, make_trainer, run_experiment
+from mmgraph.train.recipe import Recipe, System, choose
+from mmgraph.train.resolve import Resolved, canonical, resolve
+from mmgraph.train.run_directory import (
+    CHECKPOINT,
+    begin_run,
+    load_run,
+    read_info,
+    save_run,
+)
+from mmgraph.train.source import DataSource
+from mmgraph.train.spec import ModelSpec, parse_spec
+
+_log = logging.getLogger(__name__)
+
+
+def exists(spec: ModelSpec) -> bool:
+    """Whether this version has the model, in the registry's spelling.
+
+    Example:
+        >>> exists(ModelSpec("VBPR")), exists(ModelSpec("SEAb")), exists(ModelSpec("X"))
+        (True, True, False)
+    """
+    return spec.model in MODELS or spec.model in VARIANTS
+
+
+@dataclass
+class Trained:
+    """A trained model on the CPU, the same before its first step, and its line."""
+
+    model: Recommender
+    untrained: Recommender
+    line: dict[str, Any]
+
+
+@dataclass
+class Lab:
+    """One experiment's place of work.
+
+    Everything trained is kept in ``folder`` and found again, so that an experiment
+    that was interrupted goes on where it was.
+
+    Args:
+        source: Where the data come from.
+        splits: Train, validation and test.
+        data_sha256: Their fingerprint.
+        folder: The experiment's own.
+        seeds: Seeds of the tables; figures of one model use the first.
+        settings: Options that hold for all systems that have them.
+        recipe: Options and grids per system.
+        grid: Values that the experiment goes through, by name.
+        device: As the trainer takes it.
+        watch: Shows progress.
+        epochs: What the user gave, for experiments that need fewer by themselves.
+    """
+
+    source: DataSource
+    splits: Splits
+    data_sha256: str
+    folder: Path
+    seeds: Sequence[int]
+    watch: Watch
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    recipe: Recipe | None = None
+    grid: Mapping[str, Sequence[Any]] = field(default_factory=dict)
+    device: str = "auto"
+    epochs: int | None = None
+
+    @property
+    def train(self) -> HeteroData:
+        """The training split, on the CPU."""
+        return self.splits[0]
+
+    @property
+    def modalities(self) -> list[str]:
+        """Names of the item modalities."""
+        return modalities(self.train)
+
+    @cached_property
+    def dataset(self) -> str | None:
+        """Name of the papers' data set, if these data are one of them."""
+        pairs = sum(split[INTERACTS].edge_label_index.size(1) for split in self.splits)
+        return recognise(self.train[USER].num_nodes, self.train[ITEM].num_nodes, pairs)
+
+    def need_modalities(self, least: int = 2) -> None:
+        """Refuse data with fewer modalities.
+
+        Raises:
+            UserError: If there are fewer.
+        """
+        if len(self.modalities) < least:
+            raise UserError(
+                f"this experiment compares modalities and {self.source.name} has "
+                f"{len(self.modalities)}",
+                f"use data with {least} modalities or more",
+            )
+
+    # Many runs: tables ----------------------------------------------------------
+
+    def able(
+        self, names: Sequence[str], *, must: bool = False
+    ) -> tuple[list[ModelSpec], list[str]]:
+        """The systems that exist and can be built on these data, and why not the rest.
+
+        All are built before the first is trained, so that a mistake shows at once.
+
+        Raises:
+            UserError: With ``must``, if one cannot be built.
+        """
+        able, missing = [], []
+        for name in names:
+            spec = parse_spec(name)
+            if not exists(spec):
+                missing.append(f"{name} is not among the systems.")
+                continue
+            run = resolve(canonical(spec), self._fixed_options(canonical(spec)))
+            make_trainer(run, seed=0, device="cpu")
+            try:
+                build(run, self.train)
+                able.append(run.spec)
+            except UserError as error:
+                if must:
+                    raise
+                _log.info("%s is left out: %s", name, error)
+                missing.append(f"{name} is left out: {error.what}.")
+        return able, missing
+
+    def bench(
+        self,
+        specs: Sequence[ModelSpec],
+        *,
+        settings: Mapping[str, Any] | None = None,
+        search: bool = True,
+    ) -> list[dict[str, Any]]:
+        """Lines of results of these systems, a line per seed, in the order given.
+
+        Args:
+            specs: The systems.
+            settings: More settings, over those of the lab.
+            search: Search the recipe's grids; otherwise its fixed options alone hold.
+        """
+        recipe = self.recipe
+        if recipe is not None and not search:
+            plain = {name: System(s.options) for name, s in recipe.systems.items()}
+            recipe = replace(recipe, systems=plain)
+        lines = self._benchmark.run(
+            specs,
+            self.seeds,
+            settings={**self.settings, **(settings or {})},
+            recipe=recipe,
+        )
+        wanted = {str(spec): n for n, spec in enumerate(specs)}
+        found = [line for line in lines if line["spec"] in wanted]
+        return sorted(found, key=lambda line: wanted[line["spec"]])
+
+    def per_user(self, lines: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+        """Test metrics of each user by key of the run."""
+        return read_per_user(self.folder, lines)
+
+    @cached_property
+    def _benchmark(self) -> Benchmark:
+        return Benchmark(
+            self.splits,
+            self.source.name,
+            self.data_sha256,
+            self.folder,
+            device=self.device,
+            resume=True,
+            watch=self.watch,
+        )
+
+    # One run: figures of what a model has learned -------------------------------
+
+    def fit(self, name: str) -> Trained:
+        """A system trained with the first seed.
+
+        The recipe's grid is decided on validation; each of its points is a run
+        directory under ``runs/``, of which the chosen one is loaded.
+
+        Raises:
+            UserError: If the system cannot be built on these data.
+        """
+        spec = canonical(parse_spec(name))
+        if self.recipe is None:
+            run = resolve(spec, self.settings)
+        else:
+            choice = choose(spec, self.recipe, self._valid, fixed=self.settings)
+            run = resolve(spec, choice.settings)
+        line = self._fitted(run)
+        model = load_run(self._run_folder(run), data=self.source.location).model
+        torch.manual_seed(self.seeds[0])
+        return Trained(model.cpu().eval(), build(run, self.train).eval(), line)
+
+    def _valid(self, run: Resolved) -> float:
+        value: float = self._fitted(run)["metrics"]["valid"]["recall@20"]
+        return value
+
+    def _fitted(self, run: Resolved) -> dict[str, Any]:
+        folder, seed = self._run_folder(run), self.seeds[0]
+        build(run, self.train)  # a mistake shows before anything is written
+        make_trainer(run, seed, self.device)
+        going_on = begin_run(folder, run.key(seed, self.data_sha256), resume=True)
+        if not (going_on and read_info(folder)["status"] == "finished"):
+            with self.watch(run.label, seed, run.trainer["epochs"]) as on_epoch:
+                experiment = run_experiment(
+                    run,
+                    self.splits,
+                    data=self.source.name,
+                    data_sha256=self.data_sha256,
+                    seed=seed,
+                    device=self.device,
+                    test=False,
+                    on_epoch=on_epoch,
+                    checkpoint_dir=folder / CHECKPOINT,
+                    resume=going_on,
+                )
+            save_run(folder, experiment, self.source)
+        return read_info(folder)
+
+    def _run_folder(self, run: Resolved) -> Path:
+        return self.folder / "runs" / run.key(self.seeds[0], self.data_sha256)[:16]
+
+    def _fixed_options(self, spec: ModelSpec) -> dict[str, Any]:
+        """What the recipe and the settings fix for a system, grids apart."""
+        if self.recipe is None:
+            return dict(self.settings)
+        options = dict(self.recipe.defaults)
+        for name in [*reversed(spec.ancestors()), spec]:
+            system = self.recipe.systems.get(str(name), System())
+            options |= system.options
+        return {**options, **self.settings}

@@ -1,0 +1,152 @@
+"""Experiments one after the other, each in a folder of its own, and one report."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+from mmgraph.analysis.page import page
+from mmgraph.analysis.reproduce.catalog import EXPERIMENTS, Experiment
+from mmgraph.analysis.reproduce.lab import Lab
+from mmgraph.analysis.reproduce.outcome import (
+    Outcome,
+    plain,
+    read_section,
+    write_outcome,
+)
+from mmgraph.analysis.reproduce.plots import require_plots
+from mmgraph.errors import UserError
+from mmgraph.train.files import write_atomic, write_json
+from mmgraph.train.spec import check_names
+from mmgraph.train.versions import versions
+
+REQUEST, REPORT = "request.json", "report.html"
+
+_log = logging.getLogger(__name__)
+
+
+def run_experiments(
+    chosen: Mapping[str, Experiment],
+    lab: Lab,
+    *,
+    grid: Mapping[str, Any] | None = None,
+    resume: bool = False,
+    must: bool = True,
+) -> Iterator[tuple[str, Outcome, list[str]]]:
+    """Run experiments and write what they leave, the report anew after each.
+
+    Args:
+        chosen: As :func:`~mmgraph.analysis.reproduce.catalog.select` gives them.
+        lab: Data and options; its folder is that of all experiments.
+        grid: Values to go through instead of those of the experiments.
+        resume: Go on where an earlier, equal call stopped.
+        must: An experiment that these data cannot carry is an error. Otherwise it is
+            left out, and this is logged.
+
+    Yields:
+        Name, outcome and the files of each.
+
+    Raises:
+        UserError: If something is missing, misspelt or there already.
+    """
+    grids = _grids(chosen, grid or {})
+    if any(experiment.plots for experiment in chosen.values()):
+        require_plots()
+    for name in chosen:
+        _check_request(lab.folder / name, _request(lab, grids[name]), resume)
+    for name, experiment in chosen.items():
+        own = replace(lab, folder=lab.folder / name, grid=grids[name])
+        request = _request(lab, grids[name])
+        try:
+            write_json(own.folder / REQUEST, request)
+            outcome = experiment.run(own)
+        except UserError as error:
+            _forget(own.folder)
+            if must:
+                raise
+            _log.warning("%s is left out: %s", name, error)
+            continue
+        about = {
+            "experiment": name,
+            "title": experiment.title,
+            "data": lab.source.name,
+            "dataset": lab.dataset,
+            **request,
+            "versions": versions(),
+        }
+        outcome.numbers = plain({**about, "results": outcome.numbers})
+        files = write_outcome(own.folder, experiment.title, outcome)
+        write_report(lab.folder)
+        yield name, outcome, files
+
+
+def write_report(folder: Path) -> None:
+    """One page over all experiments that a folder holds, in the order of the table."""
+    sections = [read_section(folder / name) for name in EXPERIMENTS]
+    found = [section for section in sections if section is not None]
+    write_atomic(folder / REPORT, page("The papers' experiments", found))
+
+
+def _forget(folder: Path) -> None:
+    """Leave no trace of an experiment that failed before anything was trained."""
+    if [path.name for path in folder.iterdir()] == [REQUEST]:
+        (folder / REQUEST).unlink()
+        folder.rmdir()
+
+
+def _grids(
+    chosen: Mapping[str, Experiment], given: Mapping[str, Any]
+) -> dict[str, dict[str, Sequence[Any]]]:
+    known = {key for experiment in chosen.values() for key in experiment.grid}
+    check_names(given, known, "grid")
+    for key, values in given.items():
+        numbers = isinstance(values, list) and all(
+            isinstance(value, int | float) for value in values
+        )
+        if not numbers or not values or len(set(values)) < len(values):
+            raise UserError(
+                f"grid {key} is not a list of different numbers (got {values!r})",
+                f"write --grid {key}=[1,2]",
+            )
+    return {
+        name: {key: given.get(key, values) for key, values in experiment.grid.items()}
+        for name, experiment in chosen.items()
+    }
+
+
+def _request(lab: Lab, grid: Mapping[str, Sequence[Any]]) -> dict[str, Any]:
+    """What must not change between the parts of one experiment, as JSON has it."""
+    request = {
+        "data_sha256": lab.data_sha256,
+        "seeds": list(lab.seeds),
+        "epochs": lab.epochs,
+        "settings": dict(lab.settings),
+        "grid": {key: list(values) for key, values in grid.items()},
+        "recipe": None if lab.recipe is None else asdict(lab.recipe),
+    }
+    content: dict[str, Any] = json.loads(json.dumps(request))
+    return content
+
+
+def _check_request(folder: Path, request: Mapping[str, Any], resume: bool) -> None:
+    path = folder / REQUEST
+    if not path.exists():
+        return
+    if not resume:
+        raise UserError(
+            "this experiment has results already",
+            "go on with --resume, or choose another --out",
+            path=folder,
+        )
+    before = json.loads(path.read_text("utf-8"))
+    differing = [key for key in request if before.get(key) != request[key]]
+    if differing:
+        raise UserError(
+            f"the results there are of another {', '.join(differing)}",
+            "repeat the command exactly, or choose another --out",
+            path=folder,
+        )

@@ -1,0 +1,137 @@
+"""``mmgraph reproduce``: the papers' tables and figures, over any data."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from mmgraph.cli import options as opt
+from mmgraph.cli.bench import SYNTHETIC
+
+if TYPE_CHECKING:
+    from mmgraph.analysis.page import Table
+
+
+def reproduce(
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[NAME ...]", help="Experiments, or all; see --list."),
+    ] = None,
+    data: opt.Data = "synthetic",
+    split_rule: opt.SplitRule = "label",
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Folder; reproduce-<data> by default.")
+    ] = None,
+    seeds: Annotated[
+        int, typer.Option("--seeds", min=1, help="Seeds; single models use the first.")
+    ] = 3,
+    epochs: Annotated[int | None, typer.Option("--epochs", help="At most.")] = None,
+    recipe: Annotated[
+        Path | None, typer.Option("--recipe", help="TOML file with options and grids.")
+    ] = None,
+    set_: opt.Set = None,
+    grid: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--grid", metavar="K=[V,V]", help="Values an experiment goes through."
+        ),
+    ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on where the same command stopped.")
+    ] = False,
+    list_: Annotated[
+        bool, typer.Option("--list", help="Name the experiments and end.")
+    ] = False,
+    seed: opt.Seed = 999,
+    device: opt.Device = "auto",
+    threads: opt.Threads = 0,
+    as_json: opt.Json = False,
+    quiet: opt.Quiet = False,
+) -> None:
+    """Repeat the experiments of the CLEAR and SEA papers on a data set.
+
+    Each leaves its numbers, table or figure in OUT/NAME; OUT/report.html shows all.
+    Example: mmgraph reproduce clear-figure1 sea-theorems --data DIR --out OUT
+    """
+    opt.prepare(seed, device, threads, quiet)
+    from functools import partial
+
+    from mmgraph.analysis.reproduce import (
+        EXPERIMENTS,
+        Lab,
+        run_experiments,
+        select,
+        systems_of,
+    )
+    from mmgraph.cli.progress import training_bar
+    from mmgraph.errors import UserError
+    from mmgraph.train.recipe import load_recipe
+    from mmgraph.train.resolve import check_settings
+    from mmgraph.train.source import DataSource
+    from mmgraph.train.spec import parse_options
+
+    if list_:
+        titles = {name: e.title for name, e in EXPERIMENTS.items()}
+        if as_json:
+            opt.emit_json(titles)
+        else:
+            for name, title in titles.items():
+                typer.echo(f"{name:14} {title}")
+        return
+    if not names:
+        raise UserError("no experiment named", "name one, or all; see --list")
+    chosen = select(names)
+    plan = load_recipe(recipe) if recipe else None
+    settings = parse_options(set_ or [])
+    check_settings(settings, systems_of(chosen))
+    if epochs is not None:
+        settings["epochs"] = epochs
+    source = DataSource(data, split_rule)
+    if source.is_embedded and plan is None:
+        settings = {**SYNTHETIC, **settings}
+    splits, sha256 = source.load()
+    folder = out or Path(f"reproduce-{source.name}")
+    lab = Lab(
+        source,
+        splits,
+        sha256,
+        folder,
+        [seed + offset for offset in range(seeds)],
+        partial(training_bar, quiet=quiet),
+        settings=settings,
+        recipe=plan,
+        device=device,
+        epochs=epochs,
+    )
+    results = {}
+    for name, outcome, files in run_experiments(
+        chosen,
+        lab,
+        grid=parse_options(grid or []),
+        resume=resume,
+        must="all" not in names,
+    ):
+        results[name] = outcome.numbers
+        if not as_json:
+            for table in outcome.tables:
+                _show(table)
+            typer.echo(f"{name}: {folder / name}: {', '.join(files)}")
+    if as_json:
+        opt.emit_json(results)
+    else:
+        typer.echo(f"{folder / 'report.html'}")
+
+
+def _show(table: Table) -> None:
+    from rich.table import Table as Grid
+
+    from mmgraph.analysis.page import shown
+
+    grid = Grid(title=table.caption)
+    for n, column in enumerate(table.columns):
+        grid.add_column(column, justify="left" if n == 0 else "right")
+    for row in table.rows:
+        grid.add_row(*(shown(cell) for cell in row))
+    opt.console().print(grid)

@@ -1,0 +1,146 @@
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from mmgraph.analysis.reproduce import plots, runner
+from mmgraph.analysis.reproduce.catalog import EXPERIMENTS, Experiment, select
+from mmgraph.analysis.reproduce.outcome import Outcome
+from mmgraph.analysis.reproduce.runner import run_experiments
+from mmgraph.errors import UserError
+
+
+def run(lab, *names, **options):
+    return list(run_experiments(select(names), lab, **options))
+
+
+def test_numbers_say_what_they_come_from_and_the_report_holds_all(
+    make_lab, tmp_path, toy
+):
+    lab = make_lab(tmp_path, seeds=(5,))
+    (done,) = run(lab, "sea-theorems", grid={"dim": [4]})
+    assert done[0] == "sea-theorems"
+    assert done[2] == ["figure.svg", "table.md", "numbers.json"]
+    run(lab, "clear-figure1", grid={"k": [4]})
+    numbers = json.loads((tmp_path / "clear-figure1" / "numbers.json").read_text())
+    assert numbers["experiment"] == "clear-figure1"
+    assert numbers["data_sha256"] == toy[2]
+    assert (numbers["data"], numbers["dataset"]) == ("toy", None)
+    assert (numbers["seeds"], numbers["grid"]) == ([5], {"k": [4]})
+    assert numbers["versions"]["mmgraph"]
+    assert numbers["results"]["pairs"][0]["neighbours"][0]["k"] == 4
+    report = (tmp_path / "report.html").read_text()
+    first, second = (EXPERIMENTS[n].title for n in ("clear-figure1", "sea-theorems"))
+    assert 0 < report.index(first) < report.index(second)
+    assert report.count("<figure>") == 2
+
+
+def test_three_modalities_are_compared_in_pairs(make_lab, three, tmp_path):
+    lab = make_lab(tmp_path, data=three)
+    names = ("clear-figure1", "clear-figure5", "clear-figure6", "sea-figure6")
+    grid = {"k": [5], "items": [30]}
+    found = {name: outcome for name, outcome, _ in run(lab, *names, grid=grid)}
+    pairs = [["visual", "textual"], ["visual", "acoustic"], ["textual", "acoustic"]]
+    for name, outcome in found.items():
+        results = outcome.numbers["results"]
+        if name == "clear-figure6":
+            entries = results["stages"]["after projection"]
+            assert [entry["modalities"] for entry in entries] == pairs
+        elif name == "sea-figure6":
+            information = results["stages"]["after training"]["information"]
+            assert list(information) == ["visual", "textual", "acoustic"]
+        else:
+            assert [pair["modalities"] for pair in results["pairs"]] == pairs
+
+
+def test_an_interrupted_sweep_goes_on_where_it_was(make_lab, tmp_path, monkeypatch):
+    grid = {"strength": [0.5, 0.9], "rank": [1, 2]}
+    lab = make_lab(tmp_path / "a")
+    watch = lab.watch
+
+    def stop(label, seed, epochs):
+        if len(watch.seen) == 3:
+            raise KeyboardInterrupt
+        return watch(label, seed, epochs)
+
+    with pytest.raises(KeyboardInterrupt):
+        run(replace(lab, watch=stop), "clear-figure4", grid=grid)
+    assert not (tmp_path / "a" / "clear-figure4" / "numbers.json").exists()
+    run(lab, "clear-figure4", grid=grid, resume=True)
+    assert len(watch.seen) == 4
+    run(make_lab(tmp_path / "b"), "clear-figure4", grid=grid)
+    one, other = (
+        json.loads((tmp_path / x / "clear-figure4" / "numbers.json").read_text())
+        for x in "ab"
+    )
+    assert one == other
+
+
+def test_results_are_never_mixed_with_others(make_lab, tmp_path):
+    lab = make_lab(tmp_path)
+    run(lab, "sea-theorems", grid={"dim": [4]})
+    with pytest.raises(UserError) as caught:
+        run(lab, "sea-theorems", grid={"dim": [4]})
+    assert str(caught.value) == (
+        f"{tmp_path / 'sea-theorems'}: this experiment has results already - "
+        "go on with --resume, or choose another --out"
+    )
+    other = make_lab(tmp_path, seeds=(1,))
+    with pytest.raises(UserError, match="are of another seeds, grid - repeat"):
+        run(other, "sea-theorems", grid={"dim": [5]}, resume=True)
+    run(lab, "sea-theorems", grid={"dim": [4]}, resume=True)
+
+
+@pytest.mark.parametrize(
+    ("grid", "message"),
+    [
+        ({"dims": [4]}, "unknown grid 'dims' - did you mean 'dim'"),
+        ({"dim": 4}, r"grid dim is not a list of different numbers \(got 4\)"),
+        ({"dim": []}, "grid dim is not a list"),
+        ({"dim": ["a"]}, "grid dim is not a list"),
+        ({"dim": [4, 4]}, "grid dim is not a list"),
+    ],
+)
+def test_a_grid_must_be_a_list_of_an_experiment(grid, message, make_lab, tmp_path):
+    with pytest.raises(UserError, match=message):
+        run(make_lab(tmp_path), "sea-theorems", grid=grid)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_the_data_cannot_carry_is_refused_or_left_out(
+    make_lab, tmp_path, toy, caplog
+):
+    lab = make_lab(tmp_path)
+    bare = toy[1][0].clone()
+    del bare["item"].x_textual
+    lab.splits = (bare, *toy[1][1:])
+    with pytest.raises(UserError, match="compares modalities and toy has 1"):
+        run(lab, "clear-figure1")
+    assert list(tmp_path.iterdir()) == []
+    found = run(
+        replace(lab, folder=tmp_path / "all"),
+        "clear-figure1",
+        "sea-theorems",
+        must=False,
+    )
+    assert [name for name, _, _ in found] == ["sea-theorems"]
+    assert "clear-figure1 is left out: this experiment compares" in caplog.text
+
+
+def test_missing_extras_are_told_before_anything_is_trained(
+    make_lab, tmp_path, monkeypatch
+):
+    def missing():
+        raise UserError("the figures need matplotlib", "install it")
+
+    monkeypatch.setattr(runner, "require_plots", missing)
+    with pytest.raises(UserError, match="the figures need matplotlib"):
+        run(make_lab(tmp_path), "clear-figure4")
+    assert list(tmp_path.iterdir()) == []
+    bare = {"t": Experiment("Title", lambda lab: Outcome({}), plots=False)}
+    assert (
+        len(list(run_experiments(bare, make_lab(tmp_path)))) == 1
+    )  # tables draw nothing
+    assert plots.require_plots() is None
