@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 
 class UserError(ValueError):
@@ -33,3 +35,7 @@ class UserError(ValueError):
         if path is not None and row is not None:
             place = f"{path}:{row}: "
         super().__init__(f"{place}{what} - {fix}")
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Travel whole from a worker process, whose exceptions are copied by this."""
+        return partial(UserError, path=self.path, row=self.row), (self.what, self.fix)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import copy
 from pathlib import Path
 
 import pytest
@@ -31,3 +32,10 @@ def test_its_parts_can_be_read():
 def test_it_is_a_value_error():
     with pytest.raises(ValueError, match="no rows - add some"):
         raise UserError("no rows", "add some")
+
+
+def test_a_copy_has_its_parts():
+    """Worker processes hand exceptions over by the same protocol."""
+    error = copy.copy(UserError("no rows", "add some", path="a.csv", row=7))
+    parts = (error.what, error.fix, error.path, error.row, str(error))
+    assert parts == ("no rows", "add some", "a.csv", 7, "a.csv:7: no rows - add some")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import typer
 
+from mmgraph.cli.knn.blocks import blocks, join
 from mmgraph.cli.knn.build import build
 from mmgraph.cli.knn.info import info
 from mmgraph.cli.knn.insert import insert
@@ -12,6 +13,6 @@ from mmgraph.cli.knn.verify import verify
 
 __all__ = ["app"]
 
-app = typer.Typer(help="Exact nearest-neighbour graphs.", no_args_is_help=True)
-for command in (build, insert, merge, verify, info):
+app = typer.Typer(help="Nearest-neighbour graphs.", no_args_is_help=True)
+for command in (build, blocks, join, insert, merge, verify, info):
     app.command()(command)

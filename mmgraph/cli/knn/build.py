@@ -57,6 +57,12 @@ def build(
             "--duplicates", help="Equal rows: keep, or collapse onto the first."
         ),
     ] = "keep",
+    recall: Annotated[
+        float | None,
+        typer.Option(
+            "--recall", help="Approximate, with this share of the edges certified."
+        ),
+    ] = None,
     report: Annotated[
         Path | None,
         typer.Option("--report", help="Write the report here: .json or .html."),
@@ -79,6 +85,11 @@ def build(
     check_out(out, len(features))
     if report is not None:
         check_report(report)
+    if recall is not None and (nan, duplicates) != ("refuse", "keep"):
+        raise UserError(
+            "--recall knows no --nan isolate and no --duplicates collapse",
+            "leave them out, or build the exact graph",
+        )
     if zero not in ("isolate", "refuse"):
         raise UserError(f"--zero is {zero!r}", "write isolate or refuse")
     names = modality_names(features)
@@ -96,7 +107,7 @@ def build(
     reports = {}
     for name, path in names.items():
         file.graphs[name], reports[name] = _build(
-            read.tables[name], path, options, backend=backend, device=device
+            read.tables[name], path, options, backend, device, recall, seed
         )
         reports[name]["missing_rows"] = read.missing[name]
         # A row that a file lacks is zero in the table; it is counted once.
@@ -124,13 +135,19 @@ def _build(
     features: np.ndarray,
     path: Path,
     options: dict[str, Any],
-    *,
     backend: str,
     device: str,
+    recall: float | None,
+    seed: int,
 ) -> tuple[ModalityGraph, dict[str, Any]]:
     import time
 
-    from mmgraph.knn import edge_weights, knn_graph, symmetrise
+    from mmgraph.knn import (
+        approximate_knn_graph,
+        edge_weights,
+        knn_graph,
+        symmetrise,
+    )
     from mmgraph.knn.report import feature_digest, graph_digest
     from mmgraph.knn.search import resolve_backend
     from mmgraph.knn.usable_rows import usable_rows
@@ -144,13 +161,21 @@ def _build(
     start = time.perf_counter()
     try:
         backend = resolve_backend(backend, where)
-        edge_index, similarity = knn_graph(
-            x,
-            options["k"],
-            metric=options["metric"],
-            backend=backend,
-            **policies,
-        )
+        exact, certificate = True, None
+        if recall is None:
+            edge_index, similarity = knn_graph(
+                x,
+                options["k"],
+                metric=options["metric"],
+                backend=backend,
+                **policies,
+            )
+        else:
+            found = approximate_knn_graph(
+                x, options["k"], metric=options["metric"], recall=recall, seed=seed
+            )
+            edge_index, similarity = found.edge_index, found.similarity
+            exact, certificate = found.exact, found.certificate
         seconds = time.perf_counter() - start
         edge_index, similarity = symmetrise(
             edge_index.cpu(), similarity.cpu(), len(x), options["symmetrise"]
@@ -164,6 +189,7 @@ def _build(
         "features": [str(path)],
         "input_sha256": feature_digest(features),
         "graph_sha256": graph_digest(edge_index, similarity),
+        "exact": exact,
     }
     graph = ModalityGraph(edge_index, similarity, weight, facts)
     described = describe(graph, len(x))
@@ -173,8 +199,13 @@ def _build(
         "num_edges": described.pop("num_edges"),
         "metric": options["metric"],
         "backend": backend,
-        "exact": True,
-        "recall": None,
+        "exact": exact,
+        "recall": None
+        if exact or certificate is None
+        else {
+            "estimate": certificate.estimate,
+            "lower_99": certificate.lower_99,
+        },
         "zero_rows": rows.zero_rows,
         "nan_rows": rows.nan_rows,
         "duplicate_groups": rows.duplicate_groups,

@@ -21,6 +21,7 @@ FACTS = (
     "duplicates",
     "symmetrise",
     "weights",
+    "exact",
     "features",
     "input_sha256",
     "graph_sha256",

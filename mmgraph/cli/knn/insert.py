@@ -154,6 +154,11 @@ def _grow(
             "restore them, or build the graph again",
             path=paths[0],
         )
+    if not facts["exact"]:
+        raise UserError(
+            "an approximate graph cannot be extended exactly",
+            "build it anew with the new rows",
+        )
     if facts["symmetrise"] != "none" or facts["duplicates"] != "keep":
         raise UserError(
             "items can be inserted into lists only, with --symmetrise none and "

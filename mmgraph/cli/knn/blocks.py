@@ -1,0 +1,134 @@
+"""``mmgraph knn blocks`` and ``join``: graphs larger than memory, on many machines."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeRemainingColumn,
+)
+
+from mmgraph.cli import options as opt
+from mmgraph.errors import UserError
+
+_COLUMNS = (
+    TextColumn("{task.description}"),
+    BarColumn(bar_width=20),
+    MofNCompleteColumn(),
+    TextColumn("blocks"),
+    TimeRemainingColumn(),
+)
+
+
+def blocks(
+    features: Annotated[Path, typer.Argument(help="A .npy file of one modality.")],
+    work: Annotated[
+        Path, typer.Option("--work", metavar="DIR", help="Where blocks are kept.")
+    ],
+    k: Annotated[int, typer.Option("--k", min=1, help="Neighbours per item.")] = 10,
+    metric: Annotated[str, typer.Option("--metric", help="cosine|ip|l2")] = "cosine",
+    backend: Annotated[
+        str, typer.Option("--backend", help="auto|torch|faiss|faiss-gpu")
+    ] = "auto",
+    ram: Annotated[
+        str, typer.Option("--ram", metavar="SIZE", help="Of a process: 500MB, 2GB.")
+    ] = "2GB",
+    shard: Annotated[
+        str, typer.Option("--shard", metavar="I/N", help="Every N-th block from I on.")
+    ] = "1/1",
+    workers: Annotated[
+        int, typer.Option("--workers", min=1, help="Processes on this machine.")
+    ] = 1,
+    ray: Annotated[
+        str | None,
+        typer.Option("--ray", metavar="ADDRESS", help="Of a Ray cluster, or auto."),
+    ] = None,
+    seed: opt.Seed = 999,
+    device: opt.Device = "auto",
+    threads: opt.Threads = 0,
+    as_json: opt.Json = False,
+    quiet: opt.Quiet = False,
+) -> None:
+    """Build the exact graph of a file larger than memory, block by block.
+
+    Run it again to go on after a stop; finished blocks are kept. Machines share the
+    work with --shard, then mmgraph knn join makes the graph. Example:
+    mmgraph knn blocks text_feat.npy --ram 2GB --work w1 --shard 1/3
+    """
+    if workers > 1 and ray is not None:
+        raise UserError("--workers and --ray are both given", "give one of them")
+    opt.prepare(seed, device, threads, quiet)
+    from mmgraph.knn import build_blocks
+    from mmgraph.knn.block_executor import in_processes, on_ray, one_by_one
+    from mmgraph.train.device import resolve_device
+
+    executor = in_processes(workers) if workers > 1 else one_by_one
+    if ray is not None:
+        executor = on_ray(ray)
+
+    console = Console(stderr=True, quiet=quiet)
+    try:
+        with Progress(*_COLUMNS, console=console, disable=quiet) as progress:
+            bar = progress.add_task(features.name, total=None)
+            folder = build_blocks(
+                features,
+                k,
+                work,
+                metric=metric,
+                backend=backend,
+                ram=ram,
+                shard=shard,
+                device=str(resolve_device(device)),
+                executor=executor,
+                on_block=lambda done, total: progress.update(
+                    bar, completed=done, total=total
+                ),
+            )
+    except UserError:
+        raise
+    except ValueError as error:
+        raise UserError(
+            str(error), "see mmgraph knn blocks --help", path=features
+        ) from None
+    missing = len(folder.missing())
+    if as_json:
+        opt.emit_json({"blocks": folder.num_blocks, "missing": missing})
+        return
+    typer.echo(f"{work}: {folder.num_blocks - missing} of {folder.num_blocks} blocks")
+
+
+def join(
+    work: Annotated[list[Path], typer.Argument(help="Folders of mmgraph knn blocks.")],
+    out: Annotated[
+        Path, typer.Option("--out", metavar="DIR", help="A new folder of .npy files.")
+    ],
+    seed: opt.Seed = 999,
+    device: opt.Device = "cpu",
+    threads: opt.Threads = 0,
+    as_json: opt.Json = False,
+    quiet: opt.Quiet = False,
+) -> None:
+    """Join the blocks of all shards to one graph.
+
+    DIR/edge_index.npy holds neighbours and centres, DIR/similarity.npy what they
+    share; numpy.load(..., mmap_mode="r") opens them without reading. Example:
+    mmgraph knn join w1 w2 w3 --out graph
+    """
+    opt.prepare(seed, device, threads, quiet)
+    from mmgraph.knn import merge_shards
+
+    result = merge_shards(work, out)
+    if as_json:
+        opt.emit_json(result)
+        return
+    typer.echo(
+        f"{out}: {result['num_edges']} edges of {result['num_nodes']} items, "
+        f"sha256 {result['graph_sha256']}"
+    )

@@ -1,0 +1,104 @@
+"""Blocks of rows whose float32 products order candidates as a metric does."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from mmgraph.knn.blocks import rows_at_once
+from mmgraph.knn.survey import Survey
+
+_ROUNDING = 2.0**-24  # unit roundoff of float32
+
+
+@dataclass(frozen=True)
+class BlockProducts:
+    r"""The map of :func:`mmgraph.knn.inner_product.inner_product_space`, by blocks.
+
+    A row alone, and what the survey of the whole table knows, say where the row goes;
+    so products of two blocks are comparable with those of any other two. Centres:
+    ``x / |x|``; for ``l2`` ``(x - mean) / scale`` and a column of ones. Neighbours:
+    ``x / |x|`` for ``cosine``, ``x / scale`` for ``ip``, and for ``l2``
+    ``(x - mean) / scale`` and a column with minus half its squared length.
+
+    Attributes:
+        metric: ``cosine``, ``ip`` or ``l2``.
+        survey: Of the table that the blocks come from.
+
+    Example:
+        >>> from mmgraph.knn.row_source import RowSource
+        >>> from mmgraph.knn.survey import survey
+        >>> x = torch.tensor([[3.0, 4.0], [0.0, 2.0]])
+        >>> found = survey(RowSource(x), "ip")
+        >>> products = BlockProducts("ip", found)
+        >>> products.centres(x, found.norm) @ products.neighbours(x, found.norm).T
+        tensor([[1.0000, 0.3200],
+                [0.8000, 0.4000]])
+    """
+
+    metric: str
+    survey: Survey
+
+    @property
+    def tolerance(self) -> float:
+        """A product this far below another cannot have an equal or larger similarity.
+
+        A float32 sum of D products is off by at most ``D u sum|a b|`` in any order of
+        summation (Higham, Accuracy and Stability of Numerical Algorithms, 2002, eq.
+        3.5); the sum is at most 1, for ``l2`` 3/2. Two products are compared, and
+        rounding the rows and the final similarity adds a few ``u``.
+        """
+        dim = len(self.survey.centre)
+        return (3.2 if self.metric == "l2" else 2.1) * (dim + 8) * _ROUNDING
+
+    def centres(self, x: Tensor, norm: Tensor) -> Tensor:
+        """Rows as centres.
+
+        Args:
+            x: Rows, none of them zero.
+            norm: Their norms.
+
+        Shapes:
+            x: ``[B, D]``; norm: ``[B]``; returns float32 ``[B, D]``, one column more
+            for ``l2``.
+        """
+        if self.metric == "l2":
+            result, _ = self._centred(x)
+            result[:, -1] = 1
+            return result
+        return _divided(x, norm)
+
+    def neighbours(self, x: Tensor, norm: Tensor) -> Tensor:
+        """Rows as neighbours; arguments and shape as for :meth:`centres`."""
+        if self.metric == "l2":
+            result, length = self._centred(x)
+            result[:, -1] = -length.square() / 2
+            return result
+        if self.metric == "ip":
+            norm = torch.full_like(norm, self.survey.scale)
+        return _divided(x, norm)
+
+    def _centred(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Rows about the mean with room for a column, and their float64 lengths."""
+        result = torch.empty(len(x), x.size(1) + 1, device=x.device)
+        length = torch.empty(len(x), dtype=torch.float64, device=x.device)
+        mean = self.survey.centre.to(x.device)
+        step = rows_at_once(x)
+        for start in range(0, len(x), step):
+            part = slice(start, start + step)
+            rows = (x[part] - mean) / self.survey.scale
+            result[part, :-1] = rows
+            length[part] = rows.square().sum(1).sqrt_()
+        return result, length
+
+
+def _divided(x: Tensor, norm: Tensor) -> Tensor:
+    """Float32 rows divided in float64, a cache-sized piece at a time."""
+    result = torch.empty(x.shape, device=x.device)
+    step = rows_at_once(x)
+    for start in range(0, len(x), step):
+        part = slice(start, start + step)
+        result[part] = x[part] / norm[part, None]
+    return result

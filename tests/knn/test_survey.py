@@ -1,0 +1,59 @@
+from __future__ import annotations
+
+import sys
+
+import numpy as np
+import pytest
+import torch
+
+from mmgraph.errors import UserError
+from mmgraph.knn.report import feature_digest
+from mmgraph.knn.row_source import RowSource
+from mmgraph.knn.similarity import row_norms
+from mmgraph.knn.survey import survey
+
+
+def table():
+    x = torch.randn(40, 6) + 1
+    x[3] = x[20] = 0
+    return x
+
+
+@pytest.mark.parametrize("metric", ["cosine", "ip", "l2"])
+def test_pieces_give_what_the_whole_gives(metric, monkeypatch):
+    x = table()
+    monkeypatch.setattr(sys.modules["mmgraph.knn.survey"], "_BYTES", 8 * 6 * 7)
+    found = survey(RowSource(x), metric)
+    assert torch.equal(found.norm, row_norms(x))
+    assert found.sha256 == feature_digest(x.numpy())
+    kept = x[found.norm > 0].double()
+    mean = kept.mean(0)
+    radius = float((kept - mean).norm(dim=1).max())
+    scale = {"cosine": 1.0, "ip": float(kept.norm(dim=1).max()), "l2": radius}[metric]
+    assert found.scale == pytest.approx(scale, rel=1e-12)
+    want = mean if metric == "l2" else torch.zeros(6).double()
+    torch.testing.assert_close(found.centre, want, rtol=1e-12, atol=1e-15)
+
+
+def test_the_digest_tells_types_and_values_apart():
+    x = table().numpy()
+    digests = {survey(RowSource(x.astype(t)), "cosine").sha256 for t in ("f2", "f4")}
+    changed = x.astype("f8")
+    digests.add(survey(RowSource(changed), "cosine").sha256)
+    changed[5, 2] *= 1 + 1e-12  # less than float32 can tell
+    digests.add(survey(RowSource(changed), "cosine").sha256)
+    assert len(digests) == 4
+    swapped = x.astype(">f4")
+    assert survey(RowSource(swapped), "cosine").sha256 == feature_digest(x)
+
+
+def test_norms_out_of_range_are_named(tmp_path):
+    with pytest.raises(ValueError, match=r"between 1e-15 and 1e15 \(got 1\.73e\+20\)"):
+        survey(RowSource(np.full((2, 3), 1e20)), "l2")
+    x = np.ones((9, 2))
+    x[7, 1] = np.nan
+    np.save(tmp_path / "x.npy", x)
+    with pytest.raises(
+        UserError, match=r"x\.npy: .* row 7 holds NaN or infinity - mend"
+    ):
+        survey(RowSource(tmp_path / "x.npy"), "cosine")
