@@ -11,9 +11,6 @@ from mmgraph.cli import options as opt
 
 if TYPE_CHECKING:
     from mmgraph.analysis.leaderboard import Leaderboard
-    from mmgraph.train.experiment import Splits
-    from mmgraph.train.recipe import Recipe
-    from mmgraph.train.spec import ModelSpec
 
 #: Systems that are compared when none is named.
 SYSTEMS = (
@@ -70,8 +67,9 @@ def bench(
     opt.prepare(seed, device, threads, quiet)
     from mmgraph.cli.progress import training_bars
     from mmgraph.train.benchmark import Benchmark
-    from mmgraph.train.recipe import load_recipe
-    from mmgraph.train.resolve import canonical, check_settings
+    from mmgraph.train.feasible import feasible
+    from mmgraph.train.recipe import fixed_options, load_recipe
+    from mmgraph.train.resolve import canonical, check_settings, resolve
     from mmgraph.train.source import DataSource
     from mmgraph.train.spec import parse_options, parse_spec
 
@@ -86,7 +84,9 @@ def bench(
     if source.is_embedded and plan is None:
         settings = {**SYNTHETIC, **settings}
     splits, sha256 = source.load()
-    specs = _able(specs, splits, settings, plan, must=bool(named))
+    runs = [resolve(spec, fixed_options(spec, plan, settings)) for spec in specs]
+    able, _ = feasible(runs, splits[0], must=bool(named))
+    specs = [run.spec for run in able]
     folder = out or Path(f"bench-{source.name}")
     seed_list = [seed + offset for offset in range(seeds)]
     with training_bars(quiet=quiet) as watch:
@@ -108,41 +108,6 @@ def bench(
         opt.emit_json(lines)
     else:
         _show(board, folder)
-
-
-def _able(
-    specs: list[ModelSpec],
-    splits: Splits,
-    settings: dict[str, Any],
-    plan: Recipe | None,
-    *,
-    must: bool,
-) -> list[ModelSpec]:
-    """The systems that can be built on these data.
-
-    All are built once before the first is trained, so that a mistake shows at once.
-    """
-    import logging
-
-    from mmgraph.errors import UserError
-    from mmgraph.train.experiment import build, make_trainer
-    from mmgraph.train.recipe import System
-    from mmgraph.train.resolve import resolve
-
-    able = []
-    for spec in specs:
-        system = plan.systems.get(str(spec), System()) if plan else System()
-        defaults = plan.defaults if plan else {}
-        run = resolve(spec, {**defaults, **system.options, **settings})
-        make_trainer(run, seed=0, device="cpu")
-        try:
-            build(run, splits[0])
-            able.append(spec)
-        except UserError as error:
-            if must:
-                raise
-            logging.getLogger(__name__).info("%s is left out: %s", run.label, error)
-    return able
 
 
 def _report(folder: Path, lines: list[dict[str, Any]]) -> Leaderboard:

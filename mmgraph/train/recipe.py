@@ -180,6 +180,29 @@ def search(
     return Choice(settings, chosen, tried)
 
 
+def fixed_options(
+    spec: ModelSpec, recipe: Recipe | None, settings: Mapping[str, Any]
+) -> dict[str, Any]:
+    """What a recipe fixes for a system and those it is a variant of, grids apart.
+
+    Args:
+        spec: The system.
+        recipe: The recipe, if there is one.
+        settings: Options over those of the recipe.
+
+    Example:
+        >>> recipe = Recipe([], {"epochs": 5}, {"VBPR": System({"reg_weight": 0.1})})
+        >>> fixed_options(ModelSpec("VBPR", "CLEAR"), recipe, {"rank": 4})
+        {'epochs': 5, 'reg_weight': 0.1, 'rank': 4}
+    """
+    if recipe is None:
+        return dict(settings)
+    options = dict(recipe.defaults)
+    for name in [*reversed(spec.ancestors()), spec]:
+        options |= recipe.systems.get(str(name), System()).options
+    return {**options, **settings}
+
+
 def grid_points(grid: Grid, *, without: set[str] | None = None) -> list[dict[str, Any]]:
     """All combinations of a grid, the last key varying fastest.
 

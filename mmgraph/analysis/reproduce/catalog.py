@@ -16,7 +16,7 @@ from mmgraph.analysis.reproduce import (
     sweep,
     theorems,
 )
-from mmgraph.analysis.reproduce.lab import Lab, exists
+from mmgraph.analysis.reproduce.lab import Lab
 from mmgraph.analysis.reproduce.outcome import Outcome
 from mmgraph.train.spec import ModelSpec, check_names, parse_spec
 
@@ -147,15 +147,14 @@ EXPERIMENTS: dict[str, Experiment] = {
 
 
 def systems_of(chosen: Mapping[str, Experiment]) -> list[ModelSpec]:
-    """The systems that experiments train, of those that exist.
+    """The systems that experiments train.
 
     Example:
         >>> [str(spec) for spec in systems_of(select(["clear-figure4"]))]
         ['CLEAR']
     """
     names = {name for experiment in chosen.values() for name in experiment.systems}
-    specs = [parse_spec(name) for name in sorted(names)]
-    return [spec for spec in specs if exists(spec)]
+    return [parse_spec(name) for name in sorted(names)]
 
 
 def select(names: Sequence[str]) -> dict[str, Experiment]:

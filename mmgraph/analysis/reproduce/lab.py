@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -15,11 +14,11 @@ from torch_geometric.data import HeteroData
 from mmgraph.analysis.targets import recognise
 from mmgraph.errors import UserError
 from mmgraph.models.base import Recommender
-from mmgraph.models.registry import MODELS, VARIANTS
 from mmgraph.schema import INTERACTS, ITEM, USER, modalities
 from mmgraph.train.benchmark import Benchmark, Watch, read_per_user
 from mmgraph.train.experiment import Splits, build, make_trainer, run_experiment
-from mmgraph.train.recipe import Recipe, System, choose
+from mmgraph.train.feasible import feasible
+from mmgraph.train.recipe import Recipe, System, choose, fixed_options
 from mmgraph.train.resolve import Resolved, canonical, resolve
 from mmgraph.train.run_directory import (
     CHECKPOINT,
@@ -30,18 +29,6 @@ from mmgraph.train.run_directory import (
 )
 from mmgraph.train.source import DataSource
 from mmgraph.train.spec import ModelSpec, parse_spec
-
-_log = logging.getLogger(__name__)
-
-
-def exists(spec: ModelSpec) -> bool:
-    """Whether this version has the model, in the registry's spelling.
-
-    Example:
-        >>> exists(ModelSpec("VBPR")), exists(ModelSpec("SEAb")), exists(ModelSpec("X"))
-        (True, True, False)
-    """
-    return spec.model in MODELS or spec.model in VARIANTS
 
 
 @dataclass
@@ -120,30 +107,18 @@ class Lab:
     def able(
         self, names: Sequence[str], *, must: bool = False
     ) -> tuple[list[ModelSpec], list[str]]:
-        """The systems that exist and can be built on these data, and why not the rest.
+        """The systems that can be built on these data, and why not the rest.
 
         All are built before the first is trained, so that a mistake shows at once.
 
         Raises:
             UserError: With ``must``, if one cannot be built.
         """
-        able, missing = [], []
-        for name in names:
-            spec = parse_spec(name)
-            if not exists(spec):
-                missing.append(f"{name} is not among the systems.")
-                continue
-            run = resolve(canonical(spec), self._fixed_options(canonical(spec)))
-            make_trainer(run, seed=0, device="cpu")
-            try:
-                build(run, self.train)
-                able.append(run.spec)
-            except UserError as error:
-                if must:
-                    raise
-                _log.info("%s is left out: %s", name, error)
-                missing.append(f"{name} is left out: {error.what}.")
-        return able, missing
+        specs = [canonical(parse_spec(name)) for name in names]
+        runs = [resolve(spec, self._fixed_options(spec)) for spec in specs]
+        able, reasons = feasible(runs, self.train, must=must)
+        missing = [f"{label} is left out: {why}." for label, why in reasons.items()]
+        return [run.spec for run in able], missing
 
     def bench(
         self,
@@ -241,11 +216,4 @@ class Lab:
         return self.folder / "runs" / run.key(self.seeds[0], self.data_sha256)[:16]
 
     def _fixed_options(self, spec: ModelSpec) -> dict[str, Any]:
-        """What the recipe and the settings fix for a system, grids apart."""
-        if self.recipe is None:
-            return dict(self.settings)
-        options = dict(self.recipe.defaults)
-        for name in [*reversed(spec.ancestors()), spec]:
-            system = self.recipe.systems.get(str(name), System())
-            options |= system.options
-        return {**options, **self.settings}
+        return fixed_options(spec, self.recipe, self.settings)
