@@ -29,7 +29,7 @@ class BestSoFar:
             >>> BestSoFar.empty(1, 2).score
             tensor([[-inf, -inf]])
         """
-        score = torch.full((num_centres, count), -torch.inf)
+        score = torch.full((num_centres, count), -torch.inf, dtype=torch.float32)
         return cls(score, torch.zeros((num_centres, count), dtype=torch.long))
 
     def add(self, score: Tensor, centre: int, neighbour: int) -> None:
@@ -70,7 +70,7 @@ class BestSoFar:
         begin = (length.cumsum(0) - length).repeat_interleave(length)
         place = torch.arange(len(centre)) - begin + count
         at = torch.arange(len(here)).repeat_interleave(length)
-        score = torch.full((len(here), count + most), -torch.inf)
+        score = torch.full((len(here), count + most), -torch.inf, dtype=torch.float32)
         index = torch.zeros(score.shape, dtype=torch.long)
         score[:, :count], index[:, :count] = self.score[here], self.index[here]
         score[at, place], index[at, place] = value, neighbour

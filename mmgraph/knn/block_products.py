@@ -82,7 +82,9 @@ class BlockProducts:
 
     def _centred(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Rows about the mean with room for a column, and their float64 lengths."""
-        result = torch.empty(len(x), x.size(1) + 1, device=x.device)
+        result = torch.empty(
+            (len(x), x.size(1) + 1), dtype=torch.float32, device=x.device
+        )
         length = torch.empty(len(x), dtype=torch.float64, device=x.device)
         mean = self.survey.centre.to(x.device)
         step = rows_at_once(x)
@@ -96,7 +98,7 @@ class BlockProducts:
 
 def _divided(x: Tensor, norm: Tensor) -> Tensor:
     """Float32 rows divided in float64, a cache-sized piece at a time."""
-    result = torch.empty(x.shape, device=x.device)
+    result = torch.empty(x.shape, dtype=torch.float32, device=x.device)
     step = rows_at_once(x)
     for start in range(0, len(x), step):
         part = slice(start, start + step)

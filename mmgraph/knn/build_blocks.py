@@ -147,7 +147,7 @@ def build_block(
     candidates = int(found.norm.count_nonzero()) - (not options["include_self"])
     width = min(options["k"], candidates)
     if width <= 0 or not len(centres.id):
-        none = torch.zeros(0, max(width, 0))
+        none = torch.zeros((0, max(width, 0)), dtype=torch.float32)
         work.write_block(number, centres.id[:0], none.long(), none)
         return
     neighbour, similarity = nearest_in_blocks(

@@ -105,7 +105,7 @@ def rank_proposed(
     whole = best.score.size(1) >= candidates
     cut = torch.zeros_like(near[:, -1]) if whole else near[:, -1]
     found = torch.zeros((len(near), need), dtype=torch.long)
-    value = torch.zeros((len(near), need))
+    value = torch.zeros((len(near), need), dtype=torch.float32)
     for part in _pieces((~cut).nonzero().flatten(), _PAIRS // near.size(1)):
         row, place = near[part].nonzero().T
         row = part[row]
@@ -149,7 +149,7 @@ def lists_of(
         (tensor([[1]]), tensor([[-4.]]))
     """
     found = [centre.new_zeros((0, need))]
-    value = [torch.zeros((0, need))]
+    value = [torch.zeros((0, need), dtype=torch.float32)]
     for part in _pieces(centre, _SCORES // max(1, len(products))):
         full = products.full_scores(part)
         if not include_self:

@@ -75,7 +75,7 @@ def inner_product_space(x: Tensor, norm: Tensor, metric: str) -> InnerProductSpa
 
 def _divided(x: Tensor, norm: Tensor) -> Tensor:
     """Float32 rows divided by their norms, in float64 a block at a time."""
-    result = torch.empty(x.shape, device=x.device)
+    result = torch.empty(x.shape, dtype=torch.float32, device=x.device)
     step = rows_at_once(x)
     for rows, n, out in zip(
         x.split(step), norm.split(step), result.split(step), strict=True
@@ -91,6 +91,6 @@ def _centred(x: Tensor) -> tuple[Tensor, Tensor]:
     length = torch.cat([(rows - mean).square_().sum(1) for rows in blocks]).sqrt_()
     scale = length.max()
     if scale == 0:
-        return torch.zeros(x.shape, device=x.device), length
+        return torch.zeros(x.shape, dtype=torch.float32, device=x.device), length
     centred = torch.cat([((rows - mean) / scale).float() for rows in blocks])
     return centred, length / scale

@@ -35,7 +35,9 @@ class NearestRows:
     ) -> None:
         shape = (num_centres, k)
         self.index = torch.full(shape, _NO_ROW, device=device)
-        self.similarity = torch.full(shape, -torch.inf, device=device)
+        self.similarity = torch.full(
+            shape, -torch.inf, dtype=torch.float32, device=device
+        )
 
     def update(self, similarity: Tensor, first_row: int) -> None:
         """Take in the similarities of all centres with a block of rows.

@@ -119,7 +119,7 @@ def similarity_across(
     Shapes:
         row, col: ``[P]``.
     """
-    result = torch.empty(len(row), device=row.device)
+    result = torch.empty(len(row), dtype=torch.float32, device=row.device)
     step = 4 * rows_at_once(centres.x)
     for start in range(0, len(row), step):
         a, b = row[start : start + step], col[start : start + step]

@@ -45,8 +45,8 @@ class RunningLists:
     ) -> None:
         shape = (num_centres, length)
         self.neighbour = torch.full(shape, num_rows, device=device)
-        self.similarity = torch.full(shape, -math.inf, device=device)
-        self._product = torch.full(shape, -math.inf, device=device)
+        nothing = torch.full(shape, -math.inf, dtype=torch.float32, device=device)
+        self.similarity, self._product = nothing, nothing.clone()
 
     def raise_bound(self, part: slice, product: Tensor) -> Tensor:
         """Let the best products of one more block raise the bound of some centres.

@@ -62,7 +62,7 @@ def pair_similarity(
         >>> pair_similarity(x, row, col, metric="l2", norm=row_norms(x)).tolist()
         [-1.0, -10.0]
     """
-    similarity = torch.empty(len(row), device=x.device)
+    similarity = torch.empty(len(row), dtype=torch.float32, device=x.device)
     step = rows_at_once(x)
     for start in range(0, len(row), step):
         part = slice(start, start + step)

@@ -72,14 +72,14 @@ def insert(
     )
     candidates = len(kept) - (not include_self)
     best = BestSoFar.empty(len(kept) - old, min(width + MARGIN, candidates))
-    bound = torch.full((old,), -torch.inf)
+    bound = torch.full((old,), -torch.inf, dtype=torch.float32)
     if before[0].size(1) == width:
         last = products.score_of(before[1][:, -1], slice(0, old))
         bound = (last - products.tolerance).float()
     row, col = _search_new(products, old, best, bound, include_self=include_self)
 
     found = torch.zeros((len(kept), width), dtype=torch.long)
-    value = torch.zeros((len(kept), width))
+    value = torch.zeros((len(kept), width), dtype=torch.float32)
     new_found, new_value, cut = rank_proposed(
         best, products, norm, metric, width, candidates, first_centre=old
     )

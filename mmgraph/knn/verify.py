@@ -90,7 +90,7 @@ def _brute_force(
     x: Tensor, rows: Tensor, k: int, metric: str, usable: UsableRows
 ) -> tuple[Tensor, Tensor]:
     edges = [torch.zeros((2, 0), dtype=torch.long)]
-    values = [torch.zeros(0)]
+    values = [torch.zeros(0, dtype=torch.float32)]
     for row in rows[torch.isin(rows, usable.row)].sort().values:
         other = usable.row[usable.row != row]
         centre = row.expand_as(other)

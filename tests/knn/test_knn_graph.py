@@ -279,3 +279,19 @@ def test_bad_tables_are_named():
         knn_graph(torch.ones(3, 1, dtype=torch.complex64), 1)
     with pytest.raises(ValueError, match=r"rescale the features \(got 1\.41e\+20\)"):
         knn_graph(torch.full((3, 2), 1e20), 1, metric="ip")
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("metric", METRICS)
+def test_the_default_dtype_of_torch_changes_nothing(metric, backend):
+    x = torch.randn(60, 5, generator=torch.Generator().manual_seed(0)).float()
+    want = knn_graph(x, 4, metric=metric, backend=backend)
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(torch.float64)
+    try:
+        found = knn_graph(x, 4, metric=metric, backend=backend)
+    finally:
+        torch.set_default_dtype(before)
+    assert torch.equal(found[0], want[0])
+    assert found[1].dtype == torch.float32
+    assert torch.equal(found[1], want[1])
