@@ -112,9 +112,9 @@ class RowCritic(nn.Module):
         share = torch.rand(real.size(0), 1, dtype=real.dtype, device=real.device)
         mixed = share * real + (1 - share) * fake
         (g,) = torch.autograd.grad(self(mixed).sum(), mixed, create_graph=True)
-        # The gradient of a row is W_1 g.
+        # The gradient of a row is W_1 g; its length by what needs less memory.
         num_rows, width = g.shape
-        if width <= num_rows:
+        if width * width <= num_rows * self.table.size(0):
             square = ((g @ (self.table.t() @ self.table)) * g).sum(dim=1)
         else:
             square = (g @ self.table.t()).square().sum(dim=1)

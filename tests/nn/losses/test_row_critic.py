@@ -6,7 +6,7 @@ import torch.nn.functional as F
 
 from mmgraph.nn.losses import RowCritic
 
-#: A critic that is narrower than the batch, and one that is wider.
+#: Widths whose square is below and above the size of a batch of rows.
 WIDTHS = [4, 40]
 
 
