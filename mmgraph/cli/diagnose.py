@@ -21,7 +21,10 @@ if TYPE_CHECKING:
 def diagnose(
     data: opt.Data,
     out: Annotated[
-        Path, typer.Option("--out", metavar="DIR", help="Folder for diagnosis.json.")
+        Path,
+        typer.Option(
+            "--out", metavar="DIR", help="Folder for diagnosis.json and report.html."
+        ),
     ],
     centres: Annotated[
         int, typer.Option("--centres", min=2, help="Items whose neighbours to compare.")
@@ -35,8 +38,9 @@ def diagnose(
     """Report how much the modalities of a catalogue say twice.
 
     For every pair: spectrum of the cross-covariance, shared neighbours against chance,
-    a rank and a strength for CLEAR with the reason, and what they cost. Only feature
-    files are read, float32 .npy files without loading them. Example:
+    a rank and a strength for CLEAR with the reason, and what they cost. Writes
+    diagnosis.json and report.html, a page with figures if matplotlib is there. Only
+    feature files are read, float32 .npy files without loading them. Example:
     mmgraph diagnose --data synthetic --out report
     """
     if out.exists() and not out.is_dir():
@@ -46,8 +50,9 @@ def diagnose(
     import time
 
     from mmgraph.analysis.diagnosis import diagnose as run
+    from mmgraph.analysis.diagnosis_page import diagnosis_page
     from mmgraph.train.device import resolve_device
-    from mmgraph.train.files import write_json
+    from mmgraph.train.files import write_atomic, write_json
     from mmgraph.train.memory import peak_memory, reset_peak_memory
 
     where, log = resolve_device(device), logging.getLogger(__name__)
@@ -66,11 +71,14 @@ def diagnose(
         "seconds": time.perf_counter() - start,
         "peak_memory_bytes": peak_memory(where),
     }
+    report = diagnosis_page(diagnosis, data)  # before anything is written
     write_json(out / "diagnosis.json", result)
+    write_atomic(out / "report.html", report)
     if as_json:
         opt.emit_json(result)
     else:
         _show(diagnosis, opt.console())
+        typer.echo(f"\n{out / 'report.html'}")
 
 
 def _features(data: str) -> dict[str, FeatureRows]:

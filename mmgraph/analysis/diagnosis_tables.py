@@ -1,0 +1,196 @@
+"""The numbers of a diagnosis as tables of a page."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from itertools import zip_longest
+
+from mmgraph.analysis.diagnosis import Diagnosis
+from mmgraph.analysis.page import Cell, Table
+from mmgraph.analysis.pair_diagnosis import PairDiagnosis
+
+
+def modality_table(diagnosis: Diagnosis) -> Table:
+    """Width and counts, a row per modality.
+
+    Args:
+        diagnosis: Of a catalogue.
+
+    Example:
+        >>> modality_table(Diagnosis({}, [], [], {})).columns[:3]
+        ('modality', 'width', 'items')
+    """
+    counts = {
+        "dim": "width",
+        "rows": "items",
+        "missing_rows": "missing",
+        "zero_rows": "zero",
+        "duplicate_groups": "groups of equal rows",
+        "duplicate_rows": "rows equal to an earlier one",
+        "largest_duplicate_group": "largest group",
+        "mean_share": "share of the mean row",
+    }
+    rows = []
+    for name, summary in diagnosis.modalities.items():
+        values = asdict(summary)
+        rows.append([name, *(values[key] for key in counts)])
+    return Table(("modality", *counts.values()), rows, "Counts of each modality")
+
+
+def fact_table(pair: PairDiagnosis) -> Table:
+    """What was found in one number each, beside what to compare it with.
+
+    Args:
+        pair: The diagnosis of two modalities.
+
+    Example:
+        >>> fact_table.__name__
+        'fact_table'
+    """
+    clear = "a clear step" if pair.rank_is_clear else "no clear step"
+    ratio = pair.imbalance_ratio
+    bound = f"{pair.imbalance_bound:.4g} or more by Corollary 3 of CLEAR"
+    rows: list[tuple[str, Cell, str]] = [
+        ("items with both", pair.rows, ""),
+        ("suggested rank", pair.suggested_rank, clear if pair.suggested_rank else ""),
+        ("suggested strength", pair.suggested_strength, ""),
+        ("effective rank", pair.effective_rank, f"of {len(pair.singular_values)}"),
+        ("relative gap after the rank", pair.spectral_gap, ""),
+        (
+            "largest singular value",
+            pair.singular_values[0],
+            f"{pair.chance_level:.4g} by chance after the rank",
+        ),
+        ("linear CKA", pair.cka, f"{pair.cka_by_chance:.4g} by chance"),
+        (
+            "sliced Wasserstein distance, unit rows",
+            pair.swd,
+            f"{pair.swd_after:.4g} after the projection",
+        ),
+        (
+            "sliced Wasserstein distance, own scale",
+            pair.swd_raw,
+            f"{pair.swd_raw_after:.4g} after the projection",
+        ),
+        ("common area of the similarities", pair.similarities.overlap, ""),
+        (
+            "imbalance ratio",
+            ratio,
+            "nothing outside the shared directions" if ratio is None else bound,
+        ),
+    ]
+    for name, found in (pair.stability or {}).items():
+        rows += [
+            (f"largest angle between halves, {name}", found.angle_degrees, "degrees"),
+            (
+                f"affinity of halves, {name}",
+                found.affinity,
+                f"{found.chance_affinity:.4g} by chance",
+            ),
+        ]
+    return Table(("measure", "value", "beside"), rows, "In one number each")
+
+
+def direction_table(pair: PairDiagnosis, first: int | None = None) -> Table:
+    """The spectrum, and what goes with its first directions.
+
+    Args:
+        pair: The diagnosis of two modalities.
+        first: Number of rows; None for all directions.
+
+    Example:
+        >>> direction_table.__name__
+        'direction_table'
+    """
+    rank, damping = pair.suggested_rank, (1 - pair.suggested_strength) ** 2
+    spectrum = pair.singular_values[:first]
+    after = [s * damping if i < rank else s for i, s in enumerate(spectrum)]
+    further = [pair.correlations, *(pair.variance_shares[n] for n in pair.modalities)]
+    rows: Sequence[Sequence[Cell]] = [
+        [number, *values]
+        for number, values in enumerate(
+            # Only the first directions have more than a singular value.
+            zip_longest(spectrum, after, *(x[:first] for x in further)),
+            start=1,
+        )
+    ]
+    columns = (
+        "direction",
+        "singular value",
+        "after the projection",
+        "correlation",
+        *(f"{name}: share of variance" for name in pair.modalities),
+    )
+    return Table(columns, rows, "The spectrum, direction by direction")
+
+
+def neighbour_table(pair: PairDiagnosis) -> Table:
+    """Neighbours in common, and what random lists would have, by length of list.
+
+    Args:
+        pair: The diagnosis of two modalities.
+
+    Example:
+        >>> neighbour_table.__name__
+        'neighbour_table'
+    """
+    columns = (
+        "list length K",
+        "neighbours in common",
+        "95 % from",
+        "95 % to",
+        "random lists",
+        "random 95 % from",
+        "random 95 % to",
+    )
+    overlaps = pair.neighbour_overlap.items()
+    rows = [[int(k), *asdict(overlap).values()] for k, overlap in overlaps]
+    return Table(columns, rows, "Neighbours in common")
+
+
+def density_table(pair: PairDiagnosis) -> Table:
+    """Densities of the similarities of the ten nearest items.
+
+    Args:
+        pair: The diagnosis of two modalities.
+
+    Example:
+        >>> density_table.__name__
+        'density_table'
+    """
+    found = pair.similarities
+    columns = ("cosine from", "to", *(f"{name}: density" for name in found.density))
+    ends = zip(found.edges[:-1], found.edges[1:], *found.density.values(), strict=True)
+    return Table(columns, list(ends), "Densities of the similarities")
+
+
+def cost_table(pair: PairDiagnosis) -> Table:
+    """What the projection takes, by rank, in shares of 1.
+
+    Args:
+        pair: The diagnosis of two modalities.
+
+    Example:
+        >>> cost_table.__name__
+        'cost_table'
+    """
+    names = pair.modalities
+    columns = (
+        "rank",
+        "strength",
+        "shared energy removed",
+        *(f"{name}: variance removed" for name in names),
+        *(f"{name}: neighbours changed" for name in names),
+    )
+    rows = [
+        (
+            cost.rank,
+            cost.strength,
+            cost.shared_energy_removed,
+            *(cost.energy_removed[name] for name in names),
+            *(cost.neighbours_changed[name] for name in names),
+        )
+        for cost in pair.costs
+    ]
+    return Table(columns, rows, "What the projection takes, in shares of 1")
