@@ -63,8 +63,8 @@ def _pair_section(
     centres = min(pair.rows, settings["num_centres"])
     paragraphs = [
         f"Suggested for CLEAR: rank {rank}, strength {strength:.2f}. {pair.reason}",
-        f"Of the {pair.rows} items that have both. Covariances are over all of them; "
-        f"neighbours are exact among all of them, for {centres} of them.",
+        f"{pair.rows} items have both. The covariances are over all of these; the "
+        f"neighbours are those of {centres} of them, exact among all.",
     ]
     tables = [fact_table(pair), neighbour_table(pair)]
     if pair.costs:

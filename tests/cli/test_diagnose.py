@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 import json
+import sys
 
 import numpy as np
 import pytest
 
 from mmgraph.analysis import diagnose
+from mmgraph.analysis.diagnosis_page import diagnosis_page
 from mmgraph.cli import main
 from mmgraph.data import open_features
 
@@ -44,6 +46,7 @@ def test_tables_are_on_stdout_and_steps_on_stderr(catalogue, tmp_path, capsys):
     assert pair["reason"] in shown.out
     for note in pair["notes"]:
         assert f"Note: {note}" in shown.out
+    assert shown.out.endswith(f"\n{tmp_path / 'report.html'}\n")
     assert "comparing visual and textual" in shown.err
 
 
@@ -51,6 +54,28 @@ def test_the_embedded_catalogue_can_be_named(tmp_path, capsys):
     assert run("--data", "synthetic", "--out", tmp_path, "--json", "--quiet") == 0
     (pair,) = json.loads(capsys.readouterr().out)["pairs"]
     assert pair["suggested_rank"] == 4
+
+
+def test_the_report_is_the_page_of_the_diagnosis(catalogue, tmp_path, capsys):
+    words = ("--data", catalogue, "--out", tmp_path, "--seed", 3, "--quiet")
+    assert run(*words) == 0
+    expected = diagnosis_page(diagnose(open_features(catalogue), seed=3), catalogue)
+    assert (tmp_path / "report.html").read_text("utf-8") == expected
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "diagnosis.json",
+        "report.html",
+    ]
+
+
+def test_without_matplotlib_the_report_has_no_figures(
+    catalogue, tmp_path, capsys, monkeypatch
+):
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    assert run("--data", catalogue, "--out", tmp_path, "--json", "--quiet") == 0
+    assert capsys.readouterr().err == ""
+    text = (tmp_path / "report.html").read_text("utf-8")
+    assert "figures need matplotlib" in text
+    assert "<img" not in text
 
 
 def test_one_modality_says_that_there_is_no_pair(tmp_path, capsys):
