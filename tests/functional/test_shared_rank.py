@@ -65,6 +65,16 @@ def test_finds_the_planted_rank(name):
     assert found == [(len(sigma), True)] * len(SEEDS)
 
 
+def test_misses_a_faint_direction_between_loud_private_parts():
+    for seed in range(5):
+        cov, suggestion = suggest(*plant(seed, [1.0, 0.6, 0.3], rows=2000, loud=1.5))
+        assert suggestion[:2] == (2, True)
+        # As planted, and yet below the level: chance alone would put as much there.
+        third = float(torch.linalg.svdvals(cov)[2])
+        assert third == pytest.approx(0.3, rel=0.01)
+        assert suggestion.chance == pytest.approx(0.33, abs=0.005)
+
+
 @pytest.mark.parametrize("rank", [1, 4, 9])
 def test_finds_the_rank_of_the_planted_catalogue(rank):
     found = []
