@@ -25,17 +25,6 @@ def test_merged_graphs_are_those_of_one_build(tmp_path, knn, x):
     assert knn("info", both) == knn("info", one)
 
 
-def test_info_as_a_table_names_every_fact(tmp_path, knn, x):
-    np.save(tmp_path / "a.npy", x)
-    np.save(tmp_path / "b.npy", x)
-    files = (tmp_path / "a.npy", tmp_path / "b.npy")
-    knn("build", *files, "--k", 3, "--out", tmp_path / "g.pt")
-    told = knn("info", tmp_path / "g.pt", raw=True).stdout
-    for row in ("num_nodes", "intact", "graph_sha256", "hubness", "components"):
-        assert row in told
-    assert "a and b share 1.0000 of their neighbours, random lists 0.0508" in told
-
-
 def test_graphs_that_do_not_go_together_are_refused(tmp_path, knn, x):
     for name, table in (("a", x), ("short", x[:30])):
         np.save(tmp_path / f"{name}.npy", table)

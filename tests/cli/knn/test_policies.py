@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
@@ -11,7 +9,6 @@ import torch
 from scipy import sparse
 
 from mmgraph.errors import UserError
-from mmgraph.functional.divergence import neighbour_overlap
 from mmgraph.knn import edge_weights, knn_graph, symmetrise
 
 
@@ -85,25 +82,3 @@ def test_policies_that_refuse_name_the_row(tmp_path, knn, x):
         with pytest.raises(UserError, match=message):
             knn(*words, *options)
     assert [path.name for path in tmp_path.iterdir()] == ["a.npy"]
-
-
-def test_reports_tell_hubs_and_overlap(tmp_path, knn, x):
-    np.save(tmp_path / "a<b.npy", x)
-    np.save(tmp_path / "c.npy", x[:, :4].copy())
-    files = (tmp_path / "a<b.npy", tmp_path / "c.npy")
-    words = ("build", *files, "--k", 4, "--out", tmp_path / "g.pt", "--report")
-    result = knn(*words, tmp_path / "r.json")
-    assert json.loads((tmp_path / "r.json").read_text()) == result
-    graphs = [knn_graph(x, 4)[0], knn_graph(x[:, :4].copy(), 4)[0]]
-    count = graphs[0][0].bincount(minlength=60)
-    row = result["graphs"]["a<b"]
-    assert row["hubs"][0] == [int(count.argmax()), int(count.max())]
-    (overlap,) = result["overlap"]
-    assert overlap["value"] == neighbour_overlap(*graphs, 60)
-    knn(*words, tmp_path / "r.html")
-    page = (tmp_path / "r.html").read_text()
-    assert "<h2>a&lt;b</h2>" in page
-    assert row["input_sha256"] in page
-    assert f"<td>{overlap['value']:.4f}</td>" in page
-    assert "http" not in page
-    assert "<script" not in page
