@@ -145,29 +145,3 @@ def test_errors_name_file_and_remedy_and_leave_no_output(tmp_path, x):
             run(*words)
     names = sorted(path.name for path in tmp_path.iterdir())
     assert names == ["broken.npy", "good.npy", "short.npy"]
-
-
-def test_files_with_ids_meet_over_all_their_ids(tmp_path, x):
-    """Rows in another order, and items that one file lacks."""
-    ids = np.array([f"i{n:02d}" for n in range(60)])
-    np.savez(tmp_path / "a.npz", features=x[:50], ids=ids[:50])
-    np.savez(tmp_path / "b.npz", features=x[:9:-1], ids=ids[:9:-1])
-    order = [*range(50), *range(59, 49, -1)]  # as the ids first appear
-    padded = {"a": x[order].copy(), "b": x[order].copy()}
-    padded["a"][50:] = 0
-    padded["b"][:10] = 0
-    out = tmp_path / "g.pt"
-    run(tmp_path / "a.npz", tmp_path / "b.npz", "--k", "4", "--out", out)
-    graph = torch.load(out, weights_only=True)
-    for name, table in padded.items():
-        edge_index, _ = knn_graph(torch.from_numpy(table), 4)
-        store = graph["item", f"similar_{name}", "item"]
-        assert torch.equal(store["edge_index"], edge_index)
-    assert graph["item"]["num_nodes"] == 60
-
-
-def test_files_with_and_without_ids_need_one_length(tmp_path, x):
-    np.savez(tmp_path / "a.npz", features=x, ids=np.arange(60))
-    np.save(tmp_path / "b.npy", x[:5])
-    with pytest.raises(UserError, match=r"b\.npy: 5 rows, but the first file has 60"):
-        run(tmp_path / "a.npz", tmp_path / "b.npy", "--out", tmp_path / "g.pt")
