@@ -13,12 +13,13 @@ from mmgraph.knn.block_search import search_block
 from mmgraph.knn.certificate import RecallCertificate, certify_recall, edges_found
 from mmgraph.knn.inverted_lists import InvertedLists, cells_to_try
 from mmgraph.knn.knn_graph import knn_graph
-from mmgraph.knn.nearest_in_blocks import kept_rows, nearest_in_blocks, without_own
+from mmgraph.knn.nearest_in_blocks import kept_rows, nearest_in_blocks
 from mmgraph.knn.row_block import Centres, row_block
 from mmgraph.knn.row_source import Features, RowSource
 from mmgraph.knn.running_lists import RunningLists
 from mmgraph.knn.search import resolve_backend
 from mmgraph.knn.survey import check_options, survey
+from mmgraph.knn.without_own import without_own
 
 _log = logging.getLogger(__name__)
 _TUNING_ROWS = 256
@@ -138,11 +139,9 @@ class _Table:
         self.width = min(k, len(self.rows.id) - (not include_self))
         if self.width > 0:
             self.block = row_block(self.rows, self.products)
-            distinct = torch.arange(len(self.block.x))
+            members, distinct = self.block.members, torch.arange(len(self.block.x))
             self._distinct = torch.empty(len(source), dtype=torch.long)
-            self._distinct[self.block.member] = distinct.repeat_interleave(
-                self.block.size
-            )
+            self._distinct[members.id] = distinct.repeat_interleave(members.size)
 
     def draw(self, count: int, generator: torch.Generator) -> Tensor:
         """Ids of rows that are not zero, with replacement."""
@@ -167,9 +166,9 @@ class _Table:
     def found(self, search: InvertedLists, id: Tensor) -> tuple[Tensor, Tensor]:
         """Lists by the search, with their similarities."""
         distinct, again = self._distinct[id].unique(return_inverse=True)
-        block = self.block
+        block, members = self.block, self.block.members
         centres = Centres(
-            block.member[block.begin[distinct]], block.x[distinct], block.norm[distinct]
+            members.id[members.begin[distinct]], block.x[distinct], block.norm[distinct]
         )
         query = self.products.centres(centres.x, centres.norm)
         need = self.width + (not self.include_self)

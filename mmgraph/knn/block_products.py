@@ -9,8 +9,7 @@ from torch import Tensor
 
 from mmgraph.knn.blocks import rows_at_once
 from mmgraph.knn.survey import Survey
-
-_ROUNDING = 2.0**-24  # unit roundoff of float32
+from mmgraph.knn.tolerance import product_tolerance
 
 
 @dataclass(frozen=True)
@@ -43,15 +42,8 @@ class BlockProducts:
 
     @property
     def tolerance(self) -> float:
-        """A product this far below another cannot have an equal or larger similarity.
-
-        A float32 sum of D products is off by at most ``D u sum|a b|`` in any order of
-        summation (Higham, Accuracy and Stability of Numerical Algorithms, 2002, eq.
-        3.5); the sum is at most 1, for ``l2`` 3/2. Two products are compared, and
-        rounding the rows and the final similarity adds a few ``u``.
-        """
-        dim = len(self.survey.centre)
-        return (3.2 if self.metric == "l2" else 2.1) * (dim + 8) * _ROUNDING
+        """:func:`mmgraph.knn.tolerance.product_tolerance` of these products."""
+        return product_tolerance(len(self.survey.centre), self.metric)
 
     def centres(self, x: Tensor, norm: Tensor) -> Tensor:
         """Rows as centres.

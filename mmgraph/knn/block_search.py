@@ -44,7 +44,7 @@ def search_block(
     """
     need, distinct = lists.neighbour.size(1), len(block.x)
     count = min(need + _MARGIN, distinct)
-    copies = int(block.size.max().clamp(max=need))
+    copies = int(block.members.size.max().clamp(max=need))
     step = max(1, min(centres_at_once, _PAIRS // (count * copies)))
     for start in range(0, len(query), step):
         part = slice(start, start + step)
@@ -56,7 +56,7 @@ def search_block(
         row = near.nonzero()[:, 0]
         _merge(block, centres, lists, products.metric, row + start, index[near])
         whole = cut.nonzero().flatten()
-        for some in whole.split(max(1, _PAIRS // len(block.member))):
+        for some in whole.split(max(1, _PAIRS // len(block.members.id))):
             every = scores(query[some + start], block.product)
             row, col = (every >= limit[some, None]).nonzero().T
             _merge(block, centres, lists, products.metric, some[row] + start, col)
@@ -75,7 +75,7 @@ def _merge(
     useful = similarity >= lists.similarity[row, -1]
     row, col, similarity = row[useful], col[useful], similarity[useful]
     # Of equal rows, the first are enough to fill a list.
-    count, neighbour = block.members(col, lists.neighbour.size(1))
+    count, neighbour = block.members.first(col, lists.neighbour.size(1))
     lists.merge(
         row.repeat_interleave(count), neighbour, similarity.repeat_interleave(count)
     )

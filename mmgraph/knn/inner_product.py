@@ -8,8 +8,7 @@ import torch
 from torch import Tensor
 
 from mmgraph.knn.blocks import rows_at_once
-
-ROUNDING = 2.0**-24  # unit roundoff of float32
+from mmgraph.knn.tolerance import product_tolerance
 
 
 @dataclass(frozen=True)
@@ -36,10 +35,6 @@ def inner_product_space(x: Tensor, norm: Tensor, metric: str) -> InnerProductSpa
     |y|^2 / 2)``: one more column carries ``-|y|^2 / 2``, after centring, which
     leaves distances alone and loses fewer digits.
 
-    A float32 sum of D products is off by at most ``D u sum|a b|`` in any order of
-    summation (Higham, Accuracy and Stability of Numerical Algorithms, 2002,
-    eq. 3.5); rounding the inputs and the final similarity adds a few ``u``.
-
     Args:
         x: Features, no row zero, float32 range.
         norm: ``row_norms(x)``.
@@ -57,15 +52,13 @@ def inner_product_space(x: Tensor, norm: Tensor, metric: str) -> InnerProductSpa
         tensor([[0.6000, 0.8000],
                 [0.0000, 1.0000]])
     """
-    dim = x.size(1)
+    tolerance = product_tolerance(x.size(1), metric)
     if metric == "l2":
         centred, length = _centred(x)
         half = (length.square() / 2).float()[:, None]
         query = torch.cat([centred, torch.ones_like(half)], 1)
         base = torch.cat([centred, -half], 1)
-        # |<x, y>| + |y|^2 / 2 is at most 3/2 here, and 1 for the other metrics.
-        return InnerProductSpace(query, base, 3.2 * (dim + 8) * ROUNDING)
-    tolerance = 2.1 * (dim + 8) * ROUNDING
+        return InnerProductSpace(query, base, tolerance)
     unit = _divided(x, norm)
     if metric == "cosine":
         return InnerProductSpace(unit, unit, tolerance)

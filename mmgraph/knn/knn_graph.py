@@ -13,11 +13,13 @@ from torch import Tensor
 from mmgraph.knn.candidates import candidate_pairs
 from mmgraph.knn.exact_lists import exact_lists
 from mmgraph.knn.inner_product import inner_product_space
+from mmgraph.knn.members import Members
 from mmgraph.knn.ranking import take_best
 from mmgraph.knn.search import build_search, resolve_backend
 from mmgraph.knn.self_products import self_products
 from mmgraph.knn.similarity import METRICS, pair_similarity
 from mmgraph.knn.usable_rows import usable_rows
+from mmgraph.knn.without_own import without_own
 
 
 @torch.no_grad()
@@ -110,7 +112,8 @@ def knn_graph(
         found, similarity = _expand(found, similarity, group, need)
         found, similarity = found[group], similarity[group]
     if with_self and not include_self:
-        found, similarity = _without_self(found, similarity)
+        own = torch.arange(len(found), device=found.device)
+        found, similarity = without_own(own, found, similarity)
     if len(kept) < len(x):
         found = kept[found]
     edge_index = torch.stack([found.flatten(), kept.repeat_interleave(width)])
@@ -177,7 +180,10 @@ def _lists(
         x, norm = x[rows], norm[rows]
     need += not include_self
     found, similarity = _searched_lists(x, norm, need, metric, backend, block_size)
-    return (found, similarity) if include_self else _without_self(found, similarity)
+    if include_self:
+        return found, similarity
+    own = torch.arange(len(found), device=found.device)
+    return without_own(own, found, similarity)
 
 
 def _searched_lists(
@@ -209,24 +215,9 @@ def _expand(
     found: Tensor, similarity: Tensor, group: Tensor, need: int
 ) -> tuple[Tensor, Tensor]:
     """Lists of groups of equal rows to lists of rows."""
-    member = group.argsort(stable=True)
-    size = group.bincount()
-    begin = size.cumsum(0) - size
-    size = size.clamp(max=need)  # the first ``need`` members are enough
-    repeat = size[found.flatten()]
+    # The first ``need`` members of a group are enough.
+    repeat, col = Members.of(group).first(found.flatten(), need)
     rows = torch.arange(len(found), device=found.device)
     row = rows.repeat_interleave(found.size(1)).repeat_interleave(repeat)
-    offset = torch.arange(len(row), device=row.device)
-    offset -= (repeat.cumsum(0) - repeat).repeat_interleave(repeat)
-    col = member[begin[found.flatten()].repeat_interleave(repeat) + offset]
     value = similarity.flatten().repeat_interleave(repeat)
     return take_best(row, col, value, need)
-
-
-def _without_self(neighbour: Tensor, similarity: Tensor) -> tuple[Tensor, Tensor]:
-    """Take each row's own id out of its list, or the last entry if it is not in."""
-    own = torch.arange(len(neighbour), device=neighbour.device)[:, None]
-    other = neighbour != own
-    other[:, -1] &= ~other.all(1)
-    shape = (len(neighbour), neighbour.size(1) - 1)
-    return neighbour[other].view(shape), similarity[other].view(shape)

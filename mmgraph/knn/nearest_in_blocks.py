@@ -12,6 +12,7 @@ from mmgraph.knn.row_block import Centres, row_block
 from mmgraph.knn.row_source import RowSource
 from mmgraph.knn.running_lists import RunningLists
 from mmgraph.knn.search import build_search
+from mmgraph.knn.without_own import without_own
 
 _PRODUCTS = {"cpu": 2**23, "cuda": 2**28}  # of which a search may make a table
 
@@ -105,30 +106,3 @@ def kept_rows(
     if len(kept) < len(x):
         x, norm = x[kept], norm[kept]
     return Centres((kept + start).to(device), x.to(device), norm.to(device))
-
-
-def without_own(
-    own: Tensor, neighbour: Tensor, similarity: Tensor
-) -> tuple[Tensor, Tensor]:
-    """Take each centre's id out of its list, or the last entry if it is not in.
-
-    Args:
-        own: Ids of the centres.
-        neighbour: Their lists, ids.
-        similarity: Their lists, similarities.
-
-    Returns:
-        Lists one shorter.
-
-    Shapes:
-        own: ``[B]``; neighbour, similarity: ``[B, W]``; returns ``[B, W - 1]`` twice.
-
-    Example:
-        >>> neighbour = torch.tensor([[3, 5], [4, 5]])
-        >>> without_own(torch.tensor([3, 9]), neighbour, torch.ones(2, 2))[0].tolist()
-        [[5], [4]]
-    """
-    other = neighbour != own[:, None]
-    other[:, -1] &= ~other.all(1)
-    shape = (len(neighbour), neighbour.size(1) - 1)
-    return neighbour[other].view(shape), similarity[other].view(shape)

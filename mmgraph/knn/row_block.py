@@ -10,6 +10,7 @@ from torch import Tensor
 from mmgraph.knn.block_products import BlockProducts
 from mmgraph.knn.blocks import rows_at_once
 from mmgraph.knn.distinct import distinct_rows
+from mmgraph.knn.members import Members
 from mmgraph.knn.similarity import pair_similarity
 
 
@@ -39,36 +40,13 @@ class RowBlock:
         x: ``[U, D]``.
         norm: float64 ``[U]``.
         product: float32 ``[U, D']``, the rows as neighbours.
-        member: int64 ``[B]``, ids, those of equal rows together and ascending.
-        begin: int64 ``[U]``, where each distinct row's ids begin in ``member``.
-        size: int64 ``[U]``, how many it has.
+        members: The ids of each distinct row.
     """
 
     x: Tensor
     norm: Tensor
     product: Tensor
-    member: Tensor
-    begin: Tensor
-    size: Tensor
-
-    def members(self, index: Tensor, most: int) -> tuple[Tensor, Tensor]:
-        """The first ids of distinct rows.
-
-        Args:
-            index: Distinct rows of this block.
-            most: Ids wanted of each.
-
-        Returns:
-            How many ids each has, and the ids one after the other.
-
-        Shapes:
-            index: ``[P]``; returns ``[P]`` and ``[sum]``.
-        """
-        count = self.size[index].clamp(max=most)
-        offset = torch.arange(int(count.sum()), device=index.device)
-        offset -= (count.cumsum(0) - count).repeat_interleave(count)
-        begin = self.begin[index].repeat_interleave(count)
-        return count, self.member[begin + offset]
+    members: Members
 
 
 def row_block(rows: Centres, products: BlockProducts) -> RowBlock:
@@ -88,17 +66,15 @@ def row_block(rows: Centres, products: BlockProducts) -> RowBlock:
         >>> found = survey(RowSource(x), "cosine")
         >>> rows = Centres(torch.tensor([5, 6, 7]), x, found.norm)
         >>> block = row_block(rows, BlockProducts("cosine", found))
-        >>> block.member.tolist(), block.begin.tolist(), block.size.tolist()
-        ([5, 7, 6], [0, 2], [2, 1])
+        >>> block.members.id.tolist(), block.members.size.tolist()
+        ([5, 7, 6], [2, 1])
     """
     first, group = distinct_rows(rows.x)
-    member, size = rows.id, torch.ones_like(first)
+    members = Members.of(group, rows.id)
     if len(first) < len(group):
-        member, size = rows.id[group.argsort(stable=True)], group.bincount()
         rows = rows[first]
     product = products.neighbours(rows.x, rows.norm)
-    begin = size.cumsum(0) - size
-    return RowBlock(rows.x, rows.norm, product, member, begin, size)
+    return RowBlock(rows.x, rows.norm, product, members)
 
 
 def similarity_across(

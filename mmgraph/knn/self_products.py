@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from mmgraph.knn.blocks import rows_at_once
-from mmgraph.knn.inner_product import ROUNDING
 from mmgraph.knn.search import scores
+from mmgraph.knn.tolerance import product_tolerance
 
 
 @dataclass(frozen=True)
@@ -119,8 +119,8 @@ def self_products(
     list does not change when its row is scaled). ``l2``: ``|x - y|^2 = |x|^2 -
     2 (<x, y> - |y|^2 / 2)`` of centred rows, ``-|y|^2 / 2`` as offset.
 
-    The tolerance follows :func:`mmgraph.knn.inner_product.inner_product_space`; its 8
-    spare roundings also cover a divisor in float32, the gain and the offset.
+    The 8 spare roundings of :func:`mmgraph.knn.tolerance.product_tolerance` also cover
+    a divisor in float32, the gain and the offset.
 
     Args:
         x: Features.
@@ -140,7 +140,7 @@ def self_products(
         tensor([[-1.],
                 [ 1.]])
     """
-    dim = x.size(1)
+    tolerance = product_tolerance(x.size(1), metric)
     if metric == "l2":
         # Any mean will do, since distances do not see it: that of float32 rows is
         # rounded to float32, and the rows stay as cheap as the others.
@@ -151,9 +151,7 @@ def self_products(
         scale = scale.where(scale > 0, 1.0)
         offset = -((length / scale).square() / 2).float()
         divisor = scale.to(mean.dtype).expand_as(norm)
-        tolerance = 3.2 * (dim + 8) * ROUNDING
         return SelfProducts(x, row, divisor, mean, None, offset, tolerance)
-    tolerance = 2.1 * (dim + 8) * ROUNDING
     gain = (norm / norm.max()).float() if metric == "ip" else None
     # Division in float32 is several times faster, and safe where nothing overflows.
     narrow = float(norm.min()) > 1e-30 and float(norm.max()) < 1e30

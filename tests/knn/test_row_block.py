@@ -21,7 +21,7 @@ def test_members_of_equal_rows_are_listed_together():
     x = torch.tensor([[1.0], [2.0], [1.0], [3.0], [1.0], [2.0]])
     block = row_block(*rows_of(x))
     assert block.x.flatten().tolist() == [1, 2, 3]
-    count, member = block.members(torch.tensor([1, 0, 0, 2]), 2)
+    count, member = block.members.first(torch.tensor([1, 0, 0, 2]), 2)
     assert count.tolist() == [2, 2, 2, 1]
     assert member.tolist() == [101, 105, 100, 102, 100, 102, 103]
 
