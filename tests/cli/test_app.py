@@ -3,17 +3,22 @@ from __future__ import annotations
 import mmgraph
 from mmgraph.cli import main
 
+COMMANDS = (
+    *("bench", "compare", "diagnose", "doctor", "evaluate", "recommend"),
+    *("reproduce", "train"),
+)
+
 
 def test_every_command_is_listed_with_what_it_does(capsys):
     assert main(["--help"]) == 0
     text = capsys.readouterr().out
-    for command in ("bench", "train", "evaluate", "recommend", "doctor", "data", "knn"):
-        (line,) = [line for line in text.splitlines() if f" {command} " in line]
+    for command in (*COMMANDS, "data", "knn"):
+        (line,) = [x for x in text.splitlines() if x.startswith(f"│ {command} ")]
         assert line.strip("│ ").removeprefix(command).strip(), command
 
 
 def test_every_command_takes_the_common_options(capsys):
-    for command in ("bench", "train", "evaluate", "recommend", "doctor"):
+    for command in COMMANDS:
         assert main([command, "--help"]) == 0
         text = capsys.readouterr().out
         for option in ("--seed", "--device", "--threads", "--json", "--quiet"):
