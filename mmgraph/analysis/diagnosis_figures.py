@@ -64,10 +64,6 @@ def spectrum_figure(pair: PairDiagnosis) -> Drawing:
 
     Raises:
         UserError: If matplotlib is not installed.
-
-    Example:
-        >>> spectrum_figure.__name__
-        'spectrum_figure'
     """
     names, rank = " and ".join(pair.modalities), pair.suggested_rank
     figure, axes = _axes("direction", "singular value")
@@ -105,10 +101,6 @@ def neighbour_figure(pair: PairDiagnosis) -> Drawing:
 
     Raises:
         UserError: If matplotlib is not installed.
-
-    Example:
-        >>> neighbour_figure.__name__
-        'neighbour_figure'
     """
     names = " and ".join(pair.modalities)
     figure, axes = _axes("list length K", "neighbours in common")
@@ -147,10 +139,6 @@ def similarity_figure(pair: PairDiagnosis) -> Drawing:
 
     Raises:
         UserError: If matplotlib is not installed.
-
-    Example:
-        >>> similarity_figure.__name__
-        'similarity_figure'
     """
     names, found = " and ".join(pair.modalities), pair.similarities
     figure, axes = _axes("cosine of an item and its neighbours", "density")
@@ -174,10 +162,6 @@ def cost_figure(pair: PairDiagnosis) -> Drawing:
 
     Raises:
         UserError: If matplotlib is not installed.
-
-    Example:
-        >>> cost_figure.__name__
-        'cost_figure'
     """
     figure, axes = _axes("rank", "share")
     x = range(len(pair.costs))

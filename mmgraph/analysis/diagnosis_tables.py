@@ -43,10 +43,6 @@ def fact_table(pair: PairDiagnosis) -> Table:
 
     Args:
         pair: The diagnosis of two modalities.
-
-    Example:
-        >>> fact_table.__name__
-        'fact_table'
     """
     clear = "a clear step" if pair.rank_is_clear else "no clear step"
     ratio = pair.imbalance_ratio
@@ -95,10 +91,6 @@ def direction_table(pair: PairDiagnosis, first: int | None = None) -> Table:
     Args:
         pair: The diagnosis of two modalities.
         first: Number of rows; None for all directions.
-
-    Example:
-        >>> direction_table.__name__
-        'direction_table'
     """
     rank, damping = pair.suggested_rank, (1 - pair.suggested_strength) ** 2
     spectrum = pair.singular_values[:first]
@@ -127,10 +119,6 @@ def neighbour_table(pair: PairDiagnosis) -> Table:
 
     Args:
         pair: The diagnosis of two modalities.
-
-    Example:
-        >>> neighbour_table.__name__
-        'neighbour_table'
     """
     columns = (
         "list length K",
@@ -151,10 +139,6 @@ def density_table(pair: PairDiagnosis) -> Table:
 
     Args:
         pair: The diagnosis of two modalities.
-
-    Example:
-        >>> density_table.__name__
-        'density_table'
     """
     found = pair.similarities
     columns = ("cosine from", "to", *(f"{name}: density" for name in found.density))
@@ -167,10 +151,6 @@ def cost_table(pair: PairDiagnosis) -> Table:
 
     Args:
         pair: The diagnosis of two modalities.
-
-    Example:
-        >>> cost_table.__name__
-        'cost_table'
     """
     names = pair.modalities
     columns = (

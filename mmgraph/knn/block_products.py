@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from mmgraph.knn.blocks import rows_at_once
+from mmgraph.knn.blocks import divided_rows, rows_at_once
 from mmgraph.knn.survey import Survey
 from mmgraph.knn.tolerance import product_tolerance
 
@@ -60,7 +60,7 @@ class BlockProducts:
             result, _ = self._centred(x)
             result[:, -1] = 1
             return result
-        return _divided(x, norm)
+        return divided_rows(x, norm)
 
     def neighbours(self, x: Tensor, norm: Tensor) -> Tensor:
         """Rows as neighbours; arguments and shape as for :meth:`centres`."""
@@ -70,7 +70,7 @@ class BlockProducts:
             return result
         if self.metric == "ip":
             norm = torch.full_like(norm, self.survey.scale)
-        return _divided(x, norm)
+        return divided_rows(x, norm)
 
     def _centred(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Rows about the mean with room for a column, and their float64 lengths."""
@@ -86,13 +86,3 @@ class BlockProducts:
             result[part, :-1] = rows
             length[part] = rows.square().sum(1).sqrt_()
         return result, length
-
-
-def _divided(x: Tensor, norm: Tensor) -> Tensor:
-    """Float32 rows divided in float64, a cache-sized piece at a time."""
-    result = torch.empty(x.shape, dtype=torch.float32, device=x.device)
-    step = rows_at_once(x)
-    for start in range(0, len(x), step):
-        part = slice(start, start + step)
-        result[part] = x[part] / norm[part, None]
-    return result

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from mmgraph.knn.blocks import rows_at_once
+from mmgraph.knn.blocks import divided_rows, rows_at_once
 from mmgraph.knn.tolerance import product_tolerance
 
 
@@ -59,22 +59,11 @@ def inner_product_space(x: Tensor, norm: Tensor, metric: str) -> InnerProductSpa
         query = torch.cat([centred, torch.ones_like(half)], 1)
         base = torch.cat([centred, -half], 1)
         return InnerProductSpace(query, base, tolerance)
-    unit = _divided(x, norm)
+    unit = divided_rows(x, norm)
     if metric == "cosine":
         return InnerProductSpace(unit, unit, tolerance)
-    base = _divided(x, norm.max().expand_as(norm))
+    base = divided_rows(x, norm.max().expand_as(norm))
     return InnerProductSpace(unit, base, tolerance)
-
-
-def _divided(x: Tensor, norm: Tensor) -> Tensor:
-    """Float32 rows divided by their norms, in float64 a block at a time."""
-    result = torch.empty(x.shape, dtype=torch.float32, device=x.device)
-    step = rows_at_once(x)
-    for rows, n, out in zip(
-        x.split(step), norm.split(step), result.split(step), strict=True
-    ):
-        out.copy_(rows / n[:, None])
-    return result
 
 
 def _centred(x: Tensor) -> tuple[Tensor, Tensor]:

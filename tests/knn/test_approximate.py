@@ -9,7 +9,7 @@ from mmgraph.errors import UserError
 from mmgraph.knn import approximate_knn_graph, knn_graph
 from mmgraph.knn.report import graph_digest
 
-pytest.importorskip("faiss")
+pytest.importorskip("faiss", reason="this way of searching is FAISS itself")
 
 
 def clustered(num_rows=6000, dim=16):

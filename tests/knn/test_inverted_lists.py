@@ -8,7 +8,7 @@ from mmgraph.knn.inverted_lists import InvertedLists, cells_to_try
 from mmgraph.knn.row_source import RowSource
 from mmgraph.knn.survey import survey
 
-pytest.importorskip("faiss")
+pytest.importorskip("faiss", reason="this way of searching is FAISS itself")
 
 
 @pytest.mark.parametrize("metric", ["cosine", "ip", "l2"])

@@ -39,7 +39,7 @@ def test_a_missing_backend_is_named(monkeypatch):
 
 
 def test_faiss_and_torch_propose_the_same_rows():
-    pytest.importorskip("faiss")
+    pytest.importorskip("faiss", reason="this way of searching is FAISS itself")
     base, query = torch.randn(100, 8), torch.randn(10, 8)
     score, index = build_search("torch", base)(query, 5)
     other_score, other_index = build_search("faiss", base)(query, 5)

@@ -37,7 +37,7 @@ def test_isolated_rows_leave_the_graph_of_the_others():
 @pytest.mark.parametrize("backend", ["torch", "faiss"])
 def test_collapsed_copies_leave_the_graph_of_the_distinct_rows(metric, backend):
     if backend == "faiss":
-        pytest.importorskip("faiss")
+        pytest.importorskip("faiss", reason="this way of searching is FAISS itself")
     options = {"metric": metric, "backend": backend}
     x = table()
     distinct = [0, 2, 8]

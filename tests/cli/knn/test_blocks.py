@@ -58,7 +58,7 @@ def test_other_options_and_bad_words_are_one_line(tmp_path, knn, x):
 
 
 def test_an_approximate_graph_reports_its_certificate(tmp_path, knn, monkeypatch):
-    pytest.importorskip("faiss")
+    pytest.importorskip("faiss", reason="this way of searching is FAISS itself")
     centre = 4 * torch.randn(40, 8)
     x = centre[torch.randint(40, (9000,))] + torch.randn(9000, 8)
     np.save(tmp_path / "x.npy", x.numpy())
