@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 import typer
 
+from mmgraph.allocator import keep_freed_memory
 from mmgraph.cli.app import app
 from mmgraph.errors import UserError
 
@@ -34,6 +35,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     # Read when torch loads: threads without work then sleep. Spinning, they slow small
     # operations many times on shared cores.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    keep_freed_memory()
     given = list(sys.argv[1:] if argv is None else argv)
     words = [word for word in given if word != "--debug"]
     try:

@@ -15,6 +15,7 @@ from typing import Any
 
 import torch
 
+from mmgraph.allocator import keep_freed_memory
 from mmgraph.errors import UserError
 from mmgraph.train.source import DataSource
 from mmgraph.train.task import OnEpoch, Outcome, Task, perform
@@ -132,6 +133,7 @@ class Processes:
 def _serve(connection: Connection, site: Site) -> None:
     """What a process does: tasks, until the pipe is closed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    keep_freed_memory()
     do = None
     with suppress(EOFError, BrokenPipeError):  # the parent closed the pipe, or died
         while True:
