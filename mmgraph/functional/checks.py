@@ -39,7 +39,7 @@ def check_share(**options: float) -> None:
             raise ValueError(f"'{name}' must lie in [0, 1) (got {value})")
 
 
-def check_at_least(least: int, **options: int) -> None:
+def check_at_least(least: float, **options: float) -> None:
     """Counts that need not be large, but not too small either.
 
     Raises:

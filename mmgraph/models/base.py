@@ -194,6 +194,13 @@ class Recommender(nn.Module):
         own = {id(parameter) for parameter in self.auxiliary_parameters()}
         return [p for p in self.parameters() if id(p) not in own and p.requires_grad]
 
+    def parameter_groups(self) -> list[dict[str, Any]]:
+        """:meth:`main_parameters` as Adam takes them.
+
+        A group's ``lr_share`` multiplies the trainer's step size (default: 1).
+        """
+        return [{"params": self.main_parameters()}]
+
     def auxiliary_parameters(self) -> list[nn.Parameter]:
         """Parameters that :meth:`auxiliary_optimizers` move."""
         return [] if self.plugin is None else self.plugin.auxiliary_parameters()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 from itertools import combinations, permutations
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -12,7 +13,7 @@ from torch import Tensor, nn
 from torch_geometric.data import HeteroData
 
 from mmgraph.errors import UserError
-from mmgraph.functional.checks import check_above_zero
+from mmgraph.functional.checks import check_above_zero, check_at_least
 from mmgraph.functional.ranking import bpr_loss
 from mmgraph.functional.rows import take_rows
 from mmgraph.models.base import Recommender
@@ -63,8 +64,8 @@ class PAMD(Recommender):
     \mathbf{r}_{i2} \Vert \dots]`, which :meth:`score` takes apart.
 
     The raw features stay frozen. A plug-in sees :math:`\mathbf{f}_m` once there are
-    users, not while pretraining. The authors fine-tune the pretrained maps with a tenth
-    of the step size; here all share one.
+    users, not while pretraining. The pretrained maps are fine-tuned in smaller steps than the
+    tables are trained, as by the authors.
 
     Args:
         num_users: Number of users.
@@ -75,6 +76,11 @@ class PAMD(Recommender):
         pretrain_batch_size: Items per step there.
         pretrain_lr: Step size there.
         contrast_temperature: :math:`t`.
+        map_lr_share: Step size of the pretrained maps beside that of the tables; 0
+            freezes them. As large as the tables' (1), the parts of an item grow until
+            its ID embedding no longer counts.
+        normalize_features: Scale each row of :math:`\mathbf{X}_m` to length 1, for
+            features so long that the parts drown the ID embeddings from the start.
         fidelity: ``"paper"``: as above, with BPR; ID embeddings start Xavier-uniform.
             ``"released"``: in :math:`p_s` the cosine is summed over the whole batch, so
             that it saturates (in log space here: it cannot overflow); the loss is
@@ -105,6 +111,8 @@ class PAMD(Recommender):
         pretrain_batch_size: int = 100,
         pretrain_lr: float = 1e-3,
         contrast_temperature: float = 0.5,
+        map_lr_share: float = 0.1,
+        normalize_features: bool = False,
         fidelity: str = "paper",
     ) -> None:
         super().__init__()
@@ -114,10 +122,12 @@ class PAMD(Recommender):
                 "add features, or choose VBPR",
             )
         check_above_zero(contrast_temperature=contrast_temperature)
+        check_at_least(0, map_lr_share=map_lr_share)
         self.dims, self.fidelity = dims, self.check_fidelity(fidelity)
         self.pretrain_epochs, self.pretrain_lr = pretrain_epochs, pretrain_lr
         self.pretrain_batch_size = pretrain_batch_size
         self.contrast_temperature = contrast_temperature
+        self.map_lr_share, self.normalize_features = map_lr_share, normalize_features
         self.user = nn.Embedding(num_users, embedding_dim)
         self.item = nn.Embedding(num_items, embedding_dim)
         self.encoders = ModalityDict(
@@ -152,7 +162,12 @@ class PAMD(Recommender):
     def encode_modalities(
         self, data: HeteroData, items: Tensor | None = None
     ) -> dict[str, Tensor]:
-        return encode_features(self.encoders, data, items)
+        if not self.normalize_features:
+            return encode_features(self.encoders, data, items)
+        return {
+            m: encoder(F.normalize(take_rows(data[ITEM][feature_key(m)], items)))
+            for m, encoder in self.encoders.items()
+        }
 
     def modality_widths(self) -> dict[str, int]:
         return dict.fromkeys(self.dims, self.item.embedding_dim)
@@ -220,6 +235,12 @@ class PAMD(Recommender):
     def auxiliary_parameters(self) -> list[nn.Parameter]:
         # The decoders have done their work when the main optimiser begins.
         return list(self.decoders.parameters()) + super().auxiliary_parameters()
+
+    def parameter_groups(self) -> list[dict[str, Any]]:
+        maps = [*self.encoders.parameters(), *self.common.parameters()]
+        pretrained = {id(p) for p in maps}
+        rest = [p for p in self.main_parameters() if id(p) not in pretrained]
+        return [{"params": rest}, {"params": maps, "lr_share": self.map_lr_share}]
 
     # Users and items ------------------------------------------------------------
 

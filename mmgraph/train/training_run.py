@@ -52,7 +52,7 @@ class TrainingRun:
         factor = trainer.lr_decay
         self.lr_decay = model.lr_decay if factor is None else factor
         self.optimizer = torch.optim.Adam(
-            model.main_parameters(),
+            model.parameter_groups(),
             lr=self.lr,
             weight_decay=self.weight_decay,
             decoupled_weight_decay=model.decoupled_weight_decay,
@@ -81,7 +81,8 @@ class TrainingRun:
         start = time.perf_counter()
         self._seed(epoch)
         for group in self.optimizer.param_groups:
-            group["lr"] = self.lr * self.lr_decay ** ((epoch - 1) / 50)
+            share = group.get("lr_share", 1.0)
+            group["lr"] = self.lr * share * self.lr_decay ** ((epoch - 1) / 50)
         self.model.train()
         self.model.on_epoch_start(self.train, epoch, self.generator)
         steps: list[Tensor] = []

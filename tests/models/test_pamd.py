@@ -248,6 +248,36 @@ def test_resuming_an_empty_folder_pretrains(tmp_path):
     assert Counting.count == 1
 
 
+def test_features_of_any_length_are_alike_once_normalised(catalogue):
+    data = catalogue(WIDTHS)
+    scaled = data.clone()
+    scaled["item"].x_visual = data["item"].x_visual * 40.0
+    model = make(data, normalize_features=True)
+    torch.testing.assert_close(model.encode(scaled)[1], model.encode(data)[1])
+    f = model.encode_modalities(data, torch.tensor([3]))["visual"][0]
+    x = data["item"].x_visual[3]
+    linear = model.encoders["visual"]
+    torch.testing.assert_close(f, linear.weight @ (x / x.norm()) + linear.bias)
+    raw = make(data)
+    raw.load_state_dict(model.state_dict())
+    assert not torch.allclose(raw.encode(scaled)[1], raw.encode(data)[1])
+
+
+@pytest.mark.parametrize("share", [0.0, 0.25])
+def test_the_maps_take_smaller_steps_than_the_tables(share):
+    train, val, *_ = synthetic(seed=0, num_users=80, num_items=60)
+    model = make(train, pretrain_epochs=0, map_lr_share=share)
+    before = {name: p.detach().clone() for name, p in model.named_parameters()}
+    # One step: Adam's first moves every entry by its step size.
+    trainer = Trainer(epochs=1, lr=1e-3, weight_decay=0, batch_size=10**6)
+    trainer.fit(model, train, val)
+    for name, p in model.named_parameters():
+        if not name.startswith("decoders"):
+            step = 1e-3 if name.startswith(("user", "item")) else 1e-3 * share
+            moved = (p - before[name]).abs().max().item()
+            assert moved == pytest.approx(step, rel=0.02), name
+
+
 def test_tables_start_as_the_fidelity_says(catalogue):
     data = catalogue(WIDTHS)
     for fidelity, table_std in (("paper", (2 / (9 + 640)) ** 0.5), ("released", 1.0)):
