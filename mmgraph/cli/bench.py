@@ -102,7 +102,8 @@ def bench(
             threads=threads,
             source=source,
         )
-        lines = benchmark.run(specs, seed_list, settings=settings, recipe=plan)
+        benchmark.run(specs, seed_list, settings=settings, recipe=plan)
+    lines = benchmark.lines()  # also those of earlier calls
     board = _report(folder, lines)
     if as_json:
         opt.emit_json(lines)

@@ -38,6 +38,16 @@ def reproduce(
             "--grid", metavar="K=[V,V]", help="Values an experiment goes through."
         ),
     ] = None,
+    fidelity: Annotated[
+        str,
+        typer.Option(
+            "--fidelity", help="Tables: systems of others as released, or paper."
+        ),
+    ] = "released",
+    runs: Annotated[
+        Path | None,
+        typer.Option("--runs", help="What is trained, shared; OUT/runs by default."),
+    ] = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on where the same command stopped.")
     ] = False,
@@ -70,7 +80,7 @@ def reproduce(
     from mmgraph.train.recipe import load_recipe
     from mmgraph.train.resolve import check_settings
     from mmgraph.train.source import DataSource
-    from mmgraph.train.spec import parse_options
+    from mmgraph.train.spec import FIDELITIES, parse_options
 
     if list_:
         titles = {name: e.title for name, e in EXPERIMENTS.items()}
@@ -82,6 +92,8 @@ def reproduce(
         return
     if not names:
         raise UserError("no experiment named", "name one, or all; see --list")
+    if fidelity not in FIDELITIES:
+        raise UserError(f"unknown fidelity {fidelity!r}", "write paper or released")
     chosen = select(names)
     plan = load_recipe(recipe) if recipe else None
     settings = parse_options(set_ or [])
@@ -98,12 +110,14 @@ def reproduce(
         splits,
         sha256,
         folder,
+        runs or folder / "runs",
         [seed + offset for offset in range(seeds)],
         partial(training_bar, quiet=quiet),
         settings=settings,
         recipe=plan,
         device=device,
         epochs=epochs,
+        fidelity=fidelity,
     )
     results = {}
     for name, outcome, files in run_experiments(

@@ -90,7 +90,8 @@ class Benchmark:
             recipe: Options and grids per system.
 
         Returns:
-            All lines of the folder, also those of earlier calls.
+            Popularity's line and those of these runs, in their order. The folder may
+            hold more: :meth:`lines`.
         """
         floor = popularity_line(
             self.splits, data=self.data, data_sha256=self.data_sha256
@@ -103,12 +104,15 @@ class Benchmark:
         with self._workers() as workers:
             self._work(agenda, workers)
         order = agenda.order()
-        self._folder.sort(
-            [floor["key"], *(task.key for task in order if task.test)],
-            [task.key for task in order if not task.test],
-        )
+        wanted = [floor["key"], *(task.key for task in order if task.test)]
+        self._folder.sort(wanted, [task.key for task in order if not task.test])
         self._folder.drop_all()
-        return self.lines()
+        found = {line["key"]: line for line in self.lines()}
+        return [found[key] for key in dict.fromkeys(wanted)]
+
+    def validated(self, key: str) -> float | None:
+        """Validation metric of a grid point that was tried, None if it was not."""
+        return self._folder.value(key) if key in self._folder.tried else None
 
     def _rounds(
         self,

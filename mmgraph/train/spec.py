@@ -21,7 +21,7 @@ _GRAMMAR = re.compile(
     r"(?:@(?P<fidelity>\w+))?"
     r"(?::(?P<options>.+))?"
 )
-_FIDELITIES = ("paper", "released")
+FIDELITIES = ("paper", "released")
 
 
 @dataclass(frozen=True)
@@ -91,10 +91,10 @@ def parse_spec(text: str) -> ModelSpec:
             "write NAME[+PLUGIN][@released][:option=value,option=value]",
         )
     fidelity = match["fidelity"] or "paper"
-    if fidelity not in _FIDELITIES:
+    if fidelity not in FIDELITIES:
         raise UserError(
             f"unknown fidelity {fidelity!r} in {text!r}",
-            f"write one of {', '.join(_FIDELITIES)}",
+            f"write one of {', '.join(FIDELITIES)}",
         )
     # A comma inside a list value is not followed by another key.
     pairs = re.split(r",\s*(?=[A-Za-z_]\w*\s*=)", match["options"] or "")

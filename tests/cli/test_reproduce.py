@@ -37,7 +37,7 @@ def test_numbers_figure_and_report_are_written(catalogue, tmp_path, capsys):
     assert [cell["strength"] for cell in numbers["results"]["cells"]] == [0.5, 0.9]
     assert numbers["epochs"] == 1
     assert (numbers["seeds"], numbers["settings"]["embedding_dim"]) == ([999], 8)
-    assert len((folder / "results.jsonl").read_text().splitlines()) == 3  # popularity
+    assert len((tmp_path / "runs" / "results.jsonl").read_text().splitlines()) == 3
 
 
 def test_json_gives_the_numbers_and_a_recipe_is_used(catalogue, tmp_path, capsys):

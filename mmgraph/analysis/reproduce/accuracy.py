@@ -1,7 +1,8 @@
 """The tables of accuracy: CLEAR's Tables 2 and 3, SEA's Tables 2, 3 and 4.
 
 The published rows of other systems come from their public code, so the systems that
-have a ``released`` fidelity are run in it; CLEAR and SEA as their papers have them.
+have a ``released`` fidelity are run in it, unless the user wants their papers'; CLEAR
+and SEA as their papers have them.
 """
 
 from __future__ import annotations
@@ -51,10 +52,12 @@ SEA_TABLE_3 = (
 )
 SEA_TABLE_4 = ("SEAa", "SEAb", "SEAc", "SEAd")
 
-_FIDELITY = (
-    "Systems of others run as their public code (@released), which is what the "
-    "published rows were made with; CLEAR and SEA as their papers have them."
-)
+_FIDELITY = {
+    "released": "Systems of others run as their public code (@released), which is what "
+    "the published rows were made with; CLEAR and SEA as their papers have them.",
+    "paper": "All systems as their papers have them; the published rows were made with "
+    "their public code, which may differ.",
+}
 _UNKNOWN = (
     "These data are none of the papers' data sets (by counts of users, items and "
     "interactions), so nothing published stands beside the numbers."
@@ -150,7 +153,8 @@ def _plugged(lab: Lab, systems: Sequence[str], table: str) -> Outcome:
     return Outcome(found, tables=[Table(columns, rows, caption)], notes=notes)
 
 
-def _run(lab: Lab, systems: Sequence[str], table: str) -> dict[str, Any]:
+def _run(lab: Lab, names: Sequence[str], table: str) -> dict[str, Any]:
+    systems = lab.as_asked(names)
     specs, missing = lab.able(systems)
     lines = lab.bench(specs)
     by_metric = {metric: means(lines, metric) for metric in METRICS}
@@ -196,7 +200,7 @@ def _comparison(row: Row | None) -> dict[str, Any] | None:
 
 
 def _notes(lab: Lab, found: Mapping[str, Any]) -> list[str]:
-    notes = [seeds_note(lab.seeds), _FIDELITY, *found["missing"]]
+    notes = [seeds_note(lab.seeds), _FIDELITY[lab.fidelity], *found["missing"]]
     if lab.dataset is None:
         return [*notes, _UNKNOWN]
     warning = caveat(lab.dataset)

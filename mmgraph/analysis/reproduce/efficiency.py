@@ -34,7 +34,7 @@ def sea_table_5(lab: Lab) -> Outcome:
 
 def _cost(lab: Lab, systems: Sequence[str], table: str) -> Outcome:
     epochs = lab.epochs or EPOCHS
-    specs, missing = lab.able(systems)
+    specs, missing = lab.able(lab.as_asked(systems))
     lines = lab.bench(specs, settings={"epochs": epochs}, search=False)
     entries = {}
     for spec in specs:

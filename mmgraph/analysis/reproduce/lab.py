@@ -44,14 +44,16 @@ class Trained:
 class Lab:
     """One experiment's place of work.
 
-    Everything trained is kept in ``folder`` and found again, so that an experiment
-    that was interrupted goes on where it was.
+    Everything trained is kept in ``runs`` and found again, so that an experiment that
+    was interrupted goes on where it was, and none trains what another did.
 
     Args:
         source: Where the data come from.
         splits: Train, validation and test.
         data_sha256: Their fingerprint.
         folder: The experiment's own.
+        runs: What was trained for any experiment, or by ``mmgraph bench`` in that
+            folder.
         seeds: Seeds of the tables; figures of one model use the first.
         settings: Options that hold for all systems that have them.
         recipe: Options and grids per system.
@@ -59,12 +61,15 @@ class Lab:
         device: As the trainer takes it.
         watch: Shows progress.
         epochs: What the user gave, for experiments that need fewer by themselves.
+        fidelity: ``"released"``: tables run systems of others as their public code,
+            which made the published rows; ``"paper"``: all as their papers.
     """
 
     source: DataSource
     splits: Splits
     data_sha256: str
     folder: Path
+    runs: Path
     seeds: Sequence[int]
     watch: Watch
     settings: Mapping[str, Any] = field(default_factory=dict)
@@ -72,6 +77,7 @@ class Lab:
     grid: Mapping[str, Sequence[Any]] = field(default_factory=dict)
     device: str = "auto"
     epochs: int | None = None
+    fidelity: str = "released"
 
     @property
     def train(self) -> HeteroData:
@@ -101,6 +107,13 @@ class Lab:
                 f"{len(self.modalities)}",
                 f"use data with {least} modalities or more",
             )
+
+    def as_asked(self, names: Sequence[str]) -> list[str]:
+        """Systems in the fidelity that is asked for, each once."""
+        if self.fidelity == "released":
+            return list(names)
+        specs = (replace(parse_spec(name), fidelity=self.fidelity) for name in names)
+        return list(dict.fromkeys(str(spec) for spec in specs))
 
     # Many runs: tables ----------------------------------------------------------
 
@@ -145,12 +158,12 @@ class Lab:
             recipe=recipe,
         )
         wanted = {str(spec): n for n, spec in enumerate(specs)}
-        found = [line for line in lines if line["spec"] in wanted]
+        found = [line for line in lines if line["spec"] in wanted]  # not popularity
         return sorted(found, key=lambda line: wanted[line["spec"]])
 
     def per_user(self, lines: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         """Test metrics of each user by key of the run."""
-        return read_per_user(self.folder, lines)
+        return read_per_user(self.runs, lines)
 
     @cached_property
     def _benchmark(self) -> Benchmark:
@@ -158,7 +171,7 @@ class Lab:
             self.splits,
             self.source.name,
             self.data_sha256,
-            self.folder,
+            self.runs,
             device=self.device,
             resume=True,
             watch=self.watch,
@@ -169,8 +182,8 @@ class Lab:
     def fit(self, name: str) -> Trained:
         """A system trained with the first seed.
 
-        The recipe's grid is decided on validation; each of its points is a run
-        directory under ``runs/``, of which the chosen one is loaded.
+        The recipe's grid is decided on validation, and the chosen point loaded. Each
+        point that no table has tried is a run directory.
 
         Raises:
             UserError: If the system cannot be built on these data.
@@ -187,7 +200,9 @@ class Lab:
         return Trained(model.cpu().eval(), build(run, self.train).eval(), line)
 
     def _valid(self, run: Resolved) -> float:
-        value: float = self._fitted(run)["metrics"]["valid"]["recall@20"]
+        value = self._benchmark.validated(run.key(self.seeds[0], self.data_sha256))
+        if value is None:
+            value = self._fitted(run)["metrics"]["valid"]["recall@20"]
         return value
 
     def _fitted(self, run: Resolved) -> dict[str, Any]:
@@ -213,7 +228,7 @@ class Lab:
         return read_info(folder)
 
     def _run_folder(self, run: Resolved) -> Path:
-        return self.folder / "runs" / run.key(self.seeds[0], self.data_sha256)[:16]
+        return self.runs / "models" / run.key(self.seeds[0], self.data_sha256)[:16]
 
     def _fixed_options(self, spec: ModelSpec) -> dict[str, Any]:
         return fixed_options(spec, self.recipe, self.settings)

@@ -124,6 +124,7 @@ def _request(lab: Lab, grid: Mapping[str, Sequence[Any]]) -> dict[str, Any]:
         "data_sha256": lab.data_sha256,
         "seeds": list(lab.seeds),
         "epochs": lab.epochs,
+        "fidelity": lab.fidelity,
         "settings": dict(lab.settings),
         "grid": {key: list(values) for key, values in grid.items()},
         "recipe": None if lab.recipe is None else asdict(lab.recipe),

@@ -63,6 +63,7 @@ def make_lab(toy):
             splits,
             sha256,
             folder,
+            folder / "runs",
             seeds,
             Watch(),
             settings={**TINY, **(settings or {})},

@@ -12,7 +12,7 @@ def test_variants_and_changes_are_those_of_the_runs(make_lab, tmp_path):
     lab.__dict__["dataset"] = "baby"
     outcome = clear_figure_3(lab)
     found = {}
-    for line in map(json.loads, (tmp_path / "results.jsonl").open()):
+    for line in map(json.loads, (tmp_path / "runs" / "results.jsonl").open()):
         found.setdefault(line["spec"], []).append(line["metrics"]["test"]["ndcg@20"])
     names = {
         "full": "CLEAR",
@@ -45,7 +45,7 @@ def test_seas_parts_are_taken_away_by_their_weights(make_lab, tmp_path):
             line["options"]["align_weight"],
             line["options"]["distance_weight"],
         )
-        for line in map(json.loads, (tmp_path / "results.jsonl").open())
+        for line in map(json.loads, (tmp_path / "runs" / "results.jsonl").open())
         if line["model"] == "SEA"
     }
     variants = outcome.numbers["variants"]

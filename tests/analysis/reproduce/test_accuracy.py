@@ -20,7 +20,7 @@ from mmgraph.train.spec import parse_spec
 
 
 def results(folder):
-    lines = [json.loads(line) for line in (folder / "results.jsonl").open()]
+    lines = [json.loads(line) for line in (folder / "runs" / "results.jsonl").open()]
     return {line["spec"]: line["metrics"]["test"] for line in lines}
 
 

@@ -29,7 +29,7 @@ def test_costs_are_those_of_the_runs(
     lab = make_lab(tmp_path, seeds=(1, 2), epochs=3)
     lab.__dict__["dataset"] = "sports"
     outcome = table(lab)
-    lines = [json.loads(line) for line in (tmp_path / "results.jsonl").open()]
+    lines = [json.loads(line) for line in (tmp_path / "runs" / "results.jsonl").open()]
     assert outcome.numbers["epochs"] == 3
     assert [row[0] for row in outcome.tables[0].rows] == ["MF-BPR@released", own]
     seconds = {}

@@ -53,6 +53,41 @@ def test_lines_come_in_the_order_of_the_systems_and_runs_are_found_again(
     assert again.watch.seen == []
 
 
+def test_what_one_experiment_or_a_benchmark_trained_no_other_trains_again(
+    make_lab, tmp_path
+):
+    one, other = (make_lab(tmp_path / name) for name in ("one", "other"))
+    other.runs = one.runs
+    specs, _ = one.able(["VBPR", "MF-BPR"])
+    first = one.bench(specs)
+    one.bench(specs, settings={"epochs": 2})  # is not taken for the other's
+    one.fit("VBPR")
+    assert other.bench(specs[1:]) == first[1:]
+    other.fit("VBPR")
+    assert other.watch.seen == []
+    assert not other.folder.exists()
+
+
+def test_a_point_that_a_table_has_tried_is_not_tried_again(make_lab, tmp_path):
+    recipe = Recipe([], {}, {"MF-BPR": System(grid=[{"reg_weight": [1e-4, 100.0]}])})
+    lab = make_lab(tmp_path, recipe=recipe, settings={"epochs": 3})
+    specs, _ = lab.able(["MF-BPR"])
+    (line,) = lab.bench(specs)
+    assert len(lab.watch.seen) == 2
+    again = make_lab(tmp_path, recipe=recipe, settings={"epochs": 3})
+    fitted = again.fit("MF-BPR")
+    assert len(again.watch.seen) == 1
+    assert fitted.line["options"] == line["options"]
+    assert fitted.line["metrics"]["valid"] == line["metrics"]["valid"]
+
+
+def test_systems_are_named_in_the_fidelity_that_is_asked_for(make_lab, tmp_path):
+    names = ["VBPR@released", "SEA", "SEA@released", "VBPR+CLEAR@released:rank=4"]
+    assert make_lab(tmp_path).as_asked(names) == names
+    paper = make_lab(tmp_path, fidelity="paper").as_asked(names)
+    assert paper == ["VBPR", "SEA", "VBPR+CLEAR:rank=4"]
+
+
 def test_a_fitted_model_is_that_of_a_plain_run_and_is_found_again(
     make_lab, tmp_path, toy
 ):

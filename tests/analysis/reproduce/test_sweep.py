@@ -6,7 +6,7 @@ from mmgraph.analysis.reproduce.sweep import clear_figure_4, sea_figure_4
 
 
 def lines(folder, model):
-    found = map(json.loads, (folder / "results.jsonl").open())
+    found = map(json.loads, (folder / "runs" / "results.jsonl").open())
     return [line for line in found if line["model"] == model]
 
 
