@@ -64,8 +64,8 @@ class PAMD(Recommender):
     \mathbf{r}_{i2} \Vert \dots]`, which :meth:`score` takes apart.
 
     The raw features stay frozen. A plug-in sees :math:`\mathbf{f}_m` once there are
-    users, not while pretraining. The pretrained maps are fine-tuned in smaller steps than the
-    tables are trained, as by the authors.
+    users, not while pretraining. As by the authors, the pretrained maps are fine-tuned
+    in smaller steps than the tables are trained.
 
     Args:
         num_users: Number of users.
