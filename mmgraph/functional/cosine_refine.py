@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 _EPS = 1e-8  # least length a row counts with, as in torch's cosine_similarity
-_ROWS_ON_CPU = 1024  # of width 64, a few tables of them stay in a core's cache
+_ROWS_ON_CPU = 2048  # of width 64, a few tables of them stay in a core's cache
 
 
 def cosine_refine(y: Tensor, x_0: Tensor) -> Tensor:
@@ -52,8 +52,8 @@ def _blocks(x: Tensor) -> list[slice]:
     return [slice(start, start + step) for start in range(0, x.size(0), step)]
 
 
-def _lengths(x: Tensor) -> Tensor:
-    return torch.linalg.vector_norm(x, dim=1, keepdim=True).clamp_min_(_EPS)
+def _lengths(x: Tensor, out: Tensor) -> None:
+    torch.linalg.vector_norm(x, dim=1, keepdim=True, out=out).clamp_min_(_EPS)
 
 
 class _CosineRefine(torch.autograd.Function):
@@ -63,28 +63,29 @@ class _CosineRefine(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, y: Tensor, x_0: Tensor) -> Tensor:
-        ctx.save_for_backward(y, x_0)
         refined = torch.empty_like(y)
+        scalars = y.new_empty(3, y.size(0), 1)  # a, n, m of each row
         for rows in _blocks(y):
-            cosine = _cosine(y[rows], x_0[rows], _lengths(y[rows]), _lengths(x_0[rows]))
+            cosine, n, m = scalars[:, rows]
+            _lengths(y[rows], out=n)
+            _lengths(x_0[rows], out=m)
+            torch.sum(y[rows] * x_0[rows], dim=1, keepdim=True, out=cosine)
+            cosine.div_(n).div_(m)
             torch.mul(y[rows], cosine, out=refined[rows])
+        ctx.save_for_backward(y, x_0, scalars)
         return refined
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor]:
-        table, table_0 = ctx.saved_tensors
+        table, table_0, scalars = ctx.saved_tensors
         grad_y, grad_x = torch.empty_like(table), torch.empty_like(table_0)
         for rows in _blocks(table):
             y, x, g = table[rows], table_0[rows], grad[rows]
-            n, m = _lengths(y), _lengths(x)
-            a, c = _cosine(y, x, n, m), (g * y).sum(dim=1, keepdim=True)
+            a, n, m = scalars[:, rows]
+            c = (g * y).sum(dim=1, keepdim=True)
             both, by_y, by_x = c / (n * m), c * a / n.square(), c * a / m.square()
             torch.mul(g, a, out=grad_y[rows])
             grad_y[rows].addcmul_(x, both).addcmul_(y, by_y, value=-1)
             torch.mul(y, both, out=grad_x[rows]).addcmul_(x, by_x, value=-1)
         return grad_y, grad_x
-
-
-def _cosine(y: Tensor, x: Tensor, n: Tensor, m: Tensor) -> Tensor:
-    return (y * x).sum(dim=1, keepdim=True).div_(n).div_(m)
