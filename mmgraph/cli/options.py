@@ -23,6 +23,13 @@ Json = Annotated[
     bool, typer.Option("--json", help="Write results to stdout as JSON, for machines.")
 ]
 Quiet = Annotated[bool, typer.Option("--quiet", help="No progress and no logs.")]
+Nan = Annotated[
+    str, typer.Option("--nan", help="Rows that are not finite: refuse|isolate.")
+]
+Duplicates = Annotated[
+    str,
+    typer.Option("--duplicates", help="Equal rows: keep, or collapse onto the first."),
+]
 Data = Annotated[
     str, typer.Option("--data", metavar="DIR|synthetic", help="The data set.")
 ]

@@ -57,15 +57,17 @@ def approximate_knn_graph(
     recall: float = 0.99,
     metric: str = "cosine",
     include_self: bool = False,
+    nan: str = "refuse",
+    duplicates: str = "keep",
     sample: int = 2000,
     seed: int = 0,
 ) -> ApproximateGraph:
     """Build a graph whose recall is at least ``recall``, with 99 % confidence.
 
     An IVF-Flat index proposes the neighbours; similarities, order and the rules for
-    zero and equal rows are those of the exact graph. On 256 random rows with exact
-    lists the number of cells and of cells to look into is chosen: the cheapest that
-    leaves a quarter of the misses allowed. Then ``sample`` other rows are drawn, once,
+    zero, broken and equal rows are those of the exact graph. On 256 random rows with
+    exact lists the number of cells and of cells to look into is chosen: the cheapest
+    that leaves a quarter of the misses allowed. Then ``sample`` other rows are drawn, once,
     and :func:`mmgraph.knn.certificate.certify_recall` bounds the recall of the finished
     graph. If the bound misses, or no cheap search reaches the aim, or the table is so
     small that the sample is much of it, the exact graph is built and returned.
@@ -81,6 +83,9 @@ def approximate_knn_graph(
         recall: Share of the exact edges wanted, below 1.
         metric: ``cosine``, ``ip`` or ``l2``.
         include_self: Whether a row is a candidate of its own list.
+        nan: ``refuse`` a row with NaN or infinity, or ``isolate`` it as a zero row is.
+        duplicates: ``keep`` equal rows, or ``collapse`` them onto the first of each
+            group.
         sample: Rows of the certificate; about 5 / (1 - recall) at least, or it cannot
             succeed.
         seed: Of the samples.
@@ -89,7 +94,7 @@ def approximate_knn_graph(
         The graph.
 
     Raises:
-        ValueError: An option is out of range.
+        ValueError: An option is out of range, or a row is refused.
         UserError: FAISS is not installed, or a file is at fault.
 
     Example:
@@ -103,7 +108,8 @@ def approximate_knn_graph(
         raise ValueError(f"sample must be positive (got {sample})")
     check_options(k, metric)
     source = RowSource(features)
-    table = _Table(source, k, metric, include_self)
+    found = survey(source, metric, nan=nan, duplicates=duplicates)
+    table = _Table(source, k, BlockProducts(metric, found), include_self)
     generator = torch.Generator().manual_seed(seed)
     certificate = search = None
     if table.width > 0 and 4 * sample <= len(table.rows.id):
@@ -121,8 +127,14 @@ def approximate_knn_graph(
             return ApproximateGraph(edge_index, value, False, certificate, cells, probe)
         _log.info("recall surely %.4f, not %s: exact", certificate.lower_99, recall)
     del table, search
-    x = source.read(0, len(source))
-    edge_index, similarity = knn_graph(x, k, metric=metric, include_self=include_self)
+    edge_index, similarity = knn_graph(
+        source.read(0, len(source)),
+        k,
+        metric=metric,
+        include_self=include_self,
+        nan=nan,
+        duplicates=duplicates,
+    )
     return ApproximateGraph(edge_index, similarity, True, certificate)
 
 
@@ -130,12 +142,11 @@ class _Table:
     """A table in memory and the lists of its rows, exact or as a search finds them."""
 
     def __init__(
-        self, source: RowSource, k: int, metric: str, include_self: bool
+        self, source: RowSource, k: int, products: BlockProducts, include_self: bool
     ) -> None:
         self.source, self.include_self = source, include_self
-        self.products = BlockProducts(metric, survey(source, metric))
-        norm = self.products.survey.norm
-        self.rows = kept_rows(source, norm, 0, len(source))
+        self.products = products
+        self.rows = kept_rows(source, products.survey.norm, 0, len(source))
         self.width = min(k, len(self.rows.id) - (not include_self))
         if self.width > 0:
             self.block = row_block(self.rows, self.products)
@@ -144,7 +155,7 @@ class _Table:
             self._distinct[members.id] = distinct.repeat_interleave(members.size)
 
     def draw(self, count: int, generator: torch.Generator) -> Tensor:
-        """Ids of rows that are not zero, with replacement."""
+        """Ids of rows that take part, with replacement."""
         return self.rows.id[
             torch.randint(len(self.rows.id), (count,), generator=generator)
         ]

@@ -13,6 +13,8 @@ _PROCESS = 272 * 2**20
 # Pairs, products, pieces in float64, faiss' own tables and what malloc keeps back:
 # 85 MiB measured, none of which grows with the table.
 _SCRATCH = 112 * 2**20
+# Digests of all rows and their order, before the first block is made (58 measured).
+_DIGEST_BYTES = 64
 _FEWEST = 16  # rows; with less, reading costs far more than multiplying
 # Beyond these, larger blocks save no time and lose more when a run is killed.
 _MOST = {"cpu": (8192, 16384), "cuda": (65536, 131072)}
@@ -63,6 +65,7 @@ def plan_blocks(
     *,
     ram: str | int,
     device: str = "cpu",
+    digests: bool = False,
 ) -> BlockPlan:
     """Choose the blocks of a table for a budget.
 
@@ -76,6 +79,7 @@ def plan_blocks(
         length: Entries per list.
         ram: The budget, as :func:`parse_bytes` reads it.
         device: ``cpu`` or ``cuda``, which only bounds the blocks.
+        digests: Whether equal rows are looked for in the whole table first.
 
     Returns:
         The plan; the same for the same arguments, anywhere.
@@ -94,6 +98,8 @@ def plan_blocks(
     centre, neighbour = row + 64 * length, row + 64
     fixed = _PROCESS + _SCRATCH + 16 * num_rows
     budget, least = parse_bytes(ram), fixed + 2 * _FEWEST * (centre + neighbour)
+    if digests:
+        least = max(least, _PROCESS + _SCRATCH + _DIGEST_BYTES * num_rows)
     if budget < least:
         raise ValueError(
             f"ram must be at least {-(-least // 10**6)} MB for {num_rows} rows of "

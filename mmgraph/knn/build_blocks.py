@@ -6,6 +6,7 @@ import functools
 import logging
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -31,6 +32,8 @@ def build_blocks(
     metric: str = "cosine",
     backend: str = "auto",
     include_self: bool = False,
+    nan: str = "refuse",
+    duplicates: str = "keep",
     ram: str | int = "2GB",
     block_rows: int | None = None,
     shard: str = "1/1",
@@ -54,6 +57,9 @@ def build_blocks(
         metric: ``cosine``, ``ip`` or ``l2``.
         backend: ``auto``, ``torch``, ``faiss`` or ``faiss-gpu``.
         include_self: Whether a row is a candidate of its own list.
+        nan: ``refuse`` a row with NaN or infinity, or ``isolate`` it as a zero row is.
+        duplicates: ``keep`` equal rows, or ``collapse`` them onto the first of each
+            group, wherever in the table they are.
         ram: Memory of the process, as ``"500MB"`` or ``"2GB"``; of each, where an
             ``executor`` uses several.
         block_rows: Rows of a block, in place of what ``ram`` allows.
@@ -93,9 +99,23 @@ def build_blocks(
         plan = BlockPlan(block_rows, block_rows)
     else:
         size = 8 if source.dtype.kind != "f" else source.dtype.itemsize
-        plan = plan_blocks(source.shape, size, length, ram=ram, device=device)
-    found = survey(source, metric)
-    manifest = _manifest(source, found, int(k), metric, include_self, plan, device)
+        plan = plan_blocks(
+            source.shape,
+            size,
+            length,
+            ram=ram,
+            device=device,
+            digests=duplicates == "collapse",
+        )
+    found = survey(source, metric, nan=nan, duplicates=duplicates)
+    options = {
+        "k": int(k),
+        "metric": metric,
+        "include_self": bool(include_self),
+        "nan": nan,
+        "duplicates": duplicates,
+    }
+    manifest = _manifest(source, found, options, plan, device)
     work = WorkFolder.begin(folder, manifest)
     work.write_survey(found)
     del found  # a worker reads it again; it is as long as the table
@@ -165,9 +185,7 @@ def build_block(
 def _manifest(
     source: RowSource,
     found: Survey,
-    k: int,
-    metric: str,
-    include_self: bool,
+    options: dict[str, Any],
     plan: BlockPlan,
     device: str,
 ) -> Manifest:
@@ -184,10 +202,15 @@ def _manifest(
             "dtype": source.dtype.newbyteorder("=").name,
             "sha256": found.sha256,
         },
-        "options": {"k": k, "metric": metric, "include_self": bool(include_self)},
+        "options": options,
+        "isolated": {
+            "zero_rows": found.zero_rows,
+            "nan_rows": found.nan_rows,
+            "collapsed_rows": found.collapsed_rows,
+        },
         "blocks": {"rows": plan.centre_rows, "count": count},
         "versions": {
-            "format": 1,
+            "format": 2,
             "mmgraph": __version__,
             "torch": torch.__version__,
             "arithmetic": where,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import warnings
-from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -17,7 +16,8 @@ from mmgraph.knn.members import Members
 from mmgraph.knn.ranking import take_best
 from mmgraph.knn.search import build_search, resolve_backend
 from mmgraph.knn.self_products import self_products
-from mmgraph.knn.similarity import METRICS, pair_similarity
+from mmgraph.knn.similarity import pair_similarity
+from mmgraph.knn.survey import check_options
 from mmgraph.knn.usable_rows import usable_rows
 from mmgraph.knn.without_own import without_own
 
@@ -123,10 +123,7 @@ def knn_graph(
 def _checked(
     x: Tensor | np.ndarray[Any, Any], k: int, metric: str, block_size: int | None
 ) -> Tensor:
-    if isinstance(k, bool) or not isinstance(k, Integral) or k < 1:
-        raise ValueError(f"k must be a positive integer (got {k!r})")
-    if metric not in METRICS:
-        raise ValueError(f"metric must be one of {METRICS} (got {metric!r})")
+    check_options(k, metric)
     if block_size is not None and block_size < 1:
         raise ValueError(f"block_size must be positive (got {block_size})")
     with warnings.catch_warnings():  # a memory-mapped array is read-only: never written

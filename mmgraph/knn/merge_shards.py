@@ -32,7 +32,8 @@ def merge_shards(folders: Sequence[str | Path], out: str | Path) -> dict[str, An
 
     Returns:
         What ``graph.json`` holds: ``num_nodes``, ``num_edges``, ``k``, ``metric``,
-        ``include_self``, ``input_sha256`` and ``graph_sha256``, the
+        ``include_self``, ``nan``, ``duplicates``, the numbers of ``zero_rows``,
+        ``nan_rows`` and ``collapsed_rows``, ``input_sha256`` and ``graph_sha256``, the
         :func:`mmgraph.knn.report.graph_digest`.
 
     Raises:
@@ -148,6 +149,7 @@ def _write(blocks: list[WorkFolder], folder: Path) -> dict[str, Any]:
         "num_nodes": manifest["input"]["rows"],
         "num_edges": num_edges,
         **manifest["options"],
+        **manifest.get("isolated", {}),
         "input_sha256": manifest["input"]["sha256"],
         "graph_sha256": digest.hexdigest(),
     }

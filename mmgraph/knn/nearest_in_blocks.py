@@ -87,11 +87,11 @@ def kept_rows(
     stop: int,
     device: torch.device | str = "cpu",
 ) -> Centres:
-    """Read the rows that are not zero.
+    """Read the rows that take part in the graph.
 
     Args:
         source: The table.
-        norm: Norms of all its rows.
+        norm: Norms of all its rows, 0 for those that take no part.
         start: First row.
         stop: One past the last row.
         device: Where to put them.

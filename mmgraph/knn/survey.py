@@ -11,8 +11,10 @@ import torch
 from torch import Tensor
 
 from mmgraph.errors import UserError
+from mmgraph.knn.row_digests import later_copies, row_digests
 from mmgraph.knn.row_source import RowSource
 from mmgraph.knn.similarity import METRICS, row_norms
+from mmgraph.knn.usable_rows import check_policies
 
 _BYTES = 2**24  # read at a time
 
@@ -22,19 +24,26 @@ class Survey:
     """One pass over a table, two for ``l2``.
 
     Attributes:
-        norm: float64 ``[N]``, the norm of every row.
-        centre: float64 ``[D]``: for ``l2`` the mean of the rows that are not zero,
-            else zeros.
+        norm: float64 ``[N]``, the norm of every row that takes part in the graph, 0
+            for the others: zero rows, isolated rows and collapsed copies.
+        centre: float64 ``[D]``: for ``l2`` the mean of the rows that are finite and
+            not zero, else zeros.
         scale: For ``l2`` the largest distance from ``centre``, for ``ip`` the largest
             norm, for ``cosine`` 1.
         sha256: SHA-256 of shape and values; of a float32 table the same as
             :func:`mmgraph.knn.report.feature_digest`.
+        zero_rows: Rows of zeros.
+        nan_rows: Rows with NaN or infinity.
+        collapsed_rows: Copies left out.
     """
 
     norm: Tensor
     centre: Tensor
     scale: float
     sha256: str
+    zero_rows: int = 0
+    nan_rows: int = 0
+    collapsed_rows: int = 0
 
 
 def check_options(k: int, metric: str) -> None:
@@ -52,42 +61,55 @@ def check_options(k: int, metric: str) -> None:
         raise ValueError(f"metric must be one of {METRICS} (got {metric!r})")
 
 
-def survey(source: RowSource, metric: str) -> Survey:
+def survey(
+    source: RowSource, metric: str, *, nan: str = "refuse", duplicates: str = "keep"
+) -> Survey:
     """Read the table once and keep what every block needs.
 
     Args:
         source: The table.
         metric: ``cosine``, ``ip`` or ``l2``.
+        nan: ``refuse`` a row with NaN or infinity, or ``isolate`` it as a zero row is.
+        duplicates: ``keep`` equal rows, or ``collapse`` them onto the first of each
+            group; their digests take 16 bytes a row until the survey is made.
 
     Returns:
         The survey; it does not depend on how the table is read.
 
     Raises:
-        ValueError: A row is not finite, or the norms are out of the range that
-            float32 can square.
+        ValueError: A policy is unknown, a row is refused, or the norms are out of the
+            range that float32 can square.
 
     Example:
-        >>> found = survey(RowSource(np.array([[3.0, 4.0], [0.0, 0.0]])), "ip")
+        >>> x = np.array([[3.0, 4.0], [0.0, 0.0], [3.0, 4.0], [0.0, np.nan]])
+        >>> found = survey(RowSource(x), "ip", nan="isolate", duplicates="collapse")
         >>> found.norm.tolist(), found.scale
-        ([5.0, 0.0], 5.0)
+        ([5.0, 0.0, 0.0, 0.0], 5.0)
     """
+    check_policies(nan, duplicates)
     num_rows, dim = source.shape
     norm = torch.zeros(num_rows, dtype=torch.float64)
     total = torch.zeros(dim, dtype=torch.float64)
-    digest = hashlib.sha256(np.array(source.shape, dtype="<i8").tobytes())
-    step = max(1, _BYTES // (8 * dim))
+    digests = np.empty((num_rows if duplicates == "collapse" else 0, 2), np.uint64)
+    sha256 = hashlib.sha256(np.array(source.shape, dtype="<i8").tobytes())
+    step, nan_rows = max(1, _BYTES // (8 * dim)), 0
     for start in range(0, num_rows, step):
         rows = source.read(start, min(start + step, num_rows))
         values = rows.numpy()
-        digest.update(values.astype(values.dtype.newbyteorder("<"), copy=False).data)
-        own = norm[start : start + step] = row_norms(rows)
-        if not own.isfinite().all():
-            bad = start + int((~own.isfinite()).nonzero()[0])
-            what = f"features must be finite: row {bad} holds NaN or infinity"
-            if source.path is None:
-                raise ValueError(what)
-            raise UserError(what, "mend it or set the row to zero", path=source.path)
+        sha256.update(values.astype(values.dtype.newbyteorder("<"), copy=False).data)
+        if len(digests):
+            digests[start : start + step] = row_digests(rows)
+        own = row_norms(rows)
+        broken = ~own.isfinite()
+        if broken.any():
+            if nan == "refuse":
+                raise _refused(source, start + int(broken.nonzero()[0]))
+            nan_rows += int(broken.sum())
+            own[broken] = 0.0
+            rows = rows[~broken]
+        norm[start : start + step] = own
         total += rows.sum(0, dtype=torch.float64)
+    kept = norm.nonzero().flatten()
     longest = float(norm.max()) if num_rows else 0.0
     if metric != "cosine" and longest and not 1e-15 < longest < 1e15:
         what = f"metric {metric!r} needs row norms between 1e-15 and 1e15"
@@ -96,9 +118,28 @@ def survey(source: RowSource, metric: str) -> Survey:
     if metric == "ip":
         scale = longest
     if metric == "l2":
-        centre = total / max(1, int(norm.count_nonzero()))
+        centre = total / max(1, len(kept))
         scale = _radius(source, norm, centre, step)
-    return Survey(norm, centre, scale or 1.0, digest.hexdigest())
+    copies = torch.from_numpy(later_copies(digests))
+    copies = copies[norm[copies] > 0]  # rows left out anyhow are no copies
+    norm[copies] = 0.0
+    return Survey(
+        norm,
+        centre,
+        scale or 1.0,
+        sha256.hexdigest(),
+        zero_rows=num_rows - len(kept) - nan_rows,
+        nan_rows=nan_rows,
+        collapsed_rows=len(copies),
+    )
+
+
+def _refused(source: RowSource, row: int) -> ValueError:
+    what = f"features must be finite: row {row} holds NaN or infinity"
+    if source.path is None:
+        return ValueError(what)
+    fix = "mend it, or isolate such rows: nan='isolate' or --nan isolate"
+    return UserError(what, fix, path=source.path)
 
 
 def _radius(source: RowSource, norm: Tensor, centre: Tensor, step: int) -> float:

@@ -39,6 +39,23 @@ class UsableRows:
     collapsed_rows: int
 
 
+def check_policies(nan: str, duplicates: str) -> None:
+    """Refuse a policy that does not exist.
+
+    Raises:
+        ValueError: ``nan`` or ``duplicates`` is unknown.
+
+    Example:
+        >>> check_policies("isolate", "drop")
+        Traceback (most recent call last):
+        ValueError: duplicates must be one of ('keep', 'collapse') (got 'drop')
+    """
+    if nan not in NAN:
+        raise ValueError(f"nan must be one of {NAN} (got {nan!r})")
+    if duplicates not in DUPLICATES:
+        raise ValueError(f"duplicates must be one of {DUPLICATES} (got {duplicates!r})")
+
+
 def usable_rows(
     x: Tensor, *, nan: str = "refuse", duplicates: str = "keep"
 ) -> UsableRows:
@@ -65,10 +82,7 @@ def usable_rows(
         >>> found.row.tolist(), found.nan_rows, found.collapsed_rows
         ([0], 1, 1)
     """
-    if nan not in NAN:
-        raise ValueError(f"nan must be one of {NAN} (got {nan!r})")
-    if duplicates not in DUPLICATES:
-        raise ValueError(f"duplicates must be one of {DUPLICATES} (got {duplicates!r})")
+    check_policies(nan, duplicates)
     norm = row_norms(x) if len(x) else x.new_zeros(0, dtype=torch.float64)
     broken = ~norm.isfinite()
     nan_rows = int(broken.sum())

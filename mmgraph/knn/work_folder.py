@@ -125,9 +125,13 @@ class WorkFolder:
     def read_survey(self) -> Survey:
         """The survey of the table the blocks are made of."""
         tensors = self._load("survey.safetensors")
-        sha256 = self.manifest["input"]["sha256"]
-        scale = float(tensors["scale"])
-        return Survey(tensors["norm"], tensors["centre"], scale, sha256)
+        return Survey(
+            tensors["norm"],
+            tensors["centre"],
+            float(tensors["scale"]),
+            self.manifest["input"]["sha256"],
+            **self.manifest.get("isolated", {}),
+        )
 
     def write_block(
         self, number: int, centre: Tensor, neighbour: Tensor, similarity: Tensor

@@ -73,6 +73,27 @@ def test_include_self_puts_rows_in_their_lists():
     assert same.all()
 
 
+def test_policies_hold_for_approximate_and_exact_graphs():
+    x = clustered()
+    x[200], x[300, 4] = torch.nan, torch.inf
+    policies = {"nan": "isolate", "duplicates": "collapse"}
+    want = knn_graph(x, 5, **policies)
+    graph = approximate_knn_graph(x, 5, recall=0.9, sample=500, **policies)
+    assert not graph.exact
+    assert torch.equal(graph.edge_index[1], want[0][1])
+    kept = want[0][1].unique()
+    assert torch.isin(graph.edge_index[0], kept).all()
+    true = recall_of(graph.edge_index, want[0], len(x))
+    assert graph.certificate.lower_99 <= true < 1
+    small = approximate_knn_graph(x[:400], 5, **policies)
+    assert small.exact
+    assert graph_digest(small.edge_index, small.similarity) == graph_digest(
+        *knn_graph(x[:400], 5, **policies)
+    )
+    with pytest.raises(ValueError, match=r"finite: row 200 holds NaN or infinity"):
+        approximate_knn_graph(x, 5)
+
+
 def test_one_seed_gives_one_graph():
     x = clustered()
     one, two = (

@@ -42,6 +42,15 @@ def test_what_is_held_at_once_stays_in_the_budget(ram, dim):
     assert plan.centre_rows >= 64
 
 
+def test_digests_of_a_long_table_are_in_the_budget():
+    shape = (10**7, 16)
+    assert plan_blocks(shape, 4, 10, ram="700MB").centre_rows > 0
+    with pytest.raises(ValueError, match=r"ram must be at least 1043 MB for 10000000 "):
+        plan_blocks(shape, 4, 10, ram="700MB", digests=True)
+    plans = [plan_blocks(shape, 4, 10, ram="1100MB", digests=d) for d in (False, True)]
+    assert plans[0] == plans[1]
+
+
 def test_a_small_table_is_one_block():
     assert plan_blocks((40, 8), 4, 10, ram="2GB") == BlockPlan(40, 40)
     assert plan_blocks((0, 8), 4, 10, ram="2GB") == BlockPlan(1, 1)

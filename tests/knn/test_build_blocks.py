@@ -31,6 +31,31 @@ def hard_table():
     return x[torch.randperm(len(x))]
 
 
+def broken_table():
+    """A hard table with rows that are not finite, also twice, and a minus zero."""
+    x = hard_table()
+    x[50] = x[51] = torch.nan
+    x[77, 3], x[9, 0] = torch.inf, -torch.inf
+    x[20:23] = torch.tensor([0.0, 1.0, 2.0, 0.0, 1.0, 2.0])
+    x[[21, 90], 0] = -0.0
+    x[90, 1:] = x[20, 1:]
+    return x
+
+
+def usable(x, duplicates):
+    """Rows with a list, by a loop over their values."""
+    seen, rows = set(), []
+    for number, row in enumerate(x.tolist()):
+        key = tuple(value + 0.0 for value in row)
+        if not np.isfinite(key).all() or not any(key):
+            continue
+        if duplicates == "collapse" and key in seen:
+            continue
+        seen.add(key)
+        rows.append(number)
+    return torch.tensor(rows)
+
+
 def in_blocks(x, k, place, **options):
     return read_shards([build_blocks(x, k, place, **options).path])
 
@@ -72,6 +97,38 @@ def test_lists_are_those_of_the_graph_in_memory(
     for k in (1, 40, 500):
         got = in_blocks(x, k, tmp_path / f"{k}", **options, block_rows=33)
         assert_same(got, knn_graph(x, k, **options))
+
+
+@pytest.mark.parametrize("duplicates", ["keep", "collapse"])
+@pytest.mark.parametrize("metric", METRICS)
+def test_policies_are_those_of_the_graph_in_memory(tmp_path, metric, duplicates):
+    """Blocks x shards x k, and a graph of the rows that are left alone."""
+    x = broken_table()
+    policies = {"metric": metric, "nan": "isolate", "duplicates": duplicates}
+    rows, zeros = usable(x, duplicates), int((x == 0).all(1).sum())
+    for k, block_rows, shards in ((9, 7, 3), (9, 64, 2), (9, 5000, 1), (500, 33, 2)):
+        folders = [tmp_path / f"{k}-{block_rows}-{n}" for n in range(shards)]
+        for n, folder in enumerate(folders, start=1):
+            options = {"block_rows": block_rows, "shard": f"{n}/{shards}", **policies}
+            build_blocks(x, k, folder, **options)
+        out = merge_shards(folders, tmp_path / f"{k}-{block_rows}")
+        assert out["graph_sha256"] == graph_digest(*knn_graph(x, k, **policies))
+        index, similarity = knn_graph(x[rows], k, metric=metric)
+        assert out["graph_sha256"] == graph_digest(rows[index], similarity)
+        counts = [out[f"{kind}_rows"] for kind in ("zero", "nan", "collapsed")]
+        assert counts == [zeros, 4, 110 - zeros - 4 - len(rows)]
+
+
+def test_collapsed_rows_may_leave_nobody(tmp_path):
+    x = torch.ones(9, 2)
+    got = in_blocks(x, 3, tmp_path / "w", duplicates="collapse", block_rows=2)
+    assert_same(got, knn_graph(x, 3, duplicates="collapse"))
+    assert got[0].shape == (2, 0)
+    x[4:] = torch.nan
+    options = {"nan": "isolate", "duplicates": "collapse", "include_self": True}
+    got = in_blocks(x, 3, tmp_path / "v", block_rows=2, **options)
+    assert_same(got, knn_graph(x, 3, **options))
+    assert got[0].tolist() == [[0], [0]]
 
 
 def test_thousands_of_ties_at_the_boundary(tmp_path):
@@ -134,6 +191,8 @@ def test_a_folder_of_another_build_is_refused_and_left_alone(tmp_path):
         ((x, 4), {}, r"w: made with options.k 3, now it is 4 - give the same table"),
         ((x, 3), {"metric": "l2"}, r"options.metric 'cosine', now it is 'l2'"),
         ((x, 3), {"include_self": True}, r"options.include_self False, now it is True"),
+        ((x, 3), {"nan": "isolate"}, r"options.nan 'refuse', now it is 'isolate' - g"),
+        ((x, 3), {"duplicates": "collapse"}, r"duplicates 'keep', now it is 'collaps"),
         ((x, 3), {"block_rows": 5}, r"w: made with blocks.rows 10, now it is 5"),
     ]
     before = sorted(path.name for path in work.path.iterdir())
@@ -157,6 +216,8 @@ def test_another_version_is_refused(tmp_path, monkeypatch):
     [
         ({"k": 0}, r"k must be a positive integer \(got 0\)"),
         ({"metric": "dot"}, r"metric must be one of .* \(got 'dot'\)"),
+        ({"nan": "drop"}, r"nan must be one of .* \(got 'drop'\)"),
+        ({"duplicates": "drop"}, r"duplicates must be one of .* \(got 'drop'\)"),
         ({"backend": "annoy"}, r"backend must be one of .* \(got 'annoy'\)"),
         ({"block_rows": 0}, r"block_rows must be positive \(got 0\)"),
         ({"shard": "3/2"}, r"no such shard: '3/2' - write i/n with i from 1 to n"),

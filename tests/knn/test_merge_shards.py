@@ -37,6 +37,11 @@ def test_the_files_hold_the_graph_of_the_whole(tmp_path, x):
         "k": 3,
         "metric": "cosine",
         "include_self": False,
+        "nan": "refuse",
+        "duplicates": "keep",
+        "zero_rows": 1,
+        "nan_rows": 0,
+        "collapsed_rows": 0,
         "input_sha256": feature_digest(x),
         "graph_sha256": graph_digest(*want),
     }

@@ -57,3 +57,31 @@ def test_norms_out_of_range_are_named(tmp_path):
         UserError, match=r"x\.npy: .* row 7 holds NaN or infinity - mend"
     ):
         survey(RowSource(tmp_path / "x.npy"), "cosine")
+
+
+@pytest.mark.parametrize("metric", ["cosine", "ip", "l2"])
+def test_rows_that_take_no_part_leave_the_survey_of_the_others(metric, monkeypatch):
+    monkeypatch.setattr(sys.modules["mmgraph.knn.survey"], "_BYTES", 8 * 6 * 7)
+    x = table().double()
+    x[5], x[17, 2] = torch.nan, torch.inf
+    x[30] = 1e200  # finite, but its length is not
+    x[[8, 25]] = x[1].clone()
+    x[34] = x[20]  # a second zero row is no copy
+    found = survey(RowSource(x), metric, nan="isolate", duplicates="collapse")
+    left_out = [3, 5, 8, 17, 20, 25, 30, 34]
+    stays = torch.tensor([row not in left_out for row in range(40)])
+    assert torch.equal(found.norm > 0, stays)
+    assert torch.equal(found.norm[stays], row_norms(x[stays]))
+    assert (found.zero_rows, found.nan_rows, found.collapsed_rows) == (3, 3, 2)
+    assert found.sha256 == survey(RowSource(x), metric, nan="isolate").sha256
+    stays[[8, 25]] = True
+    want = survey(RowSource(x[stays]), metric)
+    torch.testing.assert_close(found.centre, want.centre, rtol=1e-12, atol=1e-15)
+    assert found.scale == pytest.approx(want.scale, rel=1e-12)
+
+
+def test_unknown_policies_are_named_before_anything_is_read():
+    with pytest.raises(ValueError, match=r"nan must be one of .* \(got 'drop'\)"):
+        survey(None, "ip", nan="drop")
+    with pytest.raises(ValueError, match=r"duplicates must be .* \(got 'no'\)"):
+        survey(None, "ip", duplicates="no")

@@ -37,6 +37,8 @@ def blocks(
     backend: Annotated[
         str, typer.Option("--backend", help="auto|torch|faiss|faiss-gpu")
     ] = "auto",
+    nan: opt.Nan = "refuse",
+    duplicates: opt.Duplicates = "keep",
     ram: Annotated[
         str, typer.Option("--ram", metavar="SIZE", help="Of a process: 500MB, 2GB.")
     ] = "2GB",
@@ -83,6 +85,8 @@ def blocks(
                 work,
                 metric=metric,
                 backend=backend,
+                nan=nan,
+                duplicates=duplicates,
                 ram=ram,
                 shard=shard,
                 device=str(resolve_device(device)),
@@ -130,5 +134,6 @@ def join(
         return
     typer.echo(
         f"{out}: {result['num_edges']} edges of {result['num_nodes']} items, "
-        f"sha256 {result['graph_sha256']}"
+        f"{result['zero_rows']} of zeros, {result['nan_rows']} not finite, "
+        f"{result['collapsed_rows']} copies collapsed, sha256 {result['graph_sha256']}"
     )

@@ -45,18 +45,11 @@ def build(
     symmetrise: Annotated[
         str, typer.Option("--symmetrise", help="none|union|mutual")
     ] = "none",
-    nan: Annotated[
-        str, typer.Option("--nan", help="Rows that are not finite: refuse|isolate.")
-    ] = "refuse",
+    nan: opt.Nan = "refuse",
     zero: Annotated[
         str, typer.Option("--zero", help="Rows of zeros: isolate|refuse.")
     ] = "isolate",
-    duplicates: Annotated[
-        str,
-        typer.Option(
-            "--duplicates", help="Equal rows: keep, or collapse onto the first."
-        ),
-    ] = "keep",
+    duplicates: opt.Duplicates = "keep",
     recall: Annotated[
         float | None,
         typer.Option(
@@ -85,11 +78,6 @@ def build(
     check_out(out, len(features))
     if report is not None:
         check_report(report)
-    if recall is not None and (nan, duplicates) != ("refuse", "keep"):
-        raise UserError(
-            "--recall knows no --nan isolate and no --duplicates collapse",
-            "leave them out, or build the exact graph",
-        )
     if zero not in ("isolate", "refuse"):
         raise UserError(f"--zero is {zero!r}", "write isolate or refuse")
     names = modality_names(features)
@@ -172,7 +160,12 @@ def _build(
             )
         else:
             found = approximate_knn_graph(
-                x, options["k"], metric=options["metric"], recall=recall, seed=seed
+                x,
+                options["k"],
+                metric=options["metric"],
+                recall=recall,
+                seed=seed,
+                **policies,
             )
             edge_index, similarity = found.edge_index, found.similarity
             exact, certificate = found.exact, found.certificate

@@ -32,8 +32,28 @@ def test_shards_joined_are_the_graph_in_memory(tmp_path, knn, x):
     assert again == result
     shown = knn("join", tmp_path / "w", "--out", tmp_path / "third", raw=True)
     assert shown.stdout.startswith(
-        f"{tmp_path / 'third'}: 236 edges of 60 items, sha256"
+        f"{tmp_path / 'third'}: 236 edges of 60 items, 1 of zeros, 0 not finite, "
+        "0 copies collapsed, sha256"
     )
+
+
+def test_policies_give_the_graph_in_memory(tmp_path, knn, x):
+    x[30, 2] = np.nan
+    np.save(tmp_path / "x.npy", x)
+    words = ("blocks", tmp_path / "x.npy", "--k", 4, "--work", tmp_path / "w")
+    with pytest.raises(
+        UserError, match=r"x\.npy: .* row 30 holds NaN or infinity - .* --nan isolate$"
+    ):
+        knn(*words)
+    knn(*words, "--nan", "isolate", "--duplicates", "collapse")
+    result = knn("join", tmp_path / "w", "--out", tmp_path / "graph")
+    want = knn_graph(x, 4, nan="isolate", duplicates="collapse")
+    assert result["graph_sha256"] == graph_digest(*want)
+    kinds = ("nan", "duplicates", "zero_rows", "nan_rows", "collapsed_rows")
+    assert [result[kind] for kind in kinds] == ["isolate", "collapse", 1, 1, 4]
+    options = ("--nan", "isolate", "--duplicates", "collapse", "--k", 4)
+    built = knn("build", tmp_path / "x.npy", *options, "--out", tmp_path / "g.npz")
+    assert built["graph_sha256"] == result["graph_sha256"]
 
 
 def test_other_options_and_bad_words_are_one_line(tmp_path, knn, x):
@@ -76,5 +96,3 @@ def test_an_approximate_graph_reports_its_certificate(tmp_path, knn, monkeypatch
     assert exact["graph_sha256"] != result["graph_sha256"]
     with pytest.raises(UserError, match=r"x\.npy: recall must lie between 0 and 1"):
         knn(*words, "--recall", 2)
-    with pytest.raises(UserError, match=r"--recall knows no --nan isolate"):
-        knn(*words, "--recall", 0.9, "--nan", "isolate")
