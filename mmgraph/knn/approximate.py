@@ -67,10 +67,11 @@ def approximate_knn_graph(
     An IVF-Flat index proposes the neighbours; similarities, order and the rules for
     zero, broken and equal rows are those of the exact graph. On 256 random rows with
     exact lists the number of cells and of cells to look into is chosen: the cheapest
-    that leaves a quarter of the misses allowed. Then ``sample`` other rows are drawn, once,
-    and :func:`mmgraph.knn.certificate.certify_recall` bounds the recall of the finished
-    graph. If the bound misses, or no cheap search reaches the aim, or the table is so
-    small that the sample is much of it, the exact graph is built and returned.
+    that leaves a quarter of the misses allowed. Then ``sample`` other rows are drawn,
+    once, and :func:`mmgraph.knn.certificate.certify_recall` bounds the recall of the
+    finished graph. If the bound misses, or no cheap search reaches the aim, or the
+    table is so small that the sample is much of it, the exact graph is built and
+    returned.
 
     The graph depends on seed, FAISS and number of threads; the certificate holds for
     the graph that is returned. That 99 in 100 hold counts over all builds, those that

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mmgraph.cli import options as opt
-from mmgraph.cli.knn.describe import describe, overlaps
+from mmgraph.cli.knn.describe import certified, describe, overlaps
 from mmgraph.cli.knn.feature_tables import as_tensor, modality_names, read_tables
 from mmgraph.cli.knn.graph_file import (
     GraphFile,
@@ -16,7 +16,7 @@ from mmgraph.cli.knn.graph_file import (
     check_out,
     write_graph,
 )
-from mmgraph.cli.knn.page import check_report, write_report
+from mmgraph.cli.knn.page import check_report, rounded_down, write_report
 from mmgraph.errors import UserError
 
 if TYPE_CHECKING:
@@ -115,8 +115,15 @@ def build(
             f"{row['zero_rows'] + row['missing_rows']} without feature, "
             f"{row['duplicate_groups']} groups of "
             f"equal rows, {row['components']} components, {row['backend']}, "
-            f"{row['seconds']:.2f} s, sha256 {row['graph_sha256']}"
+            f"{_recall(row)}{row['seconds']:.2f} s, sha256 {row['graph_sha256']}"
         )
+
+
+def _recall(row: dict[str, Any]) -> str:
+    if row["recall"] is None:
+        return ""
+    lower = rounded_down(row["recall"]["lower_99"])
+    return f"recall {row['recall']['estimate']:.4f}, surely {lower}, "
 
 
 def _build(
@@ -168,7 +175,7 @@ def _build(
                 **policies,
             )
             edge_index, similarity = found.edge_index, found.similarity
-            exact, certificate = found.exact, found.certificate
+            exact, certificate = found.exact, certified(found, recall)
         seconds = time.perf_counter() - start
         edge_index, similarity = symmetrise(
             edge_index.cpu(), similarity.cpu(), len(x), options["symmetrise"]
@@ -195,10 +202,8 @@ def _build(
         "exact": exact,
         "recall": None
         if exact or certificate is None
-        else {
-            "estimate": certificate.estimate,
-            "lower_99": certificate.lower_99,
-        },
+        else {key: certificate[key] for key in ("estimate", "lower_99")},
+        "certificate": certificate,
         "zero_rows": rows.zero_rows,
         "nan_rows": rows.nan_rows,
         "duplicate_groups": rows.duplicate_groups,

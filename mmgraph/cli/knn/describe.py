@@ -1,11 +1,14 @@
-"""What a report says about the graph of one modality."""
+"""What a report says about graphs beyond their edges."""
 
 from __future__ import annotations
 
 from itertools import combinations
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mmgraph.cli.knn.graph_file import GraphFile, ModalityGraph
+
+if TYPE_CHECKING:
+    from mmgraph.knn import ApproximateGraph
 
 
 def describe(graph: ModalityGraph, num_items: int) -> dict[str, Any]:
@@ -30,6 +33,32 @@ def describe(graph: ModalityGraph, num_items: int) -> dict[str, Any]:
         "hubness": found.skewness,
         "hubs": [list(pair) for pair in found.hubs],
         "in_lists_histogram": [list(span) for span in found.histogram],
+    }
+
+
+def certified(found: ApproximateGraph, aim: float) -> dict[str, Any]:
+    """What an approximate build promised, measured and gave.
+
+    ``fell_back`` says that the exact graph was built instead. Measures are None where
+    no sample was compared; otherwise they are those of the approximate graph, also
+    where it was given up.
+
+    Example:
+        >>> import torch
+        >>> from mmgraph.knn import approximate_knn_graph
+        >>> certified(approximate_knn_graph(torch.eye(4), 1), 0.99)["fell_back"]
+        True
+    """
+    measured = found.certificate
+    return {
+        "aim": aim,
+        "fell_back": found.exact,
+        "rows": None if measured is None else measured.rows,
+        "hits": None if measured is None else measured.hits,
+        "estimate": None if measured is None else measured.estimate,
+        "lower_99": None if measured is None else measured.lower_99,
+        "num_cells": found.num_cells,
+        "probe": found.probe,
     }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from html import escape
 from pathlib import Path
@@ -36,6 +37,7 @@ _ROWS = {
     "num_edges": "Edges",
     "metric": "Metric",
     "backend": "Backend",
+    "exact": "Exact",
     "symmetrise": "Symmetrised",
     "weights": "Weights",
     "zero_rows": "Rows of zeros",
@@ -106,11 +108,42 @@ def _section(name: str, row: Mapping[str, Any]) -> str:
     )
     return (
         f"<h2>{escape(name)}</h2><table>{facts}</table>"
+        f"{_certificate(row['certificate'])}"
         "<h3>In how many lists an item is</h3>"
         f"<table><tr><th>Lists</th><th>Items</th></tr>{bars}</table>"
         "<h3>Hubs</h3>"
         f"<table><tr><th>Row</th><th>Lists</th></tr>{hubs}</table>"
     )
+
+
+def _certificate(found: Mapping[str, Any] | None) -> str:
+    """What was asked of an approximate build, and what is known of its graph."""
+    if found is None:
+        return ""
+    graph = "approximate"
+    if found["fell_back"] and found["rows"] is None:
+        graph = "exact: no approximate search was worth it for this table"
+    elif found["fell_back"]:
+        graph = "exact: the approximate graph, measured below, missed what was asked"
+    rows = {"Recall asked for": _text(found["aim"]), "Graph": graph}
+    if found["rows"] is not None:
+        rows["Sampled rows"] = str(found["rows"])
+        rows["Measured recall"] = f"{found['estimate']:.4f}"
+        rows["99 % lower bound (Clopper-Pearson)"] = rounded_down(found["lower_99"])
+    if found["probe"]:
+        rows["Cells looked into"] = f"{found['probe']} of {found['num_cells']}"
+    cells = "".join(f"<tr><th>{k}</th><td>{v}</td></tr>" for k, v in rows.items())
+    return f"<h3>Certificate</h3><table>{cells}</table>"
+
+
+def rounded_down(share: float) -> str:
+    """Four digits of a lower bound: rounded up, it would be none.
+
+    Example:
+        >>> rounded_down(0.98999), rounded_down(1.0)
+        ('0.9899', '1.0000')
+    """
+    return f"{math.floor(share * 10_000) / 10_000:.4f}"
 
 
 def _overlap(overlap: Sequence[Mapping[str, Any]]) -> str:
@@ -128,4 +161,6 @@ def _span(low: int, high: int) -> str:
 
 
 def _text(value: Any) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
     return f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -1,13 +1,16 @@
 from __future__ import annotations
 
 import json
+import sys
 from html.parser import HTMLParser
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+from scipy import stats
 
-from mmgraph.cli.knn.page import check_report, write_report
+from mmgraph.cli.knn.page import check_report, rounded_down, write_report
 from mmgraph.errors import UserError
 from mmgraph.functional.divergence import neighbour_overlap
 from mmgraph.knn import knn_graph
@@ -107,6 +110,83 @@ def test_names_that_look_like_html_are_text(tmp_path):
         ["<b> and a&b", "0.2500", "0.5000"],
     ]
     assert "b" not in page.tags
+
+
+@pytest.fixture
+def clusters(tmp_path):
+    """A table that an approximate search pays for."""
+    pytest.importorskip("faiss", reason="this way of searching is FAISS itself")
+    centre = 4 * torch.randn(40, 8)
+    x = centre[torch.randint(40, (9000,))] + torch.randn(9000, 8)
+    x[8] = torch.nan
+    np.save(tmp_path / "x.npy", x.numpy())
+    return ("build", tmp_path / "x.npy", "--k", 5, "--out", tmp_path / "g.npz")
+
+
+def certificate_of(page):
+    """The rows of the table under "Certificate", by label."""
+    part = page.partition("<h3>Certificate</h3>")[2].partition("</table>")[0]
+    return dict(Cells(part).rows)
+
+
+def test_the_page_of_an_approximate_graph_shows_its_certificate(
+    tmp_path, knn, clusters
+):
+    options = ("--recall", 0.9, "--nan", "isolate", "--report", tmp_path / "r.html")
+    result = knn(*clusters, *options)
+    found = result["certificate"]
+    assert (found["aim"], found["fell_back"], found["rows"]) == (0.9, False, 2000)
+    assert result["recall"] == {k: found[k] for k in ("estimate", "lower_99")}
+    # The bound again by its definition: so many hits are a 1 % accident.
+    accident = stats.binom.sf(found["hits"] - 1, 2000, found["lower_99"])
+    assert accident <= 0.01 * (1 + 1e-9)
+    page = (tmp_path / "r.html").read_text()
+    assert certificate_of(page) == {
+        "Recall asked for": "0.9",
+        "Graph": "approximate",
+        "Sampled rows": "2000",
+        "Measured recall": f"{found['estimate']:.4f}",
+        "99 % lower bound (Clopper-Pearson)": f"{found['lower_99'] - 5e-5:.4f}",
+        "Cells looked into": f"{found['probe']} of {found['num_cells']}",
+    }
+    assert ["Exact", "no"] in Cells(page).rows
+    shown = knn(*clusters, *options, raw=True).stdout
+    lower = f"{found['lower_99'] - 5e-5:.4f}"
+    assert f", torch, recall {found['estimate']:.4f}, surely {lower}, " in shown
+
+
+def test_the_page_says_why_a_graph_is_exact_after_all(
+    tmp_path, knn, clusters, monkeypatch
+):
+    report = ("--nan", "isolate", "--report", tmp_path / "r.html")
+    knn(*clusters, *report)
+    assert "Certificate" not in (tmp_path / "r.html").read_text()
+    module = sys.modules["mmgraph.knn.approximate"]
+    monkeypatch.setattr(module, "edges_found", lambda *_: torch.ones(1))  # flattered
+    result = knn(*clusters, "--recall", 0.999, *report)
+    found = result["certificate"]
+    assert result["exact"]
+    assert result["recall"] is None
+    page = (tmp_path / "r.html").read_text()
+    assert certificate_of(page) == {
+        "Recall asked for": "0.999",
+        "Graph": "exact: the approximate graph, measured below, missed what was asked",
+        "Sampled rows": "2000",
+        "Measured recall": f"{found['estimate']:.4f}",
+        "99 % lower bound (Clopper-Pearson)": f"{found['lower_99'] - 5e-5:.4f}",
+    }
+    assert ["Exact", "yes"] in Cells(page).rows
+    np.save(clusters[1], np.eye(30, dtype=np.float32))
+    assert knn(*clusters, "--recall", 0.9, *report)["certificate"]["rows"] is None
+    assert certificate_of((tmp_path / "r.html").read_text()) == {
+        "Recall asked for": "0.9",
+        "Graph": "exact: no approximate search was worth it for this table",
+    }
+
+
+def test_a_bound_is_never_shown_above_itself():
+    for share in (0.98999, 0.99001, 0.5, 1.0, 0.0):
+        assert 0 <= share - float(rounded_down(share)) < 1e-4
 
 
 def test_one_graph_has_no_overlap_to_tell(tmp_path, knn, built):
