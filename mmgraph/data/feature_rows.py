@@ -11,9 +11,8 @@ import numpy as np
 from torch_geometric.data import HeteroData
 
 from mmgraph.data.features import check_finite, read_features
-from mmgraph.data.ids import match_ids
+from mmgraph.data.ids import check_distinct, match_ids
 from mmgraph.data.layout import feature_files
-from mmgraph.data.pairs import first_duplicate
 from mmgraph.errors import UserError
 from mmgraph.schema import ITEM, feature_key, mask_key, modalities
 
@@ -185,14 +184,7 @@ def _open(path: Path) -> tuple[np.ndarray, np.ndarray | None]:
     for start, block in FeatureRows(values).blocks():
         check_finite(block, path, first_row=start)
     if ids is not None:
-        twice = first_duplicate(ids)
-        if twice:
-            raise UserError(
-                f"item id {ids[twice[0]].item()!r} stands at rows {twice[0]} and "
-                f"{twice[1]} (counted from 0)",
-                "keep one row per item",
-                path=path,
-            )
+        check_distinct(ids, path)
     return values, ids
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ import pandas as pd
 import torch
 from torch_geometric.data import HeteroData
 
+from mmgraph.data.pairs import first_duplicate
 from mmgraph.errors import UserError
 
 
@@ -51,6 +53,33 @@ def as_ids(values: Any) -> np.ndarray:
         f"ids are neither 64-bit integers nor strings (got {array.dtype})",
         "convert them to one of the two",
     )
+
+
+def check_distinct(ids: np.ndarray, path: str | Path) -> None:
+    """Refuse a feature file in which an item has two rows.
+
+    Args:
+        ids: One per row, as made by :func:`as_ids`.
+        path: The file, for the message.
+
+    Raises:
+        UserError: If an id stands twice; the message names its first two rows.
+
+    Example:
+        >>> check_distinct(np.array([4, 7, 4]), "visual.npz")
+        Traceback (most recent call last):
+        mmgraph.errors.UserError: visual.npz: item id 4 stands at rows 0 and 2 \
+(counted from 0) - keep one row per item
+    """
+    twice = first_duplicate(ids)
+    if twice:
+        first, again = twice
+        raise UserError(
+            f"item id {ids[first].item()!r} stands at rows {first} and {again} "
+            "(counted from 0)",
+            "keep one row per item",
+            path=path,
+        )
 
 
 def match_ids(known: np.ndarray, ids: np.ndarray) -> np.ndarray:

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mmgraph.data import from_interactions, ids_to_index
-from mmgraph.data.ids import as_ids, match_ids
+from mmgraph.data.ids import as_ids, check_distinct, match_ids
 from mmgraph.errors import UserError
 
 
@@ -58,3 +58,13 @@ def test_an_unknown_id_is_named():
     data = from_interactions(["b", "a"], [9, 3])
     with pytest.raises(UserError, match="unknown item id 4 - use"):
         ids_to_index(data, "item", [9, 4])
+
+
+def test_ids_that_stand_twice_are_named_with_file_and_rows():
+    check_distinct(np.array(["a", "b"]), "x.npz")
+    check_distinct(np.array([], dtype=np.int64), "x.npz")
+    message = (
+        r"^x\.npz: item id 'b' stands at rows 1 and 3 \(counted from 0\) - keep one"
+    )
+    with pytest.raises(UserError, match=message):
+        check_distinct(np.array(["a", "b", "c", "b", "a"]), "x.npz")

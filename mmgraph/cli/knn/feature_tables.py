@@ -75,7 +75,7 @@ def read_tables(
         {'a': 0}
     """
     from mmgraph.data.features import check_finite, read_features
-    from mmgraph.data.pairs import first_duplicate
+    from mmgraph.data.ids import check_distinct
 
     tables, own_ids = {}, {}
     for name, path in names.items():
@@ -85,14 +85,8 @@ def read_tables(
         if refuse_zero:
             _check_not_zero(tables[name], path)
         own = own_ids[name]
-        twice = None if own is None else first_duplicate(own)
-        if own is not None and twice:
-            raise UserError(
-                f"item id {own[twice[0]].item()!r} stands at rows {twice[0]} and "
-                f"{twice[1]} (counted from 0)",
-                "keep one row per item",
-                path=path,
-            )
+        if own is not None:
+            check_distinct(own, path)
     missing = dict.fromkeys(names, 0)
     known = {name: own.tolist() for name, own in own_ids.items() if own is not None}
     if len(known) == len(names):

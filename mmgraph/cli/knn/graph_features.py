@@ -26,7 +26,8 @@ def graph_features(paths: Sequence[Path], file: GraphFile) -> np.ndarray:
         float32 ``[N, D]``.
 
     Raises:
-        UserError: If the files do not fit the graph, or each other.
+        UserError: If the files do not fit the graph, or each other, or an item has two
+            rows.
 
     Example:
         >>> import tempfile
@@ -39,6 +40,7 @@ def graph_features(paths: Sequence[Path], file: GraphFile) -> np.ndarray:
     import numpy as np
 
     from mmgraph.data.features import read_features
+    from mmgraph.data.ids import check_distinct
 
     parts: list[np.ndarray] = []
     own: list[list[Any] | None] = []
@@ -50,11 +52,14 @@ def graph_features(paths: Sequence[Path], file: GraphFile) -> np.ndarray:
                 "give features of one encoder",
                 path=path,
             )
+        if ids is not None:
+            check_distinct(ids, path)
         parts.append(values)
         own.append(None if ids is None else ids.tolist())
     x = parts[0] if len(parts) == 1 else np.concatenate(parts)
     known = [ids for ids in own if ids is not None]
     if file.ids is not None and len(known) == len(parts):
+        _check_apart(known, paths)
         names = [key for ids in known for key in ids]
         if names == file.ids:
             return x
@@ -73,3 +78,18 @@ def graph_features(paths: Sequence[Path], file: GraphFile) -> np.ndarray:
             path=paths[-1],
         )
     return x
+
+
+def _check_apart(own: Sequence[list[Any]], paths: Sequence[Path]) -> None:
+    """Refuse an item that two files have: which row holds would be a guess."""
+    holder: dict[Any, Path] = {}
+    for ids, path in zip(own, paths, strict=True):
+        for row, key in enumerate(ids):
+            if key in holder:
+                raise UserError(
+                    f"item id {key!r} at row {row} (counted from 0) is in "
+                    f"{holder[key]} as well",
+                    "keep one row per item in the files of a graph",
+                    path=path,
+                )
+        holder.update(dict.fromkeys(ids, path))

@@ -56,3 +56,22 @@ def test_features_that_do_not_fit_are_refused(tmp_path, parts, x):
     for paths, message in cases:
         with pytest.raises(UserError, match=message):
             graph_features(paths, file)
+
+
+def test_two_rows_of_one_item_are_refused(tmp_path, parts, x):
+    named, _ = parts
+    file = GraphFile(60, [f"i{n}" for n in range(60)], {})
+    ids = np.array([f"i{n}" for n in range(60)])
+    ids[57] = "i4"
+    np.savez(tmp_path / "twice.npz", features=x, ids=ids)
+    np.savez(tmp_path / "again.npz", features=x[:3], ids=["i26", "i59", "i25"])
+    message = r"twice\.npz: item id 'i4' stands at rows 4 and 57 .* - keep one row per"
+    for known in (file, GraphFile(60, None, {})):
+        with pytest.raises(UserError, match=message):
+            graph_features([tmp_path / "twice.npz"], known)
+    message = (
+        r"again\.npz: item id 'i25' at row 2 \(counted from 0\) is in .*named1\.npz as "
+        r"well - keep one row per item in the files of a graph$"
+    )
+    with pytest.raises(UserError, match=message):
+        graph_features([*named[:2], tmp_path / "again.npz"], file)
