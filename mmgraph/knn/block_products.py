@@ -14,13 +14,15 @@ from mmgraph.knn.tolerance import product_tolerance
 
 @dataclass(frozen=True)
 class BlockProducts:
-    r"""The map of :func:`mmgraph.knn.inner_product.inner_product_space`, by blocks.
+    """Every metric as inner products of bounded rounding error.
 
     A row alone, and what the survey of the whole table knows, say where the row goes;
-    so products of two blocks are comparable with those of any other two. Centres:
-    ``x / |x|``; for ``l2`` ``(x - mean) / scale`` and a column of ones. Neighbours:
-    ``x / |x|`` for ``cosine``, ``x / scale`` for ``ip``, and for ``l2``
-    ``(x - mean) / scale`` and a column with minus half its squared length.
+    so products of two blocks are comparable with those of any other two. A centre's
+    list does not change when its row is scaled: centres are ``x / |x|``; for ``l2``
+    ``(x - mean) / scale`` and a column of ones. Neighbours are ``x / |x|`` for
+    ``cosine``, ``x / scale`` for ``ip``, and for ``l2`` ``(x - mean) / scale`` and a
+    column with minus half its squared length, since ``|x - y|^2 = |x|^2 - 2 (<x, y> -
+    |y|^2 / 2)``. Centring leaves distances alone and loses fewer digits.
 
     Attributes:
         metric: ``cosine``, ``ip`` or ``l2``.

@@ -7,8 +7,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from mmgraph.knn.blocks import divided_rows, rows_at_once
-from mmgraph.knn.tolerance import product_tolerance
+from mmgraph.knn.block_products import BlockProducts
+from mmgraph.knn.blocks import rows_at_once
+from mmgraph.knn.similarity import row_norms
+from mmgraph.knn.survey import Survey
 
 
 @dataclass(frozen=True)
@@ -28,12 +30,9 @@ class InnerProductSpace:
 
 
 def inner_product_space(x: Tensor, norm: Tensor, metric: str) -> InnerProductSpace:
-    """Map a metric to inner products of bounded rounding error.
+    """Map a metric to inner products, for a table that is in memory as a whole.
 
-    A centre's list does not change when its row is scaled, so centres are unit rows
-    for ``cosine`` and ``ip``. For ``l2``, ``|x - y|^2 = |x|^2 - 2 (<x, y> -
-    |y|^2 / 2)``: one more column carries ``-|y|^2 / 2``, after centring, which
-    leaves distances alone and loses fewer digits.
+    The map is :class:`mmgraph.knn.block_products.BlockProducts`.
 
     Args:
         x: Features, no row zero, float32 range.
@@ -52,27 +51,14 @@ def inner_product_space(x: Tensor, norm: Tensor, metric: str) -> InnerProductSpa
         tensor([[0.6000, 0.8000],
                 [0.0000, 1.0000]])
     """
-    tolerance = product_tolerance(x.size(1), metric)
+    centre, scale = x.new_zeros(x.size(1), dtype=torch.float64), 1.0
+    if metric == "ip":
+        scale = float(norm.max())
     if metric == "l2":
-        centred, length = _centred(x)
-        half = (length.square() / 2).float()[:, None]
-        query = torch.cat([centred, torch.ones_like(half)], 1)
-        base = torch.cat([centred, -half], 1)
-        return InnerProductSpace(query, base, tolerance)
-    unit = divided_rows(x, norm)
-    if metric == "cosine":
-        return InnerProductSpace(unit, unit, tolerance)
-    base = divided_rows(x, norm.max().expand_as(norm))
-    return InnerProductSpace(unit, base, tolerance)
-
-
-def _centred(x: Tensor) -> tuple[Tensor, Tensor]:
-    """Float32 rows minus their mean, the longest of length 1, and the lengths."""
-    mean = x.mean(0, dtype=torch.float64)
-    blocks = x.split(rows_at_once(x))
-    length = torch.cat([(rows - mean).square_().sum(1) for rows in blocks]).sqrt_()
-    scale = length.max()
-    if scale == 0:
-        return torch.zeros(x.shape, dtype=torch.float32, device=x.device), length
-    centred = torch.cat([((rows - mean) / scale).float() for rows in blocks])
-    return centred, length / scale
+        centre = x.mean(0, dtype=torch.float64)
+        blocks = x.split(rows_at_once(x))
+        scale = max(float(row_norms(rows - centre).max()) for rows in blocks)
+    products = BlockProducts(metric, Survey(norm, centre, scale or 1.0))
+    query = products.centres(x, norm)
+    base = query if metric == "cosine" else products.neighbours(x, norm)
+    return InnerProductSpace(query, base, products.tolerance)

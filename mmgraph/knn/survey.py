@@ -31,7 +31,7 @@ class Survey:
         scale: For ``l2`` the largest distance from ``centre``, for ``ip`` the largest
             norm, for ``cosine`` 1.
         sha256: SHA-256 of shape and values; of a float32 table the same as
-            :func:`mmgraph.knn.report.feature_digest`.
+            :func:`mmgraph.knn.report.feature_digest`. Empty where nobody asks.
         zero_rows: Rows of zeros.
         nan_rows: Rows with NaN or infinity.
         collapsed_rows: Copies left out.
@@ -40,7 +40,7 @@ class Survey:
     norm: Tensor
     centre: Tensor
     scale: float
-    sha256: str
+    sha256: str = ""
     zero_rows: int = 0
     nan_rows: int = 0
     collapsed_rows: int = 0
