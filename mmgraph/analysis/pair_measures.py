@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from mmgraph.functional import overlap_coefficient, sliced_wasserstein
-from mmgraph.knn.nearest_rows import NearestRows
+from mmgraph.knn.running_lists import RunningLists
 
 HEADS = (1, 2, 4, 8, 16, 20)
 LIST_LENGTH = 10  # of the lists whose similarities and changes are counted
@@ -129,7 +129,7 @@ class Similarities:
 
 
 def list_similarities(
-    names: tuple[str, str], a: NearestRows, b: NearestRows
+    names: tuple[str, str], a: RunningLists, b: RunningLists
 ) -> Similarities:
     """Densities of the similarities in two sets of lists (Fig. 1, left, of CLEAR).
 
@@ -139,8 +139,8 @@ def list_similarities(
         b: Lists in the second.
 
     Example:
-        >>> a = NearestRows(1, 2)
-        >>> a.update(torch.tensor([[0.9, 0.8, 0.1]]), 0)
+        >>> a = RunningLists(1, 2)
+        >>> a.merge_block(torch.tensor([[0.9, 0.8, 0.1]]), 0)
         >>> list_similarities(("visual", "textual"), a, a).overlap
         1.0
     """

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from mmgraph.data import FeatureRows
 from mmgraph.functional import chance_overlap, neighbour_overlap
-from mmgraph.knn.nearest_rows import NearestRows
+from mmgraph.knn.running_lists import RunningLists
 
 CONFIDENCE = 0.95
 
@@ -49,7 +49,7 @@ def nearest_lists(
     ranks: Sequence[int] = (),
     strength: float = 0.0,
     device: torch.device | str = "cpu",
-) -> list[NearestRows]:
+) -> list[RunningLists]:
     r"""Exact cosine neighbours of some items among all, in one pass over the rows.
 
     The lists after a projection cost no second product of all widths: with :math:`c =
@@ -72,14 +72,14 @@ def nearest_lists(
     Example:
         >>> rows = FeatureRows(np.array([[1, 0], [1, 1], [0, 1]], np.float32))
         >>> (lists,) = nearest_lists(rows, np.array([0]), np.ones(3, bool), 2)
-        >>> lists.index.tolist()
+        >>> lists.neighbour.tolist()
         [[1, 2]]
     """
     query = torch.from_numpy(rows.take(centres)).to(device).double()
     largest = max(ranks, default=0)
     u = query.new_zeros(rows.dim, 0) if basis is None else basis[:, :largest].to(query)
     damping = 2 * strength - strength**2
-    lists = [NearestRows(len(centres), k, device=device) for _ in (0, *ranks)]
+    lists = [RunningLists(len(centres), k, device=device) for _ in (0, *ranks)]
     inside_q = query @ u
     for start, block in rows.blocks():
         x = torch.from_numpy(block).to(device).double()
@@ -99,7 +99,7 @@ def nearest_lists(
             if unusable.any():
                 cosine[:, unusable] = -torch.inf
             cosine[centre, self_row] = -torch.inf
-            nearest.update(cosine, start)
+            nearest.merge_block(cosine, start)
     return lists
 
 
@@ -111,7 +111,7 @@ def _remaining_norm(x: Tensor, inside: Tensor, damping: float) -> Tensor:
 
 
 def list_overlap(
-    a: NearestRows, b: NearestRows, k: int, num_candidates: int
+    a: RunningLists, b: RunningLists, k: int, num_candidates: int
 ) -> Overlap:
     """Overlap of the first ``k`` entries of two sets of lists, beside chance.
 
@@ -122,9 +122,9 @@ def list_overlap(
         num_candidates: Items that could be in a list.
 
     Example:
-        >>> a, b = NearestRows(1, 2), NearestRows(1, 2)
-        >>> a.update(torch.tensor([[0.9, 0.8, 0.1]]), 0)
-        >>> b.update(torch.tensor([[0.9, 0.1, 0.8]]), 0)
+        >>> a, b = RunningLists(1, 2), RunningLists(1, 2)
+        >>> a.merge_block(torch.tensor([[0.9, 0.8, 0.1]]), 0)
+        >>> b.merge_block(torch.tensor([[0.9, 0.1, 0.8]]), 0)
         >>> overlap = list_overlap(a, b, 2, num_candidates=10)
         >>> overlap.value, overlap.expected
         (0.5, 0.2)
@@ -139,7 +139,7 @@ def list_overlap(
     return Overlap(mean, low, high, *chance)
 
 
-def list_shares(a: NearestRows, b: NearestRows, k: int) -> np.ndarray:
+def list_shares(a: RunningLists, b: RunningLists, k: int) -> np.ndarray:
     """Share of the first ``k`` entries in common, one value per centre.
 
     Args:
@@ -148,18 +148,18 @@ def list_shares(a: NearestRows, b: NearestRows, k: int) -> np.ndarray:
         k: Entries to compare, all if the lists are shorter.
 
     Example:
-        >>> a = NearestRows(1, 2)
-        >>> a.update(torch.tensor([[0.9, 0.8, 0.1]]), 0)
+        >>> a = RunningLists(1, 2)
+        >>> a.merge_block(torch.tensor([[0.9, 0.8, 0.1]]), 0)
         >>> list_shares(a, a, 2).tolist()
         [1.0]
     """
-    k = min(k, a.index.size(1))
+    k = min(k, a.neighbour.size(1))
     # Centres and neighbours are numbered apart: only rows of one list can meet.
-    both, number = torch.cat([a.index[:, :k], b.index[:, :k]]).unique(
+    both, number = torch.cat([a.neighbour[:, :k], b.neighbour[:, :k]]).unique(
         return_inverse=True
     )
-    centre = torch.arange(len(a.index), device=both.device).repeat_interleave(k)
+    centre = torch.arange(len(a.neighbour), device=both.device).repeat_interleave(k)
     of_a, of_b = (torch.stack([part.flatten(), centre]) for part in number.chunk(2))
-    num_nodes = max(len(both), len(a.index))
+    num_nodes = max(len(both), len(a.neighbour))
     share = neighbour_overlap(of_a, of_b, num_nodes, per_node=True)
-    return share[: len(a.index)].cpu().numpy()
+    return share[: len(a.neighbour)].cpu().numpy()

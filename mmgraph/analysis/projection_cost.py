@@ -9,7 +9,7 @@ from torch import Tensor
 
 from mmgraph.analysis.pair_measures import LIST_LENGTH
 from mmgraph.analysis.pair_neighbours import list_shares
-from mmgraph.knn.nearest_rows import NearestRows
+from mmgraph.knn.running_lists import RunningLists
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ def projection_costs(
     sigma: Tensor,
     ranks: Sequence[int],
     strength: float,
-    lists: tuple[Sequence[NearestRows], Sequence[NearestRows]],
+    lists: tuple[Sequence[RunningLists], Sequence[RunningLists]],
 ) -> list[Cost]:
     """Cost of each rank.
 

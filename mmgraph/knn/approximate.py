@@ -184,7 +184,7 @@ class _Table:
         )
         query = self.products.centres(centres.x, centres.norm)
         need = self.width + (not self.include_self)
-        lists = RunningLists(len(query), need, len(self.source))
+        lists = RunningLists(len(query), need)
         search_block(block, search, centres, query, lists, self.products, 4096)
         neighbour, similarity = lists.neighbour[again], lists.similarity[again]
         if self.include_self:

@@ -64,7 +64,7 @@ def nearest_in_blocks(
     first, group = distinct_rows(centres.x)
     distinct = centres[first] if len(first) < len(group) else centres
     query = products.centres(distinct.x, distinct.norm)
-    lists = RunningLists(len(query), need, len(source), query.device)
+    lists = RunningLists(len(query), need, query.device)
     products_at_once = _PRODUCTS["cpu" if query.device.type == "cpu" else "cuda"]
     at_once = max(1, products_at_once // block_rows)
     for start in range(0, len(source), block_rows):

@@ -15,7 +15,7 @@ from mmgraph.analysis.pair_measures import (
     variance_shares,
 )
 from mmgraph.functional import suppress
-from mmgraph.knn.nearest_rows import NearestRows
+from mmgraph.knn.running_lists import RunningLists
 
 
 @pytest.fixture
@@ -111,8 +111,8 @@ def test_only_the_distance_at_own_scale_grows_with_the_rows(tables):
 
 
 def lists_of(similarity):
-    lists = NearestRows(len(similarity), similarity.shape[1])
-    lists.update(torch.from_numpy(similarity), 0)
+    lists = RunningLists(len(similarity), similarity.shape[1])
+    lists.merge_block(torch.from_numpy(similarity), 0)
     return lists
 
 

@@ -25,7 +25,7 @@ def centres(count=40, of=300):
 def test_lists_are_those_of_the_graph(x):
     edge_index, _ = knn_graph(torch.from_numpy(x), 9)
     (lists,) = nearest_lists(FeatureRows(x), centres(), np.ones(300, bool), 9)
-    assert torch.equal(lists.index, edge_index[0].view(300, 9)[centres()])
+    assert torch.equal(lists.neighbour, edge_index[0].view(300, 9)[centres()])
 
 
 @pytest.mark.parametrize("strength", [0.4, 1.0])
@@ -43,7 +43,7 @@ def test_lists_after_a_projection_are_those_of_the_projected_features(x, strengt
     for rank, lists in zip((0, 1, 4), found, strict=True):
         projected = suppress(torch.from_numpy(x).double(), basis[:, :rank], strength)
         edge_index, similarity = knn_graph(projected, 6)
-        assert torch.equal(lists.index, edge_index[0].view(300, 6)[centres()])
+        assert torch.equal(lists.neighbour, edge_index[0].view(300, 6)[centres()])
         torch.testing.assert_close(
             lists.similarity, similarity.view(300, 6)[centres()], rtol=1e-6, atol=1e-7
         )
@@ -55,7 +55,7 @@ def test_only_the_items_in_use_are_neighbours(x):
     (lists,) = nearest_lists(FeatureRows(x), chosen, used, 5)
     edge_index, _ = knn_graph(torch.from_numpy(x[used]), 5)
     expected = np.flatnonzero(used)[edge_index[0].view(-1, 5)[:30].numpy()]
-    np.testing.assert_array_equal(lists.index, expected)
+    np.testing.assert_array_equal(lists.neighbour, expected)
 
 
 def test_blocks_of_a_long_table_meet():
@@ -65,7 +65,7 @@ def test_blocks_of_a_long_table_meet():
     unit = x.astype(np.float64) / np.linalg.norm(x.astype(np.float64), axis=1)[:, None]
     cosine = unit[chosen] @ unit.T
     cosine[np.arange(5), chosen] = -2
-    np.testing.assert_array_equal(lists.index, np.argsort(-cosine, axis=1)[:, :3])
+    np.testing.assert_array_equal(lists.neighbour, np.argsort(-cosine, axis=1)[:, :3])
 
 
 def test_a_row_of_which_nothing_is_left_is_in_no_list():
@@ -76,7 +76,7 @@ def test_a_row_of_which_nothing_is_left_is_in_no_list():
     _, after = nearest_lists(
         FeatureRows(x), np.array([0, 1, 2]), np.ones(30, bool), 28, **words
     )
-    assert not (after.index == 7).any()
+    assert not (after.neighbour == 7).any()
 
 
 def test_overlap_is_that_of_the_graphs(x):

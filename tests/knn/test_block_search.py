@@ -33,7 +33,7 @@ def test_a_tie_longer_than_any_proposal_is_gone_through_in_little_memory(monkeyp
         "similarity_across",
         lambda *words: seen.append(len(words[2])) or across(*words),
     )
-    lists = RunningLists(len(x), 3, len(x))
+    lists = RunningLists(len(x), 3)
     query = products.centres(x, rows.norm)
     for part in torch.arange(len(x)).split(200):
         block = row_block(rows[part], products)
@@ -55,7 +55,7 @@ def test_what_cannot_enter_a_list_is_not_summed(monkeypatch, centres_at_once):
         "similarity_across",
         lambda *words: seen.append(len(words[2])) or across(*words),
     )
-    lists = RunningLists(120, 4, 120)
+    lists = RunningLists(120, 4)
     query = products.centres(x, rows.norm)
     wide = x.double() / rows.norm[:, None]
     expected = torch.zeros(120, 0).double()
