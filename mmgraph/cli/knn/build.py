@@ -203,7 +203,6 @@ def _build(
         "recall": None
         if exact or certificate is None
         else {key: certificate[key] for key in ("estimate", "lower_99")},
-        "certificate": certificate,
         "zero_rows": rows.zero_rows,
         "nan_rows": rows.nan_rows,
         "duplicate_groups": rows.duplicate_groups,
@@ -212,6 +211,7 @@ def _build(
         "graph_sha256": facts["graph_sha256"],
         "seconds": seconds,
         "peak_memory_bytes": peak_memory(where),
+        "certificate": certificate,
         "collapsed_rows": rows.collapsed_rows,
         "symmetrise": options["symmetrise"],
         "weights": options["weights"],
