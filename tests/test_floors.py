@@ -11,6 +11,7 @@ PACKAGE = Path(__file__).parent.parent / "mmgraph"
 BASE = {"errors", "schema"}
 FUNCTIONAL = BASE | {"functional"}
 ALLOWED = {
+    "allocator": set(),
     "errors": set(),
     "schema": {"errors"},
     "functional": FUNCTIONAL,
@@ -20,7 +21,7 @@ ALLOWED = {
     "transforms": FUNCTIONAL | {"data", "knn", "transforms"},
 }
 ALLOWED["models"] = ALLOWED["transforms"] | {"nn", "models"}
-ALLOWED["train"] = ALLOWED["models"] | {"train"}
+ALLOWED["train"] = ALLOWED["models"] | {"allocator", "train"}
 ALLOWED["analysis"] = ALLOWED["train"] | {"analysis"}
 ALLOWED["cli"] = ALLOWED["analysis"] | {"cli"}
 FILES = sorted(PACKAGE.rglob("*.py"))
