@@ -43,6 +43,7 @@ from mmgraph.functional.projection import (
 from mmgraph.functional.prune import prune_edges
 from mmgraph.functional.random_angle import random_angle_density, random_angle_variance
 from mmgraph.functional.ranking import bpr_loss
+from mmgraph.functional.refresh_measures import refresh_measures, subspace_affinity
 from mmgraph.functional.regularizers import (
     half_square_penalty,
     half_square_sum_penalty,
@@ -59,7 +60,12 @@ from mmgraph.functional.shared_rank import (
     levelling_strength,
     shared_rank,
 )
-from mmgraph.functional.spectrum import effective_rank, spectral_gap, suggest_rank
+from mmgraph.functional.spectrum import (
+    effective_rank,
+    energy_share,
+    spectral_gap,
+    suggest_rank,
+)
 from mmgraph.functional.unseen import (
     map_unseen_scores,
     seen_items,
@@ -87,6 +93,7 @@ __all__ = [
     "cross_covariance",
     "edge_cosine",
     "effective_rank",
+    "energy_share",
     "fixed_neighbors",
     "gaussian_log_likelihood",
     "grace",
@@ -108,6 +115,7 @@ __all__ = [
     "random_angle_density",
     "random_angle_variance",
     "ranking_metrics",
+    "refresh_measures",
     "regularizer",
     "relaxed_interactions",
     "root_norm",
@@ -121,6 +129,7 @@ __all__ = [
     "solosim",
     "spectral_gap",
     "stack_user_item",
+    "subspace_affinity",
     "suggest_rank",
     "suppress",
     "symmetric_norm",

@@ -70,6 +70,26 @@ def effective_rank(sigma: Tensor) -> float:
     return float(torch.special.entr(square / total).sum().exp())
 
 
+def energy_share(sigma: Tensor, rank: int) -> float:
+    r"""Share of the energy in the head: :math:`\sum_{i \le k} \sigma_i^2 / \sum
+    \sigma_i^2`.
+
+    Args:
+        sigma: Singular values ``[n]``, descending.
+        rank: ``k``; more than ``n`` counts as ``n``.
+
+    Returns:
+        The share in ``[0, 1]``; 0 for a zero spectrum.
+
+    Example:
+        >>> energy_share(torch.tensor([3.0, 2.0, 1.0, 1.0, 1.0]), 1)
+        0.5625
+    """
+    square = sigma.double().square()
+    total = square.sum()
+    return float(square[:rank].sum() / total) if total else 0.0
+
+
 def spectral_gap(sigma: Tensor, rank: int) -> float:
     r"""Relative gap :math:`(\sigma_k - \sigma_{k+1}) / \sigma_1` below rank ``k``.
 

@@ -122,6 +122,13 @@ class Recommender(nn.Module):
         if self.plugin is not None:
             self.plugin.on_epoch_start(self, data, epoch)
 
+    def epoch_measures(self, epoch: int) -> dict[str, float]:
+        """Numbers about the start of this epoch for the history, by name.
+
+        Empty for most systems, and in epochs in which nothing was measured.
+        """
+        return {} if self.plugin is None else self.plugin.epoch_measures(epoch)
+
     def score(self, z_user: Tensor, z_item: Tensor) -> Tensor:
         """Scores ``[B, I]`` of the given users for the given items."""
         return z_user @ z_item.t()

@@ -15,7 +15,11 @@ from mmgraph.functional.regularizers import mean_square_penalty
 from mmgraph.functional.rows import take_rows
 from mmgraph.models.base import Recommender, user_item_adjacency
 from mmgraph.models.batch import Batch
-from mmgraph.models.clear_plugin import check_rank, refresh_projection
+from mmgraph.models.clear_plugin import (
+    check_rank,
+    refresh_projection,
+    refreshed_measures,
+)
 from mmgraph.models.item_features import encode_features
 from mmgraph.models.item_graph import fused_item_graph
 from mmgraph.nn.conv import ItemGraphConv
@@ -166,6 +170,9 @@ class CLEAR(Recommender):
             self.dropped_graph = user_item_adjacency(
                 edge_index[:, kept], self.num_users, self.num_items
             )
+
+    def epoch_measures(self, epoch: int) -> dict[str, float]:
+        return super().epoch_measures(epoch) | refreshed_measures(self.project, epoch)
 
     def encode_modalities(
         self, data: HeteroData, items: Tensor | None = None

@@ -80,6 +80,11 @@ class CLEARPlugin(Plugin):
         if self.where == "encoder" and self.projection.should_refresh(epoch):
             refresh_projection(self.projection, model, data, epoch)
 
+    def epoch_measures(self, epoch: int) -> dict[str, float]:
+        if self.where == "graph":
+            return {}
+        return refreshed_measures(self.projection, epoch)
+
     def extra_repr(self) -> str:
         return f"rank={self.rank}, strength={self.strength}, where={self.where!r}"
 
@@ -116,3 +121,18 @@ def refresh_projection(
         m: data[ITEM][mask_key(m)] for m in z if mask_key(m) in data[ITEM]
     }
     projection.refresh(z, epoch=epoch, masks=masks or None)
+
+
+def refreshed_measures(projection: Projection, epoch: int) -> dict[str, float]:
+    """What the refresh of this epoch found; nothing if there was none.
+
+    Example:
+        >>> projection = Projection(2, 0.9)
+        >>> x = {"visual": torch.randn(9, 4), "textual": torch.randn(9, 3)}
+        >>> projection.refresh(x, epoch=5)
+        >>> refreshed_measures(projection, 5)["visual/rank"]
+        2
+        >>> refreshed_measures(projection, 6)
+        {}
+    """
+    return dict(projection.measures) if projection.refreshed_at == epoch else {}

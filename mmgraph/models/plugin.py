@@ -31,6 +31,10 @@ class Plugin(nn.Module):
     def on_epoch_start(self, model: Recommender, data: HeteroData, epoch: int) -> None:
         """Called before the first batch of each epoch, counted from 1."""
 
+    def epoch_measures(self, epoch: int) -> dict[str, float]:
+        """Numbers about the start of this epoch for the history, by name."""
+        return {}
+
     def graph_view(self, data: HeteroData) -> HeteroData:
         """The data from which the host's item graphs are built."""
         return data

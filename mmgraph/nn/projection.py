@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from mmgraph.functional.checks import check_at_least
 from mmgraph.functional.projection import check_strength, shared_bases, suppress
+from mmgraph.functional.refresh_measures import refresh_measures
 from mmgraph.functional.spectrum import spectral_gap, suggest_rank
 
 logger = logging.getLogger(__name__)
@@ -35,6 +36,10 @@ class NullSpaceProjection(nn.Module):
     The bases are buffers: a loaded module projects as the saved one did, even if it
     was never refreshed itself. It is the identity before the first refresh, at
     strength 0, at rank 0 and for a single modality.
+
+    :attr:`measures` says what the last refresh found, by ``<modality>/<name>`` (see
+    :func:`mmgraph.functional.refresh_measures`); it is empty before the first one and
+    after loading.
 
     Args:
         rank: Directions per modality (the paper's :math:`k`); not used where ``energy``
@@ -96,6 +101,7 @@ class NullSpaceProjection(nn.Module):
         self.energy = energy
         self.weights = weights
         self._has_warned = False
+        self.measures: dict[str, float] = {}
         # Epoch of the last refresh, 0 = never.
         self.register_buffer("refreshed_at", torch.tensor(0))
 
@@ -134,9 +140,12 @@ class NullSpaceProjection(nn.Module):
             smallest = min(table.size(1) for table in x.values())
             rank = self.rank if self.energy is None else smallest - 1
             bases, sigmas = shared_bases(x, rank, masks=masks, weights=self.weights)
+            earlier = {name: self._buffers[f"basis_{name}"] for name in self.modalities}
             self._drop_buffers()
             for name in sides:
                 basis = self._cut(name, bases[name], sigmas[name])
+                found = refresh_measures(basis, sigmas[name], earlier.get(name))
+                self.measures |= {f"{name}/{key}": v for key, v in found.items()}
                 self.register_buffer(f"basis_{name}", basis)
                 self.register_buffer(f"sigma_{name}", sigmas[name])
                 if self.center_output:
@@ -197,6 +206,7 @@ class NullSpaceProjection(nn.Module):
         return basis
 
     def _drop_buffers(self) -> None:
+        self.measures = {}
         for name in list(self._buffers):
             if name.partition("_")[0] in _KINDS:
                 delattr(self, name)

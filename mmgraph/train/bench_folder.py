@@ -4,6 +4,7 @@
 ``results.jsonl``      a line per finished run
 ``selection.jsonl``    a line per grid point with its validation value
 ``per_user/``          test metrics of each user of each run
+``history/``           a file per run with a line per epoch, as ``mmgraph train`` has it
 ``selected/``          trained parameters of grid points that may yet be chosen; gone
                        when the benchmark ends
 =====================  ============================================================
@@ -24,10 +25,11 @@ import numpy as np
 from mmgraph.train.checkpoint import FILE_NAME, has_checkpoint
 from mmgraph.train.files import append_json_line, read_json_lines, write_atomic
 
-RESULTS, SELECTION, PER_USER, SELECTED = (
+RESULTS, SELECTION, PER_USER, HISTORY, SELECTED = (
     "results.jsonl",
     "selection.jsonl",
     "per_user",
+    "history",
     "selected",
 )
 VALID = "valid_recall@20"
@@ -50,6 +52,19 @@ def read_per_user(
             with np.load(path, allow_pickle=False) as table:
                 tables[key] = {name: table[name] for name in table.files}
     return tables
+
+
+def read_histories(
+    out: Path, lines: Sequence[Mapping[str, Any]]
+) -> dict[str, list[dict[str, Any]]]:
+    """Rows of the training history by key of the run, where they were kept.
+
+    Example:
+        >>> read_histories(Path("nowhere"), [{"key": "a"}])
+        {}
+    """
+    paths = {line["key"]: out / HISTORY / f"{line['key']}.jsonl" for line in lines}
+    return {key: read_json_lines(p) for key, p in paths.items() if p.exists()}
 
 
 class BenchFolder:
@@ -94,7 +109,10 @@ class BenchFolder:
         return float("-inf") if value is None else value
 
     def add_result(
-        self, line: dict[str, Any], per_user: Mapping[str, np.ndarray] | None = None
+        self,
+        line: dict[str, Any],
+        per_user: Mapping[str, np.ndarray] | None = None,
+        history: Sequence[Mapping[str, Any]] | None = None,
     ) -> None:
         """Add a finished run; its line comes last, so that it vouches for the rest."""
         key = line["key"]
@@ -105,6 +123,9 @@ class BenchFolder:
             buffer = io.BytesIO()
             np.savez_compressed(buffer, **arrays)
             write_atomic(self.path / PER_USER / f"{key}.npz", buffer.getvalue())
+        if history is not None:
+            rows = "".join(json.dumps(row) + "\n" for row in history)
+            write_atomic(self.path / HISTORY / f"{key}.jsonl", rows)
         append_json_line(self.path / RESULTS, line)
         self.done.add(key)
         self.drop(key)

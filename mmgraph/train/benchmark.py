@@ -11,7 +11,12 @@ from typing import Any
 
 from mmgraph.errors import UserError
 from mmgraph.train.agenda import Agenda
-from mmgraph.train.bench_folder import VALID, BenchFolder, read_per_user
+from mmgraph.train.bench_folder import (
+    VALID,
+    BenchFolder,
+    read_histories,
+    read_per_user,
+)
 from mmgraph.train.experiment import Splits, popularity_line
 from mmgraph.train.processes import Processes, Site
 from mmgraph.train.recipe import Choice, Recipe, search
@@ -21,7 +26,7 @@ from mmgraph.train.spec import ModelSpec
 from mmgraph.train.task import Outcome, Task, perform
 from mmgraph.train.workers import OneByOne, Watch, Workers, unwatched
 
-__all__ = ["Benchmark", "Watch", "read_per_user"]
+__all__ = ["Benchmark", "Watch", "read_histories", "read_per_user"]
 
 _log = logging.getLogger(__name__)
 
@@ -31,7 +36,8 @@ class Benchmark:
     """Runs systems on one data set and keeps what they left in one folder.
 
     ``results.jsonl`` gets a line per finished run, ``selection.jsonl`` a line per grid
-    point with its validation value, and ``per_user`` the test metrics of each user.
+    point with its validation value, ``per_user`` the test metrics of each user, and
+    ``history`` the epochs of each run.
     The grid point that is chosen is not trained again for its line of results: its
     parameters are kept until then, and test is computed from them.
 
@@ -181,7 +187,7 @@ class Benchmark:
             raise result
         else:
             line = {**result.line, "selection": task.selection}
-            self._folder.add_result(line, result.per_user)
+            self._folder.add_result(line, result.per_user, result.history)
 
     def _keep_point(self, task: Task, result: Outcome | UserError) -> None:
         point: dict[str, Any] = {

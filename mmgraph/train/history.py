@@ -11,6 +11,10 @@ from typing import Any
 class History:
     """One row per epoch: ``epoch``, ``seconds``, ``loss/<term>``, ``valid/<metric>``.
 
+    What a system measures by itself at the start of an epoch is ``measure/<name>``:
+    CLEAR, and its plug-in, log each refresh of the projection, see
+    :func:`mmgraph.functional.refresh_measures`.
+
     Example:
         >>> history = History(rows=[{"epoch": 1, "seconds": 0.5, "loss/bpr": 0.69}])
         >>> history.epochs, history.seconds_per_epoch

@@ -15,6 +15,8 @@ from mmgraph.train.resolve import Resolved
 
 OnEpoch = Callable[[dict[str, Any]], None]
 
+_HISTORY = "history"
+
 
 @dataclass(frozen=True)
 class Task:
@@ -54,6 +56,7 @@ class Outcome:
     line: dict[str, Any]
     per_user: dict[str, np.ndarray] | None = None
     trained: bytes | None = None
+    history: list[dict[str, Any]] | None = None
 
 
 def perform(
@@ -90,9 +93,11 @@ def perform(
     """
     if task.trained is not None:
         tensors, line = load_checkpoint(task.trained)
-        return Outcome(
-            *finish_experiment(task.run, splits, tensors, line, device=device)
+        rows = line.pop(_HISTORY, None)
+        line, per_user = finish_experiment(
+            task.run, splits, tensors, line, device=device
         )
+        return Outcome(line, per_user, history=rows)
     done = run_experiment(
         task.run,
         splits,
@@ -103,8 +108,8 @@ def perform(
         test=task.test,
         on_epoch=on_epoch,
     )
+    rows = done.history.rows
     if task.test:
-        return Outcome(done.line, done.per_user)
-    return Outcome(
-        done.line, trained=pack_checkpoint(done.model.state_dict(), done.line)
-    )
+        return Outcome(done.line, done.per_user, history=rows)
+    state = {**done.line, _HISTORY: rows}
+    return Outcome(done.line, trained=pack_checkpoint(done.model.state_dict(), state))

@@ -77,7 +77,7 @@ class TrainingRun:
         self.model.pretrain(self.train, self.generator)
 
     def train_epoch(self, epoch: int) -> dict[str, float]:
-        """Train one epoch; its mean loss terms and seconds."""
+        """Train one epoch; its mean loss terms, the model's measures, and seconds."""
         start = time.perf_counter()
         self._seed(epoch)
         for group in self.optimizer.param_groups:
@@ -99,6 +99,8 @@ class TrainingRun:
         self._check_finite(losses, names, epoch)
         means = losses.mean(dim=0).tolist()
         row = {f"loss/{name}": mean for name, mean in zip(names, means, strict=True)}
+        measures = self.model.epoch_measures(epoch)
+        row |= {f"measure/{name}": value for name, value in measures.items()}
         return row | {"seconds": time.perf_counter() - start}
 
     def batches(self) -> Iterator[Batch]:

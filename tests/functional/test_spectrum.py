@@ -5,7 +5,12 @@ import pytest
 import scipy.stats
 import torch
 
-from mmgraph.functional import effective_rank, spectral_gap, suggest_rank
+from mmgraph.functional import (
+    effective_rank,
+    energy_share,
+    spectral_gap,
+    suggest_rank,
+)
 
 SIGMA = torch.tensor([5.0, 3.0, 2.0, 1.0, 0.5, 0.0], dtype=torch.float64)
 
@@ -30,8 +35,16 @@ def test_effective_rank_is_the_exponential_entropy_of_scipy():
     assert effective_rank(torch.ones(7)) == pytest.approx(7, rel=1e-12)
 
 
+@pytest.mark.parametrize("rank", [0, 1, 4, 6, 9])
+def test_energy_share_is_a_quotient_of_sums(rank):
+    square = [s * s for s in SIGMA.tolist()]
+    expected = sum(square[:rank]) / sum(square)
+    assert energy_share(SIGMA, rank) == pytest.approx(expected, rel=1e-12)
+
+
 def test_zero_spectrum_has_no_rank():
     zero = torch.zeros(3)
+    assert energy_share(zero, 2) == 0
     assert effective_rank(zero) == 0
     assert suggest_rank(zero, energy=0.9) == 0
     assert suggest_rank(zero, penalty=0.0) == 0

@@ -157,6 +157,34 @@ def test_clear_refreshes_before_the_epochs_it_should(catalogue, randomise):
     assert seen == [1, 1, 3, 3, 3, 6, 6]
 
 
+@pytest.mark.parametrize("host", ["CLEAR", *HOSTS])
+def test_epochs_with_a_refresh_have_measures_and_no_others(catalogue, randomise, host):
+    data = catalogue(WIDTHS)
+    options = {"rank": 2, "refresh_every": 3}
+    model = make(host, data, None if host == "CLEAR" else "clear", **options)
+    data, seen = model.prepare(data), {}
+    for epoch in range(1, 8):
+        randomise(model)
+        model.on_epoch_start(data, epoch, torch.Generator().manual_seed(0))
+        seen[epoch] = model.epoch_measures(epoch)
+    assert [epoch for epoch, found in seen.items() if found] == [1, 3, 6]
+    assert {name for name in seen[6] if name not in seen[1]} == {
+        "visual/affinity",
+        "textual/affinity",
+    }
+    assert seen[3] != seen[6]
+
+
+def test_what_refreshes_nothing_measures_nothing(catalogue):
+    data = catalogue(WIDTHS)
+    bare = make("VBPR", data)
+    graph = make("FREEDOM", data, "clear", where="graph", rank=2)
+    for model in (bare, graph):
+        prepared = model.prepare(data)
+        model.on_epoch_start(prepared, 1, torch.Generator().manual_seed(0))
+        assert model.epoch_measures(1) == {}
+
+
 def test_clear_saves_its_directions_with_the_host(catalogue, first_epoch):
     data = catalogue(WIDTHS)
     model = make("VBPR", data, "clear", rank=2)

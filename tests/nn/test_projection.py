@@ -166,6 +166,60 @@ def test_energy_rule_takes_the_smallest_rank_that_holds_the_share(energy):
     assert project.basis_visual.size(1) == min(expected, 5)
 
 
+@pytest.mark.parametrize("more", [{}, {"acoustic": 5}])
+def test_a_refresh_is_measured_against_the_one_before(more):
+    first = features()
+    for m, width in more.items():
+        first[m] = torch.randn(100, width, dtype=torch.float64)
+    second = {m: t + torch.randn_like(t) for m, t in first.items()}
+    project = refreshed(first, rank=2)
+    assert not any(name.endswith("/affinity") for name in project.measures)
+    before = {m: project.get_buffer(f"basis_{m}") for m in first}
+    project.refresh(second, epoch=2)
+    for m in first:
+        sigma, u = project.get_buffer(f"sigma_{m}"), project.get_buffer(f"basis_{m}")
+        found = {
+            name.removeprefix(f"{m}/"): value
+            for name, value in project.measures.items()
+            if name.startswith(f"{m}/")
+        }
+        assert found.pop("affinity") == pytest.approx(
+            torch.linalg.matrix_norm(u.T @ before[m]).item() ** 2 / 2, rel=1e-10
+        )
+        assert found["rank"] == 2
+        assert found["sigma_2"] == sigma[1].item()
+        share = sigma[:2].square().sum() / sigma.square().sum()
+        assert found["head_energy"] == pytest.approx(share.item(), rel=1e-10)
+    assert len(project.measures) == len(first) * 8
+
+
+def test_the_measured_rank_is_the_one_in_use():
+    x = features()
+    project = refreshed(x, energy=0.9)
+    assert project.measures["visual/rank"] == project.basis_visual.size(1)
+    planted = torch.randn(100, 1, dtype=torch.float64)
+    project = refreshed({m: planted.repeat(1, 3) for m in x}, rank=3)
+    assert project.measures["visual/rank"] == 1  # the other two are noise
+
+
+@pytest.mark.parametrize(
+    "project",
+    [NullSpaceProjection(2, 0.9), refreshed({"visual": torch.randn(9, 4)})],
+    ids=["never refreshed", "one modality"],
+)
+def test_without_a_basis_nothing_is_measured(project):
+    assert project.measures == {}
+
+
+def test_measures_are_of_a_refresh_and_not_of_a_state():
+    x = features()
+    project = refreshed(x)
+    project.load_state_dict(copy.deepcopy(project.state_dict()))
+    assert project.measures == {}
+    project.refresh(x, epoch=2)  # against the loaded directions
+    assert project.measures["textual/affinity"] == pytest.approx(1, rel=1e-10)
+
+
 def test_masked_rows_have_no_influence():
     x = features()
     mask = torch.rand(100) < 0.7

@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 
-from mmgraph.train.bench_folder import BenchFolder, read_per_user
+from mmgraph.train.bench_folder import BenchFolder, read_histories, read_per_user
 
 
 def point(key, value):
@@ -43,6 +43,16 @@ def test_the_line_of_results_ends_the_need_for_the_parameters(tmp_path):
     folder.add_result({"key": "a"}, users | {"mrr@20": np.ones(2)})
     assert kept(tmp_path) == []
     assert read_per_user(tmp_path, folder.lines())["a"].keys() == users.keys()
+
+
+def test_histories_are_found_by_the_key_of_their_run(tmp_path):
+    folder = BenchFolder(tmp_path)
+    rows = [{"epoch": 1, "loss/bpr": 0.7}, {"epoch": 2, "loss/bpr": 1 / 3}]
+    folder.add_result({"key": "a"}, history=rows)
+    folder.add_result({"key": "b"})  # as the line of the popular items
+    assert read_histories(tmp_path, folder.lines()) == {"a": rows}
+    anew = BenchFolder(tmp_path)
+    assert read_histories(tmp_path, anew.lines()) == {}
 
 
 def test_what_is_there_is_found_again_or_moved_aside(tmp_path):

@@ -11,6 +11,10 @@ WHERE = {"data": "toy", "data_sha256": "0", "device": "cpu"}
 TIMES = {"seconds_per_epoch", "seconds_per_evaluation", "peak_memory_bytes"}
 
 
+def without_times(rows):
+    return [{k: v for k, v in r.items() if not k.startswith("seconds")} for r in rows]
+
+
 def task(text, **options):
     run = resolve(parse_spec(text))
     return Task(run, 3, run.key(3, "0"), **options)
@@ -37,6 +41,9 @@ def test_training_then_testing_gives_what_one_run_gives(splits, tmp_path, text):
     for name, values in whole.per_user.items():
         assert tested.per_user[name].tolist() == values.tolist()
     assert whole.trained is tested.trained is None
+    assert chosen.history is None
+    assert without_times(tested.history) == without_times(whole.history)
+    assert len(whole.history) == whole.line["epochs"]
 
 
 def test_a_task_says_what_it_is():

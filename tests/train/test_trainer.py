@@ -8,7 +8,7 @@ from mmgraph.errors import UserError
 from mmgraph.models import build_model
 from mmgraph.train import Trainer, evaluate
 
-MODELS = ["MF-BPR", "FREEDOM", "CLEAR", "SEA"]
+MODELS = ["MF-BPR", "FREEDOM", "CLEAR", "SEA", "VBPR+CLEAR"]
 
 
 @pytest.fixture(scope="module")
@@ -18,8 +18,9 @@ def splits():
 
 def build(name, train, seed=0):
     torch.manual_seed(seed)
+    name, _, plugin = name.partition("+")
     options = {"club_inner_steps": 2} if name == "SEA" else {}
-    return build_model(name, train, **options)
+    return build_model(name, train, plugin=plugin or None, **options)
 
 
 def without_times(history):
@@ -65,6 +66,41 @@ def test_a_resumed_run_equals_an_uninterrupted_one(splits, tmp_path, name):
     assert without_times(history) == without_times(expected)
     for key, value in whole.state_dict().items():
         assert torch.equal(value, resumed.state_dict()[key]), key
+
+
+@pytest.mark.parametrize("name", ["CLEAR", "VBPR+CLEAR"])
+def test_every_refresh_of_the_projection_is_in_the_history(splits, name):
+    train, val, _ = splits
+    model, seen = build(name, train), []
+    project = model.project if name == "CLEAR" else model.plugin.projection
+
+    def look(row):
+        u = project.basis_textual.double()
+        seen.append((u, project.sigma_textual.clone()))
+
+    history = Trainer(epochs=3, device="cpu").fit(model, train, val, on_epoch=look)
+    for n, (row, (u, sigma)) in enumerate(zip(history.rows, seen, strict=True)):
+        assert row["measure/textual/rank"] == u.size(1) == 8
+        assert row["measure/textual/sigma_1"] == sigma[0].item()
+        assert ("measure/textual/affinity" in row) == (n > 0)
+        if n:
+            cosines = torch.linalg.svdvals(seen[n - 1][0].T @ u)
+            expected = cosines.square().mean().item()
+            found = row["measure/textual/affinity"]
+            assert found == pytest.approx(expected, rel=1e-10)
+
+
+def test_measures_change_nothing_that_is_trained(splits, monkeypatch):
+    train, val, _ = splits
+    weights = []
+    for measured in (True, False):
+        if not measured:
+            monkeypatch.setattr("mmgraph.nn.projection.refresh_measures", lambda *_: {})
+        model = build("CLEAR", train)
+        Trainer(epochs=2, device="cpu").fit(model, train, val)
+        weights.append(model.state_dict())
+    assert weights[0].keys() == weights[1].keys()
+    assert all(torch.equal(weights[0][key], weights[1][key]) for key in weights[0])
 
 
 def test_another_runs_checkpoint_is_refused(splits, tmp_path):
