@@ -15,13 +15,15 @@ from mmgraph.analysis.targets import recognise
 from mmgraph.errors import UserError
 from mmgraph.models.base import Recommender
 from mmgraph.schema import INTERACTS, ITEM, USER, modalities
-from mmgraph.train.benchmark import Benchmark, Watch, read_per_user
+from mmgraph.train.benchmark import Benchmark, Watch, read_histories, read_per_user
 from mmgraph.train.experiment import Splits, build, make_trainer, run_experiment
 from mmgraph.train.feasible import feasible
+from mmgraph.train.files import read_json_lines
 from mmgraph.train.recipe import Recipe, System, choose, fixed_options
 from mmgraph.train.resolve import Resolved, canonical, resolve
 from mmgraph.train.run_directory import (
     CHECKPOINT,
+    HISTORY,
     begin_run,
     load_run,
     read_info,
@@ -33,11 +35,12 @@ from mmgraph.train.spec import ModelSpec, parse_spec
 
 @dataclass
 class Trained:
-    """A trained model on the CPU, the same before its first step, and its line."""
+    """A trained model on the CPU, the same before its first step, line and history."""
 
     model: Recommender
     untrained: Recommender
     line: dict[str, Any]
+    history: list[dict[str, Any]]
 
 
 @dataclass
@@ -165,6 +168,12 @@ class Lab:
         """Test metrics of each user by key of the run."""
         return read_per_user(self.runs, lines)
 
+    def histories(
+        self, lines: Sequence[Mapping[str, Any]]
+    ) -> dict[str, list[dict[str, Any]]]:
+        """Rows of the training history by key of the run."""
+        return read_histories(self.folder, lines)
+
     @cached_property
     def _benchmark(self) -> Benchmark:
         return Benchmark(
@@ -195,9 +204,11 @@ class Lab:
             choice = choose(spec, self.recipe, self._valid, fixed=self.settings)
             run = resolve(spec, choice.settings)
         line = self._fitted(run)
-        model = load_run(self._run_folder(run), data=self.source.location).model
+        folder = self._run_folder(run)
+        model = load_run(folder, data=self.source.location).model.cpu().eval()
         torch.manual_seed(self.seeds[0])
-        return Trained(model.cpu().eval(), build(run, self.train).eval(), line)
+        untrained = build(run, self.train).eval()
+        return Trained(model, untrained, line, read_json_lines(folder / HISTORY))
 
     def _valid(self, run: Resolved) -> float:
         value = self._benchmark.validated(run.key(self.seeds[0], self.data_sha256))

@@ -2,18 +2,30 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from itertools import combinations
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from mmgraph.analysis.page import Cell, Table
+from mmgraph.analysis.page import Cell, Figure, Table
 from mmgraph.analysis.reproduce.lab import Lab, Trained
 from mmgraph.analysis.reproduce.outcome import Outcome
 from mmgraph.analysis.reproduce.plots import COLOURS, DASHES, figure_of, panels
+from mmgraph.analysis.reproduce.refreshes import (
+    AFFINITY,
+    AFFINITY_AXIS,
+    TracedRun,
+    draw_measure,
+    epoch_axis,
+    first_ratio,
+    undone,
+)
+from mmgraph.analysis.reproduce.trace import traces
 from mmgraph.functional.projection import shared_directions, suppress
-from mmgraph.functional.spectrum import effective_rank
+from mmgraph.functional.refresh_measures import LEADING
+from mmgraph.functional.spectrum import effective_rank, energy_share
 from mmgraph.schema import ITEM, mask_key
 
 _BASE, _BEFORE, _AFTER = "trained without", "before projection", "after projection"
@@ -26,11 +38,13 @@ def clear_figure_5(lab: Lab) -> Outcome:
     \sigma_i` for :math:`i \le k`, Theorem 5), so the spectrum of a model trained with
     :math:`\lambda = 0` stands beside them. *Undo ratio*: by how much training with the
     projection grew what the projection takes away, :math:`(1-\lambda)^2
-    \sigma_i^{\lambda} / \sigma_i^{0}`; 1 means all of it is undone.
+    \sigma_i^{\lambda} / \sigma_i^{0}`; 1 means all of it is undone. A second figure
+    shows it, and the drift of the directions, refresh by refresh.
     """
     lab.need_modalities()
     with_, without = lab.fit("CLEAR"), lab.fit("CLEAR:strength=0")
     rank, strength = with_.line["options"]["rank"], with_.line["options"]["strength"]
+    one_side = with_.line["options"]["sides"]
     z, z_base = _encoded(lab, with_), _encoded(lab, without)
     project: Any = with_.model.get_submodule("project")
     with torch.no_grad():
@@ -50,13 +64,14 @@ def clear_figure_5(lab: Lab) -> Outcome:
         damped = sigma.clone()
         damped[:rank] *= (1 - strength) ** 2
         error = (reached - damped.sort(descending=True).values).abs().max() / sigma[0]
-        grown = (1 - strength) ** 2 * sigma[:rank] / spectra[_BASE][:rank]
+        sides = 2 if one_side == "both" else (a, b).count(one_side)
+        grown = (1 - strength) ** sides * sigma[:rank] / spectra[_BASE][:rank]
         pairs.append(
             {
                 "modalities": [a, b],
                 "singular_values": {k: v.tolist() for k, v in spectra.items()},
                 "effective_rank": {k: effective_rank(v) for k, v in spectra.items()},
-                "head_energy": {k: _head(v, rank) for k, v in spectra.items()},
+                "head_energy": {k: energy_share(v, rank) for k, v in spectra.items()},
                 "undo_ratio": grown.tolist(),
                 "theorem_5_relative_error": float(error),
             }
@@ -122,8 +137,17 @@ def clear_figure_5(lab: Lab) -> Outcome:
         drawing, caption, alt, ["modalities", "spectrum", "i", "σᵢ"], data
     )
     numbers = {"rank": rank, "strength": strength, "pairs": pairs}
+    figures = [figure]
+    if traces(with_.history):
+        runs, more = _development(lab, with_, without)
+        figures += more
+        numbers["refreshes"] = {
+            run.label: {m: asdict(trace) for m, trace in run.traces.items()}
+            for run in runs
+        }
+        numbers["undo_ratio"] = asdict(runs[0].undo)
     table = Table(columns, rows, f"Spectra on {lab.source.name}")
-    return Outcome(numbers, tables=[table], figures=[figure], notes=notes)
+    return Outcome(numbers, tables=[table], figures=figures, notes=notes)
 
 
 def _encoded(lab: Lab, trained: Trained) -> dict[str, Tensor]:
@@ -137,6 +161,55 @@ def _both_present(lab: Lab, a: str, b: str) -> Tensor | None:
     return torch.stack(masks).all(dim=0) if masks else None
 
 
-def _head(sigma: Tensor, rank: int) -> float:
-    square = sigma.square()
-    return float(square[:rank].sum() / square.sum()) if square.any() else 0.0
+def _development(
+    lab: Lab, with_: Trained, without: Trained
+) -> tuple[list[TracedRun], list[Figure]]:
+    """The refreshes of both runs, and undo ratio and drift drawn epoch by epoch."""
+    base = traces(without.history)
+    runs = [
+        undone("with projection", with_.line, traces(with_.history), base),
+        undone(_BASE, without.line, base, {}),
+    ]
+    undo = runs[0].undo
+    drawing, axes = panels(2 if undo.epoch else 1, width=5.4, height=3.8)
+    if undo.epoch:
+        ax = axes[0]
+        for i in range(max(map(len, undo.ratio))):
+            points = [
+                (epoch, ratios[i])
+                for epoch, ratios in zip(undo.epoch, undo.ratio, strict=True)
+                if i < len(ratios)
+            ]
+            ax.plot(*zip(*points, strict=True), color=COLOURS[i], label=f"σ{i + 1}")
+        ax.axhline(1, color="black", lw=0.8, alpha=0.5)
+        ax.set_ylim(bottom=0)
+        ax.set_ylabel("undo ratio (line: all is undone)")
+        ax.legend(frameon=False)
+        epoch_axis(ax)
+    draw_measure(axes[-1], runs, "affinity")
+    axes[-1].set_ylabel(AFFINITY_AXIS)
+    axes[-1].set_ylim(0, 1.05)
+    axes[-1].legend(frameon=False, fontsize="small")
+    left = (
+        "Left: undo ratio of the first directions, after equally many epochs with and "
+        "without projection. Right: "
+    )
+    caption = (
+        f"Refreshes of CLEAR's directions on {lab.source.name}. "
+        f"{left if undo.epoch else ''}{AFFINITY[0].upper()}{AFFINITY[1:]}."
+    )
+    ratio = first_ratio(undo)
+    alt = "Lines over the epochs" + (
+        "." if ratio is None else f"; the undo ratio of σ1 ends at {ratio:.2f}."
+    )
+    data: list[list[Cell]] = [
+        [run.label, modality, epoch, affinity, *(sigma + [None] * LEADING)[:LEADING]]
+        for run in runs
+        for modality, trace in run.traces.items()
+        for epoch, affinity, sigma in zip(
+            trace.epoch, trace.affinity, trace.singular_values, strict=True
+        )
+    ]
+    columns = ["run", "modality", "epoch", "affinity"]
+    columns += [f"σ{i}" for i in range(1, LEADING + 1)]
+    return runs, [figure_of(drawing, caption, alt, columns, data)]

@@ -32,9 +32,45 @@ def test_variants_and_changes_are_those_of_the_runs(make_lab, tmp_path):
     assert variants["full"]["change_ndcg@20"] is None
     printed = [row[-1] for row in outcome.tables[0].rows]
     assert printed == ["", "-2.4 %", "", ""]
-    (figure,) = outcome.figures
+    figure, refreshes = outcome.figures
     assert figure.image.startswith(b"<?xml")
     assert "means over 2 seeds" in figure.caption
+    assert "a line per seed" in refreshes.caption
+
+
+def test_refreshes_and_undo_ratios_are_those_of_the_histories(make_lab, tmp_path):
+    settings = {"epochs": 3, "strength": 0.6}
+    lab = make_lab(tmp_path, grid={"energy": [0.5]}, seeds=(1, 2), settings=settings)
+    outcome = clear_figure_3(lab)
+    rows = {}
+    for line in map(json.loads, (tmp_path / "results.jsonl").open()):
+        if line["spec"].startswith("CLEAR"):
+            path = tmp_path / "history" / f"{line['key']}.jsonl"
+            rows[line["spec"], line["seed"]] = [*map(json.loads, path.open())]
+    assert len(rows) == 6
+    for entry in outcome.numbers["variants"].values():
+        for run in entry["runs"]:
+            own = rows[entry["spec"], run["seed"]]
+            base = rows["CLEAR:strength=0", run["seed"]]
+            textual = run["refreshes"]["textual"]
+            assert textual["epoch"] == [1, 2, 3]
+            assert textual["rank"] == [row["measure/textual/rank"] for row in own]
+            assert textual["affinity"] == [
+                row.get("measure/textual/affinity") for row in own
+            ]
+            if entry["spec"] == "CLEAR:strength=0":
+                assert run["undo_ratio"] == {"epoch": [], "ratio": []}
+                continue
+            for n, ratios in enumerate(run["undo_ratio"]["ratio"]):
+                for i in range(min(4, own[n]["measure/visual/rank"])):
+                    key = f"measure/visual/sigma_{i + 1}"
+                    expected = 0.4**2 * own[n][key] / base[n][key]
+                    assert ratios[i] == pytest.approx(expected, rel=1e-12)
+                assert len(ratios) == min(4, own[n]["measure/visual/rank"])
+        assert [run["seed"] for run in entry["runs"]] == [1, 2]
+    # The first epoch starts from the same encoders, so there nothing has grown yet.
+    first = outcome.numbers["variants"]["full"]["runs"][0]["undo_ratio"]["ratio"][0]
+    assert first == pytest.approx([0.16] * 2, rel=1e-12)
 
 
 def test_seas_parts_are_taken_away_by_their_weights(make_lab, tmp_path):
@@ -56,4 +92,6 @@ def test_seas_parts_are_taken_away_by_their_weights(make_lab, tmp_path):
         "without alignment": (0, 0.003),
         "without all": (0, 0),
     }
-    assert "seeds" not in outcome.figures[0].caption
+    (figure,) = outcome.figures
+    assert "seeds" not in figure.caption
+    assert "runs" not in variants["full"]

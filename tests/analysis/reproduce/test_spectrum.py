@@ -47,6 +47,31 @@ def test_spectra_are_those_of_the_two_models(make_lab, tmp_path):
     )
     assert pair["theorem_5_relative_error"] < 1e-6
 
+    one, other = (lab.fit(name).history for name in ("CLEAR", "CLEAR:strength=0"))
+    undo = outcome.numbers["undo_ratio"]
+    assert undo["epoch"] == [1, 2, 3]
+    for n in range(3):
+        grown = [
+            0.4**2 * one[n][key] / other[n][key]
+            for key in ("measure/visual/sigma_1", "measure/visual/sigma_2")
+        ]
+        assert undo["ratio"][n] == pytest.approx(grown, rel=1e-12)
+    kept = outcome.numbers["refreshes"]["trained without"]["textual"]["affinity"]
+    assert kept == [row.get("measure/textual/affinity") for row in other]
+    assert len(outcome.figures) == 2
+
+
+def test_one_side_takes_away_a_share_once(make_lab, tmp_path):
+    settings = {"strength": 0.6, "sides": "textual"}
+    outcome = clear_figure_5(make_lab(tmp_path, settings=settings))
+    (pair,) = outcome.numbers["pairs"]
+    spectra = pair["singular_values"]
+    before, base = spectra["before projection"], spectra["trained without"]
+    grown = [0.4 * before[i] / base[i] for i in range(2)]
+    assert pair["undo_ratio"] == pytest.approx(grown, rel=1e-6)
+    assert list(outcome.numbers["refreshes"]["with projection"]) == ["textual"]
+    assert outcome.numbers["undo_ratio"]["ratio"] == [pytest.approx([0.4, 0.4])]
+
 
 def test_at_strength_zero_nothing_is_taken_away(make_lab, tmp_path):
     outcome = clear_figure_5(make_lab(tmp_path, settings={"strength": 0}))

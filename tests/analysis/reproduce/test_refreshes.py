@@ -1,0 +1,83 @@
+from __future__ import annotations
+
+import pytest
+
+from mmgraph.analysis.reproduce.plots import DASHES, panels
+from mmgraph.analysis.reproduce.refreshes import (
+    TracedRun,
+    draw_measure,
+    refreshes_figure,
+    refreshes_table,
+    undone,
+)
+from mmgraph.analysis.reproduce.trace import Trace, Undo
+
+
+def trace(rank, affinity, sigma=(1.0,)):
+    count = len(rank)
+    return Trace(
+        list(range(1, count + 1)),
+        rank,
+        [0.5] * count,
+        [2.0] * count,
+        affinity,
+        [list(sigma)] * count,
+    )
+
+
+def runs():
+    full = {"v": trace([2, 2], [None, 0.5]), "t": trace([2, 2], [None, 0.7])}
+    dynamic = {"v": trace([3, 1], [None, 0.9]), "t": trace([3, 1], [None, 0.1])}
+    return [
+        TracedRun("full", 1, full, Undo([1, 2], [[0.1], [0.2]])),
+        TracedRun("full", 2, full, Undo([1], [[0.4]])),
+        TracedRun("dynamic", 1, dynamic, Undo()),
+    ]
+
+
+def test_modalities_of_equal_lines_share_one_and_others_have_their_dash():
+    _, (left, right) = panels(2)
+    draw_measure(left, runs(), "rank")
+    assert [line.get_ydata().tolist() for line in left.lines] == [
+        [2, 2],
+        [2, 2],
+        [3, 1],
+    ]
+    assert [text for _, text in zip(*legend(left), strict=True)] == ["full", "dynamic"]
+    draw_measure(right, runs(), "affinity")
+    assert [line.get_ydata().tolist() for line in right.lines][-2:] == [[0.9], [0.1]]
+    assert [line.get_linestyle() for line in right.lines] == [*DASHES[:2]] * 3
+    names = ["full, v", "full, t", "dynamic, v", "dynamic, t"]
+    assert legend(right)[1] == names
+    colours = [line.get_color() for line in right.lines]
+    assert colours[0] == colours[3] != colours[4]  # by label, not by seed
+
+
+def legend(ax):
+    return ax.get_legend_handles_labels()
+
+
+def test_the_figure_carries_every_refresh_and_says_how_it_ends():
+    figure = refreshes_figure(runs(), "toy")
+    assert len(figure.data.rows) == 12
+    assert figure.data.rows[-1] == ["dynamic", 1, "t", 2, 1, 0.1]
+    assert "dynamic: rank 3 first, 1 last, last affinity 0.90" in figure.alt
+    assert "a line per seed" in figure.caption
+    assert "seed" not in refreshes_figure(runs()[:1], "toy").caption
+
+
+def test_the_table_takes_means_over_seeds_modalities_and_refreshes():
+    full, dynamic = refreshes_table(runs(), "toy").rows
+    assert full[:3] == ["full", 2, 2]
+    assert full[3:] == pytest.approx([0.6, 0.3], rel=1e-12)  # last ratio of each seed
+    assert dynamic[:3] == ["dynamic", 1, 3]
+    assert dynamic[3:] == [0.5, None]
+
+
+def test_strength_and_sides_are_those_of_the_line():
+    with_, without = ({"v": trace([1], [None], [s])} for s in (4.0, 1.0))
+    line = {"seed": 7, "options": {"strength": 0.5, "sides": "both"}}
+    run = undone("full", line, with_, without)
+    assert (run.seed, run.undo) == (7, Undo([1], [[1.0]]))
+    line["options"]["sides"] = "v"
+    assert undone("full", line, with_, without).undo.ratio == [[2.0]]
