@@ -3,14 +3,10 @@ from __future__ import annotations
 import base64
 import csv
 import io
-import json
-import re
-import shutil
-import subprocess
-from html import unescape
 from html.parser import HTMLParser
 
 import pytest
+from browser import PHONE, browse, needs_chromium
 
 from mmgraph.analysis.page import (
     LONGEST_TABLE,
@@ -167,58 +163,34 @@ def test_mistakes_of_the_caller_are_refused():
         Figure(SVG, "image/svg+xml", "", "caption")
 
 
-# In a browser ------------------------------------------------------------------------
+# In a browser; tests/cli/test_report_in_a_browser.py opens the reports of the CLI. ----
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-HOOK = """<script>
-window.trouble = [];
-window.onerror = text => window.trouble.push(text);
-addEventListener("securitypolicyviolation", e => window.trouble.push(e.blockedURI));
-</script>"""
-PROBE = """<script>
-addEventListener("load", () => {
+PRESS = """
   const column = n => [...document.querySelectorAll("table")[1].tBodies[0].rows]
     .map(row => row.cells[n].textContent);
   const heads = [...document.querySelectorAll("table")[1].tHead.rows[0].cells];
   const press = n => { heads[n].querySelector("button").click(); return [
     column(n), heads.map(head => head.getAttribute("aria-sort"))]; };
-  const found = {
+  return {
     numbers: press(1), again: press(1), text: press(0), empty: press(2), last: press(2),
     grouped: press(3),
     images: [...document.images].map(image => [image.complete, image.naturalWidth]),
     focusable: heads.every(head => head.querySelector("button").tabIndex === 0),
+    width: innerWidth,
     overflow: document.documentElement.scrollWidth
       - document.documentElement.clientWidth,
-    trouble: window.trouble,
   };
-  const result = document.createElement("pre");
-  result.id = "found";
-  result.textContent = JSON.stringify(found);
-  document.body.append(result);
-});
-</script>"""
+"""
 
 
-def browse(path, *options):
-    words = [CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", *options]
-    words += [f"--user-data-dir={path.parent / 'profile'}", "--enable-logging=stderr"]
-    return subprocess.run(
-        [*words, "--v=0", path.as_uri()], capture_output=True, text=True, timeout=120
-    )
-
-
-@pytest.mark.skipif(CHROMIUM is None, reason="no chromium on PATH")
+@needs_chromium
 def test_a_browser_opens_the_page_without_an_error_and_sorts_it(tmp_path):
     path = tmp_path / "page.html"
-    text = example().replace("<head>", "<head>" + HOOK)
-    path.write_text(text.replace("</body>", PROBE + "</body>"))
-    done = browse(path, "--window-size=390,844", "--dump-dom")
-    assert "CONSOLE" not in done.stderr
-    result = re.search(r'<pre id="found">(.*?)</pre>', done.stdout)[1]
-    found = json.loads(unescape(result))
-    assert found["trouble"] == []
+    path.write_text(example())
+    found = browse(path, tmp_path / "browser", PRESS, width=PHONE)
     assert found["images"] == [[True, 40]]
     assert found["focusable"] is True
+    assert found["width"] == PHONE
     assert found["overflow"] == 0  # on a phone the tables scroll, not the page
 
     low, high = [".0575", ".0663 ± .0012", ".1033 ± .0008"], "descending"
@@ -229,3 +201,19 @@ def test_a_browser_opens_the_page_without_an_error_and_sorts_it(tmp_path):
     assert found["empty"][0] == ["< .001", "0.25", ""]
     assert found["last"][0] == ["0.25", "< .001", ""]
     assert found["grouped"][0] == ["58", "107", "1,024"]
+
+
+@needs_chromium
+@pytest.mark.parametrize(
+    ("mistake", "message"),
+    [
+        ("<script>missing.call()</script>", "missing is not defined"),
+        ("<script>console.error('so bad')</script>", "error: so bad"),
+        ('<img src="there.png" alt="">', "CSP: "),
+    ],
+)
+def test_trouble_in_a_page_is_told(tmp_path, mistake, message):
+    path = tmp_path / "page.html"
+    path.write_text(example().replace("<main>", "<main>" + mistake))
+    with pytest.raises(AssertionError, match=message):
+        browse(path, tmp_path / "browser", "return 1")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
+from itertools import combinations, pairwise, permutations
 
 import numpy as np
 import pytest
@@ -297,15 +297,37 @@ def test_two_modalities_by_name_are_the_pair():
         assert torch.equal(sigma["t"], s)
 
 
-def three_tables():
+def many_tables(count=3):
+    """Three or four tables of different widths and scales that share factors."""
     x_a, x_b = tables((7, 5))
     x_c = x_a[:, :3] @ torch.randn(3, 6, dtype=torch.float64) + x_b.mean(1)[:, None]
-    return {"v": x_a, "t": x_b, "a": 10 * x_c}
+    x_d = torch.randn(200, 4, dtype=torch.float64) + 0.5 * x_b[:, :4] + x_c[:, :4]
+    return dict(
+        list({"v": x_a, "t": x_b, "a": 10 * x_c, "d": 0.1 * x_d}.items())[:count]
+    )
 
 
-@pytest.mark.parametrize("weights", ["equal", "raw"])
-def test_three_modalities_use_the_stacked_covariances(weights):
-    x = three_tables()
+def stacked(x, m, weights, masks=None):
+    """``B_m`` of the dense covariances; a pair takes the rows that have both."""
+    blocks = []
+    for n in x:
+        if n != m:
+            rows = slice(None) if masks is None else masks[m] & masks[n]
+            c = torch.from_numpy(
+                np.cov(x[m][rows].numpy().T, x[n][rows].numpy().T, bias=True)
+            )[: x[m].size(1), x[m].size(1) :]
+            blocks.append(c / c.norm() if weights == "equal" else c)
+    return torch.cat(blocks, dim=1)
+
+
+MANY = pytest.mark.parametrize("count", [3, 4])
+WEIGHTS = pytest.mark.parametrize("weights", ["equal", "raw"])
+
+
+@MANY
+@WEIGHTS
+def test_more_modalities_use_the_stacked_covariances(weights, count):
+    x = many_tables(count)
     bases, sigma = shared_bases(x, 2, weights=weights)
     for m in x:
         # Second route: eigenvectors of sum_n a^2 C C'.
@@ -316,30 +338,79 @@ def test_three_modalities_use_the_stacked_covariances(weights):
             gram += a**2 * c @ c.T
         values, vectors = np.linalg.eigh(gram.numpy())
         top = torch.from_numpy(vectors[:, -2:])
+        assert bases[m].size() == (x[m].size(1), 2)
         close(bases[m] @ bases[m].T, top @ top.T)
         close(sigma[m][:2] ** 2, torch.from_numpy(values[::-1][:2].copy()))
 
 
-def test_three_modalities_do_not_depend_on_their_order():
-    x = three_tables()
-    bases, _ = shared_bases(x, 2)
-    turned, _ = shared_bases({m: x[m] for m in ("a", "t", "v")}, 2)
+@MANY
+@WEIGHTS
+def test_more_modalities_do_not_depend_on_their_order(weights, count):
+    x = many_tables(count)
+    bases, sigma = shared_bases(x, 2, weights=weights)
+    for order in permutations(x):
+        turned, values = shared_bases({m: x[m] for m in order}, 2, weights=weights)
+        for m in x:
+            close(turned[m], bases[m])
+            close(values[m], sigma[m])
+
+
+@MANY
+def test_with_equal_weights_the_scale_of_a_modality_does_not_matter(count):
+    x = many_tables(count)
+    scaled = {m: 10.0**n * x[m] for n, m in enumerate(x)}
+    bases, again = (shared_bases(tables_, 2)[0] for tables_ in (x, scaled))
+    raw = shared_bases(scaled, 2, weights="raw")[0]
     for m in x:
-        close(turned[m], bases[m])
+        close(again[m], bases[m])
+    assert (raw["v"] - bases["v"]).abs().max() > 1e-3  # there it does
 
 
-def test_shared_energy_of_three_modalities_falls_with_strength():
-    x = three_tables()
-    bases, _ = shared_bases(x, 2, weights="raw")
+@MANY
+@WEIGHTS
+@pytest.mark.parametrize("strength", STRENGTHS)
+def test_projecting_one_of_many_scales_its_first_singular_values_once(
+    weights, count, strength
+):
+    x = many_tables(count)
+    bases, _ = shared_bases(x, 2, weights=weights)
+    for m in x:
+        b_m = stacked(x, m, weights)
+        expected = torch.linalg.svdvals(b_m)
+        expected[:2] *= 1 - strength
+        after = torch.linalg.svdvals(projector(bases[m], strength) @ b_m)
+        close(after, expected.sort(descending=True).values)
+
+
+@MANY
+@WEIGHTS
+def test_shared_energy_of_more_modalities_falls_with_strength(weights, count):
+    x = many_tables(count)
+    bases, _ = shared_bases(x, 2, weights=weights)
     energies = []
     for strength in (0.0, 0.3, 0.6, 0.9, 1.0):
         p = {m: suppress(x[m], bases[m], strength) for m in x}
-        pairs = [("v", "t"), ("v", "a"), ("t", "a")]
+        pairs = list(combinations(x, 2))
         norms = [cross_covariance(p[m], p[n]).norm() for m, n in pairs]
         before = [cross_covariance(x[m], x[n]).norm() for m, n in pairs]
         assert all(n <= b * (1 + 1e-12) for n, b in zip(norms, before, strict=True))
         energies.append(sum(n**2 for n in norms))
     assert all(a > b for a, b in pairwise(energies))
+
+
+@MANY
+@WEIGHTS
+def test_each_pair_of_more_modalities_takes_the_items_that_have_both(weights, count):
+    x = many_tables(count)
+    masks = {m: torch.rand(200) < 0.7 for m in x}
+    spoilt = {m: t.clone() for m, t in x.items()}
+    for m, t in spoilt.items():
+        t[~masks[m]] = torch.nan
+    bases, sigma = shared_bases(spoilt, 2, masks=masks, weights=weights)
+    for m in x:
+        u, values, _ = scipy.linalg.svd(stacked(x, m, weights, masks).numpy())
+        close(bases[m] @ bases[m].T, torch.from_numpy(u[:, :2] @ u[:, :2].T))
+        close(sigma[m], torch.from_numpy(values))
 
 
 def test_masks_of_a_pair_keep_the_items_that_have_both():

@@ -273,6 +273,17 @@ def test_three_modalities_with_different_widths():
     }
 
 
+def test_an_item_without_a_modality_is_projected_with_the_others():
+    x = features() | {"acoustic": torch.randn(100, 5, dtype=torch.float64)}
+    masks = {m: torch.rand(100) < 0.7 for m in x}
+    project = NullSpaceProjection(2, 0.9)
+    project.refresh(x, masks=masks)
+    for m, out in project(x).items():
+        u = project.get_buffer(f"basis_{m}")
+        torch.testing.assert_close(out, x[m] - 0.9 * x[m] @ u @ u.T, **TIGHT)
+        assert (out - x[m])[~masks[m]].abs().sum(1).min() > 0
+
+
 def test_errors_name_the_value():
     with pytest.raises(ValueError, match=r"'strength' must be in \[0, 1\] \(got 1.5\)"):
         NullSpaceProjection(2, 1.5)

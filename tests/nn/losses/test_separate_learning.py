@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import copy
+import math
 
 import pytest
 import torch
@@ -74,6 +75,57 @@ def test_three_modalities_average_over_pairs_and_modalities():
     terms = loss(z)
     torch.testing.assert_close(terms["align"], 0.5 * align, **TIGHT)
     torch.testing.assert_close(terms["distance"], 0.25 * sum(bounds) / 3, **TIGHT)
+
+
+FOUR = THREE | {"tags": 6}
+
+
+@pytest.mark.parametrize("dims", [THREE, FOUR])
+@pytest.mark.parametrize(
+    ("align", "function"), [("solosim", solosim), ("info_nce", info_nce)]
+)
+def test_more_modalities_average_other_losses_too(dims, align, function):
+    loss, z = make(dims, align=align, distance="neg_l2"), vectors(dims)
+    head = {m: loss.heads[m](z[m][:, : d // 2]) for m, d in dims.items()}
+    names = list(dims)
+    values = [
+        function(head[names[j]], head[names[i]], 0.2)
+        for j in range(len(names))
+        for i in range(j)
+    ]
+    assert len(values) == len(names) * (len(names) - 1) // 2
+    mse = [F.mse_loss(z[m][:, : d // 2], z[m][:, d // 2 :]) for m, d in dims.items()]
+    terms = loss(z)
+    torch.testing.assert_close(terms["align"], 0.5 * sum(values) / len(values), **TIGHT)
+    expected = -0.25 * sum(mse) / len(names)
+    torch.testing.assert_close(terms["distance"], expected, **TIGHT)
+
+
+@pytest.mark.parametrize("club_shared", [True, False])
+def test_of_more_modalities_only_the_estimators_move_in_their_step(club_shared):
+    loss, z = make(THREE, club_shared=club_shared), vectors(THREE)
+    estimator = {id(p) for p in loss.estimator_parameters()}
+    assert len(loss.club) == (1 if club_shared else 3)
+    before = {id(p): p.detach().clone() for p in loss.parameters()}
+    loss.club_step(z)
+    for p in loss.parameters():
+        assert torch.equal(p, before[id(p)]) == (id(p) not in estimator)
+    assert all(x.grad is None for x in z.values())
+
+
+@pytest.mark.parametrize("dims", [DIMS, THREE])
+@pytest.mark.parametrize("align", ["solosim", "info_nce"])
+def test_constant_features_are_aligned_to_the_log_of_their_number(dims, align):
+    """All logits are equal, so every item is as likely as any other."""
+    loss = make(dims, align=align, align_weight=1.0)
+    z = {m: torch.full((40, d), 3.0, dtype=torch.float64) for m, d in dims.items()}
+    expected = torch.tensor(math.log(40), dtype=torch.float64)
+    torch.testing.assert_close(loss(z)["align"], expected, **TIGHT)
+
+
+def test_a_single_item_has_nothing_to_be_told_from():
+    with pytest.raises(ValueError, match="more than 1 value per channel"):
+        make(THREE)(vectors(THREE, rows=1))
 
 
 def test_negative_distance_compares_the_halves_themselves():
