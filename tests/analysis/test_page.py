@@ -204,6 +204,18 @@ def test_a_browser_opens_the_page_without_an_error_and_sorts_it(tmp_path):
 
 
 @needs_chromium
+def test_a_word_longer_than_a_line_is_broken_on_a_phone(tmp_path):
+    long = "a/folder" * 30
+    data = Table(["x"], [[1]], caption=long)
+    figure = Figure(SVG, "image/svg+xml", "alt", long, data)
+    path = tmp_path / "page.html"
+    sections = [Section(long, [long], [data], [figure], [long]), Section("b")]
+    path.write_text(page(long, sections))
+    script = "return document.documentElement.scrollWidth - innerWidth"
+    assert browse(path, tmp_path / "browser", script, width=PHONE) <= 0
+
+
+@needs_chromium
 @pytest.mark.parametrize(
     ("mistake", "message"),
     [

@@ -27,6 +27,7 @@ class TracedRun:
 
     label: str
     seed: int
+    strength: float
     traces: Mapping[str, Trace]
     undo: Undo
 
@@ -47,15 +48,22 @@ def undone(
     """
     options = line["options"]
     undo = undo_ratios(traces, without, options["strength"], sides=options["sides"])
-    return TracedRun(label, line["seed"], traces, undo)
+    return TracedRun(label, line["seed"], options["strength"], traces, undo)
 
 
-def draw_measure(ax: Axes, runs: Sequence[TracedRun], measure: str) -> None:
+def colours_of(runs: Sequence[TracedRun]) -> dict[str, str]:
+    """A colour for each label."""
+    labels = dict.fromkeys(run.label for run in runs)
+    return {label: COLOURS[n % len(COLOURS)] for n, label in enumerate(labels)}
+
+
+def draw_measure(
+    ax: Axes, runs: Sequence[TracedRun], measure: str, colours: Mapping[str, str]
+) -> None:
     """A line per run and modality over the epochs: colour by label, dash by modality.
 
     Modalities of which all lines would be the same share one.
     """
-    labels = list(dict.fromkeys(run.label for run in runs))
     names = list(dict.fromkeys(m for run in runs for m in run.traces))
     drawn: dict[str, list[Any]] = {}
     for name in names:
@@ -79,7 +87,7 @@ def draw_measure(ax: Axes, runs: Sequence[TracedRun], measure: str) -> None:
             ax.plot(
                 [epoch for epoch, _ in points],
                 [value for _, value in points],
-                color=COLOURS[labels.index(run.label) % len(COLOURS)],
+                color=colours[run.label],
                 ls=DASHES[n % len(DASHES)],
                 marker="." if len(points) < 30 else None,
                 label=None if text in told else text,
@@ -90,26 +98,28 @@ def draw_measure(ax: Axes, runs: Sequence[TracedRun], measure: str) -> None:
 
 def epoch_axis(ax: Axes) -> None:
     """Whole epochs along the bottom."""
-    from matplotlib.ticker import MaxNLocator
-
     ax.set_xlabel("epoch, at its start")
-    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+    ax.xaxis.get_major_locator().set_params(integer=True)
 
 
 def refreshes_figure(runs: Sequence[TracedRun], data: str) -> Figure:
     """Rank and drift of the shared directions of several variants by epoch."""
     drawing, (left, right) = panels(2, width=5.4, height=3.8)
-    draw_measure(left, runs, "rank")
+    colours = colours_of(runs)
+    # At strength 0 directions are found, and nothing is done with them.
+    draw_measure(left, [run for run in runs if run.strength], "rank", colours)
     left.set_ylabel("rank k: directions in use")
     left.set_ylim(bottom=0)
-    draw_measure(right, runs, "affinity")
+    left.yaxis.get_major_locator().set_params(integer=True)
+    draw_measure(right, runs, "affinity", colours)
     right.set_ylabel(AFFINITY_AXIS)
     right.set_ylim(0, 1.05)
     for ax in (left, right):
         ax.legend(frameon=False, fontsize="small")
     seeds = {run.seed for run in runs}
     caption = (
-        f"Each refresh of CLEAR's projection on {data}. Left: its rank. Right: "
+        f"Each refresh of CLEAR's projection on {data}. Left: its rank, where it "
+        "projects. Right: "
         f"{AFFINITY}{'; a line per seed' if len(seeds) > 1 else ''}."
     )
     ends = []
@@ -137,13 +147,14 @@ def refreshes_table(runs: Sequence[TracedRun], data: str) -> Table:
     for label in dict.fromkeys(run.label for run in runs):
         ours = [run for run in runs if run.label == label]
         found = [trace for run in ours for trace in run.traces.values()]
+        projects = any(run.strength for run in ours)
         ranks = [rank for trace in found for rank in trace.rank]
         drifts = [a for trace in found for a in trace.affinity if a is not None]
         firsts = [first_ratio(run.undo) for run in ours]
         known = [value for value in firsts if value is not None]
         rows.append(
             [
-                *(label, min(ranks), max(ranks)),
+                *(label, *((min(ranks), max(ranks)) if projects else (None, None))),
                 sum(drifts) / len(drifts) if drifts else None,
                 sum(known) / len(known) if known else None,
             ]

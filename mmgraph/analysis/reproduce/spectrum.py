@@ -17,6 +17,7 @@ from mmgraph.analysis.reproduce.refreshes import (
     AFFINITY,
     AFFINITY_AXIS,
     TracedRun,
+    colours_of,
     draw_measure,
     epoch_axis,
     first_ratio,
@@ -184,9 +185,9 @@ def _development(
         ax.axhline(1, color="black", lw=0.8, alpha=0.5)
         ax.set_ylim(bottom=0)
         ax.set_ylabel("undo ratio (line: all is undone)")
-        ax.legend(frameon=False)
+        ax.legend(frameon=False, loc="center left")
         epoch_axis(ax)
-    draw_measure(axes[-1], runs, "affinity")
+    draw_measure(axes[-1], runs, "affinity", colours_of(runs))
     axes[-1].set_ylabel(AFFINITY_AXIS)
     axes[-1].set_ylim(0, 1.05)
     axes[-1].legend(frameon=False, fontsize="small")
@@ -195,8 +196,8 @@ def _development(
         "without projection. Right: "
     )
     caption = (
-        f"Refreshes of CLEAR's directions on {lab.source.name}. "
-        f"{left if undo.epoch else ''}{AFFINITY[0].upper()}{AFFINITY[1:]}."
+        f"Each refresh of CLEAR's projection on {lab.source.name}. "
+        f"{left if undo.epoch else 'Shown: '}{AFFINITY}."
     )
     ratio = first_ratio(undo)
     alt = "Lines over the epochs" + (

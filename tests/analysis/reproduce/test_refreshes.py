@@ -5,6 +5,7 @@ import pytest
 from mmgraph.analysis.reproduce.plots import DASHES, panels
 from mmgraph.analysis.reproduce.refreshes import (
     TracedRun,
+    colours_of,
     draw_measure,
     refreshes_figure,
     refreshes_table,
@@ -29,28 +30,29 @@ def runs():
     full = {"v": trace([2, 2], [None, 0.5]), "t": trace([2, 2], [None, 0.7])}
     dynamic = {"v": trace([3, 1], [None, 0.9]), "t": trace([3, 1], [None, 0.1])}
     return [
-        TracedRun("full", 1, full, Undo([1, 2], [[0.1], [0.2]])),
-        TracedRun("full", 2, full, Undo([1], [[0.4]])),
-        TracedRun("dynamic", 1, dynamic, Undo()),
+        TracedRun("full", 1, 0.9, full, Undo([1, 2], [[0.1], [0.2]])),
+        TracedRun("full", 2, 0.9, full, Undo([1], [[0.4]])),
+        TracedRun("dynamic", 1, 0.9, dynamic, Undo()),
     ]
 
 
 def test_modalities_of_equal_lines_share_one_and_others_have_their_dash():
     _, (left, right) = panels(2)
-    draw_measure(left, runs(), "rank")
+    colours = colours_of(runs())
+    draw_measure(left, runs(), "rank", colours)
     assert [line.get_ydata().tolist() for line in left.lines] == [
         [2, 2],
         [2, 2],
         [3, 1],
     ]
     assert [text for _, text in zip(*legend(left), strict=True)] == ["full", "dynamic"]
-    draw_measure(right, runs(), "affinity")
+    draw_measure(right, runs(), "affinity", colours)
     assert [line.get_ydata().tolist() for line in right.lines][-2:] == [[0.9], [0.1]]
     assert [line.get_linestyle() for line in right.lines] == [*DASHES[:2]] * 3
     names = ["full, v", "full, t", "dynamic, v", "dynamic, t"]
     assert legend(right)[1] == names
-    colours = [line.get_color() for line in right.lines]
-    assert colours[0] == colours[3] != colours[4]  # by label, not by seed
+    shown = [line.get_color() for line in right.lines]
+    assert shown == [colours["full"]] * 4 + [colours["dynamic"]] * 2
 
 
 def legend(ax):
@@ -74,10 +76,16 @@ def test_the_table_takes_means_over_seeds_modalities_and_refreshes():
     assert dynamic[3:] == [0.5, None]
 
 
+def test_without_a_projection_no_rank_is_in_use():
+    bare = TracedRun("bare", 1, 0.0, runs()[0].traces, Undo())
+    (row,) = refreshes_table([bare], "toy").rows
+    assert row == ["bare", None, None, 0.6, None]
+
+
 def test_strength_and_sides_are_those_of_the_line():
     with_, without = ({"v": trace([1], [None], [s])} for s in (4.0, 1.0))
     line = {"seed": 7, "options": {"strength": 0.5, "sides": "both"}}
     run = undone("full", line, with_, without)
-    assert (run.seed, run.undo) == (7, Undo([1], [[1.0]]))
+    assert (run.seed, run.strength, run.undo) == (7, 0.5, Undo([1], [[1.0]]))
     line["options"]["sides"] = "v"
     assert undone("full", line, with_, without).undo.ratio == [[2.0]]
