@@ -8,7 +8,7 @@ import pytest
 
 from mmgraph.data import write_dataset
 from mmgraph.train import task as module
-from mmgraph.train.benchmark import Benchmark, read_per_user
+from mmgraph.train.benchmark import Benchmark, read_histories, read_per_user
 from mmgraph.train.files import read_json_lines
 from mmgraph.train.recipe import Recipe, System
 from mmgraph.train.source import DataSource
@@ -163,6 +163,11 @@ def test_several_jobs_leave_what_one_leaves(splits, tmp_path):
     for key, table in users[0].items():
         for name, values in table.items():
             assert values.tolist() == users[1][key][name].tolist()
+    rows = [read_histories(folder, one) for folder in folders.values()]
+    assert rows[0].keys() == rows[1].keys() == users[0].keys()
+    for key, history in rows[0].items():
+        times = ("seconds", "seconds_evaluation")
+        assert without(rows[1][key], *times) == without(history, *times)
     assert not (folders[2] / "selected").exists()
 
 
@@ -179,6 +184,9 @@ def test_the_line_of_a_choice_is_that_of_a_separate_run(splits, tmp_path):
         out = tmp_path / line["key"]
         alone = bench(splits, out).run([spec], [line["seed"]], settings=options)
         assert without([line], "selection") == without([alone[-1]], "selection")
+        for folder in (tmp_path / "a", out):
+            history = read_histories(folder, [line])[line["key"]]
+            assert len(history) == line["epochs"]
         mine = read_per_user(tmp_path / "a", [line])[line["key"]]
         apart = read_per_user(out, [line])[line["key"]]
         assert {k: v.tolist() for k, v in mine.items()} == {

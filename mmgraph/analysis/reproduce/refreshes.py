@@ -12,6 +12,7 @@ from mmgraph.analysis.reproduce.trace import Trace, Undo, undo_ratios
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.ticker import Locator
 
 AFFINITY_AXIS = "affinity to the refresh before"
 #: What a reader must know of that axis.
@@ -99,7 +100,7 @@ def draw_measure(
 def epoch_axis(ax: Axes) -> None:
     """Whole epochs along the bottom."""
     ax.set_xlabel("epoch, at its start")
-    ax.xaxis.get_major_locator().set_params(integer=True)
+    ax.xaxis.set_major_locator(_whole_numbers())
 
 
 def refreshes_figure(runs: Sequence[TracedRun], data: str) -> Figure:
@@ -110,7 +111,7 @@ def refreshes_figure(runs: Sequence[TracedRun], data: str) -> Figure:
     draw_measure(left, [run for run in runs if run.strength], "rank", colours)
     left.set_ylabel("rank k: directions in use")
     left.set_ylim(bottom=0)
-    left.yaxis.get_major_locator().set_params(integer=True)
+    left.yaxis.set_major_locator(_whole_numbers())
     draw_measure(right, runs, "affinity", colours)
     right.set_ylabel(AFFINITY_AXIS)
     right.set_ylim(0, 1.05)
@@ -174,3 +175,9 @@ def first_ratio(undo: Undo) -> float | None:
         True
     """
     return undo.ratio[-1][0] if undo.ratio and undo.ratio[-1] else None
+
+
+def _whole_numbers() -> Locator:
+    from matplotlib.ticker import MaxNLocator
+
+    return MaxNLocator(integer=True)
