@@ -116,7 +116,8 @@ def refreshes_figure(runs: Sequence[TracedRun], data: str) -> Figure:
     right.set_ylabel(AFFINITY_AXIS)
     right.set_ylim(0, 1.05)
     for ax in (left, right):
-        ax.legend(frameon=False, fontsize="small")
+        if ax.lines:
+            ax.legend(frameon=False, fontsize="small")
     seeds = {run.seed for run in runs}
     caption = (
         f"Each refresh of CLEAR's projection on {data}. Left: its rank, where it "

@@ -172,8 +172,9 @@ def _development(
         undone(_BASE, without.line, base, {}),
     ]
     undo = runs[0].undo
-    drawing, axes = panels(2 if undo.epoch else 1, width=5.4, height=3.8)
-    if undo.epoch:
+    has_undo = any(undo.ratio)
+    drawing, axes = panels(2 if has_undo else 1, width=5.4, height=3.8)
+    if has_undo:
         ax = axes[0]
         for i in range(max(map(len, undo.ratio))):
             points = [
@@ -197,7 +198,7 @@ def _development(
     )
     caption = (
         f"Each refresh of CLEAR's projection on {lab.source.name}. "
-        f"{left if undo.epoch else 'Shown: '}{AFFINITY}."
+        f"{left if has_undo else 'Shown: '}{AFFINITY}."
     )
     ratio = first_ratio(undo)
     alt = "Lines over the epochs" + (

@@ -82,6 +82,12 @@ def test_without_a_projection_no_rank_is_in_use():
     assert row == ["bare", None, None, 0.6, None]
 
 
+@pytest.mark.filterwarnings("error")
+def test_a_figure_without_a_rank_in_use_still_shows_the_drift():
+    bare = TracedRun("bare", 1, 0.0, runs()[0].traces, Undo())
+    assert len(refreshes_figure([bare], "toy").data.rows) == 4
+
+
 def test_strength_and_sides_are_those_of_the_line():
     with_, without = ({"v": trace([1], [None], [s])} for s in (4.0, 1.0))
     line = {"seed": 7, "options": {"strength": 0.5, "sides": "both"}}

@@ -73,6 +73,13 @@ def test_one_side_takes_away_a_share_once(make_lab, tmp_path):
     assert outcome.numbers["undo_ratio"]["ratio"] == [pytest.approx([0.4, 0.4])]
 
 
+def test_at_rank_zero_there_is_nothing_to_undo(make_lab, tmp_path):
+    outcome = clear_figure_5(make_lab(tmp_path, settings={"rank": 0}))
+    assert outcome.numbers["undo_ratio"]["ratio"] == [[]]
+    assert outcome.numbers["pairs"][0]["undo_ratio"] == []
+    assert "undo" not in outcome.figures[1].caption
+
+
 def test_at_strength_zero_nothing_is_taken_away(make_lab, tmp_path):
     outcome = clear_figure_5(make_lab(tmp_path, settings={"strength": 0}))
     (pair,) = outcome.numbers["pairs"]
