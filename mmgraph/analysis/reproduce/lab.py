@@ -172,7 +172,7 @@ class Lab:
         self, lines: Sequence[Mapping[str, Any]]
     ) -> dict[str, list[dict[str, Any]]]:
         """Rows of the training history by key of the run."""
-        return read_histories(self.folder, lines)
+        return read_histories(self.runs, lines)
 
     @cached_property
     def _benchmark(self) -> Benchmark:

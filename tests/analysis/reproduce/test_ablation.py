@@ -43,9 +43,9 @@ def test_refreshes_and_undo_ratios_are_those_of_the_histories(make_lab, tmp_path
     lab = make_lab(tmp_path, grid={"energy": [0.5]}, seeds=(1, 2), settings=settings)
     outcome = clear_figure_3(lab)
     rows = {}
-    for line in map(json.loads, (tmp_path / "results.jsonl").open()):
+    for line in map(json.loads, (tmp_path / "runs" / "results.jsonl").open()):
         if line["spec"].startswith("CLEAR"):
-            path = tmp_path / "history" / f"{line['key']}.jsonl"
+            path = tmp_path / "runs" / "history" / f"{line['key']}.jsonl"
             rows[line["spec"], line["seed"]] = [*map(json.loads, path.open())]
     assert len(rows) == 6
     for entry in outcome.numbers["variants"].values():
