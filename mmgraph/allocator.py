@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ctypes
+from collections.abc import Callable
+from typing import cast
 
 # Parameters of glibc's mallopt; it takes no mmap threshold beyond 32 MiB.
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
@@ -25,8 +27,26 @@ def keep_freed_memory() -> bool:
         >>> keep_freed_memory() or sys.platform != "linux"
         True
     """
+    mallopt = _of_libc("mallopt")
+    return bool(
+        mallopt
+        and mallopt(_M_TRIM_THRESHOLD, _TRIM)
+        and mallopt(_M_MMAP_THRESHOLD, _MMAP)
+    )
+
+
+def give_back_freed_memory() -> None:
+    """Hand what was kept back to the system, so that a new measurement starts without.
+
+    Example:
+        >>> give_back_freed_memory()
+    """
+    if malloc_trim := _of_libc("malloc_trim"):
+        malloc_trim(0)
+
+
+def _of_libc(name: str) -> Callable[..., int] | None:
     try:
-        mallopt = ctypes.CDLL(None).mallopt
+        return cast(Callable[..., int], getattr(ctypes.CDLL(None), name))
     except (AttributeError, OSError, TypeError):
-        return False
-    return bool(mallopt(_M_TRIM_THRESHOLD, _TRIM) and mallopt(_M_MMAP_THRESHOLD, _MMAP))
+        return None

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import torch
 
+from mmgraph.allocator import give_back_freed_memory
+
 _STATUS, _CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 
 
@@ -17,6 +19,7 @@ def reset_peak_memory() -> None:
     Example:
         >>> reset_peak_memory()
     """
+    give_back_freed_memory()  # of earlier runs
     if torch.cuda.is_available():
         torch.cuda.reset_peak_memory_stats()
     with suppress(OSError):  # Linux: the resident peak restarts at the present size
