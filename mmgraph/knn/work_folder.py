@@ -130,7 +130,7 @@ class WorkFolder:
             tensors["centre"],
             float(tensors["scale"]),
             self.manifest["input"]["sha256"],
-            **self.manifest.get("isolated", {}),
+            **self.manifest["isolated"],
         )
 
     def write_block(

@@ -30,14 +30,23 @@ def test_blocks_come_back_as_they_were(tmp_path):
 
 def test_the_survey_comes_back_as_it_was(tmp_path):
     x = torch.randn(9, 3)
-    found = survey(RowSource(x), "l2")
-    manifest = {"input": {"sha256": found.sha256}, "blocks": {"count": 1}}
+    x[1] = x[0]
+    x[2:4] = 0.0
+    found = survey(RowSource(x), "l2", duplicates="collapse")
+    isolated = {"zero_rows": 2, "nan_rows": 0, "collapsed_rows": 1}
+    manifest = {
+        "input": {"sha256": found.sha256},
+        "blocks": {"count": 1},
+        "isolated": isolated,
+    }
     work = WorkFolder.begin(tmp_path, manifest)
     work.write_survey(found)
     got = work.read_survey()
     assert torch.equal(got.norm, found.norm)
     assert torch.equal(got.centre, found.centre)
     assert (got.scale, got.sha256) == (found.scale, found.sha256)
+    assert {kind: getattr(got, kind) for kind in isolated} == isolated
+    assert {kind: getattr(found, kind) for kind in isolated} == isolated
 
 
 def test_a_write_that_fails_leaves_no_block(tmp_path, monkeypatch):

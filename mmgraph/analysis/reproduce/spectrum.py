@@ -45,7 +45,7 @@ def clear_figure_5(lab: Lab) -> Outcome:
     lab.need_modalities()
     with_, without = lab.fit("CLEAR"), lab.fit("CLEAR:strength=0")
     rank, strength = with_.line["options"]["rank"], with_.line["options"]["strength"]
-    one_side = with_.line["options"]["sides"]
+    sides = with_.line["options"]["sides"]
     z, z_base = _encoded(lab, with_), _encoded(lab, without)
     project: Any = with_.model.get_submodule("project")
     with torch.no_grad():
@@ -65,8 +65,9 @@ def clear_figure_5(lab: Lab) -> Outcome:
         damped = sigma.clone()
         damped[:rank] *= (1 - strength) ** 2
         error = (reached - damped.sort(descending=True).values).abs().max() / sigma[0]
-        sides = 2 if one_side == "both" else (a, b).count(one_side)
-        grown = (1 - strength) ** sides * sigma[:rank] / spectra[_BASE][:rank]
+        projected_sides = 2 if sides == "both" else (a, b).count(sides)
+        factor = (1 - strength) ** projected_sides
+        grown = factor * sigma[:rank] / spectra[_BASE][:rank]
         pairs.append(
             {
                 "modalities": [a, b],

@@ -129,6 +129,15 @@ def certificate_of(page):
     return dict(Cells(part).rows)
 
 
+def measured(found):
+    """What such a table says of the rows that were compared."""
+    return {
+        "Sampled rows": "2000",
+        "Measured recall": f"{found['estimate']:.4f}",
+        "99 % lower bound (Clopper-Pearson)": f"{found['lower_99'] - 5e-5:.4f}",
+    }
+
+
 def test_the_page_of_an_approximate_graph_shows_its_certificate(
     tmp_path, knn, clusters
 ):
@@ -144,9 +153,7 @@ def test_the_page_of_an_approximate_graph_shows_its_certificate(
     assert certificate_of(page) == {
         "Recall asked for": "0.9",
         "Graph": "approximate",
-        "Sampled rows": "2000",
-        "Measured recall": f"{found['estimate']:.4f}",
-        "99 % lower bound (Clopper-Pearson)": f"{found['lower_99'] - 5e-5:.4f}",
+        **measured(found),
         "Cells looked into": f"{found['probe']} of {found['num_cells']}",
     }
     assert ["Exact", "no"] in Cells(page).rows
@@ -171,9 +178,7 @@ def test_the_page_says_why_a_graph_is_exact_after_all(
     assert certificate_of(page) == {
         "Recall asked for": "0.999",
         "Graph": "exact: the approximate graph, measured below, missed what was asked",
-        "Sampled rows": "2000",
-        "Measured recall": f"{found['estimate']:.4f}",
-        "99 % lower bound (Clopper-Pearson)": f"{found['lower_99'] - 5e-5:.4f}",
+        **measured(found),
     }
     assert ["Exact", "yes"] in Cells(page).rows
     np.save(clusters[1], np.eye(30, dtype=np.float32))
