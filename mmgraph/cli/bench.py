@@ -66,7 +66,7 @@ def bench(
     """
     opt.prepare(seed, device, threads, quiet)
     from mmgraph.cli.progress import training_bars
-    from mmgraph.train.benchmark import Benchmark
+    from mmgraph.train.benchmark import Benchmark, FailedRunsError
     from mmgraph.train.feasible import feasible
     from mmgraph.train.recipe import fixed_options, load_recipe
     from mmgraph.train.resolve import canonical, check_settings, resolve
@@ -89,6 +89,7 @@ def bench(
     specs = [run.spec for run in able]
     folder = out or Path(f"bench-{source.name}")
     seed_list = [seed + offset for offset in range(seeds)]
+    failure = None
     with training_bars(quiet=quiet) as watch:
         benchmark = Benchmark(
             splits,
@@ -102,13 +103,18 @@ def bench(
             threads=threads,
             source=source,
         )
-        benchmark.run(specs, seed_list, settings=settings, recipe=plan)
+        try:
+            benchmark.run(specs, seed_list, settings=settings, recipe=plan)
+        except FailedRunsError as error:
+            failure = error  # told last, after what the others gave
     lines = benchmark.lines()  # also those of earlier calls
     board = _report(folder, lines)
     if as_json:
         opt.emit_json(lines)
     else:
         _show(board, folder)
+    if failure is not None:
+        raise failure
 
 
 def _report(folder: Path, lines: list[dict[str, Any]]) -> Leaderboard:

@@ -26,9 +26,13 @@ from mmgraph.train.spec import ModelSpec
 from mmgraph.train.task import Outcome, Task, perform
 from mmgraph.train.workers import OneByOne, Watch, Workers, unwatched
 
-__all__ = ["Benchmark", "Watch", "read_histories", "read_per_user"]
+__all__ = ["Benchmark", "FailedRunsError", "Watch", "read_histories", "read_per_user"]
 
 _log = logging.getLogger(__name__)
+
+
+class FailedRunsError(UserError):
+    """Some runs failed; the others are done and kept."""
 
 
 @dataclass
@@ -74,6 +78,7 @@ class Benchmark:
         if self.jobs > 1 and self.source is None:
             raise ValueError(f"several jobs need a source (got jobs={self.jobs})")
         self._folder = BenchFolder(self.out, resume=self.resume)
+        self._failed: list[tuple[Task, UserError]] = []
 
     def lines(self) -> list[dict[str, Any]]:
         """The results so far."""
@@ -98,6 +103,10 @@ class Benchmark:
         Returns:
             Popularity's line and those of these runs, in their order. The folder may
             hold more: :meth:`lines`.
+
+        Raises:
+            FailedRunsError: If runs failed, such as by a loss that is not finite, once
+                all others are done; ``resume`` tries them again.
         """
         floor = popularity_line(
             self.splits, data=self.data, data_sha256=self.data_sha256
@@ -107,12 +116,22 @@ class Benchmark:
         finished = [(key, True) for key in self._folder.done]
         finished += [(key, False) for key in self._folder.tried]
         agenda = Agenda(rounds, finished)
+        self._failed.clear()
         with self._workers() as workers:
             self._work(agenda, workers)
         order = agenda.order()
         wanted = [floor["key"], *(task.key for task in order if task.test)]
         self._folder.sort(wanted, [task.key for task in order if not task.test])
         self._folder.drop_all()
+        if self._failed:
+            task, error = self._failed[0]
+            raise FailedRunsError(
+                f"{len(self._failed)} of {sum(task.test for task in order)} runs "
+                f"failed, first {task.run.label} with seed {task.seed}: {error.what}",
+                error.fix,
+                path=error.path,
+                row=error.row,
+            )
         found = {line["key"]: line for line in self.lines()}
         return [found[key] for key in dict.fromkeys(wanted)]
 
@@ -184,7 +203,8 @@ class Benchmark:
         if not task.test:
             self._keep_point(task, result)
         elif isinstance(result, UserError):
-            raise result
+            _log.warning("%s, seed %d: %s", task.run.label, task.seed, result)
+            self._failed.append((task, result))
         else:
             line = {**result.line, "selection": task.selection}
             self._folder.add_result(line, result.per_user, result.history)

@@ -39,6 +39,15 @@ def test_results_leaderboard_and_report_are_written(catalogue, tmp_path, capsys)
     assert "(VBPR) |" in markdown  # the plug-in is tested against its base
 
 
+def test_a_failed_run_ends_in_an_error_after_the_report(catalogue, tmp_path, capsys):
+    assert bench(catalogue, tmp_path, "MF-BPR:lr=1e30", "VBPR", "--seeds", "1") == 2
+    shown = capsys.readouterr()
+    assert shown.err.endswith("train it with a smaller learning rate\n")
+    assert "1 of 2 runs failed, first MF-BPR:lr=1e+30 with seed 999" in shown.err
+    assert "VBPR" in shown.out
+    assert "VBPR" in (tmp_path / "leaderboard.md").read_text()
+
+
 def test_json_gives_the_lines(catalogue, tmp_path, capsys):
     assert bench(catalogue, tmp_path, "MF-BPR", "--seeds", "1", "--json") == 0
     assert json.loads(capsys.readouterr().out) == lines(tmp_path)

@@ -8,7 +8,12 @@ import pytest
 
 from mmgraph.data import write_dataset
 from mmgraph.train import task as module
-from mmgraph.train.benchmark import Benchmark, read_histories, read_per_user
+from mmgraph.train.benchmark import (
+    Benchmark,
+    FailedRunsError,
+    read_histories,
+    read_per_user,
+)
 from mmgraph.train.files import read_json_lines
 from mmgraph.train.recipe import Recipe, System
 from mmgraph.train.source import DataSource
@@ -88,6 +93,20 @@ def test_resume_keeps_finished_runs_and_repeats_the_torn_one(
     assert trained == ["LightGCN:num_layers=1"]
     assert without_times(again) == without_times(whole)
     assert again[1] == whole[1]
+
+
+def test_a_run_that_fails_is_told_when_all_others_are_done(splits, tmp_path):
+    specs = [parse_spec("MF-BPR:lr=1e30"), SPECS[1]]
+    message = (
+        r"^2 of 4 runs failed, first MF-BPR:lr=1e\+30 with seed 1: the model's scores "
+        r"are not finite - train it with a smaller learning rate$"
+    )
+    for _ in range(2):  # again with resume: they are not taken for done
+        with pytest.raises(FailedRunsError, match=message):
+            bench(splits, tmp_path, resume=True).run(specs, [1, 2], settings=SETTINGS)
+        lines = read_json_lines(tmp_path / "results.jsonl")
+        done = [(line["spec"], line["seed"]) for line in lines]
+        assert done == [("Popularity", None), (str(specs[1]), 1), (str(specs[1]), 2)]
 
 
 def test_without_resume_former_results_are_moved_aside(splits, tmp_path):
