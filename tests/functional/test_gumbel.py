@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+from scipy import stats
 
 from mmgraph.functional import gumbel_softmax
 
@@ -21,7 +22,7 @@ def test_value_and_gradient_are_those_of_the_noisy_softmax():
     torch.manual_seed(2)
     soft = gumbel_softmax(logits, 0.7)
     torch.manual_seed(2)
-    noise = -torch.log(torch.empty(5, 3, dtype=torch.float64).exponential_())
+    noise = -torch.log(-torch.log(torch.rand(5, 3, dtype=torch.float64)))
     power = ((logits + noise) / 0.7).exp()
     expected = power / power.sum(dim=1, keepdim=True)
     torch.testing.assert_close(soft, expected, rtol=1e-12, atol=1e-15)
@@ -29,6 +30,22 @@ def test_value_and_gradient_are_those_of_the_noisy_softmax():
     torch.testing.assert_close(
         *(torch.autograd.grad((x * weight).sum(), logits) for x in (soft, expected))
     )
+
+
+def test_noise_has_the_moments_of_a_gumbel_distribution():
+    # At temperature 1 the logarithm of the output's ratio is that of two draws.
+    soft = gumbel_softmax(torch.zeros(200_000, 2), 1.0)
+    difference = (soft[:, 0] / soft[:, 1]).log()
+    _, p = stats.kstest(difference.numpy(), stats.logistic.cdf)
+    assert p > 1e-3
+
+
+def test_draws_of_0_and_next_to_1_leave_no_nan(monkeypatch):
+    for value in (0.0, 1 - 2**-24):
+        monkeypatch.setattr(torch, "rand", lambda *a, v=value, **_: torch.full(*a, v))
+        soft = gumbel_softmax(torch.tensor([[0.0, 1.0], [2.0, 2.0]]), 0.5)
+        expected = torch.tensor([[0.0, 2.0], [4.0, 4.0]]).softmax(dim=1)
+        torch.testing.assert_close(soft, expected, rtol=1e-4, atol=1e-6)
 
 
 def test_a_generator_repeats_the_draw_and_leaves_the_global_one_alone():

@@ -28,7 +28,7 @@ def softmax(x):
 
 
 def gumbel(shape, generator=None):
-    return -torch.empty(shape).exponential_(generator=generator).log()
+    return -torch.rand(shape, generator=generator).log().neg().log()
 
 
 def memberships(model, logits, generator, *, draw):

@@ -189,7 +189,7 @@ def draws_of_a_step(model, num_users, seed):
     draws = {"features": [F.dropout(torch.ones(items, 6), 0.2) for _ in range(count)]}
     if model.adversary is None:
         return draws
-    draws["noise"] = -torch.empty(num_users, items).exponential_().log()
+    draws["noise"] = -torch.rand(num_users, items).log().neg().log()
     widths = model.adversary.table.size(1), model.adversary.second.out_features
     for part in ("fake", "real", "share", "mixed", "generator"):
         if part == "share":
