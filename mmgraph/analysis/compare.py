@@ -105,7 +105,7 @@ def _summary(system: Measured, metric: str, seed: int) -> Compared:
 def _difference(system: Measured, base: Measured, metric: str, seed: int) -> Difference:
     new, old = system.values[metric], base.values[metric]
     users = new.mean(axis=0), old.mean(axis=0)
-    tested = paired_comparison(*users)
+    tested = paired_comparison(*users, seed=seed)
     over_seeds = None
     if system.seeds == base.seeds and len(system.seeds) > 1:
         runs = new.mean(axis=1) - old.mean(axis=1)
@@ -113,7 +113,7 @@ def _difference(system: Measured, base: Measured, metric: str, seed: int) -> Dif
     return Difference(
         base.label,
         tested.mean_difference,
-        bootstrap_interval(users[0] - users[1], seed=seed),
+        tested.interval,
         over_seeds,
         tested.t_p_value,
         tested.wilcoxon_p_value,

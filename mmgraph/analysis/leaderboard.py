@@ -23,10 +23,14 @@ PerUser = Mapping[str, Mapping[str, np.ndarray]]
 
 @dataclass(frozen=True)
 class Comparison:
-    """A variant against its base, p-values corrected over the whole table (Holm)."""
+    """A variant against its base, p-values corrected over the whole table (Holm).
+
+    ``interval`` is the 95 % bootstrap interval of the difference over users.
+    """
 
     base: str
     difference: float
+    interval: Interval
     num_users: int
     t_p_value: float
     wilcoxon_p_value: float
@@ -172,7 +176,12 @@ def _compare(rows: Mapping[str, Row], users: Mapping[str, np.ndarray | None]) ->
     wilcoxon = holm([result.wilcoxon_p_value for _, _, result in found])
     for (row, base, result), t_p, w_p in zip(found, t, wilcoxon, strict=True):
         row.comparison = Comparison(
-            base, result.mean_difference, result.num_users, float(t_p), float(w_p)
+            base,
+            result.mean_difference,
+            result.interval,
+            result.num_users,
+            float(t_p),
+            float(w_p),
         )
 
 
@@ -202,10 +211,11 @@ def _notes(
         )
     if any(row.comparison for row in rows):
         notes.append(
-            "vs base: difference of recall@20 to the named base; p of the paired t "
-            "test and of Wilcoxon's signed-rank test over users (metric of each user "
-            "averaged over seeds), corrected over the table by Holm's method. They "
-            "speak of users, not of seeds: compare the difference with the sd, too."
+            "vs base: difference of recall@20 to the named base, its 95 % bootstrap "
+            "interval, p of the paired t test and of Wilcoxon's signed-rank test, all "
+            "over users (metric of each user averaged over seeds); p corrected over "
+            "the table by Holm's method. They speak of users, not of seeds: compare "
+            "the difference with the sd, too."
         )
     if any(row.published for row in rows):
         notes.append(

@@ -16,6 +16,7 @@ COLUMNS = (
     "Published R@20",
     "Valid R@20",
     "vs base",
+    "vs base 95 %",
     "p (t)",
     "p (Wilcoxon)",
     "Epochs",
@@ -43,6 +44,7 @@ def cells(row: Row) -> list[str]:
         _published(row),
         decimals(row.valid),
         f"{against.difference:+.4f} ({against.base})" if against else "",
+        signed_ends_text(against.interval) if against else "",
         p_text(against.t_p_value) if against else "",
         p_text(against.wilcoxon_p_value) if against else "",
         f"{row.epochs:.0f}",
@@ -82,6 +84,16 @@ def ends_text(interval: Interval) -> str:
         '.0800 to .0912'
     """
     return f"{decimals(interval.low)} to {decimals(interval.high)}"
+
+
+def signed_ends_text(interval: Interval) -> str:
+    """Both ends of an interval of differences.
+
+    Example:
+        >>> signed_ends_text(Interval(-0.0012, 0.0034))
+        '-0.0012 to +0.0034'
+    """
+    return f"{interval.low:+.4f} to {interval.high:+.4f}"
 
 
 def _spread(row: Row, metric: str) -> str:

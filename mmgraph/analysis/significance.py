@@ -9,18 +9,26 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
+from mmgraph.analysis.intervals import Interval, bootstrap_interval
+
 
 @dataclass(frozen=True)
 class PairedComparison:
-    """Difference of two systems over the same users, ``variant - base``."""
+    """Difference of two systems over the same users, ``variant - base``.
+
+    ``interval`` is the 95 % bootstrap interval of its mean.
+    """
 
     mean_difference: float
+    interval: Interval
     num_users: int
     t_p_value: float
     wilcoxon_p_value: float
 
 
-def paired_comparison(variant: ArrayLike, base: ArrayLike) -> PairedComparison:
+def paired_comparison(
+    variant: ArrayLike, base: ArrayLike, *, seed: int = 0
+) -> PairedComparison:
     """Compare two systems user by user: Student's paired t and Wilcoxon signed rank.
 
     Both tests are two-sided. Wilcoxon drops users without a difference (Wilcoxon,
@@ -29,6 +37,7 @@ def paired_comparison(variant: ArrayLike, base: ArrayLike) -> PairedComparison:
     Args:
         variant: A metric of each user.
         base: The same metric of the same users under the other system.
+        seed: Seed of the bootstrap.
 
     Raises:
         ValueError: If the two differ in shape, or fewer than two users are given.
@@ -47,10 +56,13 @@ def paired_comparison(variant: ArrayLike, base: ArrayLike) -> PairedComparison:
     difference = new - old
     # Without this, t is 0/0 for equal systems and infinite for a constant shift.
     if not difference.any():
-        return PairedComparison(0.0, new.size, 1.0, 1.0)
+        return PairedComparison(0.0, Interval(0.0, 0.0), new.size, 1.0, 1.0)
     t_p = 0.0 if np.ptp(difference) == 0 else float(stats.ttest_rel(new, old).pvalue)
     wilcoxon_p = float(stats.wilcoxon(difference[difference != 0]).pvalue)
-    return PairedComparison(float(difference.mean()), new.size, t_p, wilcoxon_p)
+    interval = bootstrap_interval(difference, seed=seed)
+    return PairedComparison(
+        float(difference.mean()), interval, new.size, t_p, wilcoxon_p
+    )
 
 
 def holm(p_values: Sequence[float]) -> NDArray[np.float64]:

@@ -63,7 +63,12 @@ def compare(
 def _show(rows: list[Compared], metric: str) -> None:
     from rich.table import Table
 
-    from mmgraph.analysis.render import decimals, ends_text, p_text
+    from mmgraph.analysis.render import (
+        decimals,
+        ends_text,
+        p_text,
+        signed_ends_text,
+    )
 
     table = Table("System")
     for name in (
@@ -91,8 +96,8 @@ def _show(rows: list[Compared], metric: str) -> None:
         if against is not None:
             texts += [
                 f"{against.mean:+.4f}",
-                _signed(against.over_users),
-                _signed(against.over_seeds),
+                signed_ends_text(against.over_users),
+                signed_ends_text(against.over_seeds) if against.over_seeds else "",
                 p_text(against.t_p_value),
                 p_text(against.wilcoxon_p_value),
             ]
@@ -101,7 +106,3 @@ def _show(rows: list[Compared], metric: str) -> None:
     console.print(table)
     for note in NOTES:
         console.print(note, style="dim", highlight=False)
-
-
-def _signed(interval: tuple[float, float] | None) -> str:
-    return "" if interval is None else f"{interval[0]:+.4f} to {interval[1]:+.4f}"

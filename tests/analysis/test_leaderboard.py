@@ -104,6 +104,7 @@ def test_variants_are_tested_against_their_nearest_base_over_users():
         assert found.num_users == 30
         expected = (mean(variant) - mean(base)).mean()
         assert found.difference == pytest.approx(expected, abs=1e-12)
+        assert found.interval == interval(mean(variant) - mean(base))
         for p, value in ((raw, found.t_p_value), (raw_w, found.wilcoxon_p_value)):
             # Holm with two p-values, written out.
             small, large = min(p), max(p)

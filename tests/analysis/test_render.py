@@ -19,7 +19,9 @@ def make_row(**changes):
         "chosen": {},
         "tried": 0,
         "interval": Interval(0.1195, 0.12751),
-        "comparison": Comparison("VBPR", -0.00123, 30, 0.0004, 0.0521),
+        "comparison": Comparison(
+            "VBPR", -0.00123, Interval(-0.00312, 0.00066), 30, 0.0004, 0.0521
+        ),
     }
     return Row(**(values | changes))
 
@@ -36,6 +38,7 @@ def test_a_full_row_reads_as_expected():
         "Published R@20": ".0776 (159%)",
         "Valid R@20": ".2000",
         "vs base": "-0.0012 (VBPR)",
+        "vs base 95 %": "-0.0031 to +0.0007",
         "p (t)": "< .001",
         "p (Wilcoxon)": ".052",
         "Epochs": "42",
@@ -47,7 +50,7 @@ def test_a_full_row_reads_as_expected():
 def test_what_is_unknown_stays_empty():
     row = cells(make_row(sd=None, interval=None, published=None, comparison=None))
     assert row[3] == ".1235"
-    assert [row[4], row[7], row[9], row[10], row[11]] == [""] * 5
+    assert [row[4], row[7], *row[9:13]] == [""] * 6
 
 
 def test_markdown_has_one_cell_per_column():

@@ -49,6 +49,15 @@ def test_paired_tests_equal_scipy_and_the_t_formula():
     )
     assert result.mean_difference == pytest.approx(difference.mean(), abs=1e-12)
     assert result.num_users == 40
+    drawn = stats.bootstrap(
+        (difference,),
+        np.mean,
+        n_resamples=5000,
+        method="percentile",
+        rng=np.random.default_rng(3),
+    )
+    again = paired_comparison(variant, base, seed=3).interval
+    assert again == pytest.approx(drawn.confidence_interval, abs=1e-12)
 
 
 def test_wilcoxon_with_ties_equals_the_normal_approximation():
@@ -73,6 +82,7 @@ def test_exact_wilcoxon_of_four_positive_differences():
 def test_equal_systems_have_p_one_and_no_warning():
     result = paired_comparison([0.1, 0.2], [0.1, 0.2])
     assert (result.t_p_value, result.wilcoxon_p_value) == (1.0, 1.0)
+    assert result.interval == (0, 0)
 
 
 def test_constant_shift_is_certain_for_t():

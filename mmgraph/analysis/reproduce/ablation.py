@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from mmgraph.analysis.page import Cell, Table
+from mmgraph.analysis.reproduce import against_base
 from mmgraph.analysis.reproduce.lab import Lab
 from mmgraph.analysis.reproduce.numbers import (
     bars_note,
@@ -116,6 +117,7 @@ def _ablate(
     specs, _ = lab.able(list(variants.values()), must=True)
     lines = lab.bench(specs)
     found = {metric: means(lines, metric) for metric in _BARS}
+    compared = against_base.comparisons(lab, lines)
     entries: dict[str, dict[str, Any]] = {}
     for name, label in variants.items():
         entry: dict[str, Any] = {"spec": label}
@@ -127,6 +129,7 @@ def _ablate(
             entry[f"change_{metric}"] = change
         paper = published_change(lab.dataset, label)
         entry["published_change_recall@20"] = paper and paper["recall@20"]
+        entry["comparison"] = compared.get(label)
         entries[name] = entry
 
     drawing, axes = panels(len(_BARS), width=5.2)
@@ -145,12 +148,14 @@ def _ablate(
         ax.set_ylabel(f"Test {title}")
         ax.set_ylim(0, 1.15 * float(np.max(np.add(values, spreads))) or 1.0)
 
-    columns = ["Variant", "R@20", "N@20", "Change of R@20", "Change of N@20", "Paper"]
+    columns = ["Variant", "R@20", "N@20", "Change of R@20", "Change of N@20"]
+    columns += [*against_base.COLUMNS, "Paper"]
     rows: list[list[Cell]] = [
         [
             *(name, spread(entry["recall@20"]), spread(entry["ndcg@20"])),
             per_cent(entry["change_recall@20"]),
             per_cent(entry["change_ndcg@20"]),
+            *against_base.comparison_cells(entry["comparison"]),
             per_cent(entry["published_change_recall@20"]),
         ]
         for name, entry in entries.items()
@@ -166,6 +171,7 @@ def _ablate(
     notes = [
         seeds_note(lab.seeds),
         "Paper: change of recall@20 as its text has it, where these are its data.",
+        against_base.NOTE,
     ]
     outcome = Outcome(
         {"variants": entries}, tables=[table], figures=[figure], notes=notes

@@ -11,9 +11,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from mmgraph.analysis.leaderboard import Row, build_leaderboard
 from mmgraph.analysis.page import Cell, Table
-from mmgraph.analysis.render import p_text
+from mmgraph.analysis.reproduce import against_base
 from mmgraph.analysis.reproduce.lab import Lab
 from mmgraph.analysis.reproduce.numbers import (
     METRICS,
@@ -132,22 +131,19 @@ def _plugged(lab: Lab, systems: Sequence[str], table: str) -> Outcome:
     for entry in found["systems"].values():
         measured = [spread(entry[m]) if entry[m] else "" for m in METRICS]
         own, printed = entry["improvement"], entry["published_improvement"]
-        test = entry["comparison"]
         rows.append(
             [
                 *(entry["spec"], *measured, per_cent(own and own["recall@20"])),
-                p_text(test["t_p_value"]) if test else "",
-                p_text(test["wilcoxon_p_value"]) if test else "",
+                *against_base.comparison_cells(entry["comparison"]),
                 four((entry["published"] or {}).get("recall@20")),
                 per_cent(printed and printed["recall@20"]),
             ]
         )
-    columns = ["System", *SHORT.values(), "R@20 against host", "p (t)", "p (Wilcoxon)"]
+    columns = ["System", *SHORT.values(), "R@20 against host", *against_base.COLUMNS]
     columns += ["Paper R@20", "Paper against host"]
     caption = f"Test metrics on {lab.source.name}, systems of {table}"
     notes = [
-        "p: paired tests over users against the nearest system that this one is a "
-        "variant of, corrected by Holm's method; they speak of users, not of seeds.",
+        against_base.NOTE,
         *_notes(lab, found),
     ]
     return Outcome(found, tables=[Table(columns, rows, caption)], notes=notes)
@@ -158,8 +154,7 @@ def _run(lab: Lab, names: Sequence[str], table: str) -> dict[str, Any]:
     specs, missing = lab.able(systems)
     lines = lab.bench(specs)
     by_metric = {metric: means(lines, metric) for metric in METRICS}
-    board = build_leaderboard(lines, lab.per_user(lines)) if lines else None
-    by_label = {row.label: row for row in board.rows} if board else {}
+    compared = against_base.comparisons(lab, lines)
     entries: dict[str, dict[str, Any]] = {}
     for name in systems:
         spec = next((s for s in specs if str(s) == str(parse_spec(name))), None)
@@ -169,7 +164,7 @@ def _run(lab: Lab, names: Sequence[str], table: str) -> dict[str, Any]:
         entry |= {m: by_metric[m].get(label) for m in METRICS}
         entry["published"] = published(lab.dataset, plain, table)
         entry["share_of_published"] = _ratio(entry, entry["published"])
-        entry["comparison"] = _comparison(by_label.get(label))
+        entry["comparison"] = compared.get(label)
         entries[label] = entry
     for label, entry in entries.items():
         entry["improvement"] = entry["published_improvement"] = None
@@ -193,10 +188,6 @@ def _ratio(entry: Mapping[str, Any], paper: Mapping[str, Any] | None) -> float |
     if paper is None or entry["recall@20"] is None:
         return None
     return float(entry["recall@20"]["mean"] / paper["recall@20"])
-
-
-def _comparison(row: Row | None) -> dict[str, Any] | None:
-    return None if row is None or row.comparison is None else vars(row.comparison)
 
 
 def _notes(lab: Lab, found: Mapping[str, Any]) -> list[str]:

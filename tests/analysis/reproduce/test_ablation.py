@@ -95,3 +95,6 @@ def test_seas_parts_are_taken_away_by_their_weights(make_lab, tmp_path):
     (figure,) = outcome.figures
     assert "seeds" not in figure.caption
     assert "runs" not in variants["full"]
+    assert variants["full"]["comparison"] is None
+    for name in ("without distancing", "without alignment", "without all"):
+        assert variants[name]["comparison"]["base"] == "SEA"

@@ -15,6 +15,7 @@ from mmgraph.analysis.reproduce.accuracy import (
     sea_table_3,
     sea_table_4,
 )
+from mmgraph.analysis.reproduce.against_base import comparison_cells
 from mmgraph.train.resolve import canonical
 from mmgraph.train.spec import parse_spec
 
@@ -90,6 +91,8 @@ def test_plug_ins_are_compared_with_their_hosts(table, plugin, make_lab, tmp_pat
         ratio = found[name]["recall@20"] / found[host]["recall@20"]
         assert entry["improvement"]["recall@20"] == pytest.approx(ratio - 1)
         assert entry["comparison"]["base"] in systems
+        shown = next(row for row in outcome.tables[0].rows if row[0] == name)
+        assert shown[6:10] == comparison_cells(entry["comparison"])
     # As the papers print their improvements.
     vbpr, freedom = {"CLEAR": (17.04, 0.81), "SEA": (12.07, 2.12)}[plugin]
     for host, printed in (("VBPR", vbpr), ("FREEDOM", freedom)):
