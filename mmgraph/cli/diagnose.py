@@ -13,8 +13,8 @@ from mmgraph.errors import UserError
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from mmgraph.analysis.diagnosis import Diagnosis
-    from mmgraph.analysis.pair_diagnosis import PairDiagnosis
+    from mmgraph.analysis.redundancy.diagnosis import Diagnosis
+    from mmgraph.analysis.redundancy.pair_diagnosis import PairDiagnosis
     from mmgraph.data import FeatureRows
 
 
@@ -49,8 +49,8 @@ def diagnose(
     import logging
     import time
 
-    from mmgraph.analysis.diagnosis import diagnose as run
-    from mmgraph.analysis.diagnosis_page import diagnosis_page
+    from mmgraph.analysis.redundancy.diagnosis import diagnose as run
+    from mmgraph.analysis.redundancy.page import diagnosis_page
     from mmgraph.train.device import resolve_device
     from mmgraph.train.files import write_atomic, write_json
     from mmgraph.train.memory import peak_memory, reset_peak_memory

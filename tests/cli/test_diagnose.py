@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from mmgraph.analysis import diagnose
-from mmgraph.analysis.diagnosis_page import diagnosis_page
+from mmgraph.analysis.redundancy.page import diagnosis_page
 from mmgraph.cli import main
 from mmgraph.data import open_features
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from mmgraph.analysis.page import Cell, Table
+from mmgraph.analysis.plots import COLOURS, figure_of, panels
 from mmgraph.analysis.reproduce import against_base
 from mmgraph.analysis.reproduce.lab import Lab
 from mmgraph.analysis.reproduce.numbers import (
@@ -19,7 +20,6 @@ from mmgraph.analysis.reproduce.numbers import (
     spread,
 )
 from mmgraph.analysis.reproduce.outcome import Outcome
-from mmgraph.analysis.reproduce.plots import COLOURS, figure_of, panels
 from mmgraph.analysis.reproduce.refreshes import (
     TracedRun,
     refreshes_figure,

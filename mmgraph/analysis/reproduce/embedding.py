@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from mmgraph.analysis.page import Cell, Table
+from mmgraph.analysis.plots import figure_of, panels
 from mmgraph.analysis.reproduce.lab import Lab
 from mmgraph.analysis.reproduce.outcome import Outcome
 from mmgraph.analysis.reproduce.plane import (
@@ -20,7 +21,6 @@ from mmgraph.analysis.reproduce.plane import (
     sample_items,
     scatter,
 )
-from mmgraph.analysis.reproduce.plots import figure_of, panels
 from mmgraph.analysis.reproduce.redundancy import complete_items
 from mmgraph.analysis.reproduce.separation import (
     SILHOUETTE_POINTS,

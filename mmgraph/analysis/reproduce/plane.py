@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from mmgraph.analysis.page import Cell
+from mmgraph.analysis.plots import COLOURS, MARKERS
 from mmgraph.analysis.reproduce.lab import Lab
-from mmgraph.analysis.reproduce.plots import COLOURS, MARKERS
 from mmgraph.analysis.reproduce.redundancy import complete_items
 from mmgraph.analysis.reproduce.separation import tsne
 

@@ -10,15 +10,15 @@ import torch
 from torch import Tensor
 
 from mmgraph.analysis.page import Cell, Table
-from mmgraph.analysis.reproduce.lab import Lab
-from mmgraph.analysis.reproduce.outcome import Outcome
-from mmgraph.analysis.reproduce.plots import (
+from mmgraph.analysis.plots import (
     COLOURS,
     DASHES,
     MARKERS,
     figure_of,
     panels,
 )
+from mmgraph.analysis.reproduce.lab import Lab
+from mmgraph.analysis.reproduce.outcome import Outcome
 from mmgraph.functional.chance_overlap import chance_overlap
 from mmgraph.functional.divergence import neighbour_overlap, overlap_coefficient
 from mmgraph.knn import knn_graph

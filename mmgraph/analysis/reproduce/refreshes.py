@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from mmgraph.analysis.page import Cell, Figure, Table
-from mmgraph.analysis.reproduce.plots import COLOURS, DASHES, figure_of, panels
+from mmgraph.analysis.plots import COLOURS, DASHES, figure_of, panels
 from mmgraph.analysis.reproduce.trace import Trace, Undo, undo_ratios
 
 if TYPE_CHECKING:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from mmgraph.analysis.page import page
+from mmgraph.analysis.plots import require_plots
 from mmgraph.analysis.reproduce.catalog import EXPERIMENTS, Experiment
 from mmgraph.analysis.reproduce.lab import Lab
 from mmgraph.analysis.reproduce.outcome import (
@@ -18,7 +19,6 @@ from mmgraph.analysis.reproduce.outcome import (
     read_section,
     write_outcome,
 )
-from mmgraph.analysis.reproduce.plots import require_plots
 from mmgraph.errors import UserError
 from mmgraph.train.files import write_atomic, write_json
 from mmgraph.train.spec import check_names

@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 
 from mmgraph.analysis.page import Cell, Figure, Table
+from mmgraph.analysis.plots import COLOURS, DASHES, figure_of, panels
 from mmgraph.analysis.reproduce.lab import Lab, Trained
 from mmgraph.analysis.reproduce.outcome import Outcome
-from mmgraph.analysis.reproduce.plots import COLOURS, DASHES, figure_of, panels
 from mmgraph.analysis.reproduce.refreshes import (
     AFFINITY,
     AFFINITY_AXIS,

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 
 from mmgraph.analysis.page import Cell
+from mmgraph.analysis.plots import COLOURS, MARKERS, figure_of, panels
 from mmgraph.analysis.reproduce.lab import Lab
 from mmgraph.analysis.reproduce.numbers import bars_note, means, seeds_note, spread
 from mmgraph.analysis.reproduce.outcome import Outcome
-from mmgraph.analysis.reproduce.plots import COLOURS, MARKERS, figure_of, panels
 from mmgraph.train.spec import ModelSpec
 
 _SEA_OPTIONS = {

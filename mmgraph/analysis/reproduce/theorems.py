@@ -10,9 +10,9 @@ import torch
 from scipy.stats import beta, kstest
 
 from mmgraph.analysis.page import Cell, Table
+from mmgraph.analysis.plots import COLOURS, DASHES, figure_of, panels
 from mmgraph.analysis.reproduce.lab import Lab
 from mmgraph.analysis.reproduce.outcome import Outcome
-from mmgraph.analysis.reproduce.plots import COLOURS, DASHES, figure_of, panels
 from mmgraph.functional.mutual_information import club_bound
 from mmgraph.functional.random_angle import random_angle_density, random_angle_variance
 

@@ -2,13 +2,13 @@ from __future__ import annotations
 
 import torch
 
+from mmgraph.analysis.plots import COLOURS, panels
 from mmgraph.analysis.reproduce.plane import (
     joint_plane,
     marginals,
     sample_items,
     scatter,
 )
-from mmgraph.analysis.reproduce.plots import COLOURS, panels
 from mmgraph.analysis.reproduce.redundancy import complete_items
 from mmgraph.analysis.reproduce.separation import tsne
 

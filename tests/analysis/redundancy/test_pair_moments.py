@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from mmgraph.analysis import pair_moments as module
-from mmgraph.analysis.pair_moments import pair_moments, subspace_stability
+from mmgraph.analysis.redundancy import pair_moments as module
+from mmgraph.analysis.redundancy.pair_moments import pair_moments, subspace_stability
 from mmgraph.data.feature_rows import BLOCK_ROWS, FeatureRows
 
 

@@ -8,8 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from mmgraph.analysis.diagnosis_words import pair_notes, reason
-from mmgraph.analysis.pair_measures import (
+from mmgraph.analysis.redundancy.pair_measures import (
     LIST_LENGTH,
     Similarities,
     coordinate_distance,
@@ -20,17 +19,18 @@ from mmgraph.analysis.pair_measures import (
     list_similarities,
     variance_shares,
 )
-from mmgraph.analysis.pair_moments import (
+from mmgraph.analysis.redundancy.pair_moments import (
     Stability,
     pair_moments,
     subspace_stability,
 )
-from mmgraph.analysis.pair_neighbours import (
+from mmgraph.analysis.redundancy.pair_neighbours import (
     Overlap,
     list_overlap,
     nearest_lists,
 )
-from mmgraph.analysis.projection_cost import Cost, projection_costs
+from mmgraph.analysis.redundancy.projection_cost import Cost, projection_costs
+from mmgraph.analysis.redundancy.words import pair_notes, reason
 from mmgraph.data import FeatureRows
 from mmgraph.functional import (
     chance_cka,

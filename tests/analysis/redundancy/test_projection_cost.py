@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from mmgraph.analysis.pair_measures import variance_shares
-from mmgraph.analysis.projection_cost import (
+from mmgraph.analysis.redundancy.pair_measures import variance_shares
+from mmgraph.analysis.redundancy.projection_cost import (
     energy_removed,
     projection_costs,
     shared_energy_removed,

@@ -4,7 +4,7 @@ import importlib.util
 
 import pytest
 
-from mmgraph.analysis.reproduce.plots import (
+from mmgraph.analysis.plots import (
     COLOURS,
     figure_of,
     panels,

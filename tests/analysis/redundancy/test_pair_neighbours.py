@@ -5,7 +5,11 @@ import pytest
 import torch
 from scipy import stats
 
-from mmgraph.analysis.pair_neighbours import list_overlap, list_shares, nearest_lists
+from mmgraph.analysis.redundancy.pair_neighbours import (
+    list_overlap,
+    list_shares,
+    nearest_lists,
+)
 from mmgraph.data.feature_rows import BLOCK_ROWS, FeatureRows
 from mmgraph.functional import chance_overlap, neighbour_overlap, suppress
 from mmgraph.knn import knn_graph

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from mmgraph.analysis.modality_summary import summarise_modality
+from mmgraph.analysis.redundancy.modality_summary import summarise_modality
 from mmgraph.data import catalogue_features, data_report, load_dataset
 from mmgraph.data.feature_rows import BLOCK_ROWS, FeatureRows
 

@@ -6,14 +6,14 @@ from io import BytesIO
 import numpy as np
 import pytest
 
-from mmgraph.analysis.diagnosis_figures import (
+from mmgraph.analysis.redundancy.figures import (
     cost_figure,
     neighbour_figure,
     pair_figures,
     similarity_figure,
     spectrum_figure,
 )
-from mmgraph.analysis.pair_diagnosis import diagnose_pair
+from mmgraph.analysis.redundancy.pair_diagnosis import diagnose_pair
 from mmgraph.data import catalogue_features, plant_catalogue
 from mmgraph.data.feature_rows import FeatureRows
 from mmgraph.errors import UserError

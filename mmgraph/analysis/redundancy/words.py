@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from mmgraph.analysis.modality_summary import ModalitySummary
+from mmgraph.analysis.redundancy.modality_summary import ModalitySummary
 from mmgraph.functional import SharedRank
 
 

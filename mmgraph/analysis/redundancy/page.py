@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from mmgraph.analysis.diagnosis import Diagnosis
-from mmgraph.analysis.diagnosis_figures import pair_figures
-from mmgraph.analysis.diagnosis_tables import (
+from mmgraph.analysis.page import Figure, Section, page
+from mmgraph.analysis.plots import SVG, to_svg
+from mmgraph.analysis.redundancy.diagnosis import Diagnosis
+from mmgraph.analysis.redundancy.figures import pair_figures
+from mmgraph.analysis.redundancy.pair_diagnosis import PairDiagnosis
+from mmgraph.analysis.redundancy.tables import (
     cost_table,
     density_table,
     direction_table,
@@ -14,9 +17,6 @@ from mmgraph.analysis.diagnosis_tables import (
     modality_table,
     neighbour_table,
 )
-from mmgraph.analysis.page import Figure, Section, page
-from mmgraph.analysis.pair_diagnosis import PairDiagnosis
-from mmgraph.analysis.reproduce.plots import SVG, to_svg
 from mmgraph.errors import UserError
 
 _FIRST = 20  # directions in the table; the data of the figure hold all

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from mmgraph.analysis import diagnose
-from mmgraph.analysis.diagnosis_page import diagnosis_page
+from mmgraph.analysis.redundancy.page import diagnosis_page
 from mmgraph.data import catalogue_features, plant_catalogue
 from mmgraph.data.feature_rows import FeatureRows
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from mmgraph.analysis import diagnose
-from mmgraph.analysis.diagnosis_tables import (
+from mmgraph.analysis.redundancy.tables import (
     cost_table,
     density_table,
     direction_table,

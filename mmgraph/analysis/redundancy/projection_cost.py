@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from mmgraph.analysis.pair_measures import LIST_LENGTH
-from mmgraph.analysis.pair_neighbours import list_shares
+from mmgraph.analysis.redundancy.pair_measures import LIST_LENGTH
+from mmgraph.analysis.redundancy.pair_neighbours import list_shares
 from mmgraph.knn.running_lists import RunningLists
 
 

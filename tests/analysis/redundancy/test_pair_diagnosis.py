@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from mmgraph.analysis.pair_diagnosis import diagnose_pair
+from mmgraph.analysis.redundancy.pair_diagnosis import diagnose_pair
 from mmgraph.data import catalogue_features, plant_catalogue
 from mmgraph.data.feature_rows import FeatureRows
 from mmgraph.functional import neighbour_overlap, sliced_wasserstein

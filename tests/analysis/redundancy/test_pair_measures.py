@@ -5,7 +5,7 @@ import pytest
 import torch
 from scipy.stats import wasserstein_distance
 
-from mmgraph.analysis.pair_measures import (
+from mmgraph.analysis.redundancy.pair_measures import (
     coordinate_distance,
     damp_head,
     direction_correlations,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, NamedTuple
 
-from mmgraph.analysis.pair_diagnosis import PairDiagnosis
+from mmgraph.analysis.redundancy.pair_diagnosis import PairDiagnosis
 from mmgraph.errors import UserError
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def pair_figures(pair: PairDiagnosis) -> list[Drawing]:
 
     Example:
         >>> import numpy as np
-        >>> from mmgraph.analysis.pair_diagnosis import diagnose_pair
+        >>> from mmgraph.analysis.redundancy.pair_diagnosis import diagnose_pair
         >>> from mmgraph.data import FeatureRows
         >>> x = FeatureRows(np.random.default_rng(0).random((50, 3), np.float32))
         >>> pair = diagnose_pair(("a", "b"), x, x, np.ones(50, bool))

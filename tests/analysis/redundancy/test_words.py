@@ -2,8 +2,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from mmgraph.analysis.diagnosis_words import modality_notes, pair_notes, reason
-from mmgraph.analysis.modality_summary import ModalitySummary
+from mmgraph.analysis.redundancy.modality_summary import ModalitySummary
+from mmgraph.analysis.redundancy.words import modality_notes, pair_notes, reason
 from mmgraph.functional import SharedRank
 
 CLEAN = ModalitySummary(4, 1000, 0, 0, 0, 0, 0, 0.1)
