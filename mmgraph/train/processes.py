@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import signal
+import threading
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import Any
@@ -133,6 +135,7 @@ class Processes:
 def _serve(connection: Connection, site: Site) -> None:
     """What a process does: tasks, until the pipe is closed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    end_with_parent()
     keep_freed_memory()
     do = None
     with suppress(EOFError, BrokenPipeError):  # the parent closed the pipe, or died
@@ -144,6 +147,22 @@ def _serve(connection: Connection, site: Site) -> None:
                 connection.send(("unready", _parts(error)))
             else:
                 connection.send(_attempt(do, task, connection))
+
+
+def end_with_parent() -> None:
+    """End this process at once when the one that started it is gone, however it went.
+
+    Without it a process trains on until it has an epoch to tell of. It must not be in
+    the middle of writing anything.
+    """
+    parent = parent_process()
+    if parent is not None:
+        threading.Thread(target=_wait_for_end, args=(parent,), daemon=True).start()
+
+
+def _wait_for_end(parent: BaseProcess) -> None:
+    parent.join()
+    os._exit(1)
 
 
 def _attempt(
