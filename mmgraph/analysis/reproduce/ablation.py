@@ -137,12 +137,13 @@ def _ablate(
     for ax, (metric, title) in zip(axes, _BARS.items(), strict=True):
         values = [entries[name][metric]["mean"] for name in names]
         spreads = [entries[name][metric]["sd"] or 0.0 for name in names]
-        bars = ax.bar(range(len(names)), values, color=COLOURS[0])
-        if len(lab.seeds) > 1:
-            ax.errorbar(
-                range(len(names)), values, spreads, color="black", capsize=4, ls=""
-            )
-        bars[0].set_color(COLOURS[1])
+        bars = ax.bar(
+            range(len(names)),
+            values,
+            color=[COLOURS[1], *[COLOURS[0]] * (len(names) - 1)],
+            yerr=spreads if len(lab.seeds) > 1 else None,
+            capsize=4,
+        )
         ax.bar_label(bars, [f"{value:.4f}" for value in values], padding=3)
         ax.set_xticks(range(len(names)), [name.replace(" ", "\n", 1) for name in names])
         ax.set_ylabel(f"Test {title}")
