@@ -110,6 +110,7 @@ def refreshes_figure(runs: Sequence[TracedRun], data: str) -> Figure:
     # At strength 0 directions are found, and nothing is done with them.
     draw_measure(left, [run for run in runs if run.strength], "rank", colours)
     left.set_ylabel("rank k: directions in use")
+    left.margins(y=0.1)
     left.set_ylim(bottom=0)
     left.yaxis.set_major_locator(_whole_numbers())
     draw_measure(right, runs, "affinity", colours)
