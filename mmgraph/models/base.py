@@ -182,7 +182,7 @@ class Recommender(nn.Module):
         """:meth:`loss` and the terms of the plug-in."""
         terms = self.loss(data, batch)
         if self.plugin is not None:
-            terms |= self.plugin.losses(self, data)
+            terms |= self.plugin.losses(self, data, batch)
         return terms
 
     def item_modalities(

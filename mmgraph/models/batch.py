@@ -42,6 +42,16 @@ class Batch(NamedTuple):
         pos, neg = both.split(self.pos_item.numel())
         return take_rows(user, self.user), pos, neg
 
+    def items(self) -> Tensor:
+        """The distinct items, ascending.
+
+        Example:
+            >>> Batch(torch.tensor([0, 1]), torch.tensor([7, 3])).items()
+            tensor([3, 7])
+        """
+        parts = [part for part in (self.pos_item, self.neg_item) if part is not None]
+        return torch.cat(parts).unique()
+
     def distinct_items(self) -> tuple[Tensor, Tensor, Tensor]:
         """The distinct items, and where each positive and each negative is in them.
 

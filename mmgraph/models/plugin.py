@@ -10,6 +10,7 @@ from torch_geometric.data import HeteroData
 
 if TYPE_CHECKING:
     from mmgraph.models.base import Recommender
+    from mmgraph.models.batch import Batch
 
 
 class Plugin(nn.Module):
@@ -24,7 +25,9 @@ class Plugin(nn.Module):
         """What the host sees instead of its item embeddings ``{m: [N, d]}``."""
         return z
 
-    def losses(self, model: Recommender, data: HeteroData) -> dict[str, Tensor]:
+    def losses(
+        self, model: Recommender, data: HeteroData, batch: Batch
+    ) -> dict[str, Tensor]:
         """Loss terms beside those of the host."""
         return {}
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 from torch_geometric.data import HeteroData
@@ -9,6 +11,7 @@ from torch_geometric.transforms import BaseTransform
 
 from mmgraph.functional.linear_chain import chained_linear
 from mmgraph.functional.ranking import bpr_loss
+from mmgraph.functional.rows import take_rows
 from mmgraph.models.base import Recommender
 from mmgraph.models.batch import Batch
 from mmgraph.models.item_features import encode_features
@@ -29,6 +32,20 @@ VARIANTS = {
     "d": ("info_nce", "neg_l2"),
 }
 SPLITS = ("encoder", "graph")
+CANDIDATES = ("all", "batch")
+# What reads an encoder's output: the first layer of the MLP, and those of the losses.
+MLP, SEPARATION = ("mlp",), ("head", "generic", "unique")
+
+
+def check_candidates(value: str) -> str:
+    """The value, if it names the items that SEA's losses are over.
+
+    Raises:
+        ValueError: If it does not.
+    """
+    if value not in CANDIDATES:
+        raise ValueError(f"'candidates' must be one of {CANDIDATES} (got {value!r})")
+    return value
 
 
 class SEA(Recommender):
@@ -69,6 +86,9 @@ class SEA(Recommender):
             is unbounded otherwise.
         split_at: What is split: ``"encoder"`` its output, as in the public code, or
             ``"graph"`` the items' rows of :math:`\mathbf{H}_m`, as the text says.
+        candidates: Items the losses of separation are over: ``"all"``, as in the
+            paper, or those of the ``"batch"``. The cost of the former grows with the
+            square of the catalogue.
         encoder_dim: Width of :math:`\mathbf{Z}_m` (default: that of the features).
         embedding_dim: Width of each modality's embeddings.
         hidden_dim: Width between the two layers of the MLP.
@@ -111,6 +131,7 @@ class SEA(Recommender):
         club_pairs: str | None = None,
         normalize_distance: bool = False,
         split_at: str = "encoder",
+        candidates: str = "all",
         encoder_dim: int | None = None,
         embedding_dim: int = 64,
         hidden_dim: int = 256,
@@ -132,6 +153,7 @@ class SEA(Recommender):
         self.num_users, self.num_items, self.dims = num_users, num_items, dims
         self.fidelity = self.check_fidelity(fidelity)
         self.variant, self.split_at = variant, split_at
+        self.candidates = check_candidates(candidates)
         released = fidelity == "released"
         self.graph_transform = fused_item_graph(
             list(dims), k, modality_weights, visual_weight
@@ -197,15 +219,18 @@ class SEA(Recommender):
 
     def loss(self, data: HeteroData, batch: Batch) -> dict[str, Tensor]:
         separate = self.separate
+        items = batch.items() if self.candidates == "batch" else None
         if self.split_at == "encoder" and self.plugin is None and separate.club:
-            maps = self.maps(data, all_readers=True)
-            hidden = {m: maps[m]["mlp"] for m in maps}
-            z_user, z_item, _ = self.fuse(data, hidden)
+            maps = self.maps(data, MLP if items is not None else MLP + SEPARATION)
+            z_user, z_item, _ = self.fuse(data, {m: maps[m]["mlp"] for m in maps})
+            if items is not None:
+                maps = self.maps(data, SEPARATION, items)
             parts = self.separate_from_maps(maps)
         else:
             z = self.item_modalities(data)
             z_user, z_item, h_item = self.fuse(data, self.hidden(z))
             z = z if self.split_at == "encoder" else h_item
+            z = {m: take_rows(x, items) for m, x in z.items()}
             if self.training:
                 separate.club_step(z)
             parts = separate(z)
@@ -233,9 +258,12 @@ class SEA(Recommender):
         return {m: mlp.first(z[m]) for m, mlp in self.mlps.items()}
 
     def maps(
-        self, data: HeteroData, *, all_readers: bool = False
+        self,
+        data: HeteroData,
+        wanted: Sequence[str] = MLP,
+        items: Tensor | None = None,
     ) -> dict[str, dict[str, Tensor]]:
-        """The linear maps that read the encoders' output, per modality and by name.
+        """Linear maps that read the encoders' output, per modality and by name.
 
         Encoder and readers are linear, so their product is composed where that is
         cheaper (5.7 times at 4096 features); the wide output is then never made.
@@ -247,16 +275,16 @@ class SEA(Recommender):
             readers: dict[str, tuple[slice, nn.Linear]] = {
                 "mlp": (slice(None), self.mlps[m].first)
             }
-            if all_readers:
-                if m in self.separate.heads and self.separate.align_weight:
-                    readers["head"] = (generic, self.separate.heads[m].first)
-                if self.separate.distance_weight:
-                    readers["generic"] = (generic, self.separate.maps_generic[m])
-                    readers["unique"] = (unique, self.separate.maps_unique[m])
-            consumers = [(s, r.weight, r.bias) for s, r in readers.values()]
-            x = data[ITEM][feature_key(m)]
+            if m in self.separate.heads and self.separate.align_weight:
+                readers["head"] = (generic, self.separate.heads[m].first)
+            if m in self.separate.maps_generic and self.separate.distance_weight:
+                readers["generic"] = (generic, self.separate.maps_generic[m])
+                readers["unique"] = (unique, self.separate.maps_unique[m])
+            chosen = {name: readers[name] for name in readers if name in wanted}
+            consumers = [(s, r.weight, r.bias) for s, r in chosen.values()]
+            x = take_rows(data[ITEM][feature_key(m)], items)
             outputs = chained_linear(x, encoder.weight, encoder.bias, consumers)
-            out[m] = dict(zip(readers, outputs, strict=True))
+            out[m] = dict(zip(chosen, outputs, strict=True))
         return out
 
     def separate_from_maps(
@@ -264,7 +292,7 @@ class SEA(Recommender):
     ) -> dict[str, Tensor]:
         """Alignment and distance, from what :meth:`maps` returns."""
         separate = self.separate
-        zero = next(iter(maps.values()))["mlp"].new_zeros(())
+        zero = self.fuse_users.weight.new_zeros(())
         terms = {"align": zero, "distance": zero}
         if separate.alignment is not None and separate.align_weight:
             terms["align"] = separate.align_loss({m: maps[m]["head"] for m in maps})

@@ -9,16 +9,18 @@ from torch import Tensor, nn
 from torch_geometric.data import HeteroData
 
 from mmgraph.models.plugin import Plugin
+from mmgraph.models.sea import check_candidates
 from mmgraph.nn.losses import SeparateLearningLoss
 
 if TYPE_CHECKING:
     from mmgraph.models.base import Recommender
+    from mmgraph.models.batch import Batch
 
 
 class SEAPlugin(Plugin):
     r"""Separate learning on the host's item embeddings.
 
-    Adds :math:`\alpha L_{align} + \beta L_{dist}` over all items, with the generic half
+    Adds :math:`\alpha L_{align} + \beta L_{dist}` over the items, with the generic half
     and the unique half of each modality's embedding (Eq. 19 of "It is Never Too Late to
     Mend: Separate Learning for Multimedia Recommendation", 2024). The halves are used
     as they are, without further maps, when they are no wider than 64.
@@ -35,6 +37,8 @@ class SEAPlugin(Plugin):
         distance_weight: :math:`\beta`.
         temperature: Temperature of the alignment.
         club_inner_steps: Steps of the estimator of the mutual information per batch.
+        candidates: Items the losses are over: ``"all"``, or those of the ``"batch"``,
+            whose cost does not grow with the catalogue.
     """
 
     trains_encoders = True
@@ -49,8 +53,10 @@ class SEAPlugin(Plugin):
         distance_weight: float = 0.003,
         temperature: float = 0.2,
         club_inner_steps: int = 50,
+        candidates: str = "all",
     ) -> None:
         super().__init__()
+        self.candidates = check_candidates(candidates)
         narrow = all(dim <= 128 for dim in dims.values())
         self.separate = SeparateLearningLoss(
             dims,
@@ -63,8 +69,11 @@ class SEAPlugin(Plugin):
             mim_proj="none" if narrow else "linear",
         )
 
-    def losses(self, model: Recommender, data: HeteroData) -> dict[str, Tensor]:
-        z = model.encode_modalities(data)
+    def losses(
+        self, model: Recommender, data: HeteroData, batch: Batch
+    ) -> dict[str, Tensor]:
+        items = batch.items() if self.candidates == "batch" else None
+        z = model.encode_modalities(data, items)
         if self.training:
             self.separate.club_step(z)
         terms: dict[str, Tensor] = self.separate(z)

@@ -48,3 +48,7 @@ def test_the_wide_product_is_not_made_when_it_costs_more(monkeypatch):
     consumers = [(slice(None), torch.randn(5, 400), None)]
     chained_linear(x, torch.randn(400, 40), torch.zeros(400), consumers)
     assert shapes == [(5, 40)]
+
+
+def test_without_readers_there_is_nothing_to_do():
+    assert chained_linear(torch.ones(2, 3), torch.ones(4, 3), torch.zeros(4), []) == []

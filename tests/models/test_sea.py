@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import copy
 import math
 from functools import partial
 
@@ -90,6 +91,26 @@ def test_released_loss_and_gradients_equal_a_dense_reference(
     agree(model, model.loss(data, batch), expected)
 
 
+@pytest.mark.parametrize("split_at", ["encoder", "graph"])
+@pytest.mark.parametrize("variant", "abcd")
+def test_losses_of_the_batch_are_those_of_its_items_alone(
+    planted, batch, variant, split_at
+):
+    model, data = planted(variant=variant, split_at=split_at, candidates="batch")
+    items = sorted({*batch.pos_item.tolist(), *batch.neg_item.tolist()})
+    assert 2 < len(items) < 14
+    z = model.encode_modalities(data)
+    if split_at == "graph":
+        z = model.fuse(data, model.hidden(z))[2]
+    separate = copy.deepcopy(model.separate)
+    expected = separate({m: x[items] for m, x in z.items()})
+    terms = model.loss(data, batch)
+    for name, value in expected.items():
+        torch.testing.assert_close(terms[name], value, rtol=1e-9, atol=1e-12)
+    everything = separate(z)
+    assert abs(everything["align"] - terms["align"]) > 1e-3
+
+
 def test_the_batch_is_left_as_it_was(planted, batch):
     model, data = planted(fidelity="released", club_inner_steps=1)
     before = Batch(*(part.clone() for part in batch))
@@ -153,6 +174,8 @@ def test_one_modality_is_not_aligned_but_parted(planted, batch):
 
 
 def test_bad_options_are_refused(catalogue):
+    with pytest.raises(ValueError, match=r"'candidates' must be one of .*got 'some'"):
+        make(catalogue(WIDTHS), candidates="some")
     data = catalogue(WIDTHS)
     for options, message in (
         ({"variant": "e"}, r"'variant' must be one of \['a', 'b', 'c', 'd'\] .got 'e'"),

@@ -18,14 +18,16 @@ def planted(catalogue, randomise):
     return partial(away_from_start, catalogue, randomise)
 
 
+@pytest.mark.parametrize("candidates", ["all", "batch"])
 @pytest.mark.parametrize("variant", "ac")
 @pytest.mark.parametrize("fidelity", ["paper", "released"])
 def test_composed_maps_equal_the_direct_path(
-    catalogue, batch, agree, fidelity, variant
+    catalogue, batch, agree, fidelity, variant, candidates
 ):
     # Wide enough, and items enough, that composing pays for one of the two modalities.
     data = catalogue({"visual": 400, "textual": 40}, num_items=160)
-    composed = make(data, fidelity, variant=variant, club_inner_steps=3, hidden_dim=4)
+    options = {"variant": variant, "candidates": candidates, "hidden_dim": 4}
+    composed = make(data, fidelity, club_inner_steps=3, **options)
     data = composed.prepare(data)
     direct = copy.deepcopy(composed)
     direct.plugin = Plugin()  # does nothing, but wants the encoders' output itself
@@ -68,7 +70,12 @@ def test_composed_embeddings_equal_the_direct_ones_and_cost_less(catalogue):
 
 def test_both_paths_name_the_same_terms(planted, batch):
     """A history has one set of columns, whatever is switched off."""
-    model, data = planted(align_weight=0.0)
-    composed = model.loss(data, batch)
-    model.plugin = Plugin()
-    assert composed.keys() == model.loss(data, batch).keys()
+    for candidates in ("all", "batch"):
+        options = {"align_weight": 0.0, "distance_weight": 0.0}
+        for name in options:
+            model, data = planted(candidates=candidates, **(options | {name: 0.3}))
+            composed = model.loss(data, batch)
+            model.plugin = Plugin()
+            assert composed.keys() == model.loss(data, batch).keys()
+        model, data = planted(candidates=candidates, **options)
+        assert composed.keys() == model.loss(data, batch).keys()

@@ -63,6 +63,26 @@ def test_sea_adds_the_losses_of_the_hosts_embeddings(
     )
 
 
+@pytest.mark.parametrize("host", HOSTS)
+def test_losses_of_the_batch_are_those_of_its_items_alone(
+    catalogue, batch, randomise, first_epoch, host
+):
+    data = catalogue(WIDTHS)
+    options = {"club_inner_steps": 0, "align_weight": 0.4, "distance": "neg_l2"}
+    model = randomise(make(host, data, "sea", candidates="batch", **options))
+    data = first_epoch(model, data)
+    terms = model.training_loss(data, batch)
+    items = sorted({*batch.pos_item.tolist(), *batch.neg_item.tolist()})
+    z = model.encode_modalities(data)
+    expected = model.plugin.separate({m: x[items] for m, x in z.items()})
+    for name, value in expected.items():
+        torch.testing.assert_close(terms[name], value, rtol=1e-9, atol=1e-12)
+    model.plugin.candidates = "all"
+    assert abs(model.training_loss(data, batch)["align"] - terms["align"]) > 1e-3
+    with pytest.raises(ValueError, match=r"'candidates' must be one of .*got 'some'"):
+        make(host, catalogue(WIDTHS), "sea", candidates="some")
+
+
 @pytest.mark.parametrize(("width", "maps"), [(128, 0), (130, 2)])
 def test_sea_maps_halves_only_when_they_are_wider_than_64(width, maps):
     plugin = SEAPlugin({"visual": width, "textual": 128})
