@@ -5,7 +5,8 @@ from dataclasses import replace
 
 import pytest
 
-from mmgraph.analysis.reproduce import plots, runner
+from mmgraph.analysis import plots
+from mmgraph.analysis.reproduce import runner
 from mmgraph.analysis.reproduce.catalog import EXPERIMENTS, Experiment, select
 from mmgraph.analysis.reproduce.outcome import Outcome
 from mmgraph.analysis.reproduce.runner import run_experiments
