@@ -87,7 +87,11 @@ def test_ctrl_c_ends_all_processes_and_resume_goes_on(catalogue, tmp_path):
     words = ["bench", "MF-BPR", "MF-BPR:patience=100000", "--data", str(catalogue)]
     words += ["--seeds", "2", "--jobs", "2", "--threads", "1", "--device", "cpu"]
     words += ["--set", "embedding_dim=4", "--quiet", "--out", str(tmp_path)]
-    code = "import sys; from mmgraph.cli import main; sys.exit(main(sys.argv[1:]))"
+    # A shell that starts tests in the background leaves them deaf to Ctrl-C.
+    code = (
+        "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler);"
+        "from mmgraph.cli import main; sys.exit(main(sys.argv[1:]))"
+    )
     endless = ["--epochs", "1000000", "--set", "patience=2"]
     process = subprocess.Popen(
         [sys.executable, "-c", code, *words, *endless],
