@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import importlib
 from typing import TYPE_CHECKING, NamedTuple
 
+from mmgraph.analysis.plots import panels
 from mmgraph.analysis.redundancy.pair_diagnosis import PairDiagnosis
 from mmgraph.errors import UserError
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-
-_SIZE = (6.4, 3.6)
 
 
 class Drawing(NamedTuple):
@@ -189,12 +187,11 @@ def cost_figure(pair: PairDiagnosis) -> Drawing:
 
 
 def _axes(x_label: str, y_label: str) -> tuple[Figure, Axes]:
-    try:  # not pyplot: it keeps every figure, and asks for a display
-        module = importlib.import_module("matplotlib.figure")
+    try:
+        figure, (axes,) = panels(1, width=6.4)
     except ImportError as error:
         raise UserError(
             "figures need matplotlib", "pip install 'mmgraph[plots]'"
         ) from error
-    figure = module.Figure(figsize=_SIZE, layout="constrained")
-    axes = figure.add_subplot(xlabel=x_label, ylabel=y_label)
+    axes.set(xlabel=x_label, ylabel=y_label)
     return figure, axes
