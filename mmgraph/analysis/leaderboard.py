@@ -12,6 +12,7 @@ import numpy as np
 from mmgraph.analysis.intervals import Interval, bootstrap_interval
 from mmgraph.analysis.significance import PairedComparison, holm, paired_comparison
 from mmgraph.analysis.targets import caveat, counts_of, published, recognise
+from mmgraph.models.registry import VARIANTS
 from mmgraph.train.spec import format_options, parse_spec
 
 METRICS = ("recall@10", "recall@20", "ndcg@10", "ndcg@20")
@@ -26,6 +27,8 @@ class Comparison:
     """A variant against its base, p-values corrected over the whole table (Holm).
 
     ``interval`` is the 95 % bootstrap interval of the difference over users.
+    ``other_options`` are those that both have, with its value and the base's, where
+    they differ and the variant's name does not say so: the difference is theirs, too.
     """
 
     base: str
@@ -34,6 +37,7 @@ class Comparison:
     num_users: int
     t_p_value: float
     wilcoxon_p_value: float
+    other_options: dict[str, tuple[Any, Any]] = field(default_factory=dict)
 
 
 @dataclass
@@ -110,7 +114,7 @@ def build_leaderboard(
     for label, values in users.items():
         if values is not None and values.size > 1:
             rows[label].interval = bootstrap_interval(values)
-    _compare(rows, users)
+    _compare(rows, users, groups)
     ranked = sorted(rows.values(), key=lambda row: -row.mean[TESTED])
     return Leaderboard(latest["data"], ranked, _notes(ranked, latest, dataset))
 
@@ -163,7 +167,11 @@ def _published(dataset: str | None, label: str) -> dict[str, Any] | None:
     return published(dataset, str(replace(spec, fidelity="paper")))
 
 
-def _compare(rows: Mapping[str, Row], users: Mapping[str, np.ndarray | None]) -> None:
+def _compare(
+    rows: Mapping[str, Row],
+    users: Mapping[str, np.ndarray | None],
+    groups: Mapping[str, list[Mapping[str, Any]]],
+) -> None:
     found: list[tuple[Row, str, PairedComparison]] = []
     for label, row in rows.items():
         bases = [str(a) for a in parse_spec(label).ancestors() if str(a) in rows]
@@ -182,7 +190,40 @@ def _compare(rows: Mapping[str, Row], users: Mapping[str, np.ndarray | None]) ->
             result.num_users,
             float(t_p),
             float(w_p),
+            _other_options(groups[row.label][-1], groups[base][-1]),
         )
+
+
+def _other_options(
+    run: Mapping[str, Any], base: Mapping[str, Any]
+) -> dict[str, tuple[Any, Any]]:
+    spec = parse_spec(run["spec"])
+    named = {*spec.options, *VARIANTS.get(spec.model, (None, {}))[1]}
+    mine, theirs = (line["options"] | line["trainer"] for line in (run, base))
+    return {
+        key: (value, theirs[key])
+        for key, value in mine.items()
+        if key not in named and key in theirs and value != theirs[key]
+    }
+
+
+def other_options_note(label: str, comparison: Comparison) -> str | None:
+    """What else differs between a variant and its base, in a sentence.
+
+    Example:
+        >>> interval = Interval(-1.0, 1.0)
+        >>> found = Comparison("A", 0.1, interval, 9, 0.5, 0.5, {"lr": (0.1, 0.2)})
+        >>> other_options_note("A+B", found)
+        'A+B differs from A in lr=0.1 (A: 0.2), too.'
+    """
+    if not comparison.other_options:
+        return None
+    base = comparison.base
+    found = ", ".join(
+        f"{format_options({key: value})} ({base}: {other})"
+        for key, (value, other) in comparison.other_options.items()
+    )
+    return f"{label} differs from {base} in {found}, too."
 
 
 def _user_means(runs: list[Mapping[str, Any]], per_user: PerUser) -> np.ndarray | None:
@@ -217,6 +258,9 @@ def _notes(
             "the table by Holm's method. They speak of users, not of seeds: compare "
             "the difference with the sd, too."
         )
+    for row in rows:
+        if row.comparison and (told := other_options_note(row.label, row.comparison)):
+            notes.append(told)
     if any(row.published for row in rows):
         notes.append(
             "Published: recall@20 of the papers on this data set (in brackets the "

@@ -116,7 +116,10 @@ def _show_pair(pair: PairDiagnosis, console: Console) -> None:
         ("spectral gap", f"{pair.spectral_gap:.3f}"),
         ("linear CKA (chance)", f"{pair.cka:.4f} ({pair.cka_by_chance:.4f})"),
         ("sliced Wasserstein (after)", f"{pair.swd:.4f} ({pair.swd_after:.4f})"),
-        ("imbalance ratio", "none" if ratio is None else f"{ratio:.2f}"),
+        (
+            "imbalance ratio at unit variance",
+            "none" if ratio is None else f"{ratio:.2f}",
+        ),
     ]
     for name, stability in (pair.stability or {}).items():
         angle = f"{stability.angle_degrees:.1f}°"

@@ -59,6 +59,11 @@ class CLEARPlugin(Plugin):
         if energy is None and len(dims) > 1:
             check_rank(rank, min(dims.values()))
         check_strength(strength)
+        if where == "graph" and (sides != "both" or energy or refresh_every != 1):
+            raise ValueError(
+                "'sides', 'energy' and 'refresh_every' belong to where='encoder': "
+                "where='graph' projects once, with 'rank' and 'strength'"
+            )
         self.where = where
         self.rank, self.strength = rank, strength
         if where == "encoder":

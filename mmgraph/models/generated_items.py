@@ -13,7 +13,8 @@ class GeneratedItems(nn.Module):
     model scores with the graphs it was trained with. They come for all users at once
     (:meth:`replace`), or batch by batch as in the public code of MMSSL: in each epoch
     the batches whose number, from 0, is a positive multiple of ``refresh_batches`` take
-    over what the batches since the last such one have collected, and forget the rest.
+    over what the batches since the last such one have collected, and forget the rest;
+    of several lists of one user the last counts.
 
     Args:
         num_modalities: Number of modalities.

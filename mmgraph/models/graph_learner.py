@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -26,6 +28,7 @@ from mmgraph.schema import (
     INTERACTS,
     ITEM,
     EdgeType,
+    feature_key,
     mask_key,
     similar_edge_type,
 )
@@ -47,7 +50,7 @@ class GraphLearner(Recommender):
     second graph is frozen. The first is rebuilt, with a gradient to
     :math:`\mathbf{W}_m`, at the first batch of each epoch and kept as it is for the
     others; evaluation builds it from the current parameters. Items without a feature
-    are their own and only neighbour.
+    (masked, or a row of zeros) are their own and only neighbour.
 
     Only kept cosines are ever computed with a gradient: memory is ``O(k I d)``, values
     and gradients are those of the dense form.
@@ -168,9 +171,16 @@ class GraphLearner(Recommender):
         """Each item's nearest items by projected features, with their cosines."""
         out = {}
         for m, z in self.item_modalities(data).items():
-            edge_index = nearest_items(z, self.k, data[ITEM].get(mask_key(m)))
+            edge_index = nearest_items(z, self.k, self.observed(data, m))
             out[m] = edge_index, edge_cosine(z, edge_index)
         return out
+
+    def observed(self, data: HeteroData, modality: str) -> Tensor:
+        """Which items have this feature: not masked, and not a row of zeros."""
+        x, mask = data[ITEM][feature_key(modality)], data[ITEM].get(mask_key(modality))
+        # A row of zeros is missing in the raw graph; projected, it would be the bias.
+        known = self.derive(("observed", modality), (x,), partial(torch.any, x, dim=1))
+        return known if mask is None else known & mask
 
     def modality_graphs(self, data: HeteroData) -> dict[str, Edges]:
         r"""The graphs :math:`\mathbf{S}_m`."""

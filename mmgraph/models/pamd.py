@@ -121,7 +121,9 @@ class PAMD(Recommender):
                 f"PAMD needs two modalities or more (got {list(dims)})",
                 "add features, or choose VBPR",
             )
-        check_above_zero(contrast_temperature=contrast_temperature)
+        check_above_zero(
+            contrast_temperature=contrast_temperature, pretrain_lr=pretrain_lr
+        )
         check_at_least(0, map_lr_share=map_lr_share)
         self.dims, self.fidelity = dims, self.check_fidelity(fidelity)
         self.pretrain_epochs, self.pretrain_lr = pretrain_epochs, pretrain_lr

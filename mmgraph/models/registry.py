@@ -6,6 +6,7 @@ import inspect
 from difflib import get_close_matches
 from typing import Any
 
+from torch import nn
 from torch_geometric.data import HeteroData
 
 from mmgraph.errors import UserError
@@ -31,6 +32,7 @@ from mmgraph.models.sea import SEA
 from mmgraph.models.sea_plugin import SEAPlugin
 from mmgraph.models.slmrec import SLMRec
 from mmgraph.models.vbpr import VBPR
+from mmgraph.schema import modalities
 
 MODELS: dict[str, type[Recommender]] = {
     "MF-BPR": MFBPR,
@@ -65,7 +67,9 @@ LEAST = {
     "hidden_dim": 1,
     "k": 1,
     "club_inner_steps": 0,
+    "num_item_layers": 0,
     "reg_weight": 0,
+    "modality_weight": 0,
     "contrast_weight": 0,
     "align_weight": 0,
     "distance_weight": 0,
@@ -237,6 +241,8 @@ def build_model(
                 f"unknown option {option!r} of {canonical}",
                 f"{hint}options are {', '.join(sorted(known)) or 'none'}",
             )
+    if model_class.multimodal:
+        _check_modality_names(data)
     model_side = {k: v for k, v in options.items() if k in own}
     if "fidelity" in own:
         model_side["fidelity"] = fidelity
@@ -250,6 +256,17 @@ def build_model(
     except (TypeError, ValueError) as error:
         raise UserError(f"{canonical}: {error}", "correct the option") from error
     return model
+
+
+def _check_modality_names(data: HeteroData) -> None:
+    """Modalities name modules and parameters, and PyTorch keeps some names."""
+    taken = (nn.ModuleDict(), nn.ParameterDict())
+    for m in modalities(data):
+        if "." in m or any(hasattr(container, m) for container in taken):
+            raise UserError(
+                f"a modality of a model cannot be called {m!r}: PyTorch uses the name",
+                "rename its file or attribute",
+            )
 
 
 def _plugin_options(plugin_class: type[Plugin]) -> dict[str, Any]:

@@ -103,8 +103,9 @@ class SEA(Recommender):
             bounds, over all pairs of items in closed form, and BPR has the natural
             logarithm. ``"released"`` is the public code with its accidents: the
             estimator is fitted to the same half of two modalities (so the bound is
-            nearly inert), the bound is sampled and halved, BPR has base 2, and scores
-            are those of the last training step's forward pass, one step old.
+            nearly inert), the bound is sampled, BPR has base 2, and scores are those of
+            the last training step's forward pass, one step old. (The public code halves
+            its bound: its weights are twice ``distance_weight``.)
 
     Example:
         >>> SEA(3, 5, {"visual": 16, "textual": 8}, variant="b")
@@ -180,9 +181,7 @@ class SEA(Recommender):
             align=align,
             distance=distance,
             align_weight=align_weight,
-            # The public code divides the bound by two twice; the true bound is halved
-            # here once more for the same weight.
-            distance_weight=distance_weight / 2 if released else distance_weight,
+            distance_weight=distance_weight,
             temperature=temperature,
             club_inner_steps=club_inner_steps,
             club_lr=club_lr,

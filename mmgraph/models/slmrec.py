@@ -47,8 +47,9 @@ class SLMRec(Recommender):
 
     * ``"FAC"``, feature alignment and contrasting: the batch's items under the ID and
       then one modality after the other are brought into common spaces, see
-      :class:`~mmgraph.nn.losses.ChainedAlignmentLoss`. The order of the modalities is
-      that of the data; the paper's is visual, acoustic, textual.
+      :class:`~mmgraph.nn.losses.ChainedAlignmentLoss`. As in the paper (visual,
+      acoustic, textual) the textual one is the last; the others are in the order of the
+      data.
     * ``"FD"``, feature dropout: two views, in which every layer drops entries, are
       contrasted, the users' and the items' rows of the batch.
     * ``"FM"``, feature masking: the same with two views that each lack the items' input
@@ -105,6 +106,7 @@ class SLMRec(Recommender):
             contrast_temperature=contrast_temperature, ssl_temperature=ssl_temperature
         )
         check_share(dropout=dropout)
+        dims = dict(sorted(dims.items(), key=lambda item: item[0] == "textual"))
         self.dims, self.fidelity = dims, self.check_fidelity(fidelity)
         self.contrast_temperature = contrast_temperature
         self.ssl_temperature = ssl_temperature

@@ -177,6 +177,12 @@ def search(
         settings |= best
         chosen |= best
         tried += len(points)
+    # A variant's own options win over what a grid chose for its base.
+    chosen = {
+        key: value
+        for key, value in chosen.items()
+        if settings[key] == value and key not in spec.options
+    }
     return Choice(settings, chosen, tried)
 
 

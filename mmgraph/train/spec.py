@@ -7,13 +7,15 @@
 from __future__ import annotations
 
 import difflib
+import itertools
 import json
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from mmgraph.errors import UserError
+from mmgraph.models.registry import VARIANTS
 
 _GRAMMAR = re.compile(
     r"(?P<model>[A-Za-z][\w-]*)"
@@ -56,15 +58,15 @@ class ModelSpec:
         Example:
             >>> [str(a) for a in parse_spec("VBPR+CLEAR:strength=0").ancestors()]
             ['VBPR+CLEAR', 'VBPR']
+            >>> [str(a) for a in parse_spec("SEAb").ancestors()]
+            ['SEA']
         """
+        base, _ = VARIANTS.get(self.model, (self.model, {}))
         found: list[ModelSpec] = []
-        plain = replace(self, options={})
-        for candidate in (
-            plain,
-            replace(plain, plugin=None),
-            replace(plain, fidelity="paper"),
-            replace(plain, plugin=None, fidelity="paper"),
+        for model, fidelity, plugin in itertools.product(
+            (self.model, base), (self.fidelity, "paper"), (self.plugin, None)
         ):
+            candidate = ModelSpec(model, plugin, fidelity)
             if candidate != self and candidate not in found:
                 found.append(candidate)
         return found

@@ -20,6 +20,8 @@ class NullSpaceProjection(BaseTransform):
     Cross-Modal De-Redundancy in Multimodal Recommendation", 2026; stacked
     cross-covariances for more than two modalities). Items that lack a feature by
     ``mask_<modality>`` have no part in the covariance. One modality stays as it is.
+    The bases ``[D_m, rank]`` are left in ``data.basis_<modality>``, so that items that
+    come later can be projected alike (:func:`~mmgraph.functional.suppress`).
 
     Args:
         rank: Shared directions per modality.
@@ -72,6 +74,7 @@ class NullSpaceProjection(BaseTransform):
         bases, _ = shared_bases(x, self.rank, masks=masks)
         for name in names:
             item[feature_key(name)] = suppress(x[name], bases[name], self.strength)
+            data[f"basis_{name}"] = bases[name]
         return data
 
     def __repr__(self) -> str:

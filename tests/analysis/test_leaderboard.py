@@ -117,6 +117,23 @@ def test_variants_are_tested_against_their_nearest_base_over_users():
     assert row(board, "SEA").comparison is None
 
 
+def test_options_that_differ_beside_the_name_are_told():
+    host = line("FREEDOM", 1, 0.1, options={"reg_weight": 0.0, "k": 5})
+    mine = {"reg_weight": 0.1, "k": 5, "rank": 8}
+    lines = [
+        host,
+        line("FREEDOM+CLEAR", 1, 0.1, options=mine, trainer={"lr": 1}),
+        line("FREEDOM:k=9", 1, 0.1, options={"reg_weight": 0.0, "k": 9}),
+    ]
+    users = {x["key"]: {"recall@20": np.arange(5.0) * i} for i, x in enumerate(lines)}
+    board = build_leaderboard(lines, users)
+    found = row(board, "FREEDOM+CLEAR").comparison.other_options
+    assert found == {"reg_weight": (0.1, 0.0)}
+    assert row(board, "FREEDOM:k=9").comparison.other_options == {}
+    told = "FREEDOM+CLEAR differs from FREEDOM in reg_weight=0.1 (FREEDOM: 0.0), too."
+    assert [note for note in board.notes if "differs" in note] == [told]
+
+
 def test_without_per_user_values_nothing_is_tested():
     board = build_leaderboard([line("VBPR", 1, 0.1), line("VBPR+SEA", 1, 0.2)])
     assert all(row.comparison is row.interval is None for row in board.rows)

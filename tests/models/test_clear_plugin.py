@@ -214,6 +214,14 @@ def test_refresh_puts_the_mode_back_and_leaves_no_gradient(catalogue, monkeypatc
     assert not model.plugin.projection.basis_visual.requires_grad
 
 
+@pytest.mark.parametrize(
+    "option", [{"sides": "visual"}, {"energy": 0.9}, {"refresh_every": 2}]
+)
+def test_clear_in_the_graph_refuses_options_of_the_encoder(option):
+    with pytest.raises(ValueError, match="belong to where='encoder'"):
+        CLEARPlugin(WIDTHS, rank=2, where="graph", **option)
+
+
 def test_clear_refuses_an_unknown_place():
     with pytest.raises(
         ValueError, match=r"'where' must be 'encoder' or 'graph' \(got 'x'\)"

@@ -230,6 +230,22 @@ def test_mask_of_the_data_reaches_the_learned_graph(catalogue, name):
     assert neighbour[missing].tolist() == centre[missing].tolist() == [0, 1, 2]
 
 
+@each
+def test_a_row_of_zeros_is_a_missing_feature_in_the_learned_graph_too(catalogue, name):
+    data = catalogue(WIDTHS)
+    data["item"].x_visual[:3] = 0.0
+    model = make(name, data)
+    edge_index, _ = model.similar_items(model.prepare(data))["visual"]
+    data["item"].mask_visual = torch.arange(14) > 2
+    masked, _ = model.similar_items(model.prepare(data))["visual"]
+    assert torch.equal(edge_index, masked)
+    data["item"].x_visual[0] = 1.0  # what was derived from it is not kept
+    del data["item"].mask_visual
+    neighbour, centre = model.similar_items(model.prepare(data))["visual"][0]
+    assert neighbour[(neighbour <= 2) & (neighbour == centre)].tolist() == [0, 1, 2]
+    assert (centre == 0).sum() > 1
+
+
 def test_union_adds_up_edges_that_both_have():
     a = torch.tensor([[0, 1], [1, 1]]), torch.tensor([1.0, 2.0])
     b = torch.tensor([[1, 0], [1, 0]]), torch.tensor([4.0, 8.0])

@@ -172,11 +172,22 @@ def test_a_plugins_bad_option_is_refused_wherever_it_acts(catalogue):
         ("SEA", {"align_weight": -1.0}, "align_weight must be at least 0"),
         ("SEA", {"club_inner_steps": -1}, "club_inner_steps must be at least 0"),
         ("SEA", {"temperature": 0.0}, "temperature"),
+        ("BM3", {"modality_weight": -2.0}, "modality_weight must be at least 0"),
+        ("MGCN", {"num_item_layers": -1}, "num_item_layers must be at least 0"),
+        ("PAMD", {"pretrain_lr": -1.0}, "'pretrain_lr' must be above 0"),
     ],
 )
 def test_options_out_of_range_are_refused(catalogue, name, options, message):
     with pytest.raises(UserError, match=message):
         build_model(name, catalogue(WIDTHS), **options)
+
+
+@pytest.mark.parametrize("modality", ["type", "values", "image.cnn"])
+def test_a_modality_by_a_name_that_pytorch_uses_is_refused(catalogue, modality):
+    data = catalogue({"visual": 4, modality: 3})
+    with pytest.raises(UserError, match=rf"cannot be called '{modality}'.* - rename"):
+        build_model("VBPR", data)
+    build_model("LightGCN", data)  # looks at no modality
 
 
 @pytest.mark.parametrize(("name", "known"), [("CLEAR", "paper"), ("SEA", "paper, rel")])

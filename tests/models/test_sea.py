@@ -86,9 +86,21 @@ def test_released_loss_and_gradients_equal_a_dense_reference(
         permutation = torch.randperm(14)
         bounds.append(released_bound(mean, log_var, y, permutation))
     assert all(bound > 0 for bound in bounds)
-    expected["distance"] = BETA * sum(bounds) / 2
+    expected["distance"] = 2 * BETA * sum(bounds) / 2  # theirs is on half the bound
     torch.manual_seed(5)
     agree(model, model.loss(data, batch), expected)
+
+
+@pytest.mark.parametrize("variant", "bd")
+def test_released_negative_distance_has_its_whole_weight(
+    planted, batch, dense, variant
+):
+    model, data = planted(variant=variant, fidelity="released")
+    parts = halves(encoded(model, data, dense)).values()
+    squares = [((generic - unique) ** 2).mean() for generic, unique in parts]
+    expected = -BETA * sum(squares) / len(squares)
+    found = model.loss(data, batch)["distance"]
+    torch.testing.assert_close(found, expected, rtol=1e-9, atol=0)
 
 
 @pytest.mark.parametrize("split_at", ["encoder", "graph"])

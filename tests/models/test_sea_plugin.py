@@ -77,6 +77,12 @@ def test_losses_of_the_batch_are_those_of_its_items_alone(
     expected = model.plugin.separate({m: x[items] for m, x in z.items()})
     for name, value in expected.items():
         torch.testing.assert_close(terms[name], value, rtol=1e-9, atol=1e-12)
+    one = batch._replace(pos_item=batch.pos_item[:1], neg_item=batch.pos_item[:1])
+    model.plugin.candidates = "all"
+    everything = model.plugin.losses(model, data, one)
+    model.plugin.candidates = "batch"
+    alone = model.plugin.losses(model, data, one)  # a single item has no other
+    assert all(torch.equal(alone[name], everything[name]) for name in everything)
     model.plugin.candidates = "all"
     assert abs(model.training_loss(data, batch)["align"] - terms["align"]) > 1e-3
     with pytest.raises(ValueError, match=r"'candidates' must be one of .*got 'some'"):

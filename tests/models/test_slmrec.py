@@ -138,6 +138,13 @@ def test_loss_and_gradients_equal_a_dense_reference(
     agree(model, terms, expected)
 
 
+def test_the_textual_view_is_the_last_of_the_chain(catalogue):
+    data = catalogue({"visual": 6, "textual": 4, "acoustic": 3})
+    model = make(data)
+    assert list(model.inputs(data)) == ["", "visual", "acoustic", "textual"]
+    assert [m.out_features for m in model.align.view] == [6, 6, 3]
+
+
 def test_masking_draws_two_different_towers_and_all_of_them(catalogue, first_epoch):
     data = catalogue(WIDTHS)
     model = make(data, ssl_task="FM")

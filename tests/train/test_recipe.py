@@ -3,7 +3,14 @@ from __future__ import annotations
 import pytest
 
 from mmgraph.errors import UserError
-from mmgraph.train.recipe import Recipe, System, choose, grid_points, load_recipe
+from mmgraph.train.recipe import (
+    Recipe,
+    System,
+    choose,
+    fixed_options,
+    grid_points,
+    load_recipe,
+)
 from mmgraph.train.spec import parse_spec
 
 TEXT = """
@@ -106,6 +113,42 @@ def test_a_variant_starts_from_the_choice_of_its_base():
     assert dict(choice.settings) == {"reg_weight": 0.2, "rank": 4}
     assert seen[-1] == ("VBPR+CLEAR", 0.2, 4)
     assert choice.tried == 4
+
+
+def test_only_what_holds_is_told_as_chosen():
+    recipe = Recipe(
+        [],
+        {},
+        {
+            "FREEDOM": System(grid=[{"reg_weight": [0.0, 0.1], "lr": [0.1, 0.2]}]),
+            "FREEDOM+CLEAR": System({"reg_weight": 0.5}, [{"rank": [2, 4]}]),
+            "FREEDOM+CLEAR:where=graph": System(grid=[{"lr": [0.3]}]),
+        },
+    )
+    chosen = {
+        name: dict(choose(parse_spec(name), recipe, lambda run: 1.0).chosen)
+        for name in ("FREEDOM", "FREEDOM+CLEAR", "FREEDOM+CLEAR:rank=8")
+    }
+    assert chosen["FREEDOM"] == {"reg_weight": 0.0, "lr": 0.1}
+    assert chosen["FREEDOM+CLEAR"] == {"lr": 0.1, "rank": 2}
+    assert chosen["FREEDOM+CLEAR:rank=8"] == {"lr": 0.1}
+    alone = parse_spec("FREEDOM+CLEAR:where=graph")  # a grid of one point
+    assert dict(choose(alone, recipe, lambda run: 1.0).chosen) == {"rank": 2}
+
+
+def test_seas_variants_start_from_the_choice_of_sea():
+    sea = System({"lr": 0.5}, [{"align_weight": [0.1, 0.2]}])
+    recipe = Recipe([], {}, {"SEA": sea})
+    seen = []
+
+    def validate(run):
+        seen.append(run.label)
+        return run.options["align_weight"]
+
+    choice = choose(parse_spec("SEAb"), recipe, validate)
+    assert dict(choice.settings) == {"lr": 0.5, "align_weight": 0.2}
+    assert seen == ["SEA", "SEA"]
+    assert fixed_options(parse_spec("SEAb"), recipe, {}) == {"lr": 0.5}
 
 
 def test_what_the_user_fixed_is_not_searched():

@@ -5,6 +5,7 @@ import pytest
 import torch
 from torch_geometric.data import HeteroData
 
+from mmgraph.functional import suppress
 from mmgraph.transforms import NullSpaceProjection
 
 
@@ -43,6 +44,10 @@ def test_equals_the_dense_projection(widths):
         want = projected(x, others, len(widths) > 2, 2, 0.9)
         np.testing.assert_allclose(out["item"][f"x_{name}"], want, atol=1e-10)
         assert data["item"][f"x_{name}"] is not out["item"][f"x_{name}"]
+        late = torch.from_numpy(x[:3])  # as an item would be that comes later
+        alike = suppress(late, out[f"basis_{name}"], 0.9)
+        torch.testing.assert_close(alike, out["item"][f"x_{name}"][:3])
+        assert f"basis_{name}" not in data
 
 
 def test_missing_items_have_no_part_in_the_covariance():

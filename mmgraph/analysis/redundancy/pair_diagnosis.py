@@ -73,7 +73,8 @@ class PairDiagnosis:
         swd_after: The same after the suggested projection.
         swd_raw: The same at the features' own scale.
         swd_raw_after: That after the projection, which shrinks the features.
-        imbalance_ratio: Eq. 22 of CLEAR (2026) with equal weights; None if nothing lies
+        imbalance_ratio: Eq. 22 of CLEAR (2026) with equal weights, each modality at
+            unit variance and the shared energy the mean of both; None if nothing lies
             outside the shared directions.
         imbalance_bound: Its right-hand side, 2 for equal weights.
         costs: At half the suggested rank, at it, and at twice.

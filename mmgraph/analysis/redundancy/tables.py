@@ -68,7 +68,7 @@ def fact_table(pair: PairDiagnosis) -> Table:
         ),
         ("common area of the similarities", pair.similarities.overlap, ""),
         (
-            "imbalance ratio",
+            "imbalance ratio at unit variance",
             ratio,
             "nothing outside the shared directions" if ratio is None else bound,
         ),

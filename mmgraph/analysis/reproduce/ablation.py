@@ -172,7 +172,7 @@ def _ablate(
     notes = [
         seeds_note(lab.seeds),
         "Paper: change of recall@20 as its text has it, where these are its data.",
-        against_base.NOTE,
+        *against_base.notes(compared),
     ]
     outcome = Outcome(
         {"variants": entries}, tables=[table], figures=[figure], notes=notes

@@ -5,7 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from mmgraph.analysis.leaderboard import build_leaderboard
+from mmgraph.analysis.leaderboard import (
+    Comparison,
+    build_leaderboard,
+    other_options_note,
+)
 from mmgraph.analysis.render import p_text, signed_ends_text
 from mmgraph.analysis.reproduce.lab import Lab
 
@@ -30,6 +34,24 @@ def comparisons(
         return {}
     board = build_leaderboard(lines, lab.per_user(lines))
     return {row.label: vars(row.comparison) for row in board.rows if row.comparison}
+
+
+def notes(compared: Mapping[str, Mapping[str, Any] | None]) -> list[str]:
+    """What a reader of these comparisons must know.
+
+    Args:
+        compared: As :func:`comparisons` returns it; None has no base.
+
+    Example:
+        >>> notes({"SEA": None}) == [NOTE]
+        True
+    """
+    told = (
+        other_options_note(label, Comparison(**found))
+        for label, found in compared.items()
+        if found is not None
+    )
+    return [NOTE, *(note for note in told if note)]
 
 
 def comparison_cells(found: Mapping[str, Any] | None) -> list[str]:

@@ -164,11 +164,12 @@ def _parts(lab: Lab, system: str, part: Callable[[Lab, Any], Parts]) -> Outcome:
     notes = [
         f"Seed {lab.seeds[0]}. Numbers are over all items that have every modality, "
         "only the picture is of a sample.",
-        "alignment: mean cosine of the generic parts of two modalities; cosine: of "
-        "generic and unique part of the same item; silhouette: of all sets, 1 apart, 0 "
-        f"mixed, over {SILHOUETTE_POINTS:,} points at most; accuracy: a linear "
-        "classifier of generic against unique, cross-validated and balanced (0.5 is "
-        "chance); CLUB: upper bound of their mutual information with an estimator "
+        "Of the sets in the picture: alignment, the mean cosine of the generic parts "
+        "of two modalities; silhouette, of all sets, 1 apart, 0 mixed, over "
+        f"{SILHOUETTE_POINTS:,} points at most; accuracy of a linear classifier of "
+        "generic against unique, cross-validated and balanced (0.5 is chance).",
+        "Of the pair that the distance acts on (in SEA both by its maps), for the same "
+        "item: cosine; CLUB: upper bound of their mutual information with an estimator "
         "fitted on half of the items and taken on the other; Gaussian MI: by canonical "
         "correlations, empty where the items are fewer than the columns (nats).",
         "Maps of different parts are different maps: an untrained model separates them "

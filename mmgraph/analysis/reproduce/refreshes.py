@@ -127,13 +127,18 @@ def refreshes_figure(runs: Sequence[TracedRun], data: str) -> Figure:
     )
     ends = []
     for label in dict.fromkeys(run.label for run in runs):
-        trace = next(next(iter(r.traces.values())) for r in runs if r.label == label)
-        drift = trace.affinity[-1]
-        last = "" if drift is None else f", last affinity {drift:.2f}"
-        ends.append(f"{label}: rank {trace.rank[0]} first, {trace.rank[-1]} last{last}")
+        run = next(run for run in runs if run.label == label)
+        trace = next(iter(run.traces.values()))
+        found = []
+        if run.strength:
+            found.append(f"rank {trace.rank[0]} first, {trace.rank[-1]} last")
+        if trace.affinity[-1] is not None:
+            found.append(f"last affinity {trace.affinity[-1]:.2f}")
+        if found:
+            ends.append(f"{label}: {', '.join(found)}")
     alt = f"Lines of rank and of affinity over the epochs. {'; '.join(ends)}."
     rows: list[list[Cell]] = [
-        [run.label, run.seed, modality, epoch, rank, affinity]
+        [run.label, run.seed, modality, epoch, rank if run.strength else 0, affinity]
         for run in runs
         for modality, trace in run.traces.items()
         for epoch, rank, affinity in zip(

@@ -71,15 +71,15 @@ def generic_and_unique(
         unique: ``[N, d]`` by modality.
         seed: Of the classifier's folds and of the estimator.
         aligned: The generic parts in the space where they are aligned, if it is
-            another.
+            another: what is said of sets is said of these.
 
     Returns:
         ``alignment`` (mean cosine of the generic parts of two modalities; None with one
-        table), ``cosine`` of generic and unique part of the same item, ``silhouette``
-        of all sets (of :data:`SILHOUETTE_POINTS` points), ``accuracy`` of a linear
-        classifier that tells generic from unique (cross-validated), and by modality
-        ``club`` and ``gaussian`` information of the two parts in nats (None where the
-        items are too few).
+        table), ``silhouette`` of all sets (of :data:`SILHOUETTE_POINTS` points) and
+        ``accuracy`` of a linear classifier that tells generic from unique
+        (cross-validated), with the generic parts where they are aligned; ``cosine`` of
+        generic and unique part of the same item, and by modality ``club`` and
+        ``gaussian`` information of the two in nats (None where the items are too few).
     """
     from sklearn.linear_model import LogisticRegression
     from sklearn.metrics import silhouette_score
@@ -87,15 +87,15 @@ def generic_and_unique(
 
     one = next(iter(generic.values()))
     partner = {m: generic.get(m, one) for m in unique}
-    facing = generic if aligned is None else aligned
+    facing = aligned or generic
     agreements = [
         F.cosine_similarity(facing[a], facing[b]).mean()
         for a, b in combinations(facing, 2)
     ]
-    sets = [*generic.values(), *unique.values()]
+    sets = [*facing.values(), *unique.values()]
     rows = F.normalize(torch.cat(sets), dim=1).double().numpy()
     member = torch.arange(len(sets)).repeat_interleave(len(one)).numpy()
-    is_unique = member >= len(generic)
+    is_unique = member >= len(facing)
     order = torch.randperm(len(rows), generator=torch.Generator().manual_seed(seed))
     drawn = order[:SILHOUETTE_POINTS].numpy()
     folds = StratifiedKFold(_FOLDS, shuffle=True, random_state=seed)

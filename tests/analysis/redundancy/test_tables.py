@@ -65,7 +65,7 @@ def test_facts_stand_beside_what_they_are_compared_with(pair):
     after = f"{pair.swd_after:.4g} after the projection"
     assert facts["sliced Wasserstein distance, unit rows"] == (pair.swd, after)
     ratio = (pair.imbalance_ratio, "2 or more by Corollary 3 of CLEAR")
-    assert facts["imbalance ratio"] == ratio
+    assert facts["imbalance ratio at unit variance"] == ratio
     for name, found in pair.stability.items():
         angle = (found.angle_degrees, "degrees")
         assert facts[f"largest angle between halves, {name}"] == angle
@@ -152,5 +152,6 @@ def test_one_row_is_a_rank_of_the_projection(pair):
 def test_nothing_outside_the_shared_directions_leaves_the_ratio_empty():
     x = np.random.default_rng(0).normal(size=(50, 1)).astype(np.float32)
     (pair,) = diagnose({"a": FeatureRows(x), "b": FeatureRows(2 * x)}).pairs
-    (ratio,) = (row for row in fact_table(pair).rows if row[0] == "imbalance ratio")
-    assert ratio == ("imbalance ratio", None, "nothing outside the shared directions")
+    name = "imbalance ratio at unit variance"
+    (ratio,) = (row for row in fact_table(pair).rows if row[0] == name)
+    assert ratio == (name, None, "nothing outside the shared directions")

@@ -16,6 +16,7 @@ from mmgraph.analysis.reproduce.accuracy import (
     sea_table_4,
 )
 from mmgraph.analysis.reproduce.against_base import comparison_cells
+from mmgraph.models.registry import resolve_model
 from mmgraph.train.resolve import canonical
 from mmgraph.train.spec import parse_spec
 
@@ -43,6 +44,14 @@ SEA_ORDER = [
 def test_the_systems_are_those_of_the_table_in_its_order(systems, order):
     names = [parse_spec(name).model for name in systems]
     assert list(dict.fromkeys(names)) == order
+
+
+@pytest.mark.parametrize("systems", [CLEAR_TABLE_2, SEA_TABLE_2])
+def test_systems_of_others_run_as_their_public_code_where_that_differs(systems):
+    for spec in map(parse_spec, systems):
+        has_released = "released" in resolve_model(spec.model)[1].fidelities
+        if spec.model not in ("SEA", "PAMD"):
+            assert (spec.fidelity == "released") == has_released, spec
 
 
 @pytest.mark.parametrize("table", [clear_table_2, sea_table_2])

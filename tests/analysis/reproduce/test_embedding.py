@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from sklearn.metrics import silhouette_score
 
 from mmgraph.analysis.reproduce.embedding import (
     clear_figure_6,
@@ -50,17 +52,23 @@ def test_parts_of_sea_are_its_heads_and_maps(make_lab, tmp_path):
     model.separate.heads.train()
     with torch.no_grad():
         z = model.encode_modalities(lab.train)
-        heads, cosines = [], []
+        heads, uniques, cosines = [], [], []
         for m, x in z.items():
             half = x.size(1) // 2
             heads.append(model.separate.heads[m](x[:, :half])[rows])
             generic = model.separate.maps_generic[m](x[:, :half])[rows]
             unique = model.separate.maps_unique[m](x[:, half:])[rows]
+            uniques.append(unique)
             cosines.append(F.cosine_similarity(generic, unique).mean())
     entry = outcome.numbers["stages"]["after training"]
     alignment = (heads[0] * heads[1]).sum(dim=1).mean()
     assert entry["alignment"] == pytest.approx(float(alignment), abs=1e-6)
     assert entry["cosine"] == pytest.approx(float(sum(cosines)) / 2, abs=1e-6)
+    drawn = [*heads, *uniques]  # what is said of sets is said of those in the picture
+    points = F.normalize(torch.cat(drawn), dim=1).numpy()
+    member = np.arange(4).repeat(len(rows))
+    silhouette = silhouette_score(points, member)
+    assert entry["silhouette"] == pytest.approx(float(silhouette), abs=1e-6)
     assert entry != outcome.numbers["stages"]["before training"]
 
 

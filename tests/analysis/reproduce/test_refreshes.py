@@ -85,7 +85,9 @@ def test_without_a_projection_no_rank_is_in_use():
 @pytest.mark.filterwarnings("error")
 def test_a_figure_without_a_rank_in_use_still_shows_the_drift():
     bare = TracedRun("bare", 1, 0.0, runs()[0].traces, Undo())
-    assert len(refreshes_figure([bare], "toy").data.rows) == 4
+    figure = refreshes_figure([bare], "toy")
+    assert [row[4] for row in figure.data.rows] == [0] * 4
+    assert figure.alt.endswith("bare: last affinity 0.50.")
 
 
 def test_strength_and_sides_are_those_of_the_line():
