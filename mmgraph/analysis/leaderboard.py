@@ -270,7 +270,7 @@ def _notes(
     if note:
         notes.append(f"{line['data']}: {note}.")
     for row in rows:
-        if row.tried:
+        if row.chosen:
             chosen = format_options(row.chosen)
             notes.append(
                 f"{row.label}: options chosen on validation, {row.tried} points "

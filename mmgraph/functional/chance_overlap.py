@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from scipy import stats
 
 
 class ChanceOverlap(NamedTuple):
@@ -49,6 +48,8 @@ def chance_overlap(
             "need 1 <= k <= candidates, a centre and a confidence in (0, 1) "
             f"(got {k}, {num_candidates}, {num_centres}, {confidence})"
         )
+    from scipy import stats  # a second to load: not for all who import a layer
+
     mass = stats.hypergeom(num_candidates, k, k).pmf(np.arange(k + 1))
     total = num_centres * k
     spectrum = np.fft.rfft(mass, total + 1) ** num_centres

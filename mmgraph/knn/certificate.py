@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-from scipy.stats import beta
+from scipy.special import betaincinv
 from torch import Tensor
 
 
@@ -122,4 +122,4 @@ def recall_lower_bound(hits: int, trials: int, confidence: float = 0.99) -> floa
         raise ValueError(f"hits must be between 0 and trials (got {hits} of {trials})")
     if hits == 0:
         return 0.0
-    return float(beta.ppf(1 - confidence, hits, trials - hits + 1))
+    return float(betaincinv(hits, trials - hits + 1, 1 - confidence))
