@@ -59,7 +59,8 @@ class CLEARPlugin(Plugin):
         if energy is None and len(dims) > 1:
             check_rank(rank, min(dims.values()))
         check_strength(strength)
-        if where == "graph" and (sides != "both" or energy or refresh_every != 1):
+        of_encoder = (refresh_every, energy, sides)
+        if where == "graph" and of_encoder != (1, None, "both"):
             raise ValueError(
                 "'sides', 'energy' and 'refresh_every' belong to where='encoder': "
                 "where='graph' projects once, with 'rank' and 'strength'"

@@ -73,8 +73,8 @@ class SEAPlugin(Plugin):
         self, model: Recommender, data: HeteroData, batch: Batch
     ) -> dict[str, Tensor]:
         items = batch.items() if self.candidates == "batch" else None
-        if items is not None and len(items) < 2:  # nothing to contrast or normalise
-            items = None
+        if items is not None and len(items) < 2:
+            items = None  # a single item has nothing to be told from
         z = model.encode_modalities(data, items)
         if self.training:
             self.separate.club_step(z)

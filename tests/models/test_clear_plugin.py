@@ -215,7 +215,8 @@ def test_refresh_puts_the_mode_back_and_leaves_no_gradient(catalogue, monkeypatc
 
 
 @pytest.mark.parametrize(
-    "option", [{"sides": "visual"}, {"energy": 0.9}, {"refresh_every": 2}]
+    "option",
+    [{"sides": "visual"}, {"energy": 0.9}, {"energy": 0.0}, {"refresh_every": 2}],
 )
 def test_clear_in_the_graph_refuses_options_of_the_encoder(option):
     with pytest.raises(ValueError, match="belong to where='encoder'"):
