@@ -89,6 +89,48 @@ def test_losses_of_the_batch_are_those_of_its_items_alone(
         make(host, catalogue(WIDTHS), "sea", candidates="some")
 
 
+def test_the_authors_vbpr_scores_by_the_aligned_heads(catalogue, batch, randomise):
+    """Item vector ``[id || head || head]``: the unique halves reach no score."""
+    data = catalogue(WIDTHS)
+    model = make("VBPR", data, "sea", fidelity="released", score_heads=True)
+    model = randomise(model).eval()
+    heads = []
+    for m, layer in model.project.items():
+        generic = (data["item"][f"x_{m}"] @ layer.weight.T)[:, :3]
+        heads.append(model.plugin.separate.heads[m](generic))
+        assert heads[-1].shape == (14, 3)
+        torch.testing.assert_close(heads[-1].norm(dim=1), torch.ones(14))
+    _, item = model.encode(data)
+    expected = torch.cat([model.item.weight, *heads], dim=1)
+    expected[:, 6:] += model.bias
+    torch.testing.assert_close(item, expected, rtol=1e-12, atol=1e-12)
+    rows = torch.tensor([5, 2])
+    torch.testing.assert_close(model.encode_items(data, rows), item[rows])
+
+    plain = make("VBPR", data, "sea", fidelity="released")
+    assert plain.plugin.separate.heads["visual"](torch.ones(2, 3)).shape == (2, 32)
+    model.train().zero_grad()
+    ranking = model.loss(data, batch)["bpr"]
+    ranking.backward()
+    for m, layer in model.project.items():
+        assert layer.weight.grad[:3].any()
+        assert not layer.weight.grad[3:].any()
+        assert model.plugin.separate.heads[m].first.weight.grad.any()
+
+
+@pytest.mark.parametrize(
+    ("widths", "options", "complaint"),
+    [
+        ({"visual": 8}, {}, r"needs the heads of the alignment.*\['visual'\]"),
+        ({"visual": 8, "textual": 8}, {"align": None}, "needs the heads.*None"),
+        ({"visual": 8, "textual": 6}, {}, "needs modalities of one width"),
+    ],
+)
+def test_heads_that_cannot_be_scored_are_refused(widths, options, complaint):
+    with pytest.raises(ValueError, match=complaint):
+        SEAPlugin(widths, score_heads=True, **options)
+
+
 @pytest.mark.parametrize(("width", "maps"), [(128, 0), (130, 2)])
 def test_sea_maps_halves_only_when_they_are_wider_than_64(width, maps):
     plugin = SEAPlugin({"visual": width, "textual": 128})

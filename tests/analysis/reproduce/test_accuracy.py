@@ -111,5 +111,10 @@ def test_plug_ins_are_compared_with_their_hosts(table, plugin, make_lab, tmp_pat
     if plugin == "CLEAR":
         assert list(systems) == list(CLEAR_TABLE_3)
         graph = systems["FREEDOM+CLEAR@released:where=graph"]
-        assert graph["published"] is None
+        assert graph["published"] == systems["FREEDOM+CLEAR@released"]["published"]
         assert graph["improvement"] is not None
+    else:
+        heads, plain = (
+            systems[f"VBPR+SEA@released{form}"] for form in (":score_heads=true", "")
+        )
+        assert heads["published"] == plain["published"]
