@@ -27,5 +27,6 @@ def test_every_system_resolves_and_its_own_grid_is_small(path):
         assert sum(len(grid_points(stage)) for stage in system.grid) <= 10, name
 
 
-def test_the_four_named_recipes_are_there():
-    assert [path.stem for path in RECIPES] == ["baby", "sports", "synthetic", "tiktok"]
+def test_the_named_recipes_are_there():
+    names = ["baby", "sports", "synthetic", "tiktok", "tiktok-sweep"]
+    assert [path.stem for path in RECIPES] == names
