@@ -28,5 +28,5 @@ def test_every_system_resolves_and_its_own_grid_is_small(path):
 
 
 def test_the_named_recipes_are_there():
-    names = ["baby", "sports", "synthetic", "tiktok", "tiktok-sweep"]
-    assert [path.stem for path in RECIPES] == names
+    names = {"baby", "sports", "synthetic", "tiktok", "tiktok-sweep"}
+    assert {path.stem for path in RECIPES} == names
