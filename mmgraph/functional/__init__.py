@@ -39,6 +39,7 @@ from mmgraph.functional.projection import (
     shared_bases,
     shared_directions,
     suppress,
+    union_bases,
 )
 from mmgraph.functional.prune import prune_edges
 from mmgraph.functional.random_angle import random_angle_density, random_angle_variance
@@ -135,5 +136,6 @@ __all__ = [
     "symmetric_norm",
     "take_rows",
     "top_unseen_items",
+    "union_bases",
     "unseen_scores",
 ]

@@ -169,6 +169,61 @@ def shared_bases(
     return bases, sigmas
 
 
+def union_bases(
+    x: Mapping[str, Tensor],
+    rank: int,
+    *,
+    masks: Mapping[str, Tensor] | None = None,
+) -> dict[str, Tensor]:
+    r"""Directions that each modality shares with any of the others.
+
+    Every pair has its own ``rank`` shared directions
+    (:func:`shared_directions`); a modality's basis spans those of all its pairs. At
+    strength 1 nothing remains of any pair's first ``rank`` directions, which the
+    fixed rank of :func:`shared_bases` cannot promise; the price is a rank that grows
+    with the number of modalities. With two modalities both are the same.
+
+    Args:
+        x: Features ``[N, d_m]`` by modality, same rows.
+        rank: Directions per pair.
+        masks: Boolean ``[N]`` by modality; a pair uses the items that have both.
+
+    Returns:
+        Orthonormal bases ``[d_m, r_m]``, :math:`r_m \le` ``rank`` times the number of
+        other modalities, without zero columns; none for a single modality.
+
+    Raises:
+        ValueError: If ``rank`` exceeds the smallest width or no modality is given.
+
+    Example:
+        >>> x = torch.randn(50, 8)
+        >>> bases = union_bases({"a": x, "b": x[:, :5], "c": x[:, 5:]}, rank=2)
+        >>> bases["a"].shape, bases["b"].shape
+        (torch.Size([8, 4]), torch.Size([5, 4]))
+    """
+    if not x:
+        raise ValueError("no modality given (got an empty mapping)")
+    _check_rank(rank, min(table.size(1) for table in x.values()))
+    of_pairs: dict[str, list[Tensor]] = {name: [] for name in x}
+    # Sorted, so that the order of the mapping cannot enter through rounding.
+    for a, b in combinations(sorted(x), 2):
+        cov = covariance64(x[a], x[b], _both(masks, a, b))
+        u, _, w = _leading(cov, rank, _eps(x[a], x[b]))
+        of_pairs[a].append(u)
+        of_pairs[b].append(w)
+    eps = _eps(*x.values())
+    bases = {}
+    for name, table in x.items():
+        blocks = of_pairs[name]
+        union = (
+            torch.cat(blocks, dim=1) if blocks else table.new_zeros(table.size(1), 0)
+        )
+        if len(blocks) > 1:
+            union, _, _ = _leading(union, union.size(1), eps)
+        bases[name] = union[:, union.any(dim=0)].to(table.dtype)
+    return bases
+
+
 def check_strength(strength: float) -> None:
     """Raise ``ValueError`` unless ``strength`` lies in ``[0, 1]``.
 

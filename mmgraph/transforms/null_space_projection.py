@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from torch_geometric.data import HeteroData
 from torch_geometric.transforms import BaseTransform
 
-from mmgraph.functional import shared_bases, suppress
+from mmgraph.functional import shared_bases, suppress, union_bases
 from mmgraph.functional.projection import check_strength
 from mmgraph.schema import ITEM, feature_key, mask_key, modalities
 
@@ -27,10 +27,14 @@ class NullSpaceProjection(BaseTransform):
         rank: Shared directions per modality.
         strength: Share to remove, in ``[0, 1]``; 0 changes nothing.
         modalities: Modalities to compare; all by default.
+        multi: What three and more modalities lose: ``"stacked"``, the ``rank``
+            directions that each shares most with all the others together
+            (:func:`~mmgraph.functional.shared_bases`), or ``"union"``, the ``rank``
+            directions of every pair (:func:`~mmgraph.functional.union_bases`).
 
     Raises:
-        ValueError: ``strength`` is outside ``[0, 1]``, ``rank`` exceeds a width, or
-            the data lacks a modality.
+        ValueError: An option is unknown, ``strength`` is outside ``[0, 1]``, ``rank``
+            exceeds a width, or the data lacks a modality.
 
     Example:
         >>> import torch
@@ -44,14 +48,21 @@ class NullSpaceProjection(BaseTransform):
     """
 
     def __init__(
-        self, rank: int, strength: float, modalities: Sequence[str] | None = None
+        self,
+        rank: int,
+        strength: float,
+        modalities: Sequence[str] | None = None,
+        multi: str = "stacked",
     ) -> None:
         check_strength(strength)
         if rank < 0:
             raise ValueError(f"rank must not be negative (got {rank})")
+        if multi not in ("stacked", "union"):
+            raise ValueError(f"multi must be 'stacked' or 'union' (got {multi!r})")
         self.rank = rank
         self.strength = strength
         self.modalities = None if modalities is None else list(modalities)
+        self.multi = multi
 
     def forward(self, data: HeteroData) -> HeteroData:
         """Return ``data`` with projected features.
@@ -71,7 +82,10 @@ class NullSpaceProjection(BaseTransform):
         item = data[ITEM]
         x = {name: item[feature_key(name)] for name in names}
         masks = {name: item[mask_key(name)] for name in names if mask_key(name) in item}
-        bases, _ = shared_bases(x, self.rank, masks=masks)
+        if self.multi == "stacked":
+            bases, _ = shared_bases(x, self.rank, masks=masks)
+        else:
+            bases = union_bases(x, self.rank, masks=masks)
         for name in names:
             item[feature_key(name)] = suppress(x[name], bases[name], self.strength)
             data[f"basis_{name}"] = bases[name]

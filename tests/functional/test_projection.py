@@ -17,6 +17,7 @@ from mmgraph.functional import (
     shared_bases,
     shared_directions,
     suppress,
+    union_bases,
 )
 
 TIGHT = {"atol": 1e-10, "rtol": 1e-10}
@@ -421,6 +422,54 @@ def test_masks_of_a_pair_keep_the_items_that_have_both():
     u, _, w = shared_directions(x_a[both], x_b[both], 2)
     close(bases["v"], u)
     close(bases["t"], w)
+
+
+@MANY
+def test_the_union_leaves_nothing_of_the_first_directions_of_any_pair(count):
+    x = many_tables(count)
+    union, stacked_ = union_bases(x, 1), shared_bases(x, 1)[0]
+    remaining = []
+    for m, n in combinations(x, 2):
+        u, sigma, w = np.linalg.svd(cross_covariance(x[m], x[n]).numpy())
+        after = cross_covariance(
+            suppress(x[m], union[m], 1.0), suppress(x[n], union[n], 1.0)
+        ).numpy()
+        assert np.abs(u[:, 0] @ after).max() < 1e-9 * sigma[0]
+        assert np.abs(after @ w[0]).max() < 1e-9 * sigma[0]
+        one_each = cross_covariance(
+            suppress(x[m], stacked_[m], 1.0), suppress(x[n], stacked_[n], 1.0)
+        ).numpy()
+        remaining.append(np.abs(u[:, 0] @ one_each).max() / sigma[0])
+    assert max(remaining) > 1e-3  # one direction per modality cannot
+
+
+@MANY
+def test_the_union_spans_the_directions_of_the_pairs_and_no_more(count):
+    x = many_tables(count)
+    for order in (x, reversed(list(x))):
+        for m, basis in union_bases({m: x[m] for m in order}, 2).items():
+            pairs = [shared_directions(x[m], x[n], 2)[0] for n in set(x) - {m}]
+            span = torch.from_numpy(scipy.linalg.orth(torch.cat(pairs, dim=1).numpy()))
+            assert basis.size() == span.size()
+            close(basis @ basis.T, span @ span.T)
+            close(basis.T @ basis, torch.eye(basis.size(1), dtype=torch.float64))
+
+
+def test_the_union_counts_directions_that_pairs_have_in_common_once():
+    x = torch.randn(100, 5)
+    bases = union_bases({"a": x, "b": 2 * x + 1, "c": x - 3}, 2)
+    assert {m: basis.size(1) for m, basis in bases.items()} == dict.fromkeys("abc", 2)
+
+
+def test_the_union_of_one_pair_is_the_pair_and_a_single_modality_has_none():
+    x_a, x_b = tables()
+    u, _, w = shared_directions(x_a, x_b, 2)
+    bases = union_bases({"t": x_b, "v": x_a}, 2)
+    close(bases["v"] @ bases["v"].T, u @ u.T)
+    close(bases["t"] @ bases["t"].T, w @ w.T)
+    assert union_bases({"v": x_a}, 2)["v"].size() == (x_a.size(1), 0)
+    with pytest.raises(ValueError, match="no modality given"):
+        union_bases({}, 2)
 
 
 def test_one_modality_shares_nothing():

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from itertools import combinations
+
 import numpy as np
 import pytest
 import torch
@@ -78,6 +80,20 @@ def test_only_named_modalities_are_compared_and_changed():
     assert torch.equal(out["item"].x_visual, want["item"].x_visual)
 
 
+def test_the_union_takes_the_directions_of_every_pair():
+    data = catalogue({"visual": 7, "textual": 5, "acoustic": 6})
+    out = NullSpaceProjection(2, 1.0, multi="union")(data)
+    for a, b in combinations(("visual", "textual", "acoustic"), 2):
+        before = torch.cat([data["item"][f"x_{a}"], data["item"][f"x_{b}"]], 1)
+        after = torch.cat([out["item"][f"x_{a}"], out["item"][f"x_{b}"]], 1)
+        width = data["item"][f"x_{a}"].size(1)
+        cov = np.cov(before.numpy().T)[:width, width:]
+        u, sigma, _ = np.linalg.svd(cov)
+        rest = np.cov(after.numpy().T)[:width, width:]
+        assert np.abs(u[:, :2].T @ rest).max() < 1e-9 * sigma[0]
+        assert np.linalg.norm(rest, 2) <= sigma[2] * (1 + 1e-9)
+
+
 def test_strength_zero_and_one_modality_change_nothing():
     data = catalogue({"visual": 7, "textual": 5})
     out = NullSpaceProjection(2, 0.0)(data)
@@ -92,6 +108,8 @@ def test_errors_name_what_is_wrong():
         NullSpaceProjection(2, 1.5)
     with pytest.raises(ValueError, match=r"rank must not be negative \(got -1\)"):
         NullSpaceProjection(-1, 0.5)
+    with pytest.raises(ValueError, match=r"or 'union' \(got 'cca'\)"):
+        NullSpaceProjection(2, 0.5, multi="cca")
     data = catalogue({"visual": 7, "textual": 5})
     with pytest.raises(ValueError, match=r"no modality 'audio' \(got \['visual', 't"):
         NullSpaceProjection(2, 0.5, modalities=["visual", "audio"])(data)
