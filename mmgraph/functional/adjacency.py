@@ -1,4 +1,4 @@
-"""A weighted graph held ready for multiplication, and its one autograd product."""
+"""A weighted graph held ready for multiplication, and its autograd products."""
 
 from __future__ import annotations
 
@@ -7,21 +7,24 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from torch.autograd.function import FunctionCtx, once_differentiable
+from torch.autograd.function import once_differentiable
+
+from mmgraph.functional.rows import row_dots
 
 
 class Adjacency:
-    r"""Constant sparse matrix in CSR form: row = target, columns = its sources.
+    r"""Sparse matrix in CSR form: row = target, columns = its sources.
 
     Sorting and normalising happen once, here; :meth:`matmul` then does one fused
     product forward and one backward. The transpose that the backward needs is the
     matrix itself when the graph is symmetric (which is found out, not promised),
-    and is otherwise built once.
+    and is otherwise built once. Weights that require a gradient get theirs, again
+    without a row per edge in memory; none may be changed in place.
 
     Args:
         rowptr: Start of each target's entries, last entry = number of edges.
         col: Source of each entry.
-        weight: Weight of each entry.
+        weight: Weight of each entry, constant or learned.
         num_src: Number of sources (columns).
 
     Shapes:
@@ -87,7 +90,7 @@ class Adjacency:
         if edge_weight is None:
             weight = torch.ones(src.numel(), device=src.device)
         else:
-            weight = edge_weight.detach()[order].contiguous()
+            weight = edge_weight[order]
         return cls(rowptr, src[order].to(index_type), weight, num_src)
 
     def t(self) -> Adjacency:
@@ -95,11 +98,13 @@ class Adjacency:
         if self._transpose is None:
             row = self.row().long()
             edge_index = torch.stack([row, self.col.long()])
-            other = Adjacency.from_edge_index(
-                edge_index, self.weight, num_src=self.num_dst, num_dst=self.num_src
-            )
+            with torch.enable_grad():  # a backward asks for it first, and keeps it
+                other = Adjacency.from_edge_index(
+                    edge_index, self.weight, num_src=self.num_dst, num_dst=self.num_src
+                )
             same = (
-                self.num_src == self.num_dst
+                not self.weight.requires_grad  # each entry has a gradient of its own
+                and self.num_src == self.num_dst
                 and torch.equal(other.rowptr, self.rowptr)
                 and torch.equal(other.col, self.col)
                 and torch.equal(other.weight, self.weight)
@@ -107,6 +112,10 @@ class Adjacency:
             self._transpose = self if same else other
             other._transpose = self
         return self._transpose
+
+    def detach(self) -> Adjacency:
+        """The same matrix with constant weights."""
+        return Adjacency(self.rowptr, self.col, self.weight.detach(), self.num_src)
 
     def row(self) -> Tensor:
         """Target of each entry, ascending."""
@@ -134,7 +143,7 @@ class Adjacency:
             raise ValueError(
                 f"'x' must have shape [{self.num_src}, d] (got {list(x.shape)})"
             )
-        result: Tensor = _SpMM.apply(x, self)
+        result: Tensor = _SpMM.apply(x, self.weight, self)
         return result
 
     def power_sum(self, x: Tensor, num_layers: int, scale: float = 1.0) -> Tensor:
@@ -167,6 +176,11 @@ class Adjacency:
         """
         if self.num_src != self.num_dst or x.size(0) != self.num_src:
             raise ValueError(f"{self} cannot be applied repeatedly to {list(x.shape)}")
+        if self.weight.requires_grad:
+            y = x
+            for _ in range(num_layers):
+                y = self.matmul(y) + x
+            return y * scale
         result: Tensor = _PowerSum.apply(x, self, num_layers, scale)
         return result
 
@@ -175,7 +189,7 @@ class Adjacency:
         if self._csr is None:
             size = (self.num_dst, self.num_src)
             self._csr = torch.sparse_csr_tensor(
-                self.rowptr, self.col, self.weight, size=size
+                self.rowptr, self.col, self.weight.detach(), size=size
             )
         return self._csr
 
@@ -200,18 +214,26 @@ def _multiply(adj: Adjacency, x: Tensor) -> Tensor:
 
 
 class _SpMM(torch.autograd.Function):
-    """``A x`` with constant ``A``: the gradient of ``x`` is ``A^T g``."""
+    """``A x``: the gradient of ``x`` is ``A^T g``, of ``a_ij`` it is ``<g_i, x_j>``."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, adj: Adjacency) -> Tensor:
+    def forward(ctx: Any, x: Tensor, weight: Tensor, adj: Adjacency) -> Tensor:
         ctx.adj = adj
+        if ctx.needs_input_grad[1]:
+            ctx.save_for_backward(x)
         return _multiply(adj, x)
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: FunctionCtx, grad: Tensor) -> tuple[Tensor, None]:
-        adj: Adjacency = ctx.adj  # type: ignore[attr-defined]
-        return _multiply(adj.t(), grad), None
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, Tensor | None, None]:
+        adj: Adjacency = ctx.adj
+        of_x = of_weight = None
+        if ctx.needs_input_grad[0]:
+            of_x = _multiply(adj.t(), grad)
+        if ctx.needs_input_grad[1]:
+            (x,) = ctx.saved_tensors
+            of_weight = row_dots(grad, adj.row(), x, adj.col).to(adj.weight.dtype)
+        return of_x, of_weight, None
 
 
 def _horner(adj: Adjacency, x: Tensor, num_layers: int, scale: float) -> Tensor:

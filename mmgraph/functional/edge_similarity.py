@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
-from mmgraph.functional.rows import take_rows
+from mmgraph.functional.adjacency import Adjacency
+from mmgraph.functional.rows import row_dots
 
 
 def edge_cosine(x: Tensor, edge_index: Tensor) -> Tensor:
@@ -31,6 +36,26 @@ def edge_cosine(x: Tensor, edge_index: Tensor) -> Tensor:
         >>> edge_cosine(x, torch.tensor([[0, 1], [0, 0]]))
         tensor([1.0000, 0.6000])
     """
-    unit = F.normalize(x, dim=1, eps=1e-12)
-    source, target = edge_index
-    return (take_rows(unit, source) * take_rows(unit, target)).sum(dim=1)
+    cosine: Tensor = _EdgeDot.apply(F.normalize(x, dim=1, eps=1e-12), edge_index)
+    return cosine
+
+
+class _EdgeDot(torch.autograd.Function):
+    """Inner product of both ends of each edge; no row is kept per edge.
+
+    With the gradients of the products as weights of the graph, both ends of an edge
+    get each other's rows: a propagation there and one back.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, edge_index: Tensor) -> Tensor:
+        ctx.save_for_backward(x, edge_index)
+        source, target = edge_index
+        return row_dots(x, source, x, target)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
+        x, edge_index = ctx.saved_tensors
+        graph = Adjacency.from_edge_index(edge_index, grad, num_src=x.size(0))
+        return graph.matmul(x) + graph.t().matmul(x), None

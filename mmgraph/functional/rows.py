@@ -1,9 +1,12 @@
-"""Rows of a table, with a gradient that does not depend on thread timing."""
+"""Rows of tables, picked and multiplied."""
 
 from __future__ import annotations
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+_BLOCK_ROWS = 2**15  # copies exist of this many rows at a time
 
 
 def take_rows(x: Tensor, index: Tensor | None) -> Tensor:
@@ -28,3 +31,28 @@ def take_rows(x: Tensor, index: Tensor | None) -> Tensor:
                 [0., 0., 1.]])
     """
     return x if index is None else F.embedding(index, x)
+
+
+@torch.no_grad()
+def row_dots(a: Tensor, index_a: Tensor, b: Tensor, index_b: Tensor) -> Tensor:
+    r"""Inner products of picked rows, :math:`\langle a_{r}, b_{s} \rangle`.
+
+    Without a gradient, and without a copy of all picked rows at once.
+
+    Args:
+        a: Table.
+        index_a: Row :math:`r` of each product.
+        b: Table of the same width.
+        index_b: Row :math:`s` of each product.
+
+    Shapes:
+        - **input:** :math:`(N, d)`, :math:`(E)`, :math:`(M, d)`, :math:`(E)`
+        - **output:** :math:`(E)`
+
+    Example:
+        >>> a, b = torch.tensor([[1.0, 2.0]]), torch.tensor([[3.0, 4.0], [5.0, 6.0]])
+        >>> row_dots(a, torch.tensor([0, 0]), b, torch.tensor([1, 0]))
+        tensor([17., 11.])
+    """
+    pairs = zip(index_a.split(_BLOCK_ROWS), index_b.split(_BLOCK_ROWS), strict=True)
+    return torch.cat([(a[r] * b[s]).sum(dim=1) for r, s in pairs])

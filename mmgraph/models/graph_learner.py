@@ -211,12 +211,13 @@ class GraphLearner(Recommender):
         e = self.item.weight
         if self.training and self.learned_graphs is not None:
             return [self.smooth(e, graph) for graph in self.learned_graphs]
-        edges = self.item_graphs(data)
+        graphs = [
+            Adjacency.from_edge_index(*edges, num_src=e.size(0))
+            for edges in self.item_graphs(data)
+        ]
         if self.training:
-            self.learned_graphs = [
-                Adjacency.from_edge_index(*graph, num_src=e.size(0)) for graph in edges
-            ]
-        return [self.smooth(e, edge_index, weight) for edge_index, weight in edges]
+            self.learned_graphs = [graph.detach() for graph in graphs]
+        return [self.smooth(e, graph) for graph in graphs]
 
     def embeddings(self, data: HeteroData, h: Tensor) -> tuple[Tensor, Tensor]:
         """Users, and items with the direction of ``h`` added."""

@@ -172,3 +172,72 @@ def test_power_sum_needs_a_square_matrix_and_a_row_per_node():
     square = Adjacency.from_edge_index(torch.tensor([[0], [1]]), num_src=3)
     with pytest.raises(ValueError, match=r"cannot be applied repeatedly to \[2, 4\]"):
         square.power_sum(torch.ones(2, 4), 2)
+
+
+@pytest.mark.parametrize("symmetric", [True, False])
+@pytest.mark.parametrize(
+    "product",
+    [
+        lambda adj, x: adj.matmul(x),
+        lambda adj, x: adj.t().matmul(x),
+        lambda adj, x: adj.power_sum(x, 2, 0.5),
+    ],
+    ids=["matmul", "transpose", "power_sum"],
+)
+def test_learned_weights_get_the_gradient_of_a_dense_matrix(product, symmetric):
+    edge_index, weight = random_graph(8, 8, dtype=torch.float64)
+    if symmetric:
+        edge_index = torch.cat([edge_index, edge_index.flip(0)], dim=1)
+        edge_index = torch.unique(edge_index, dim=1)
+        weight = torch.ones(edge_index.size(1), dtype=torch.float64)
+    source, target = edge_index
+    x = torch.randn(8, 3, dtype=torch.float64, requires_grad=True)
+    upstream = torch.randn(8, 3, dtype=torch.float64)
+    weight.requires_grad_()
+    y = product(Adjacency.from_edge_index(edge_index, weight, num_src=8), x)
+    mine = torch.autograd.grad(y, (x, weight), upstream)
+
+    class Dense:
+        matrix = torch.zeros(8, 8, dtype=torch.float64).index_put(
+            (target, source), weight, accumulate=True
+        )
+
+        def t(self):
+            turned = Dense()
+            turned.matrix = self.matrix.T
+            return turned
+
+        def matmul(self, x):
+            return self.matrix @ x
+
+        def power_sum(self, x, num_layers, scale):
+            powers = [torch.linalg.matrix_power(self.matrix, n) for n in range(3)]
+            return scale * sum(powers) @ x
+
+    expected = product(Dense(), x)
+    torch.testing.assert_close(y, expected, rtol=1e-10, atol=1e-12)
+    other = torch.autograd.grad(expected, (x, weight), upstream)
+    torch.testing.assert_close(mine, other, rtol=1e-10, atol=1e-12)
+
+
+def test_learned_weights_pass_gradcheck_after_a_backward_has_made_the_transpose():
+    edge_index, weight = random_graph(dtype=torch.float64)
+    x = torch.randn(11, 3, dtype=torch.float64, requires_grad=True)
+
+    def there_and_back(weight, x):
+        adj = Adjacency.from_edge_index(edge_index, weight, num_src=11, num_dst=7)
+        torch.autograd.grad(adj.matmul(x).sum(), x, retain_graph=True)
+        return adj.t().matmul(adj.matmul(x))
+
+    assert gradcheck(there_and_back, (weight.requires_grad_(), x))
+
+
+def test_detached_weights_are_constant():
+    edge_index, weight = random_graph(8, 8)
+    adj = Adjacency.from_edge_index(edge_index, weight.requires_grad_(), num_src=8)
+    x = torch.randn(8, 3, requires_grad=True)
+    y = adj.detach().matmul(x)
+    torch.testing.assert_close(y, adj.matmul(x), rtol=0, atol=0)
+    y.sum().backward()
+    assert weight.grad is None
+    assert x.grad is not None

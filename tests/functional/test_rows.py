@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import pytest
 import torch
 
-from mmgraph.functional.rows import take_rows
+from mmgraph.functional import rows
+from mmgraph.functional.rows import row_dots, take_rows
 
 
 def test_values_and_gradient_equal_plain_indexing():
@@ -33,3 +35,14 @@ def test_repeated_runs_on_all_threads_give_one_gradient():
     finally:
         torch.set_num_threads(threads)
     assert all(torch.equal(grads[0], grad) for grad in grads)
+
+
+@pytest.mark.parametrize("edges", [0, 1, 3, 10])
+def test_inner_products_do_not_depend_on_the_blocks(edges, monkeypatch):
+    a, b = torch.randn(4, 5), torch.randn(6, 5)
+    r, s = torch.randint(4, (edges,)), torch.randint(6, (edges,))
+    expected = torch.einsum("ed,ed->e", a[r].double(), b[s].double()).float()
+    whole = row_dots(a, r, b, s)
+    torch.testing.assert_close(whole, expected)
+    monkeypatch.setattr(rows, "_BLOCK_ROWS", 3)
+    assert torch.equal(row_dots(a, r, b, s), whole)
