@@ -26,6 +26,7 @@ Quiet = Annotated[bool, typer.Option("--quiet", help="No progress and no logs.")
 Nan = Annotated[
     str, typer.Option("--nan", help="Rows that are not finite: refuse|isolate.")
 ]
+Zero = Annotated[str, typer.Option("--zero", help="Rows of zeros: isolate|refuse.")]
 Duplicates = Annotated[
     str,
     typer.Option("--duplicates", help="Equal rows: keep, or collapse onto the first."),

@@ -33,6 +33,7 @@ def build_blocks(
     backend: str = "auto",
     include_self: bool = False,
     nan: str = "refuse",
+    zero: str = "isolate",
     duplicates: str = "keep",
     ram: str | int = "2GB",
     block_rows: int | None = None,
@@ -58,6 +59,7 @@ def build_blocks(
         backend: ``auto``, ``torch``, ``faiss`` or ``faiss-gpu``.
         include_self: Whether a row is a candidate of its own list.
         nan: ``refuse`` a row with NaN or infinity, or ``isolate`` it as a zero row is.
+        zero: ``isolate`` a row of zeros, or ``refuse`` it.
         duplicates: ``keep`` equal rows, or ``collapse`` them onto the first of each
             group, wherever in the table they are.
         ram: Memory of the process, as ``"500MB"`` or ``"2GB"``; of each, where an
@@ -73,7 +75,7 @@ def build_blocks(
         The folder.
 
     Raises:
-        ValueError: An option is out of range, or an array is not finite.
+        ValueError: An option is out of range, or a row of an array is refused.
         UserError: A file is at fault, or the folder belongs to another build.
 
     Shapes:
@@ -107,7 +109,7 @@ def build_blocks(
             device=device,
             digests=duplicates == "collapse",
         )
-    found = survey(source, metric, nan=nan, duplicates=duplicates)
+    found = survey(source, metric, nan=nan, zero=zero, duplicates=duplicates)
     options = {
         "k": int(k),
         "metric": metric,

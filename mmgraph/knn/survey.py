@@ -62,7 +62,12 @@ def check_options(k: int, metric: str) -> None:
 
 
 def survey(
-    source: RowSource, metric: str, *, nan: str = "refuse", duplicates: str = "keep"
+    source: RowSource,
+    metric: str,
+    *,
+    nan: str = "refuse",
+    zero: str = "isolate",
+    duplicates: str = "keep",
 ) -> Survey:
     """Read the table once and keep what every block needs.
 
@@ -70,6 +75,7 @@ def survey(
         source: The table.
         metric: ``cosine``, ``ip`` or ``l2``.
         nan: ``refuse`` a row with NaN or infinity, or ``isolate`` it as a zero row is.
+        zero: ``isolate`` a row of zeros, or ``refuse`` it.
         duplicates: ``keep`` equal rows, or ``collapse`` them onto the first of each
             group; their digests take 16 bytes a row until the survey is made.
 
@@ -87,6 +93,8 @@ def survey(
         ([5.0, 0.0, 0.0, 0.0], 5.0)
     """
     check_policies(nan, duplicates)
+    if zero not in ("isolate", "refuse"):
+        raise ValueError(f"zero must be 'isolate' or 'refuse' (got {zero!r})")
     num_rows, dim = source.shape
     norm = torch.zeros(num_rows, dtype=torch.float64)
     total = torch.zeros(dim, dtype=torch.float64)
@@ -100,10 +108,15 @@ def survey(
         if len(digests):
             digests[start : start + step] = row_digests(rows)
         own = row_norms(rows)
+        if zero == "refuse" and not own.all():
+            bad = start + int((own == 0).nonzero()[0])
+            raise _refused(source, f"row {bad} is zero", "zero")
         broken = ~own.isfinite()
         if broken.any():
             if nan == "refuse":
-                raise _refused(source, start + int(broken.nonzero()[0]))
+                bad = start + int(broken.nonzero()[0])
+                what = f"features must be finite: row {bad} holds NaN or infinity"
+                raise _refused(source, what, "nan")
             nan_rows += int(broken.sum())
             own[broken] = 0.0
             rows = rows[~broken]
@@ -134,11 +147,10 @@ def survey(
     )
 
 
-def _refused(source: RowSource, row: int) -> ValueError:
-    what = f"features must be finite: row {row} holds NaN or infinity"
+def _refused(source: RowSource, what: str, policy: str) -> ValueError:
     if source.path is None:
         return ValueError(what)
-    fix = "mend it, or isolate such rows: nan='isolate' or --nan isolate"
+    fix = f"mend it, or isolate such rows: {policy}='isolate' or --{policy} isolate"
     return UserError(what, fix, path=source.path)
 
 

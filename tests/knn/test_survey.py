@@ -80,8 +80,21 @@ def test_rows_that_take_no_part_leave_the_survey_of_the_others(metric, monkeypat
     assert found.scale == pytest.approx(want.scale, rel=1e-12)
 
 
+def test_a_row_of_zeros_may_be_refused_wherever_it_is(monkeypatch):
+    monkeypatch.setattr(sys.modules["mmgraph.knn.survey"], "_BYTES", 8 * 6 * 7)
+    x = table()
+    x[3] = 1.0  # row 20 is left, in the third piece
+    with pytest.raises(ValueError, match=r"^row 20 is zero$"):
+        survey(RowSource(x), "cosine", zero="refuse")
+    x[20], x[9, 2] = 1.0, torch.nan  # a row that is not finite is none of zeros
+    found = survey(RowSource(x), "cosine", nan="isolate", zero="refuse")
+    assert (found.zero_rows, found.nan_rows) == (0, 1)
+
+
 def test_unknown_policies_are_named_before_anything_is_read():
     with pytest.raises(ValueError, match=r"nan must be one of .* \(got 'drop'\)"):
         survey(None, "ip", nan="drop")
     with pytest.raises(ValueError, match=r"duplicates must be .* \(got 'no'\)"):
         survey(None, "ip", duplicates="no")
+    with pytest.raises(ValueError, match=r"zero must be .* \(got 'drop'\)"):
+        survey(None, "ip", zero="drop")

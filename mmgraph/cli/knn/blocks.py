@@ -38,6 +38,7 @@ def blocks(
         str, typer.Option("--backend", help="auto|torch|faiss|faiss-gpu")
     ] = "auto",
     nan: opt.Nan = "refuse",
+    zero: opt.Zero = "isolate",
     duplicates: opt.Duplicates = "keep",
     ram: Annotated[
         str, typer.Option("--ram", metavar="SIZE", help="Of a process: 500MB, 2GB.")
@@ -86,6 +87,7 @@ def blocks(
                 metric=metric,
                 backend=backend,
                 nan=nan,
+                zero=zero,
                 duplicates=duplicates,
                 ram=ram,
                 shard=shard,

@@ -46,9 +46,7 @@ def build(
         str, typer.Option("--symmetrise", help="none|union|mutual")
     ] = "none",
     nan: opt.Nan = "refuse",
-    zero: Annotated[
-        str, typer.Option("--zero", help="Rows of zeros: isolate|refuse.")
-    ] = "isolate",
+    zero: opt.Zero = "isolate",
     duplicates: opt.Duplicates = "keep",
     recall: Annotated[
         float | None,

@@ -45,6 +45,12 @@ def test_policies_give_the_graph_in_memory(tmp_path, knn, x):
         UserError, match=r"x\.npy: .* row 30 holds NaN or infinity - .* --nan isolate$"
     ):
         knn(*words)
+    with pytest.raises(
+        UserError, match=r"row \d+ is zero - .* --zero isolate$"
+    ) as told:
+        knn(*words, "--nan", "isolate", "--zero", "refuse")
+    assert f"row {np.flatnonzero(~x.any(axis=1))[0]} " in str(told.value)
+    assert not (tmp_path / "w").exists()
     knn(*words, "--nan", "isolate", "--duplicates", "collapse")
     result = knn("join", tmp_path / "w", "--out", tmp_path / "graph")
     want = knn_graph(x, 4, nan="isolate", duplicates="collapse")
@@ -67,6 +73,7 @@ def test_other_options_and_bad_words_are_one_line(tmp_path, knn, x):
             ("blocks", path, "--work", work, "--ram", "1MB"),
             r"x\.npy: ram must be at le",
         ),
+        (("blocks", path, "--work", work, "--zero", "drop"), r"zero must be .* 'drop'"),
         (("blocks", path, "--work", work, "--workers", 2, "--ray", "a"), r"give one"),
         (("blocks", tmp_path / "no.npy", "--work", work), r"no\.npy: no such file"),
         (("join", tmp_path / "none", "--out", tmp_path / "g"), r"none: no work folder"),
