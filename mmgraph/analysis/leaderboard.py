@@ -178,7 +178,7 @@ def _compare(
         if not bases:
             continue
         new, old = users[label], users[bases[0]]
-        if new is not None and old is not None:
+        if new is not None and old is not None and new.size > 1:
             found.append((row, bases[0], paired_comparison(new, old)))
     t = holm([result.t_p_value for _, _, result in found])
     wilcoxon = holm([result.wilcoxon_p_value for _, _, result in found])

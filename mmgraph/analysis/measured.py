@@ -66,7 +66,8 @@ def load_measured(
 
     Raises:
         UserError: If a folder holds no finished run, the runs are not of the same data
-            and split, one is given twice, or metrics of single users are missing.
+            and split, one is given twice, there are less than two users, or metrics
+            of single users are missing.
 
     Example:
         >>> load_measured([Path("nowhere")])
@@ -181,6 +182,11 @@ def _measure(label: str, runs: Sequence[_Run]) -> Measured:
 
 def _common(systems: Sequence[Measured]) -> list[Measured]:
     first = systems[0]
+    if first.users.size < 2:
+        raise UserError(
+            f"{first.label} was tested on {first.users.size} user, an interval needs 2",
+            "compare runs on data with more users",
+        )
     for system in systems[1:]:
         if not np.array_equal(system.users, first.users):
             raise UserError(

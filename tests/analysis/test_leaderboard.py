@@ -139,6 +139,13 @@ def test_without_per_user_values_nothing_is_tested():
     assert all(row.comparison is row.interval is None for row in board.rows)
 
 
+def test_of_a_single_user_nothing_is_tested_either():
+    lines = [line("VBPR", 1, 0.1), line("VBPR+SEA", 1, 0.2)]
+    users = {"user": np.array([3]), "recall@20": np.array([0.5])}
+    board = build_leaderboard(lines, {entry["key"]: users for entry in lines})
+    assert all(row.comparison is row.interval is None for row in board.rows)
+
+
 def test_the_choice_on_validation_is_told():
     chosen = {"selection": {"chosen": {"lr": 0.1}, "tried": 4}}
     board = build_leaderboard([line("VBPR", 1, 0.1, **chosen)])

@@ -155,3 +155,12 @@ def test_other_users_are_refused(root, tmp_path):
         arrays = dict(table)
     np.savez(path, **arrays | {"user": arrays["user"] + 1})
     refuse("MF-BPR was measured on other users than VBPR", tmp_path / "bench")
+
+
+def test_a_single_user_is_too_few(root, tmp_path):
+    shutil.copytree(root / "bench", tmp_path / "bench")
+    for path in (tmp_path / "bench" / "per_user").iterdir():
+        with np.load(path) as table:
+            arrays = {name: values[:1] for name, values in table.items()}
+        np.savez(path, **arrays)
+    refuse("VBPR was tested on 1 user, an interval needs 2", tmp_path / "bench")

@@ -60,6 +60,7 @@ _FIDELITY = {
     "paper": "All systems as their papers have them; the published rows were made with "
     "their public code, which may differ.",
 }
+_UNPUBLISHED = "Of these systems nothing is published on these data."
 _UNKNOWN = (
     "These data are none of the papers' data sets (by counts of users, items and "
     "interactions), so nothing published stands beside the numbers."
@@ -126,7 +127,7 @@ def _overall(lab: Lab, systems: Sequence[str], table: str) -> Outcome:
         rows.append([entry["spec"], *measured, *printed, share])
     caption = f"Test metrics on {lab.source.name}, systems of {table}"
     shown = Table(["System", *columns, "R@20 of paper"], rows, caption)
-    return Outcome(found, tables=[shown], notes=_notes(lab, found))
+    return Outcome(found, tables=[_without_blanks(shown)], notes=_notes(lab, found))
 
 
 def _plugged(lab: Lab, systems: Sequence[str], table: str) -> Outcome:
@@ -151,7 +152,19 @@ def _plugged(lab: Lab, systems: Sequence[str], table: str) -> Outcome:
         *against_base.notes({s: e["comparison"] for s, e in found["systems"].items()}),
         *_notes(lab, found),
     ]
-    return Outcome(found, tables=[Table(columns, rows, caption)], notes=notes)
+    shown = _without_blanks(Table(columns, rows, caption))
+    return Outcome(found, tables=[shown], notes=notes)
+
+
+def _without_blanks(table: Table) -> Table:
+    """Without the columns about the paper where nothing is published."""
+    keep = [
+        n
+        for n, name in enumerate(table.columns)
+        if "paper" not in name.lower() or any(row[n] for row in table.rows)
+    ]
+    columns = [table.columns[n] for n in keep]
+    return Table(columns, [[row[n] for n in keep] for row in table.rows], table.caption)
 
 
 def _run(lab: Lab, names: Sequence[str], table: str) -> dict[str, Any]:
@@ -201,7 +214,8 @@ def _notes(lab: Lab, found: Mapping[str, Any]) -> list[str]:
         return [*notes, _UNKNOWN]
     rows = [entry["published"] for entry in found["systems"].values()]
     sources = sorted({row["source"] for row in rows if row})
-    if sources:
-        notes.append(f"Paper: the numbers of {'; '.join(sources)}.")
+    if not sources:
+        return [*notes, _UNPUBLISHED]
+    notes.append(f"Paper: the numbers of {'; '.join(sources)}.")
     warning = caveat(lab.dataset)
     return [*notes, f"{lab.source.name}: {warning}."] if warning else notes

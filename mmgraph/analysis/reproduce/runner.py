@@ -26,6 +26,9 @@ from mmgraph.train.versions import versions
 
 REQUEST, REPORT = "request.json", "report.html"
 
+#: Grids of whole numbers, and the smallest that has a meaning.
+_WHOLE = {"k": 1, "rank": 0, "items": 2, "dim": 2}
+
 _log = logging.getLogger(__name__)
 
 
@@ -105,13 +108,20 @@ def _grids(
     check_names(given, known, "grid")
     for key, values in given.items():
         numbers = isinstance(values, list) and all(
-            isinstance(value, int | float) for value in values
+            type(value) in (int, float) for value in values
         )
         if not numbers or not values or len(set(values)) < len(values):
             raise UserError(
                 f"grid {key} is not a list of different numbers (got {values!r})",
                 f"write --grid {key}=[1,2]",
             )
+        least = _WHOLE.get(key)
+        for value in values if least is not None else ():
+            if type(value) is not int or value < least:
+                raise UserError(
+                    f"grid {key} holds {value!r}",
+                    f"give whole numbers from {least} on",
+                )
     return {
         name: {key: given.get(key, values) for key, values in experiment.grid.items()}
         for name, experiment in chosen.items()

@@ -102,6 +102,9 @@ def test_results_are_never_mixed_with_others(make_lab, tmp_path):
         ({"dim": []}, "grid dim is not a list"),
         ({"dim": ["a"]}, "grid dim is not a list"),
         ({"dim": [4, 4]}, "grid dim is not a list"),
+        ({"dim": [True]}, "grid dim is not a list"),
+        ({"dim": [4, 1]}, "grid dim holds 1 - give whole numbers from 2 on"),
+        ({"dim": [2.5]}, "grid dim holds 2.5 - give whole numbers"),
     ],
 )
 def test_a_grid_must_be_a_list_of_an_experiment(grid, message, make_lab, tmp_path):
