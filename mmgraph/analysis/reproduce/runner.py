@@ -115,12 +115,11 @@ def _grids(
                 f"grid {key} is not a list of different numbers (got {values!r})",
                 f"write --grid {key}=[1,2]",
             )
-        least = _WHOLE.get(key)
-        for value in values if least is not None else ():
-            if type(value) is not int or value < least:
+        for value in values if key in _WHOLE else ():
+            if type(value) is not int or value < _WHOLE[key]:
                 raise UserError(
                     f"grid {key} holds {value!r}",
-                    f"give whole numbers from {least} on",
+                    f"give whole numbers from {_WHOLE[key]} on",
                 )
     return {
         name: {key: given.get(key, values) for key, values in experiment.grid.items()}
