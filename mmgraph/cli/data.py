@@ -113,32 +113,33 @@ def import_(
     prepare(seed, device, threads, quiet)
     from mmgraph.data import read_catalogue, split_dataset, write_dataset
 
-    files = dict(_pair(text, "NAME=FILE") for text in feat or [])
+    files = _by_modality(feat or [], "NAME=FILE")
     data = read_catalogue(inter, files, duplicates=duplicates)
     splits = split_dataset(data, split, seed=seed, path=inter)
     write_dataset(*splits, out, force=force)
     _report(splits, str(out), as_json, quiet)
 
 
-def _pair(text: str, form: str) -> tuple[str, str]:
+def _by_modality(words: list[str], form: str) -> dict[str, str]:
+    from mmgraph.data.layout import check_modality_names
     from mmgraph.errors import UserError
 
-    name, sign, value = text.partition("=")
-    if not (name and sign and value):
-        raise UserError(f"cannot read {text!r}", f"write {form}")
-    return name, value
+    pairs = [text.partition("=") for text in words]
+    for text, (name, _, value) in zip(words, pairs, strict=True):
+        if not (name and value):
+            raise UserError(f"cannot read {text!r}", f"write {form}")
+    check_modality_names(name for name, *_ in pairs)
+    return {name: value for name, _, value in pairs}
 
 
 def _widths(modality: list[str]) -> dict[str, int]:
     from mmgraph.errors import UserError
 
-    widths = {}
-    for text in modality:
-        name, width = _pair(text, "NAME=WIDTH")
-        if not width.isdigit():
-            raise UserError(f"cannot read {text!r}", "write NAME=WIDTH")
-        widths[name] = int(width)
-    return widths
+    widths = _by_modality(modality, "NAME=WIDTH")
+    for name, width in widths.items():
+        if not (width.isascii() and width.isdigit()):
+            raise UserError(f"cannot read '{name}={width}'", "write NAME=WIDTH")
+    return {name: int(width) for name, width in widths.items()}
 
 
 def _report(

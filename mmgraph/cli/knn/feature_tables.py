@@ -37,12 +37,11 @@ def modality_names(features: Sequence[Path]) -> dict[str, Path]:
         >>> modality_names([Path("image_feat.npy"), Path("depth.npz")])
         {'visual': PosixPath('image_feat.npy'), 'depth': PosixPath('depth.npz')}
     """
-    from mmgraph.data.layout import MODALITY_OF_STEM
+    from mmgraph.data.layout import modality_of
 
     names: dict[str, Path] = {}
     for path in features:
-        stem = path.stem.removesuffix("_feat")
-        name = MODALITY_OF_STEM.get(stem, stem) if stem != path.stem else stem
+        name = modality_of(path)
         if name in names:
             raise UserError(
                 f"{names[name]} and this file are both {name!r}",
