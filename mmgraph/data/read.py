@@ -82,7 +82,9 @@ def read_interactions(path: str | Path, *, duplicates: str = "error") -> Interac
         (['ann', 'bob'], [7, 9], [0, 2])
     """
     if duplicates not in DUPLICATES:
-        raise ValueError(f"duplicates must be one of {DUPLICATES} (got {duplicates!r})")
+        raise UserError(
+            f"duplicates is {duplicates!r}", f"write {', '.join(DUPLICATES)}"
+        )
     path = Path(path)
     suffix = path.suffix.lower()
     if suffix not in (*SEPARATORS, ".parquet"):

@@ -131,7 +131,9 @@ def test_damaged_parquet_and_other_formats_are_refused(tmp_path):
         read_interactions(tmp_path / "t.parquet")
     with pytest.raises(UserError, match=r"unknown table format '.json'"):
         read_interactions(tmp_path / "t.json")
-    with pytest.raises(ValueError, match="duplicates must be one of"):
+    with pytest.raises(
+        UserError, match="duplicates is 'any' - write error, first, last"
+    ):
         read_interactions(tmp_path / "t.csv", duplicates="any")
 
 
