@@ -7,7 +7,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mmgraph.cli.options import Device, Json, Quiet, Seed, Threads, emit_json, prepare
+from mmgraph.cli.options import (
+    Device,
+    Json,
+    Quiet,
+    Seed,
+    Threads,
+    console,
+    emit_json,
+    prepare,
+)
 
 if TYPE_CHECKING:
     from torch_geometric.data import HeteroData
@@ -53,7 +62,7 @@ def synth(
     modality: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="NAME=WIDTH", help="Repeat for more [visual=64 textual=48]."
+            metavar="NAME=WIDTH", help="Repeatable; visual=64, textual=48 by default."
         ),
     ] = None,
     shared_rank: Annotated[int, typer.Option(help="Factors all modalities share.")] = 4,
@@ -158,10 +167,9 @@ def _report(
 
 
 def _print_tables(report: dict[str, Any], title: str) -> None:
-    from rich.console import Console
     from rich.table import Table
 
-    console = Console()
+    out = console()
     table = Table(title=title, show_header=False)
     for key in ("users", "items", "interactions"):
         table.add_row(key, f"{report[key]:,}")
@@ -176,7 +184,7 @@ def _print_tables(report: dict[str, Any], title: str) -> None:
         spread = " / ".join(f"{value:g}" for value in report["degree"][kind])
         table.add_row(f"{kind} degree (min, quartiles, max)", spread)
     table.add_row("sha256", report["data_sha256"][:16])
-    console.print(table)
+    out.print(table)
     if report["modalities"]:
         columns = ("dim", "stored_dtype", "missing_rows", "zero_rows", "duplicate_rows")
         table = Table("modality", *(name.replace("_", " ") for name in columns))
@@ -188,4 +196,4 @@ def _print_tables(report: dict[str, Any], title: str) -> None:
                     for column in columns
                 ),
             )
-        console.print(table)
+        out.print(table)

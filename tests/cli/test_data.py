@@ -35,6 +35,13 @@ def test_info_prints_a_table():
     assert run("info", "synthetic", "--quiet").stdout == ""
 
 
+def test_names_in_brackets_are_shown(tmp_path):
+    out = tmp_path / "shop[new]"
+    shown = run("synth", "--out", out, "--modality", "a[red]=16").stdout
+    assert str(out) in shown
+    assert "a[red]" in shown
+
+
 def test_import_brings_free_files_into_one_folder(tmp_path):
     (tmp_path / "log.tsv").write_text(
         "user\titem\n" + "".join(f"u{n % 3}\ti{n // 3}\n" for n in range(30))

@@ -78,7 +78,7 @@ def test_whole_numbers_and_flags_are_features(tmp_path):
 
 
 def test_the_index_of_a_frame_is_no_feature(tmp_path):
-    frame = pd.DataFrame({"d": [1.0, 2.0, 3.0]}).iloc[[2, 0]]
+    frame = pd.DataFrame({"d": [1.0, 2.0, 3.0, 4.0]}).iloc[[0, 1, 3]]
     frame.to_parquet(tmp_path / "x.parquet")
     with pytest.raises(UserError, match=r"'__index_level_0__' .int64. is neither"):
         READERS[".parquet"](tmp_path / "x.parquet")
