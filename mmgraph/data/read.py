@@ -124,9 +124,13 @@ def _text(path: Path, separator: str) -> dict[str, pa.Array]:
     """Columns as strings. Arrow's reader: it is fast and refuses ragged rows."""
     content = path.read_bytes().rstrip(b"\r\n")
     quote = '"' if separator == "," else False
-    first = (
-        content.split(b"\n", 1)[0].decode("utf-8-sig", errors="replace").rstrip("\r")
-    )
+    line = content.split(b"\n", 1)[0]
+    try:
+        first = line.decode("utf-8-sig").rstrip("\r")
+    except UnicodeDecodeError:
+        first = "\0"
+    if "\0" in first:  # every other byte of UTF-16
+        raise UserError("text is not UTF-8", "save it as UTF-8", path=path, row=1)
     header = next(csv.reader([first], delimiter=separator), [])
     if b"\n" not in content:
         raise UserError("holds no interactions", "add rows below the header", path=path)

@@ -75,6 +75,7 @@ def test_import_brings_free_files_into_one_folder(tmp_path):
     [
         (["info", "nowhere"], "nowhere: no such folder"),
         (["synth", "--out", "x", "--items", "3"], r"num_items must be at least 40"),
+        (["synth", "--out", "x", "--users", "0"], r"at least 1 .got 0, 20. - choose o"),
         (["synth", "--out", "x", "--modality", "a"], "cannot read 'a' - write NAME="),
         (["synth", "--out", "x", *["--modality", "a=8"] * 2], "'a' is given twice"),
         (["synth", "--out", "x", "--modality", "interactions=8"], "called as the tabl"),

@@ -108,7 +108,8 @@ def test_duplicates_can_be_resolved(tmp_path, duplicates, times):
             r"'u' and item 1 stand in two splits .rows 2 and 4",
         ),
         (b"user,item\nu,\xff\xfe\n", 2, "text is not UTF-8"),
-        ("user,item\nu,1\n".encode("utf-16"), None, "no user column|holds no|UTF-8"),
+        ("user,item\nu,1\n".encode("utf-16"), 1, "text is not UTF-8 - save it as U"),
+        ("user,item\nu,1\n".encode("utf-16-le"), 1, "text is not UTF-8"),
     ],
 )
 def test_bad_tables_are_named_with_their_row(tmp_path, text, row, message):

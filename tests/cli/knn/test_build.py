@@ -132,13 +132,29 @@ def test_errors_name_file_and_remedy_and_leave_no_output(tmp_path, x):
     np.save(short, x[:5])
     x[33, 2] = np.nan
     np.save(broken, x)
-    out = tmp_path / "g.pt"
+    out, folder = tmp_path / "g.pt", tmp_path / "folder.pt"
+    folder.mkdir()
+    folder.with_suffix(".html").mkdir()
     cases = [
         ((broken, "--out", out), r"broken.npy: row 33 .* NaN"),
         ((good, short, "--out", out), r"short.npy: 5 rows, but good.npy has 60"),
         ((good, good, "--out", out), r"good.npy: .* both 'good' - rename one"),
         ((good, "--out", tmp_path / "g.csv"), r"'g.csv' - name it .pt, .npz or .pa"),
         ((good, short, "--out", tmp_path / "g.npz"), r"'g.npz' holds one graph only"),
+        (
+            (tmp_path / "no.npy", "--out", folder),
+            r"folder\.pt: is a folder - choose an",
+        ),
+        (
+            (
+                tmp_path / "no.npy",
+                "--out",
+                out,
+                "--report",
+                folder.with_suffix(".html"),
+            ),
+            r"folder\.html: is a folder - choose another --report",
+        ),
         ((good, "--metric", "dot", "--out", out), r"metric must be .* \(got 'dot'\)"),
         ((tmp_path / "no.npy", "--out", out), r"no.npy: no such file"),
     ]
@@ -146,4 +162,4 @@ def test_errors_name_file_and_remedy_and_leave_no_output(tmp_path, x):
         with pytest.raises(UserError, match=message):
             run(*words)
     names = sorted(path.name for path in tmp_path.iterdir())
-    assert names == ["broken.npy", "good.npy", "short.npy"]
+    assert names == ["broken.npy", "folder.html", "folder.pt", "good.npy", "short.npy"]
