@@ -30,7 +30,7 @@ def bench(
         list[str] | None,
         typer.Argument(
             metavar="[MODEL ...]",
-            help="NAME[+PLUGIN][@released][:option=value,...]; all systems by default.",
+            help=r"NAME[+PLUGIN]\[@released][:option=value,...]; by default all.",
         ),
     ] = None,
     data: opt.Data = "synthetic",

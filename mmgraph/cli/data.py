@@ -7,7 +7,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mmgraph.cli.options import Device, Json, Quiet, Seed, Threads, emit_json, prepare
+from mmgraph.cli.options import (
+    Device,
+    Json,
+    Quiet,
+    Seed,
+    Threads,
+    console,
+    emit_json,
+    prepare,
+)
 
 if TYPE_CHECKING:
     from torch_geometric.data import HeteroData
@@ -53,7 +62,7 @@ def synth(
     modality: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="NAME=WIDTH", help="Repeat for more [visual=64 textual=48]."
+            metavar="NAME=WIDTH", help="Repeatable; visual=64, textual=48 by default."
         ),
     ] = None,
     shared_rank: Annotated[int, typer.Option(help="Factors all modalities share.")] = 4,
@@ -113,32 +122,33 @@ def import_(
     prepare(seed, device, threads, quiet)
     from mmgraph.data import read_catalogue, split_dataset, write_dataset
 
-    files = dict(_pair(text, "NAME=FILE") for text in feat or [])
+    files = _by_modality(feat or [], "NAME=FILE")
     data = read_catalogue(inter, files, duplicates=duplicates)
     splits = split_dataset(data, split, seed=seed, path=inter)
     write_dataset(*splits, out, force=force)
     _report(splits, str(out), as_json, quiet)
 
 
-def _pair(text: str, form: str) -> tuple[str, str]:
+def _by_modality(words: list[str], form: str) -> dict[str, str]:
+    from mmgraph.data.layout import check_modality_names
     from mmgraph.errors import UserError
 
-    name, sign, value = text.partition("=")
-    if not (name and sign and value):
-        raise UserError(f"cannot read {text!r}", f"write {form}")
-    return name, value
+    pairs = [text.partition("=") for text in words]
+    for text, (name, _, value) in zip(words, pairs, strict=True):
+        if not (name and value):
+            raise UserError(f"cannot read {text!r}", f"write {form}")
+    check_modality_names(name for name, *_ in pairs)
+    return {name: value for name, _, value in pairs}
 
 
 def _widths(modality: list[str]) -> dict[str, int]:
     from mmgraph.errors import UserError
 
-    widths = {}
-    for text in modality:
-        name, width = _pair(text, "NAME=WIDTH")
-        if not width.isdigit():
-            raise UserError(f"cannot read {text!r}", "write NAME=WIDTH")
-        widths[name] = int(width)
-    return widths
+    widths = _by_modality(modality, "NAME=WIDTH")
+    for name, width in widths.items():
+        if not (width.isascii() and width.isdigit()):
+            raise UserError(f"cannot read '{name}={width}'", "write NAME=WIDTH")
+    return {name: int(width) for name, width in widths.items()}
 
 
 def _report(
@@ -157,10 +167,9 @@ def _report(
 
 
 def _print_tables(report: dict[str, Any], title: str) -> None:
-    from rich.console import Console
     from rich.table import Table
 
-    console = Console()
+    out = console()
     table = Table(title=title, show_header=False)
     for key in ("users", "items", "interactions"):
         table.add_row(key, f"{report[key]:,}")
@@ -175,7 +184,7 @@ def _print_tables(report: dict[str, Any], title: str) -> None:
         spread = " / ".join(f"{value:g}" for value in report["degree"][kind])
         table.add_row(f"{kind} degree (min, quartiles, max)", spread)
     table.add_row("sha256", report["data_sha256"][:16])
-    console.print(table)
+    out.print(table)
     if report["modalities"]:
         columns = ("dim", "stored_dtype", "missing_rows", "zero_rows", "duplicate_rows")
         table = Table("modality", *(name.replace("_", " ") for name in columns))
@@ -187,4 +196,4 @@ def _print_tables(report: dict[str, Any], title: str) -> None:
                     for column in columns
                 ),
             )
-        console.print(table)
+        out.print(table)

@@ -72,13 +72,15 @@ def prepare(seed: int, device: str, threads: int, quiet: bool) -> None:
 def console() -> Console:
     """A console on stdout; into a pipe, which has no width, it folds nothing.
 
+    It shows names as they are: brackets in them are no markup, colons no emoji.
+
     Example:
         >>> console().width > 0
         True
     """
     from rich.console import Console
 
-    found = Console()
+    found = Console(markup=False, emoji=False)
     if not found.is_terminal:
         found.width = 200
     return found

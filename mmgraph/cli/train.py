@@ -13,7 +13,7 @@ from mmgraph.cli import options as opt
 
 def train(
     model: Annotated[
-        str, typer.Argument(help="NAME[+PLUGIN][@released][:option=value,...]")
+        str, typer.Argument(help=r"NAME[+PLUGIN]\[@released][:option=value,...]")
     ],
     out: Annotated[Path, typer.Option("--out", help="The run directory.")],
     data: opt.Data = "synthetic",

@@ -10,6 +10,7 @@ from torch_geometric.data import HeteroData
 
 from mmgraph.data.build import from_interactions
 from mmgraph.data.features import check_finite, read_feature_table
+from mmgraph.data.ids import match_ids
 from mmgraph.data.read import Interactions, read_interactions
 from mmgraph.errors import UserError
 
@@ -52,6 +53,7 @@ def read_catalogue(
         stored = read_feature_table(path)
         check_finite(stored.values, path)
         if stored.ids is not None:
+            _check_any_known(table, stored.ids, path)
             ids[name] = stored.ids
         else:
             if items is None:
@@ -111,6 +113,17 @@ def _count_contiguous(table: Interactions, ids: np.ndarray, column: str) -> int:
 
 def _is_index(value: str) -> bool:
     return value.isascii() and value.isdigit() and len(value) <= 18
+
+
+def _check_any_known(table: Interactions, ids: np.ndarray, path: str | Path) -> None:
+    """A feature file with ids: of another catalogue, if no item is in the table."""
+    if (match_ids(np.unique(table.item), ids) < 0).all():
+        raise UserError(
+            f"not one of its items is in {table.path.name}: its first id is "
+            f"{ids[0].item()!r}, the first there is {table.item[0].item()!r}",
+            "give the features of these items, with the same ids",
+            path=path,
+        )
 
 
 def _check_row_numbers(table: Interactions, rows: int, path: str | Path) -> int:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
@@ -17,6 +19,7 @@ from mmgraph.data.npy import read_npy, read_npz
 from mmgraph.errors import UserError
 
 ID_NAMES = ("id", "ids", "item", "items", "item_id", "item_ids", "itemid")
+LIKE_AN_ID = re.compile(r"(?i:_id)$|[a-z]I[dD]$|^__index_level_\d+__$")
 FEATURE_NAMES = ("features", "feature", "x", "embeddings", "embedding")
 
 Raw = tuple[np.ndarray, np.ndarray | None, str]
@@ -50,6 +53,10 @@ def _safetensors(path: Path) -> Raw:
 
 def _parquet(path: Path) -> Raw:
     try:
+        counts = Counter(pq.read_schema(path).names)
+        twice = [name for name, count in counts.items() if count > 1]
+        if twice:
+            raise UserError(f"several columns {twice[0]!r}", "keep one", path=path)
         table = pq.read_table(path)
     except pa.ArrowException as error:
         raise UserError(
@@ -60,21 +67,39 @@ def _parquet(path: Path) -> Raw:
     names = [name for name in table.column_names if name.lower() in ID_NAMES]
     if len(names) > 1:
         raise UserError(f"several id columns: {names}", "keep one", path=path)
-    ids = _ids(table.column(names[0]).to_numpy(), path) if names else None
+    ids = _column_of_ids(table.column(names[0]), path) if names else None
     rest = table.drop_columns(names)
-    lists = [f.name for f in rest.schema if _is_list(f.type)]
-    if len(lists) == 1:
-        values = _stack_lists(rest.column(lists[0]), path)
+    features = _feature_columns(rest, path)
+    if _is_list(rest.schema.field(features[0]).type):
+        values = _stack_lists(rest.column(features[0]), path)
         return values, ids, values.dtype.name
-    numbers = [f.name for f in rest.schema if pa.types.is_primitive(f.type)]
-    if lists or not numbers:
+    columns = [rest.column(name).to_numpy() for name in features]
+    return np.stack(columns, axis=1), ids, str(rest.schema.field(features[0]).type)
+
+
+def _feature_columns(rest: pa.Table, path: Path) -> list[str]:
+    """One list column or all number columns; any other column is refused.
+
+    What it holds would be lost, or an id would become a dimension.
+    """
+    lists = [field.name for field in rest.schema if _is_list(field.type)]
+    numbers = [field.name for field in rest.schema if _is_number(field.type)]
+    features = lists or [name for name in numbers if not LIKE_AN_ID.search(name)]
+    if len(lists) > 1 or not features:
         raise UserError(
-            f"no features among the columns {table.column_names}",
+            f"no features among the columns {rest.column_names}",
             "give one list column or number columns",
             path=path,
         )
-    columns = [rest.column(name).to_numpy() for name in numbers]
-    return np.stack(columns, axis=1), ids, str(rest.schema.field(numbers[0]).type)
+    for field in rest.schema:
+        if field.name not in features:
+            raise UserError(
+                f"column {field.name!r} ({field.type}) is neither the item ids nor "
+                "features",
+                "name it item_id if it is the ids, else leave it out",
+                path=path,
+            )
+    return features
 
 
 READERS: dict[str, Callable[[Path], Raw]] = {
@@ -108,6 +133,25 @@ def _ids(values: object, path: Path) -> np.ndarray:
         raise UserError(f"item {error.what}", error.fix, path=path) from error
     except ValueError as error:
         raise UserError(str(error), "save one id per row", path=path) from error
+
+
+def _column_of_ids(column: pa.ChunkedArray, path: Path) -> np.ndarray:
+    empty = np.flatnonzero(column.is_null().to_numpy())
+    if empty.size:
+        raise UserError(
+            f"row {empty[0]} (counted from 0) has no item id",
+            "fill it in, or leave the row out",
+            path=path,
+        )
+    return _ids(column.to_numpy(), path)
+
+
+def _is_number(kind: pa.DataType) -> bool:
+    return bool(
+        pa.types.is_floating(kind)
+        or pa.types.is_integer(kind)
+        or pa.types.is_boolean(kind)
+    )
 
 
 def _is_list(kind: pa.DataType) -> bool:

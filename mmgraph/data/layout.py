@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from mmgraph.data.feature_formats import READERS
@@ -10,6 +11,7 @@ from mmgraph.errors import UserError
 # Spellings of the field's files, and the order in which modalities come by default.
 MODALITY_OF_STEM = {"image": "visual", "text": "textual", "audio": "acoustic"}
 USUAL_ORDER = ("visual", "textual", "acoustic")
+TABLE = "interactions"
 
 
 def interactions_file(folder: Path) -> Path:
@@ -53,6 +55,58 @@ def interactions_file(folder: Path) -> Path:
     )
 
 
+def modality_of(path: Path) -> str:
+    """Modality that a feature file is called after.
+
+    Args:
+        path: The file.
+
+    Returns:
+        Its name without suffix, ``_feat`` and the field's spellings resolved.
+
+    Example:
+        >>> modality_of(Path("image_feat.npy")), modality_of(Path("image.npz"))
+        ('visual', 'image')
+    """
+    stem = path.stem.removesuffix("_feat")
+    return MODALITY_OF_STEM.get(stem, stem) if path.stem != stem else stem
+
+
+def check_modality_names(names: Iterable[str]) -> None:
+    """Refuse names that would not come back from the files of a folder.
+
+    Args:
+        names: Of all modalities, each once.
+
+    Raises:
+        UserError: If one stands twice, is a path, or is read as another.
+
+    Example:
+        >>> check_modality_names(["visual", "text_feat"])
+        Traceback (most recent call last):
+        mmgraph.errors.UserError: modality 'text_feat' would be read back as \
+'textual' - name it 'textual'
+    """
+    seen = set()
+    for name in names:
+        path = Path(f"{name}.npz")
+        if name in seen:
+            raise UserError(f"modality {name!r} is given twice", "give each once")
+        if path.name != f"{name}.npz" or not name.isprintable() or not name:
+            raise UserError(f"modality {name!r} is no file name", "use plain words")
+        if modality_of(path) == TABLE:
+            raise UserError(
+                f"modality {name!r} is called as the table of interactions",
+                "choose another name",
+            )
+        if modality_of(path) != name:
+            back = modality_of(path)
+            raise UserError(
+                f"modality {name!r} would be read back as {back!r}", f"name it {back!r}"
+            )
+        seen.add(name)
+
+
 def feature_files(folder: Path, *, mmrec: bool) -> dict[str, Path]:
     """Find the feature file of each modality of a folder.
 
@@ -76,12 +130,11 @@ def feature_files(folder: Path, *, mmrec: bool) -> dict[str, Path]:
     """
     found: dict[str, Path] = {}
     for path in sorted(folder.iterdir()):
-        stem = path.stem.removesuffix("_feat")
-        if path.suffix not in READERS or stem == "interactions":
+        if path.suffix not in READERS or path.stem.removesuffix("_feat") == TABLE:
             continue
         if mmrec and not path.name.endswith("_feat.npy"):
             continue  # side files of that layout, such as a pickled user graph
-        name = MODALITY_OF_STEM.get(stem, stem) if path.stem != stem else stem
+        name = modality_of(path)
         if name in found:
             raise UserError(
                 f"{found[name].name} and {path.name} both hold {name!r}",

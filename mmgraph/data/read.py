@@ -82,7 +82,9 @@ def read_interactions(path: str | Path, *, duplicates: str = "error") -> Interac
         (['ann', 'bob'], [7, 9], [0, 2])
     """
     if duplicates not in DUPLICATES:
-        raise ValueError(f"duplicates must be one of {DUPLICATES} (got {duplicates!r})")
+        raise UserError(
+            f"duplicates is {duplicates!r}", f"write {', '.join(DUPLICATES)}"
+        )
     path = Path(path)
     suffix = path.suffix.lower()
     if suffix not in (*SEPARATORS, ".parquet"):
@@ -122,9 +124,13 @@ def _text(path: Path, separator: str) -> dict[str, pa.Array]:
     """Columns as strings. Arrow's reader: it is fast and refuses ragged rows."""
     content = path.read_bytes().rstrip(b"\r\n")
     quote = '"' if separator == "," else False
-    first = (
-        content.split(b"\n", 1)[0].decode("utf-8-sig", errors="replace").rstrip("\r")
-    )
+    line = content.split(b"\n", 1)[0]
+    try:
+        first = line.decode("utf-8-sig").rstrip("\r")
+    except UnicodeDecodeError:
+        first = "\0"
+    if "\0" in first:  # every other byte of UTF-16
+        raise UserError("text is not UTF-8", "save it as UTF-8", path=path, row=1)
     header = next(csv.reader([first], delimiter=separator), [])
     if b"\n" not in content:
         raise UserError("holds no interactions", "add rows below the header", path=path)

@@ -131,6 +131,11 @@ def plant_catalogue(
     widths = dict(WIDTHS if modalities is None else modalities)
     num_private = private_rank * len(widths)
     num_factors = shared_rank + num_private
+    if min(num_users, interactions_per_user) < 1:
+        raise ValueError(
+            "num_users and interactions_per_user must be at least 1 "
+            f"(got {num_users}, {interactions_per_user})"
+        )
     _check_sizes(widths, num_items, interactions_per_user, shared_rank, private_rank)
     if not (0 <= private_share <= 1 and 0 <= missing * len(widths) <= 1):
         raise ValueError(

@@ -120,7 +120,7 @@ def check_split(train: HeteroData, val: HeteroData, test: HeteroData) -> None:
         if shared.size:
             user, item = divmod(int(shared[0]), int(train[ITEM].num_nodes))
             raise UserError(
-                f"user {user} and item {item} are in {one} and in {other}",
+                f"{_called(train, user, item)} are in {one} and in {other}",
                 "keep the pair in one split",
             )
 
@@ -128,6 +128,16 @@ def check_split(train: HeteroData, val: HeteroData, test: HeteroData) -> None:
 def _keys(data: HeteroData, edges: Tensor) -> np.ndarray:
     user, item = edges.cpu().numpy()
     return pair_keys(user, item, int(data[ITEM].num_nodes))
+
+
+def _called(data: HeteroData, user: int, item: int) -> str:
+    """A pair by its original ids, where the catalogue has them."""
+    names: list[Any] = [user, item]
+    for place, kind in enumerate((USER, ITEM)):
+        ids = data[kind].get("raw_id")
+        if ids is not None:
+            names[place] = np.asarray(ids)[names[place]].item()
+    return f"user {names[0]!r} and item {names[1]!r}"
 
 
 def _check_ids(kind: str, raw_id: Any, num_nodes: int) -> None:
@@ -163,9 +173,8 @@ def _check_edges(data: HeteroData, name: str, edges: Tensor) -> None:
             )
     twice = first_duplicate(_keys(data, edges))
     if twice:
-        user, item = edges[:, twice[0]].tolist()
         raise UserError(
-            f"user {user} and item {item} stand in {name} twice "
+            f"{_called(data, *edges[:, twice[0]].tolist())} stand in {name} twice "
             f"(positions {twice[0]} and {twice[1]})",
             "keep one of them",
         )

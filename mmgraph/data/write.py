@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from torch_geometric.data import HeteroData
 
+from mmgraph.data.layout import check_modality_names
 from mmgraph.data.split_by_label import SPLIT_NAMES
 from mmgraph.errors import UserError
 from mmgraph.schema import INTERACTS, ITEM, USER, feature_key, mask_key, modalities
@@ -38,7 +39,8 @@ def write_dataset(
         force: Replace a folder that exists.
 
     Raises:
-        UserError: If the folder exists and ``force`` is not given, or cannot be made.
+        UserError: If the folder exists and ``force`` is not given, or cannot be made,
+            or a modality's name would not come back.
 
     Example:
         >>> from mmgraph.data import fingerprint, load_dataset
@@ -49,6 +51,7 @@ def write_dataset(
         True
     """
     out = Path(out)
+    check_modality_names(modalities(train))
     if out.exists() and not force:
         raise UserError("exists already", "choose another folder or --force", path=out)
     try:

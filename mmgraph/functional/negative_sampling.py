@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -18,6 +21,7 @@ class NegativeSampler:
     Args:
         edge_index: User (row 0) and item (row 1) of each training interaction.
         num_items: Number of items in the catalogue.
+        user_ids: What an error calls the users; their row numbers by default.
 
     Raises:
         UserError: If there are no edges, or a user has interacted with every item
@@ -31,7 +35,12 @@ class NegativeSampler:
         tensor([2, 2, 2])
     """
 
-    def __init__(self, edge_index: Tensor, num_items: int) -> None:
+    def __init__(
+        self,
+        edge_index: Tensor,
+        num_items: int,
+        user_ids: np.ndarray[Any, Any] | None = None,
+    ) -> None:
         user, item = edge_index
         if not user.numel():
             raise UserError("no training interaction", "give at least one")
@@ -41,8 +50,11 @@ class NegativeSampler:
         degree = torch.bincount(self.pairs // num_items)
         full = (degree >= self.items.numel()).nonzero()
         if full.numel():
+            user_id = int(full[0])
+            if user_ids is not None:
+                user_id = np.asarray(user_ids)[user_id].item()
             raise UserError(
-                f"user {int(full[0])} has interacted with all "
+                f"user {user_id!r} has interacted with all "
                 f"{self.items.numel()} training items, so no negative exists",
                 "leave this user out or add items",
             )

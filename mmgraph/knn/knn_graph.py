@@ -45,7 +45,8 @@ def knn_graph(
     A zero row (a missing feature) gets no edges and is in no list, for every metric.
 
     Args:
-        x: Features, real numbers; torch works on their device.
+        x: Features, real numbers: a tensor, an array or a frame; row numbers are
+            positions, whatever its index. Torch works on their device.
         k: Neighbours per row.
         metric: ``cosine``; ``ip``, the inner product; or ``l2``, whose similarity
             is minus the squared Euclidean distance.
@@ -126,6 +127,10 @@ def _checked(
     check_options(k, metric)
     if block_size is not None and block_size < 1:
         raise ValueError(f"block_size must be positive (got {block_size})")
+    if hasattr(x, "__array__") and not isinstance(x, Tensor):  # a frame, too
+        x = np.asarray(x)
+        if x.dtype.kind not in "fiubc":
+            raise ValueError(f"features must be real numbers (got {x.dtype})")
     with warnings.catch_warnings():  # a memory-mapped array is read-only: never written
         warnings.filterwarnings("ignore", message="The given NumPy array is not writ")
         x = torch.as_tensor(x)

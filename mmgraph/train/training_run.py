@@ -15,7 +15,7 @@ from mmgraph.errors import UserError
 from mmgraph.functional.negative_sampling import NegativeSampler
 from mmgraph.models.base import Recommender
 from mmgraph.models.batch import Batch
-from mmgraph.schema import INTERACTS, ITEM
+from mmgraph.schema import INTERACTS, ITEM, USER
 from mmgraph.train.checkpoint import (
     load_checkpoint,
     optimizer_tensors,
@@ -62,7 +62,9 @@ class TrainingRun:
         self.stopping = EarlyStopping(trainer.patience, trainer.min_epochs)
         self.best: dict[str, Tensor] = {}
         edge_index = train[INTERACTS].edge_index
-        self.sampler = NegativeSampler(edge_index, train[ITEM].num_nodes)
+        self.sampler = NegativeSampler(
+            edge_index, train[ITEM].num_nodes, train[USER].get("raw_id")
+        )
         self.generator = torch.Generator(device)
 
     def _seed(self, epoch: int) -> None:

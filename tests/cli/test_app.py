@@ -25,6 +25,14 @@ def test_every_command_takes_the_common_options(capsys):
             assert option in text, (command, option)
 
 
+def test_brackets_of_a_help_are_shown(capsys):
+    for command in ("bench", "train"):
+        assert main([command, "--help"]) == 0
+        assert "[+PLUGIN][@released][:option" in capsys.readouterr().out
+    assert main(["data", "synth", "--help"]) == 0
+    assert "textual=48" in capsys.readouterr().out
+
+
 def test_version(capsys):
     assert main(["--version"]) == 0
     assert capsys.readouterr().out == f"mmgraph {mmgraph.__version__}\n"

@@ -35,6 +35,13 @@ def test_info_prints_a_table():
     assert run("info", "synthetic", "--quiet").stdout == ""
 
 
+def test_names_in_brackets_are_shown(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    shown = run("synth", "--out", "shop[new]", "--modality", "a[red]=16").stdout
+    assert "shop[new]" in shown
+    assert "a[red]" in shown
+
+
 def test_import_brings_free_files_into_one_folder(tmp_path):
     (tmp_path / "log.tsv").write_text(
         "user\titem\n" + "".join(f"u{n % 3}\ti{n // 3}\n" for n in range(30))
@@ -68,7 +75,14 @@ def test_import_brings_free_files_into_one_folder(tmp_path):
     [
         (["info", "nowhere"], "nowhere: no such folder"),
         (["synth", "--out", "x", "--items", "3"], r"num_items must be at least 40"),
+        (["synth", "--out", "x", "--users", "0"], r"at least 1 .got 0, 20. - choose o"),
         (["synth", "--out", "x", "--modality", "a"], "cannot read 'a' - write NAME="),
+        (["synth", "--out", "x", *["--modality", "a=8"] * 2], "'a' is given twice"),
+        (["synth", "--out", "x", "--modality", "interactions=8"], "called as the tabl"),
+        (
+            ["import", "--inter", "a", "--out", "x", "--feat", "../a=f.npy"],
+            "no file name",
+        ),
         (["import", "--inter", "no.csv", "--out", "x"], r"no.csv: no such file"),
         (["import", "--inter", "a", "--out", "x", "--feat", "b"], "write NAME=FILE"),
     ],

@@ -50,6 +50,14 @@ def test_tables_are_on_stdout_and_steps_on_stderr(catalogue, tmp_path, capsys):
     assert "comparing visual and textual" in shown.err
 
 
+def test_names_in_brackets_are_shown(tmp_path, capsys):
+    rng = np.random.default_rng(0)
+    for name in ("a[red]", "b[new]"):
+        np.save(tmp_path / f"{name}.npy", rng.normal(size=(60, 8)))
+    assert run("--data", tmp_path, "--out", tmp_path / "out", "--quiet") == 0
+    assert "\na[red] and b[new], 60 items" in capsys.readouterr().out
+
+
 def test_the_embedded_catalogue_can_be_named(tmp_path, capsys):
     assert run("--data", "synthetic", "--out", tmp_path, "--json", "--quiet") == 0
     (pair,) = json.loads(capsys.readouterr().out)["pairs"]

@@ -5,6 +5,7 @@ import logging
 
 import pytest
 import torch
+from rich.table import Table
 
 from mmgraph.cli.options import console, emit_json, prepare
 from mmgraph.errors import UserError
@@ -60,3 +61,12 @@ def test_json_reads_back(capsys):
     result = {"metrics": {"recall@20": 0.5}, "k": [10, 20], "none": None}
     emit_json(result)
     assert json.loads(capsys.readouterr().out) == result
+
+
+def test_names_are_shown_as_they_are(capsys):
+    for name in ("a[/red]", "shop[new]", ":smile:"):
+        table = Table(name, title=name)
+        table.add_row(name)
+        console().print(table)
+        console().print(name)
+        assert capsys.readouterr().out.count(name) == 4

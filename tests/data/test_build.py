@@ -93,7 +93,8 @@ def test_what_does_not_fit_is_refused(options, message):
 
 
 def test_a_doubled_pair_is_named():
-    with pytest.raises(UserError, match=r"twice .positions 0 and 2"):
+    message = r"^user 'u' and item 'x' stand in edge_index twice .positions 0 and 2"
+    with pytest.raises(UserError, match=message):
         from_interactions(["u", "v", "u"], ["x", "x", "x"])
 
 

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import torch
 from safetensors.torch import save_file
@@ -10,6 +12,7 @@ from mmgraph.data.feature_formats import READERS
 from mmgraph.errors import UserError
 
 X = np.arange(6, dtype=np.float16).reshape(3, 2)
+DATES = pd.to_datetime(["2024-05-01"] * 3)
 IDS = np.array(["b", "a", "c"])
 
 
@@ -61,6 +64,26 @@ def _frame(**columns):
     return lambda path: pd.DataFrame(columns).to_parquet(path)
 
 
+def _twice(path):
+    columns = [pa.array([1.0, 2.0])] * 2
+    pq.write_table(pa.table(columns, names=["a", "a"]), path)
+
+
+def test_whole_numbers_and_flags_are_features(tmp_path):
+    path = tmp_path / "x.parquet"
+    _frame(item_id=[7, 8], count=[4, 5], is_new=[True, False], grid=[0.5, 1.0])(path)
+    values, ids, _ = READERS[".parquet"](path)
+    assert values.tolist() == [[4, 1, 0.5], [5, 0, 1]]
+    assert ids.tolist() == [7, 8]
+
+
+def test_the_index_of_a_frame_is_no_feature(tmp_path):
+    frame = pd.DataFrame({"d": [1.0, 2.0, 3.0, 4.0]}).iloc[[0, 1, 3]]
+    frame.to_parquet(tmp_path / "x.parquet")
+    with pytest.raises(UserError, match=r"'__index_level_0__' .int64. is neither"):
+        READERS[".parquet"](tmp_path / "x.parquet")
+
+
 @pytest.mark.parametrize(
     ("name", "write", "message"),
     [
@@ -72,6 +95,16 @@ def _frame(**columns):
         ("x.parquet", _frame(item=IDS, name=IDS), "no features among the columns"),
         ("x.parquet", _frame(item=IDS, id=IDS, d=[1, 2, 3]), "several id columns"),
         ("x.parquet", _frame(v=[[1.0, 2.0], [3.0], [4.0, 5.0]]), "row 1 .* 2 values"),
+        ("x.parquet", _frame(sku=IDS, d=[1.0, 2.0, 3.0]), r"'sku' \((large_)?string\)"),
+        ("x.parquet", _frame(id=IDS, d=[1, 2, 3], t=DATES), r"'t' \(timestamp\[.s\]\)"),
+        ("x.parquet", _frame(price_id=[4, 5], d=[1.0, 2.0]), "name it item_id if it"),
+        (
+            "x.parquet",
+            _frame(n=[4, 5], v=[[1.0], [2.0]]),
+            r"column 'n' \(int64\) is ne",
+        ),
+        ("x.parquet", _frame(id=[4, None], d=[1, 2]), "row 1 .* has no item id - fill"),
+        ("x.parquet", _twice, "several columns 'a' - keep one"),
         ("x.parquet", _frame(v=[[1.0], None]), "row 1 .counted from 0. has no vector"),
     ],
 )

@@ -108,7 +108,8 @@ def test_duplicates_can_be_resolved(tmp_path, duplicates, times):
             r"'u' and item 1 stand in two splits .rows 2 and 4",
         ),
         (b"user,item\nu,\xff\xfe\n", 2, "text is not UTF-8"),
-        ("user,item\nu,1\n".encode("utf-16"), None, "no user column|holds no|UTF-8"),
+        ("user,item\nu,1\n".encode("utf-16"), 1, "text is not UTF-8 - save it as U"),
+        ("user,item\nu,1\n".encode("utf-16-le"), 1, "text is not UTF-8"),
     ],
 )
 def test_bad_tables_are_named_with_their_row(tmp_path, text, row, message):
@@ -131,7 +132,9 @@ def test_damaged_parquet_and_other_formats_are_refused(tmp_path):
         read_interactions(tmp_path / "t.parquet")
     with pytest.raises(UserError, match=r"unknown table format '.json'"):
         read_interactions(tmp_path / "t.json")
-    with pytest.raises(ValueError, match="duplicates must be one of"):
+    with pytest.raises(
+        UserError, match="duplicates is 'any' - write error, first, last"
+    ):
         read_interactions(tmp_path / "t.csv", duplicates="any")
 
 

@@ -38,6 +38,13 @@ def test_times_and_integer_ids_survive(tmp_path):
     assert load_dataset(tmp_path / "x", split="temporal")
 
 
+def test_a_name_that_would_be_lost_is_refused(tmp_path):
+    splits = synthetic(num_users=40, num_items=60, modalities={"x_feat": 16})[:3]
+    with pytest.raises(UserError, match="'x_feat' would be read back as 'x'"):
+        write_dataset(*splits, tmp_path / "shop")
+    assert not list(tmp_path.iterdir())
+
+
 def test_nothing_is_overwritten_without_force(tmp_path, splits):
     out = tmp_path / "shop"
     out.mkdir()

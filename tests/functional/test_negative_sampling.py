@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 from scipy.stats import chisquare
@@ -65,6 +66,8 @@ def test_a_user_with_every_item_is_named():
     edge_index = torch.tensor([[0, 1, 1], [0, 0, 1]])
     with pytest.raises(UserError, match="user 1 has interacted with all 2"):
         NegativeSampler(edge_index, num_items=2)
+    with pytest.raises(UserError, match="user 'bob' has interacted with all 2"):
+        NegativeSampler(edge_index, 2, user_ids=np.array(["ann", "bob"]))
 
 
 def test_no_interaction_is_refused():

@@ -5,6 +5,7 @@ import math
 import os
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from hypothesis import given, settings
@@ -270,6 +271,15 @@ def test_a_row_that_is_not_finite_is_named(bad):
 def test_bad_options_are_named(options, message):
     with pytest.raises(ValueError, match=message):
         knn_graph(torch.ones(3, 2), **options)
+
+
+def test_a_frame_is_the_table_of_its_values():
+    x = torch.randn(30, 4, generator=torch.Generator().manual_seed(0))
+    frame = pd.DataFrame(x.numpy(), index=[f"i{n}" for n in range(30)])
+    for got, want in zip(knn_graph(frame, 5), knn_graph(x, 5), strict=True):
+        assert torch.equal(got, want)
+    with pytest.raises(ValueError, match=r"must be real numbers \(got object\)"):
+        knn_graph(frame.reset_index(), 5)
 
 
 def test_bad_tables_are_named():

@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
+from mmgraph.data import from_interactions
 from mmgraph.errors import UserError
 from mmgraph.models.base import Recommender
 from mmgraph.schema import INTERACTS
@@ -97,3 +98,9 @@ def test_the_models_own_weight_decay_holds_unless_one_is_given(splits, given):
     trainer.fit(model, train, val)
     moved = not torch.equal(model.weight, torch.ones_like(model.weight))
     assert moved == (given != 0.0)
+
+
+def test_a_user_with_every_item_is_called_by_its_id():
+    train = from_interactions(["zoe", "ann", "ann"], ["x", "x", "y"])
+    with pytest.raises(UserError, match="user 'ann' has interacted with all 2 "):
+        TrainingRun(Trainer(device="cpu"), Exploding.from_data(train), train, CPU)

@@ -19,7 +19,7 @@ from mmgraph.cli import options as opt
 from mmgraph.errors import UserError
 
 _COLUMNS = (
-    TextColumn("{task.description}"),
+    TextColumn("{task.description}", markup=False),
     BarColumn(bar_width=20),
     MofNCompleteColumn(),
     TextColumn("blocks"),

@@ -185,6 +185,7 @@ def _build(
     facts = {
         **options,
         "features": [str(path)],
+        "dim": features.shape[1],
         "input_sha256": feature_digest(features),
         "graph_sha256": graph_digest(edge_index, similarity),
         "exact": exact,

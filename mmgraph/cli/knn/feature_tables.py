@@ -37,12 +37,11 @@ def modality_names(features: Sequence[Path]) -> dict[str, Path]:
         >>> modality_names([Path("image_feat.npy"), Path("depth.npz")])
         {'visual': PosixPath('image_feat.npy'), 'depth': PosixPath('depth.npz')}
     """
-    from mmgraph.data.layout import MODALITY_OF_STEM
+    from mmgraph.data.layout import modality_of
 
     names: dict[str, Path] = {}
     for path in features:
-        stem = path.stem.removesuffix("_feat")
-        name = MODALITY_OF_STEM.get(stem, stem) if stem != path.stem else stem
+        name = modality_of(path)
         if name in names:
             raise UserError(
                 f"{names[name]} and this file are both {name!r}",
@@ -57,6 +56,9 @@ def read_tables(
     names: dict[str, Path], *, refuse_nan: bool = True, refuse_zero: bool = False
 ) -> FeatureTables:
     """Read every modality over the same items: with ids, all that any file names.
+
+    A row of a file without ids is the item of its number: beside such a file, ids are
+    row numbers, as in a data folder.
 
     Args:
         names: Modality -> file.
@@ -89,30 +91,62 @@ def read_tables(
             check_distinct(own, path)
     missing = dict.fromkeys(names, 0)
     known = {name: own.tolist() for name, own in own_ids.items() if own is not None}
-    if len(known) == len(names):
-        union = list(dict.fromkeys(i for own in known.values() for i in own))
+    bare = {name: len(x) for name, x in tables.items() if name not in known}
+    ids = _items(known, bare, names)
+    if ids is not None:
         for name, own in known.items():
-            missing[name] = len(union) - len(own)
-            if own != union:
-                tables[name] = spread(tables[name], own, union)
-        return FeatureTables(tables, union, missing)
-    first_name, *others = names
-    for name in others:
-        rows, expected = len(tables[name]), len(tables[first_name])
+            missing[name] = len(ids) - len(own)
+            if own != ids:
+                tables[name] = spread(tables[name], own, ids)
+    return FeatureTables(tables, ids, missing)
+
+
+def _items(
+    known: dict[str, list[Any]], bare: dict[str, int], names: dict[str, Path]
+) -> list[Any] | None:
+    """All items, given the ids of some files and the numbers of rows of the others."""
+    for name, rows in bare.items():
+        first, expected = next(iter(bare.items()))
         if rows != expected:
             raise UserError(
-                f"{rows} rows, but the first file has {expected}",
+                f"{rows} rows, but {names[first].name} has {expected}",
                 "give every modality a row per item, zeros where it is missing, or "
                 "give every file ids",
                 path=names[name],
             )
-    if len({tuple(own) for own in known.values()}) > 1:
-        raise UserError(
-            "some files have ids and they differ, others have none",
-            "give every file ids",
-            path=names[first_name],
-        )
-    return FeatureTables(tables, next(iter(known.values()), None), missing)
+    if not known:
+        return None
+    if not bare:
+        _check_one_kind(known, names)
+        return list(dict.fromkeys(key for own in known.values() for key in own))
+    items = range(next(iter(bare.values())))
+    for name, own in known.items():
+        for row, key in enumerate(own):
+            if key not in items:
+                raise UserError(
+                    f"item id {key!r} at row {row} (counted from 0) is no row number "
+                    f"of {names[next(iter(bare))].name}, which has no ids",
+                    "give every file ids",
+                    path=names[name],
+                )
+    return list(items)
+
+
+def _check_one_kind(known: dict[str, list[Any]], names: dict[str, Path]) -> None:
+    """Whether 12 is "12" would be a guess."""
+    first, *others = known
+    for name in others:
+        if _kind(known[name]) != _kind(known[first]):
+            raise UserError(
+                f"item ids are {_kind(known[name])}, those of {names[first].name} are "
+                f"{_kind(known[first])}",
+                "write both as integers, or both as strings",
+                path=names[name],
+            )
+
+
+def _kind(ids: list[Any]) -> str:
+    return "strings" if isinstance(ids[0], str) else "integers"
 
 
 def as_tensor(x: np.ndarray) -> torch.Tensor:

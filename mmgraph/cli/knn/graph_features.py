@@ -57,27 +57,44 @@ def graph_features(paths: Sequence[Path], file: GraphFile) -> np.ndarray:
         parts.append(values)
         own.append(None if ids is None else ids.tolist())
     x = parts[0] if len(parts) == 1 else np.concatenate(parts)
-    known = [ids for ids in own if ids is not None]
-    if file.ids is not None and len(known) == len(parts):
-        _check_apart(known, paths)
-        names = [key for ids in known for key in ids]
-        if names == file.ids:
-            return x
-        strangers = sorted(set(names) - set(file.ids), key=str)
-        if strangers:
-            raise UserError(
-                f"item {strangers[0]!r} is not in the graph",
-                "give the features that the graph was built from",
-                path=paths[-1],
-            )
-        return spread(x, names, file.ids)
-    if len(x) != file.num_items:
+    surplus, by_row = len(x) - file.num_items, file.ids is None or not any(own)
+    if (by_row and surplus) or (None in own and surplus > 0):
         raise UserError(
             f"{len(x)} rows, but the graph has {file.num_items} items",
             "give the features that the graph was built from",
             path=paths[-1],
         )
-    return x
+    if file.ids is None:
+        return x
+    known = _named(own, [len(part) for part in parts], file.ids)
+    _check_apart(known, paths)
+    names = [key for ids in known for key in ids]
+    if names == file.ids:
+        return x
+    strangers = sorted(set(names) - set(file.ids), key=str)
+    if strangers:
+        raise UserError(
+            f"item {strangers[0]!r} is not in the graph",
+            "give the features that the graph was built from",
+            path=paths[-1],
+        )
+    return spread(x, names, file.ids)
+
+
+def _named(
+    own: Sequence[list[Any] | None], lengths: Sequence[int], ids: list[Any]
+) -> list[list[Any]]:
+    """An id for every row: one without is the item of its number, as in a build.
+
+    Where the graph's ids are no row numbers, it is the item at its place in the graph.
+    """
+    numbers = list(range(len(ids)))
+    place = numbers if set(ids) == set(numbers) else ids
+    starts = [sum(lengths[:part]) for part in range(len(lengths))]
+    return [
+        place[start : start + length] if keys is None else keys
+        for keys, start, length in zip(own, starts, lengths, strict=True)
+    ]
 
 
 def _check_apart(own: Sequence[list[Any]], paths: Sequence[Path]) -> None:

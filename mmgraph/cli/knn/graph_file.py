@@ -71,6 +71,8 @@ def check_out(out: Path, num_graphs: int) -> None:
         raise UserError(f"cannot write {out.name!r}", "name it .pt, .npz or .parquet")
     if out.suffix == ".npz" and num_graphs > 1:
         raise UserError(f"{out.name!r} holds one graph only", "name it .pt")
+    if out.is_dir():
+        raise UserError("is a folder", "choose another --out", path=out)
 
 
 def write_graph(path: Path, file: GraphFile) -> None:

@@ -63,6 +63,8 @@ def check_report(path: Path) -> None:
     """
     if path.suffix not in (".json", ".html"):
         raise UserError(f"cannot write {path.name!r}", "name it .json or .html")
+    if path.is_dir():
+        raise UserError("is a folder", "choose another --report", path=path)
 
 
 def write_report(

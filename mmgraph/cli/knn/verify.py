@@ -57,6 +57,13 @@ def verify(
     result: dict[str, Any] = {}
     for name, path in names.items():
         found, x = file.graphs[name], graph_features([path], file)
+        dim = found.facts.get("dim", x.shape[1])  # older graphs do not tell
+        if x.shape[1] != dim:
+            raise UserError(
+                f"{x.shape[1]} dimensions, but the graph of {name!r} is of {dim}",
+                "give the features that it was built from",
+                path=path,
+            )
         generator = torch.Generator().manual_seed(seed)
         drawn = torch.randperm(len(x), generator=generator)[: rows or len(x)]
         undirected = found.facts["symmetrise"] != "none"

@@ -4,8 +4,8 @@ import json
 import resource
 
 import numpy as np
+import pandas as pd
 import pytest
-import safetensors.numpy
 import torch
 from scipy import sparse
 from torch_geometric.data import HeteroData
@@ -95,8 +95,10 @@ def test_npz_is_a_scipy_matrix_of_similarities(tmp_path, x):
 def test_several_files_make_one_hetero_data(tmp_path, x):
     ids = np.array([f"i{n}" for n in range(60)])
     np.savez(tmp_path / "text_feat.npz", features=x[:, :3], ids=ids)
-    safetensors.numpy.save_file({"features": x}, tmp_path / "depth.safetensors")
-    files = (tmp_path / "text_feat.npz", tmp_path / "depth.safetensors")
+    pd.DataFrame({"item_id": ids, "vector": list(x)}).to_parquet(
+        tmp_path / "depth.parquet"
+    )
+    files = (tmp_path / "text_feat.npz", tmp_path / "depth.parquet")
     out = tmp_path / "graph.pt"
     result = json.loads(run(*files, "--k", 3, "--out", out, "--json"))
     assert list(result["graphs"]) == ["textual", "depth"]
@@ -130,13 +132,29 @@ def test_errors_name_file_and_remedy_and_leave_no_output(tmp_path, x):
     np.save(short, x[:5])
     x[33, 2] = np.nan
     np.save(broken, x)
-    out = tmp_path / "g.pt"
+    out, folder = tmp_path / "g.pt", tmp_path / "folder.pt"
+    folder.mkdir()
+    folder.with_suffix(".html").mkdir()
     cases = [
         ((broken, "--out", out), r"broken.npy: row 33 .* NaN"),
-        ((good, short, "--out", out), r"short.npy: 5 rows, but the first file has 60"),
+        ((good, short, "--out", out), r"short.npy: 5 rows, but good.npy has 60"),
         ((good, good, "--out", out), r"good.npy: .* both 'good' - rename one"),
         ((good, "--out", tmp_path / "g.csv"), r"'g.csv' - name it .pt, .npz or .pa"),
         ((good, short, "--out", tmp_path / "g.npz"), r"'g.npz' holds one graph only"),
+        (
+            (tmp_path / "no.npy", "--out", folder),
+            r"folder\.pt: is a folder - choose an",
+        ),
+        (
+            (
+                tmp_path / "no.npy",
+                "--out",
+                out,
+                "--report",
+                folder.with_suffix(".html"),
+            ),
+            r"folder\.html: is a folder - choose another --report",
+        ),
         ((good, "--metric", "dot", "--out", out), r"metric must be .* \(got 'dot'\)"),
         ((tmp_path / "no.npy", "--out", out), r"no.npy: no such file"),
     ]
@@ -144,4 +162,4 @@ def test_errors_name_file_and_remedy_and_leave_no_output(tmp_path, x):
         with pytest.raises(UserError, match=message):
             run(*words)
     names = sorted(path.name for path in tmp_path.iterdir())
-    assert names == ["broken.npy", "good.npy", "short.npy"]
+    assert names == ["broken.npy", "folder.html", "folder.pt", "good.npy", "short.npy"]

@@ -13,6 +13,7 @@ from mmgraph.cli.knn.feature_tables import (
     read_tables,
     spread,
 )
+from mmgraph.data import open_features
 from mmgraph.errors import UserError
 from mmgraph.knn import knn_graph
 
@@ -59,25 +60,34 @@ def test_files_with_ids_meet_over_all_their_ids(tmp_path, knn, x):
     assert graph["item"]["num_nodes"] == 60
 
 
-def test_ids_of_one_file_name_the_rows_of_all(tmp_path, x):
+def test_integer_ids_are_rows_of_the_files_without(tmp_path, knn, x):
+    """As in a data folder: row = item id, and an item may be missing."""
+    order = np.random.default_rng(1).permutation(60)[:50]
     np.save(tmp_path / "a.npy", x)
-    np.savez(tmp_path / "b.npz", features=x, ids=np.arange(60)[::-1])
-    read = read_tables({"a": tmp_path / "a.npy", "b": tmp_path / "b.npz"})
-    assert read.ids == list(range(59, -1, -1))
-    np.testing.assert_array_equal(read.tables["a"], x)
-    assert read.missing == {"a": 0, "b": 0}
+    np.savez(tmp_path / "b.npz", features=x[order], ids=order)
+    files = {"a": tmp_path / "a.npy", "b": tmp_path / "b.npz"}
+    read = read_tables(files)
+    assert (read.ids, read.missing) == (list(range(60)), {"a": 0, "b": 10})
+    for name, rows in open_features(tmp_path).items():
+        np.testing.assert_array_equal(read.tables[name], rows.read(0, 60))
     assert read_tables({"a": tmp_path / "a.npy"}).ids is None
+    graph = tmp_path / "g.pt"
+    knn("build", *files.values(), "--k", 4, "--out", graph)
+    words = [word for path in files.values() for word in ("--features", path)]
+    assert knn("verify", graph, *words, "--rows", 0)["graphs"]["b"]["wrong_rows"] == 0
 
 
 def test_tables_that_do_not_go_together_are_refused(tmp_path, x):
-    for name, ids in (("a", np.arange(60)), ("c", np.arange(60)[::-1])):
-        np.savez(tmp_path / f"{name}.npz", features=x, ids=ids)
+    np.savez(tmp_path / "a.npz", features=x, ids=np.arange(60))
     np.savez(tmp_path / "twice.npz", features=x, ids=np.arange(60) % 58)
+    np.savez(tmp_path / "text.npz", features=x, ids=np.arange(60).astype(str))
     np.save(tmp_path / "b.npy", x)
     np.save(tmp_path / "short.npy", x[:5])
     cases = [
-        (["a.npz", "short.npy"], r"short\.npy: 5 rows, but the first file has 60 - "),
-        (["a.npz", "b.npy", "c.npz"], r"a\.npz: some files have ids and they differ"),
+        (["b.npy", "short.npy"], r"short\.npy: 5 rows, but b\.npy has 60 - "),
+        (["a.npz", "short.npy"], r"a\.npz: item id 5 at row 5 .* no row number of sh"),
+        (["b.npy", "text.npz"], r"text\.npz: item id '0' at row 0 .* of b\.npy, which"),
+        (["a.npz", "text.npz"], r"text\.npz: .* strings, those of a\.npz are integers"),
         (["twice.npz"], r"twice\.npz: item id 0 stands at rows 0 and 58 .* keep one r"),
         (["b.npy", "twice.npz"], r"twice\.npz: item id 0 stands at rows 0 and 58"),
     ]

@@ -39,6 +39,21 @@ def test_ids_put_every_row_where_the_graph_has_it(parts, x):
     assert not got[0].any()
 
 
+def test_rows_without_ids_are_items_by_number(tmp_path, x):
+    """Also before a file with ids, in any order, as an insert leaves them."""
+    order = np.random.default_rng(2).permutation(60)
+    np.save(tmp_path / "old.npy", x[:40])
+    np.save(tmp_path / "all.npy", x)
+    np.savez(tmp_path / "new.npz", features=x[:39:-1], ids=np.arange(59, 39, -1))
+    files = [tmp_path / "old.npy", tmp_path / "new.npz"]
+    got = graph_features(files, GraphFile(60, list(range(60)), {}))
+    np.testing.assert_array_equal(got, x)
+    got = graph_features([tmp_path / "all.npy"], GraphFile(60, order.tolist(), {}))
+    np.testing.assert_array_equal(got, x[order])
+    with pytest.raises(UserError, match=r"new\.npz: 60 rows, but the graph has 50 it"):
+        graph_features(files, GraphFile(50, list(range(50)), {}))
+
+
 def test_features_that_do_not_fit_are_refused(tmp_path, parts, x):
     named, bare = parts
     np.save(tmp_path / "narrow.npy", x[:, :3])

@@ -37,6 +37,26 @@ def test_two_inserts_equal_one_build(tmp_path, knn, x, ids, metric):
     assert knn("info", graph)["graphs"]["old"]["intact"]
 
 
+def test_inserts_follow_files_with_and_without_ids(tmp_path, knn, x):
+    ids = np.arange(60)
+    whole = knn("build", save(tmp_path / "w", x, None), "--out", tmp_path / "w.pt")
+    old = save(tmp_path / "a", x[:50], None), save(tmp_path / "b", x[:50], ids[:50])
+    graph = tmp_path / "g.pt"
+    knn("build", *old, "--out", graph)
+    for start, stop in ((50, 55), (55, 60)):
+        place = tmp_path / f"from{start}"
+        place.mkdir()
+        rows, back = slice(start, stop), slice(stop - 1, start - 1, -1)
+        new = (
+            save(place / "b", x[rows], ids[rows]),
+            save(place / "a", x[back], ids[back]),
+        )
+        words = [word for path in new for word in ("--features", path)]
+        grown = knn("insert", graph, *words, "--out", graph)["graphs"]
+    for name in ("a", "b"):
+        assert grown[name]["graph_sha256"] == whole["graph_sha256"]
+
+
 def test_nan_rows_stay_isolated_and_weights_are_made_anew(tmp_path, knn, x):
     x[[2, 55], 0] = np.nan
     options = ("--k", 3, "--nan", "isolate", "--weights", "symmetric")

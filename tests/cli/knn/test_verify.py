@@ -58,6 +58,17 @@ def test_other_features_are_told(tmp_path, knn, graph, x):
     assert told.stdout.endswith("it was built from other features\n")
 
 
+def test_features_of_another_width_do_not_fit(tmp_path, knn, graph, x):
+    np.save(tmp_path / "b.npy", x[:, :5])
+    words = ("verify", graph, "--features", tmp_path / "b.npy")
+    with pytest.raises(UserError, match=r"b\.npy: 5 dimensions, but .* 'a' is of 8 - "):
+        knn(*words)
+    stores = torch.load(graph, weights_only=True)
+    del stores["item", "similar_a", "item"]["knn"]["dim"]  # as it was once written
+    torch.save(stores, graph)
+    assert knn(*words, raw=True).exit_code == 1
+
+
 @pytest.mark.parametrize("how", ["union", "mutual"])
 def test_undirected_graphs_are_verified_whole(tmp_path, knn, x, how):
     np.save(tmp_path / "a.npy", x)
