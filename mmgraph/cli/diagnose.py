@@ -104,8 +104,11 @@ def _show(diagnosis: Diagnosis, console: Console) -> None:
 
 
 def _show_pair(pair: PairDiagnosis, console: Console) -> None:
+    from rich.text import Text
+
     a, b = pair.modalities
-    console.print(f"\n[bold]{a} and {b}[/bold], {pair.rows} items with both")
+    heading = Text(f"\n{a} and {b}", "bold")
+    console.print(heading.append(f", {pair.rows} items with both", "not bold"))
     ratio = pair.imbalance_ratio
     facts = [
         ("suggested rank", str(pair.suggested_rank)),

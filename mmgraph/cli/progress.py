@@ -34,7 +34,7 @@ def training_bars(*, quiet: bool = False) -> Iterator[Watch]:
         yield partial(_line_at_the_end, console)
         return
     columns = (
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(bar_width=20),
         TextColumn("epoch {task.completed}/{task.total} {task.fields[state]}"),
         TimeElapsedColumn(),
