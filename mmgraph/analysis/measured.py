@@ -115,8 +115,8 @@ def _find(path: Path, data: str | None, device: str) -> list[_Run]:
 
 
 def _find_in_benchmark(path: Path) -> list[_Run]:
+    lines = read_json_lines(path / RESULTS)
     try:
-        lines = read_json_lines(path / RESULTS)
         sha256 = lines[-1]["data_sha256"] if lines else ""
         lines = [
             line

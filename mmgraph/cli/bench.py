@@ -30,7 +30,7 @@ def bench(
         list[str] | None,
         typer.Argument(
             metavar="[MODEL ...]",
-            help=r"NAME[+PLUGIN]\[@released][:option=value,...]; by default all.",
+            help=f"{opt.SPEC}; by default {', '.join(SYSTEMS)}.",
         ),
     ] = None,
     data: opt.Data = "synthetic",
@@ -64,7 +64,7 @@ def bench(
     Writes results.jsonl, leaderboard.md and report.html. Example:
     mmgraph bench LightGCN VBPR+CLEAR --data DIR --seeds 3
     """
-    opt.prepare(seed, device, threads, quiet)
+    opt.prepare(seed, device, threads, quiet, seeds=seeds)
     from mmgraph.cli.progress import training_bars
     from mmgraph.train.benchmark import Benchmark, FailedRunsError
     from mmgraph.train.feasible import feasible

@@ -107,8 +107,8 @@ def _show_pair(pair: PairDiagnosis, console: Console) -> None:
     from rich.text import Text
 
     a, b = pair.modalities
-    console.print(Text(f"\n{a} and {b}", "bold"), end="")
-    console.print(f", {pair.rows} items with both")
+    heading = Text(f"\n{a} and {b}", "bold")
+    console.print(heading.append(f", {pair.rows} items with both", "not bold"))
     ratio = pair.imbalance_ratio
     facts = [
         ("suggested rank", str(pair.suggested_rank)),

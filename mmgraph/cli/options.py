@@ -9,8 +9,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from mmgraph.errors import UserError
+
 if TYPE_CHECKING:
     from rich.console import Console
+
+#: How a system is named; in a help text Rich would take "[@released]" for a style.
+SPEC = r"NAME[+PLUGIN]\[@released][:option=value,...]"
 
 Seed = Annotated[int, typer.Option("--seed", help="Seed of everything drawn.")]
 Device = Annotated[
@@ -46,15 +51,30 @@ Set = Annotated[
 ]
 
 
-def prepare(seed: int, device: str, threads: int, quiet: bool) -> None:
+def prepare(
+    seed: int, device: str, threads: int, quiet: bool, *, seeds: int = 1
+) -> None:
     """Apply the common options: logs to stderr, seed, device checked, threads.
 
+    Args:
+        seed: The seed, or the first of several that follow each other.
+        device: Where to compute.
+        threads: CPU threads; 0 leaves torch's choice.
+        quiet: Show warnings alone.
+        seeds: How many seeds there are.
+
     Raises:
-        UserError: If the device is misspelt or not there.
+        UserError: If a seed is out of range, or the device is misspelt or not there.
 
     Example:
         >>> prepare(seed=0, device="cpu", threads=0, quiet=True)
     """
+    # The trainer puts the epoch into the lower half of torch's 64 bits.
+    if not 0 <= seed <= 2**32 - seeds:
+        raise UserError(
+            f"seed must be in [0, {2**32 - seeds}] (got {seed})",
+            "choose another --seed",
+        )
     level = logging.WARNING if quiet else logging.INFO
     logging.basicConfig(
         stream=sys.stderr, level=level, format="%(message)s", force=True
@@ -72,7 +92,7 @@ def prepare(seed: int, device: str, threads: int, quiet: bool) -> None:
 def console() -> Console:
     """A console on stdout; into a pipe, which has no width, it folds nothing.
 
-    It shows names as they are: brackets in them are no markup, colons no emoji.
+    What it prints holds names of the user's, so brackets and colons are no styles.
 
     Example:
         >>> console().width > 0

@@ -65,7 +65,7 @@ def reproduce(
     Each leaves its numbers, table or figure in OUT/NAME; OUT/report.html shows all.
     Example: mmgraph reproduce clear-figure1 sea-theorems --data DIR --out OUT
     """
-    opt.prepare(seed, device, threads, quiet)
+    opt.prepare(seed, device, threads, quiet, seeds=seeds)
     from functools import partial
 
     from mmgraph.analysis.reproduce import (

@@ -9,12 +9,11 @@ from typing import Annotated
 import typer
 
 from mmgraph.cli import options as opt
+from mmgraph.errors import UserError
 
 
 def train(
-    model: Annotated[
-        str, typer.Argument(help=r"NAME[+PLUGIN]\[@released][:option=value,...]")
-    ],
+    model: Annotated[str, typer.Argument(help=opt.SPEC)],
     out: Annotated[Path, typer.Option("--out", help="The run directory.")],
     data: opt.Data = "synthetic",
     split_rule: opt.SplitRule = "label",
@@ -38,11 +37,14 @@ def train(
     """
     opt.prepare(seed, device, threads, quiet)
     from mmgraph.cli.progress import training_bar
+    from mmgraph.models.registry import resolve_plugin
     from mmgraph.train.experiment import build, make_trainer, run_experiment
     from mmgraph.train.resolve import canonical, check_settings, resolve
     from mmgraph.train.run_directory import (
         CHECKPOINT,
         begin_run,
+        finished_info,
+        give_up_run,
         read_info,
         save_run,
     )
@@ -50,6 +52,11 @@ def train(
     from mmgraph.train.spec import parse_options, parse_spec
 
     spec = parse_spec(model)
+    plugins = {resolve_plugin(name)[0] for name in (spec.plugin, plugin) if name}
+    if len(plugins) > 1:
+        raise UserError(
+            f"{model} has the plug-in {spec.plugin}, --plugin is {plugin}", "give one"
+        )
     spec = canonical(replace(spec, plugin=plugin) if plugin else spec)
     settings = parse_options(set_ or [])
     check_settings(settings, [spec])
@@ -62,20 +69,26 @@ def train(
     make_trainer(run, seed, device)
     going_on = begin_run(out, run.key(seed, sha256), resume=resume)
     if not (going_on and read_info(out)["status"] == "finished"):
-        with training_bar(run.label, seed, run.trainer["epochs"], quiet=quiet) as bar:
-            experiment = run_experiment(
-                run,
-                splits,
-                data=source.name,
-                data_sha256=sha256,
-                seed=seed,
-                device=device,
-                on_epoch=bar,
-                checkpoint_dir=out / CHECKPOINT,
-                resume=going_on,
-            )
+        try:
+            with training_bar(
+                run.label, seed, run.trainer["epochs"], quiet=quiet
+            ) as bar:
+                experiment = run_experiment(
+                    run,
+                    splits,
+                    data=source.name,
+                    data_sha256=sha256,
+                    seed=seed,
+                    device=device,
+                    on_epoch=bar,
+                    checkpoint_dir=out / CHECKPOINT,
+                    resume=going_on,
+                )
+        except Exception:
+            give_up_run(out)
+            raise
         save_run(out, experiment, source)
-    info = read_info(out)
+    info = finished_info(out)
     if as_json:
         opt.emit_json({"run": str(out), **info})
         return

@@ -19,6 +19,7 @@ from mmgraph.models.clear_plugin import (
     check_rank,
     refresh_projection,
     refreshed_measures,
+    warn_of_one_modality,
 )
 from mmgraph.models.item_features import encode_features
 from mmgraph.models.item_graph import fused_item_graph
@@ -160,6 +161,7 @@ class CLEAR(Recommender):
         self, data: HeteroData, epoch: int, generator: torch.Generator
     ) -> None:
         super().on_epoch_start(data, epoch, generator)
+        warn_of_one_modality(self.dims, self.project.strength, epoch)
         if self.project.should_refresh(epoch):
             refresh_projection(self.project, self, data, epoch)
         if self.edge_drop:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -16,6 +17,8 @@ from mmgraph.transforms import NullSpaceProjection as ProjectFeatures
 
 if TYPE_CHECKING:
     from mmgraph.models.base import Recommender
+
+logger = logging.getLogger(__name__)
 
 
 class CLEARPlugin(Plugin):
@@ -66,6 +69,7 @@ class CLEARPlugin(Plugin):
                 "where='graph' projects once, with 'rank' and 'strength'"
             )
         self.where = where
+        self.dims = dims
         self.rank, self.strength = rank, strength
         if where == "encoder":
             self.projection = Projection(
@@ -83,6 +87,7 @@ class CLEARPlugin(Plugin):
         return projected
 
     def on_epoch_start(self, model: Recommender, data: HeteroData, epoch: int) -> None:
+        warn_of_one_modality(self.dims, self.strength, epoch)
         if self.where == "encoder" and self.projection.should_refresh(epoch):
             refresh_projection(self.projection, model, data, epoch)
 
@@ -109,6 +114,20 @@ def check_rank(rank: int, width: int) -> None:
     """
     if not 0 <= rank <= width:
         raise ValueError(f"'rank' must be in [0, {width}] (got {rank})")
+
+
+def warn_of_one_modality(dims: dict[str, int], strength: float, epoch: int) -> None:
+    """Say before the first epoch that there is nothing to project away.
+
+    Example:
+        >>> warn_of_one_modality({"visual": 8, "textual": 6}, strength=0.9, epoch=1)
+    """
+    if epoch == 1 and strength and len(dims) == 1:
+        logger.warning(
+            "CLEAR: %s is the only modality, so nothing is shared and CLEAR changes "
+            "nothing",
+            *dims,
+        )
 
 
 def refresh_projection(

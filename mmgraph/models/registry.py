@@ -26,6 +26,7 @@ from mmgraph.models.mgcn import MGCN
 from mmgraph.models.micro import MICRO
 from mmgraph.models.mmgcn import MMGCN
 from mmgraph.models.mmssl import MMSSL
+from mmgraph.models.option_types import check_types, option_types
 from mmgraph.models.pamd import PAMD
 from mmgraph.models.plugin import Plugin
 from mmgraph.models.sea import SEA
@@ -185,6 +186,19 @@ def model_options(name: str, plugin: str | None = None) -> dict[str, Any]:
     return options
 
 
+def model_option_types(name: str, plugin: str | None = None) -> dict[str, Any]:
+    """Types of the options of a model (and of a plug-in), as far as they are named.
+
+    Example:
+        >>> model_option_types("MF-BPR")["reg_weight"]
+        <class 'float'>
+    """
+    types = option_types(resolve_model(name)[1].__init__)
+    if plugin is not None:
+        types = option_types(resolve_plugin(plugin)[1].__init__) | types
+    return types
+
+
 def build_model(
     name: str,
     data: HeteroData,
@@ -223,6 +237,7 @@ def build_model(
     plugin_class = None if plugin is None else resolve_plugin(plugin)[1]
     extra = {} if plugin_class is None else _plugin_options(plugin_class)
     known = {key: value for key, value in (own | extra).items() if key != "fidelity"}
+    check_types(options, model_option_types(name, plugin), canonical)
     for option, value in options.items():
         if option in preset and value != preset[option]:
             raise UserError(

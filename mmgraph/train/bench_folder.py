@@ -17,6 +17,7 @@ import json
 import os
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -67,13 +68,25 @@ def read_histories(
     return {key: read_json_lines(p) for key, p in paths.items() if p.exists()}
 
 
+def _move_aside(paths: Sequence[Path]) -> None:
+    """Rename files as far as they are there, never over what was moved before."""
+    for n in count(1):
+        ending = ".previous" if n == 1 else f".previous-{n}"
+        moved = {path: path.with_name(path.name + ending) for path in paths}
+        if not any(new.exists() for new in moved.values()):
+            break
+    for path, new in moved.items():
+        if path.exists():
+            os.replace(path, new)
+
+
 class BenchFolder:
     """The files of one benchmark; every write leaves them whole.
 
     Args:
         path: The folder.
         resume: Keep the finished runs of the folder. Otherwise they are moved aside to
-            ``*.previous``.
+            ``*.previous``, a second time to ``*.previous-2`` and so on.
 
     Example:
         >>> import tempfile
@@ -86,18 +99,15 @@ class BenchFolder:
     def __init__(self, path: Path, *, resume: bool = False) -> None:
         self.path = path
         if not resume:
-            for name in (RESULTS, SELECTION):
-                if (path / name).exists():
-                    os.replace(path / name, path / f"{name}.previous")
+            _move_aside([path / RESULTS, path / SELECTION])
             self.drop_all()
+        points = read_json_lines(path / SELECTION, needed=("key", VALID))
         self.done = {line["key"] for line in self.lines()}
-        self.tried: dict[str, float | None] = {
-            point["key"]: point[VALID] for point in read_json_lines(path / SELECTION)
-        }
+        self.tried: dict[str, float | None] = {p["key"]: p[VALID] for p in points}
 
     def lines(self) -> list[dict[str, Any]]:
         """The results so far."""
-        return read_json_lines(self.path / RESULTS)
+        return read_json_lines(self.path / RESULTS, needed=("key",))
 
     def is_done(self, key: str) -> bool:
         """Whether the run has its line of results."""

@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+from mmgraph.errors import UserError
 
 
 def write_atomic(path: Path, content: bytes | str) -> None:
@@ -79,8 +81,15 @@ def append_json_line(path: Path, value: Mapping[str, Any]) -> None:
         os.fsync(file.fileno())
 
 
-def read_json_lines(path: Path) -> list[dict[str, Any]]:
+def read_json_lines(path: Path, *, needed: Sequence[str] = ()) -> list[dict[str, Any]]:
     """Read JSON lines; a missing file has none, and a torn last line is left out.
+
+    Args:
+        path: The file.
+        needed: Keys that every line must have.
+
+    Raises:
+        UserError: If another line is not a JSON object, or lacks a key.
 
     Example:
         >>> path = Path(tempfile.mkdtemp()) / "a.jsonl"
@@ -90,5 +99,20 @@ def read_json_lines(path: Path) -> list[dict[str, Any]]:
     """
     if not path.exists():
         return []
-    whole = path.read_text("utf-8").rpartition("\n")[0]
-    return [json.loads(line) for line in whole.splitlines() if line]
+    whole = path.read_bytes().rpartition(b"\n")[0]
+    rows = enumerate(whole.split(b"\n"), start=1)
+    return [_object(line, needed, path, row) for row, line in rows if line.strip()]
+
+
+def _object(line: bytes, needed: Sequence[str], path: Path, row: int) -> dict[str, Any]:
+    fix = "delete the row, or put it right"
+    try:
+        value = json.loads(line)
+    except ValueError as error:
+        raise UserError(f"not JSON: {error}", fix, path=path, row=row) from error
+    if not isinstance(value, dict):
+        raise UserError("not a JSON object", fix, path=path, row=row)
+    for key in needed:
+        if key not in value:
+            raise UserError(f"the line has no {key!r}", fix, path=path, row=row)
+    return value

@@ -42,7 +42,8 @@ def load_recipe(path: str | Path) -> Recipe:
             is one table, or a list of tables that are searched one after the other.
 
     Raises:
-        UserError: If the file is not TOML or names something that does not exist.
+        UserError: If the file is not TOML, names something that does not exist, has a
+            value of another type than its place, or two tables for one system.
     """
     path = Path(path)
     try:
@@ -59,26 +60,45 @@ def load_recipe(path: str | Path) -> Recipe:
 
 def _build(content: dict[str, Any]) -> Recipe:
     check_names(content, ["models", "defaults", "system"], "table")
-    models = [canonical(parse_spec(name)) for name in content.get("models", [])]
+    names = content.get("models", [])
+    if not isinstance(names, list) or not all(isinstance(n, str) for n in names):
+        raise UserError(
+            f"models is not a list of names (got {names!r})", 'write models = ["VBPR"]'
+        )
+    models = [canonical(parse_spec(name)) for name in names]
     systems, named = {}, {}
-    for name, table in content.get("system", {}).items():
-        check_names(table, ["options", "grid", "source"], f"key of system {name!r}:")
-        grid = table.get("grid", [])
-        stages = [grid] if isinstance(grid, dict) else grid
+    for name, table in _table(content.get("system", {}), "system").items():
         spec = canonical(parse_spec(name))
-        for stage in stages:
-            check_settings(stage, [spec])
-            for key, values in stage.items():
-                if not isinstance(values, list) or not values:
-                    raise UserError(
-                        f"grid of {name!r}: {key} is not a list", "write [a, b]"
-                    )
-        check_settings(table.get("options", {}), [spec])
-        systems[str(spec)] = System(table.get("options", {}), stages)
+        if str(spec) in systems:
+            raise UserError(f"system {name!r} has two tables", "make them one")
+        systems[str(spec)] = _system(name, spec, _table(table, f"system {name!r}"))
         named[str(spec)] = spec
-    defaults = content.get("defaults", {})
+    defaults = _table(content.get("defaults", {}), "defaults")
     check_settings(defaults, [*models, *named.values()])
     return Recipe(models, defaults, systems)
+
+
+def _system(name: str, spec: ModelSpec, table: dict[str, Any]) -> System:
+    check_names(table, ["options", "grid", "source"], f"key of system {name!r}:")
+    grid = table.get("grid", [])
+    stages = grid if isinstance(grid, list) else [grid]
+    for stage in stages:
+        for key, values in _table(stage, f"grid of {name!r}").items():
+            if not isinstance(values, list) or not values:
+                raise UserError(
+                    f"grid of {name!r}: {key} is not a list", "write [a, b]"
+                )
+            for value in values:
+                check_settings({key: value}, [spec])
+    options = _table(table.get("options", {}), f"options of {name!r}")
+    check_settings(options, [spec])
+    return System(options, stages)
+
+
+def _table(value: Any, what: str) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise UserError(f"{what} is not a table (got {value!r})", "write key = value")
+    return value
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from mmgraph.models.registry import model_options, resolve_model, resolve_plugin
+from mmgraph.models.option_types import check_types, option_types
+from mmgraph.models.registry import (
+    model_option_types,
+    model_options,
+    resolve_model,
+    resolve_plugin,
+)
 from mmgraph.train.spec import ModelSpec, check_names
 from mmgraph.train.trainer import Trainer
 
@@ -58,7 +64,8 @@ def canonical(spec: ModelSpec) -> ModelSpec:
     """The spec in the registry's spelling.
 
     Raises:
-        UserError: If the model, the plug-in or an option does not exist.
+        UserError: If the model, the plug-in or an option does not exist, or the value
+            of an option is of another type.
 
     Example:
         >>> str(canonical(ModelSpec("light_gcn")))
@@ -69,22 +76,26 @@ def canonical(spec: ModelSpec) -> ModelSpec:
     named = ModelSpec(model, plugin, spec.fidelity, spec.options)
     known = _model_options(named) | trainer_options()
     check_names(spec.options, known, f"option of {model}")
+    check_types(spec.options, _types(named), model)
     return named
 
 
-def check_settings(settings: Iterable[str], specs: Iterable[ModelSpec]) -> None:
+def check_settings(settings: Mapping[str, Any], specs: Iterable[ModelSpec]) -> None:
     """Refuse a setting that neither the trainer nor any of the systems has.
 
     Raises:
-        UserError: With the nearest name and the full list.
+        UserError: If there is no such option, with the nearest name and the full list,
+            or its value is of another type than a system wants.
 
     Example:
-        >>> check_settings(["epochs", "num_layers"], [ModelSpec("LightGCN")])
+        >>> check_settings({"epochs": 5, "num_layers": 2}, [ModelSpec("LightGCN")])
     """
-    known = set(trainer_options())
-    for spec in specs:
-        known |= set(_model_options(spec))
+    given = list(specs)
+    known = set(trainer_options()).union(*map(_model_options, given))
     check_names(settings, known, "option")
+    check_types(settings, option_types(Trainer.__init__), "the trainer")
+    for spec in given:
+        check_types(settings, model_option_types(spec.model, spec.plugin), spec.model)
 
 
 def resolve(spec: ModelSpec, settings: Mapping[str, Any] | None = None) -> Resolved:
@@ -96,7 +107,8 @@ def resolve(spec: ModelSpec, settings: Mapping[str, Any] | None = None) -> Resol
             have are left out, so that one set serves many systems.
 
     Raises:
-        UserError: If the spec names something that does not exist.
+        UserError: If the spec names something that does not exist, or the value of an
+            option is of another type.
 
     Example:
         >>> run = resolve(ModelSpec("LightGCN"), {"epochs": 5, "num_layers": 2})
@@ -105,6 +117,7 @@ def resolve(spec: ModelSpec, settings: Mapping[str, Any] | None = None) -> Resol
     """
     named = canonical(spec)
     wanted = {**(settings or {}), **named.options}
+    check_types(wanted, _types(named), named.model)
     model, trainer = _model_options(named), trainer_options()
     options = {key: wanted.get(key, default) for key, default in model.items()}
     steps = {key: wanted.get(key, default) for key, default in trainer.items()}
@@ -118,3 +131,8 @@ def resolve(spec: ModelSpec, settings: Mapping[str, Any] | None = None) -> Resol
 def _model_options(spec: ModelSpec) -> dict[str, Any]:
     options = model_options(spec.model, spec.plugin)
     return {key: value for key, value in options.items() if key != "fidelity"}
+
+
+def _types(spec: ModelSpec) -> dict[str, Any]:
+    of_model = model_option_types(spec.model, spec.plugin)
+    return of_model | option_types(Trainer.__init__)

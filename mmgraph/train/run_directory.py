@@ -11,6 +11,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from safetensors.torch import load_file, save
 from mmgraph.errors import UserError
 from mmgraph.models import build_model
 from mmgraph.models.base import Recommender
+from mmgraph.train.checkpoint import has_checkpoint
 from mmgraph.train.device import place, resolve_device
 from mmgraph.train.experiment import Experiment, Splits
 from mmgraph.train.files import write_atomic, write_json
@@ -32,6 +34,14 @@ INFO, HISTORY, WEIGHTS, CHECKPOINT = (
     "model.safetensors",
     "checkpoint",
 )
+#: What is read of a finished run, with its type.
+_SAID: dict[str, Any] = {
+    **dict.fromkeys(("spec", "model", "fidelity", "data_sha256"), str),
+    **dict.fromkeys(("data_location", "split_rule"), str),
+    **dict.fromkeys(("seed", "best_epoch", "epochs", "split_seed"), int),
+    **dict.fromkeys(("options", "trainer", "metrics"), dict),
+    "plugin": str | None,
+}
 
 
 @dataclass
@@ -45,6 +55,9 @@ class Run:
 
 def begin_run(folder: Path, key: str, *, resume: bool) -> bool:
     """Claim a run directory, or find the run that is to go on.
+
+    A run that left neither weights nor a checkpoint, such as one that failed, is not
+    in the way of another.
 
     Args:
         folder: The run directory.
@@ -60,25 +73,51 @@ def begin_run(folder: Path, key: str, *, resume: bool) -> bool:
     Example:
         >>> import tempfile
         >>> folder = Path(tempfile.mkdtemp())
-        >>> begin_run(folder, "k", resume=False), begin_run(folder, "k", resume=True)
-        (False, True)
+        >>> begin_run(folder, "k", resume=False)
+        False
+        >>> write_atomic(folder / WEIGHTS, "as if trained")
+        >>> begin_run(folder, "k", resume=True)
+        True
     """
-    if (folder / INFO).exists():
-        if not resume:
-            raise UserError(
-                "there is a run already",
-                "continue it with --resume, or choose another --out",
-                path=folder,
-            )
-        if read_info(folder)["key"] != key:
-            raise UserError(
-                "the run there has other options, another seed or other data",
-                "repeat its command exactly, or choose another --out",
-                path=folder,
-            )
-        return True
-    write_json(folder / INFO, {"status": "running", "key": key})
-    return False
+    if not (folder / INFO).exists() or _is_bare(folder):
+        write_json(folder / INFO, {"status": "running", "key": key})
+        return False
+    if read_info(folder)["key"] != key:
+        raise UserError(
+            "the run there has other options, another seed or other data",
+            "repeat its command exactly, with --resume, or choose another --out",
+            path=folder,
+        )
+    if not resume:
+        raise UserError(
+            "there is a run already",
+            "continue it with --resume, or choose another --out",
+            path=folder,
+        )
+    return True
+
+
+def give_up_run(folder: Path) -> None:
+    """Leave no trace of a run that failed before it had anything to go on from.
+
+    Example:
+        >>> import tempfile
+        >>> folder = Path(tempfile.mkdtemp()) / "run"
+        >>> begin_run(folder, "k", resume=False)
+        False
+        >>> give_up_run(folder)
+        >>> folder.exists()
+        False
+    """
+    if (folder / INFO).exists() and _is_bare(folder):
+        (folder / INFO).unlink()
+        with suppress(OSError):  # others are in it
+            folder.rmdir()
+
+
+def _is_bare(folder: Path) -> bool:
+    trained = (folder / WEIGHTS).exists() or has_checkpoint(folder / CHECKPOINT)
+    return not trained and read_info(folder)["status"] != "finished"
 
 
 def save_run(folder: Path, experiment: Experiment, source: DataSource) -> None:
@@ -175,7 +214,9 @@ folder that mmgraph train wrote
         info: dict[str, Any] = json.loads(path.read_text("utf-8"))
         info["status"], info["key"]
     except (ValueError, KeyError, TypeError) as error:
-        raise UserError("not readable", "train the run again", path=path) from error
+        raise UserError(
+            "not readable", "train the run again in another folder", path=path
+        ) from error
     return info
 
 
@@ -183,7 +224,7 @@ def finished_info(folder: Path) -> dict[str, Any]:
     """``run.json`` of a run that has finished.
 
     Raises:
-        UserError: If it has not, or there is none.
+        UserError: If it has not, there is none, or it does not say what it should.
 
     Example:
         >>> finished_info(Path("nowhere"))
@@ -199,4 +240,11 @@ folder that mmgraph train wrote
             "continue it with mmgraph train ... --resume",
             path=folder,
         )
+    for name, kind in _SAID.items():
+        if name not in info or not isinstance(info[name], kind):
+            raise UserError(
+                f"does not say {name!r} as a run does",
+                "train the run again in another folder",
+                path=folder / INFO,
+            )
     return info

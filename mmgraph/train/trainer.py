@@ -78,6 +78,14 @@ class Trainer:
                 raise UserError(f"{name} must be at least 1 (got {value})", "raise it")
         if lr is not None and not lr > 0:
             raise UserError(f"lr must be positive (got {lr})", "try 1e-3")
+        if weight_decay is not None and weight_decay < 0:
+            raise UserError(
+                f"weight_decay must not be negative (got {weight_decay})", "try 0"
+            )
+        if lr_decay is not None and not lr_decay > 0:
+            raise UserError(
+                f"lr_decay must be positive (got {lr_decay})", "1 keeps lr as it is"
+            )
         if patience < 0:
             raise UserError(f"patience must not be negative (got {patience})", "try 20")
         cutoff = monitor.rpartition("@")[2]

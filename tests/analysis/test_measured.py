@@ -134,6 +134,8 @@ def test_missing_and_damaged_files_are_told(root, tmp_path):
     (tmp_path / "results.jsonl").write_text("")
     refuse("results.jsonl: no run has finished - go on with mmgraph bench", tmp_path)
     (tmp_path / "results.jsonl").write_text("[1]\n")
+    refuse("results.jsonl:1: not a JSON object - delete the row, or put", tmp_path)
+    (tmp_path / "results.jsonl").write_text("{}\n")
     refuse("results.jsonl: not readable - run the benchmark again", tmp_path)
     broken = tmp_path / "broken"
     shutil.copytree(root / "bench", broken)

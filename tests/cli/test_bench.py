@@ -10,6 +10,7 @@ import time
 import pytest
 
 from mmgraph.cli import main
+from mmgraph.cli.bench import SYSTEMS
 
 TINY = ["--set", "embedding_dim=8", "--epochs", "2", "--device", "cpu", "--quiet"]
 
@@ -129,3 +130,29 @@ def _lives(group):
     except ProcessLookupError:
         return False
     return True
+
+
+def test_a_broken_line_of_results_is_told_and_nothing_is_trained(
+    catalogue, tmp_path, capsys
+):
+    (tmp_path / "results.jsonl").write_text("garbage\n")
+    assert bench(catalogue, tmp_path, "MF-BPR", "--resume") == 2
+    assert "results.jsonl:1: not JSON: " in capsys.readouterr().err
+    assert (tmp_path / "results.jsonl").read_text() == "garbage\n"
+
+
+def test_a_grid_of_a_wrong_type_ends_before_anything_is_written(
+    catalogue, tmp_path, capsys
+):
+    recipe = tmp_path / "r.toml"
+    recipe.write_text("[system.MF-BPR]\ngrid = {reg_weight = ['x', 'y']}\n")
+    out = tmp_path / "out"
+    assert bench(catalogue, out, "MF-BPR", "--recipe", str(recipe)) == 2
+    assert "r.toml: MF-BPR: option reg_weight must" in capsys.readouterr().err
+    assert not out.exists()
+
+
+def test_help_names_the_systems_of_the_default(capsys):
+    main(["bench", "--help"])
+    shown = " ".join(capsys.readouterr().out.replace("│", " ").split())
+    assert f"by default {', '.join(SYSTEMS)}." in shown

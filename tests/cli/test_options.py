@@ -31,6 +31,17 @@ def test_the_seed_decides_what_is_drawn():
     assert not torch.equal(draws[0], draws[2])
 
 
+@pytest.mark.parametrize(("seed", "seeds"), [(-1, 1), (2**70, 1), (2**32 - 1, 2)])
+def test_a_seed_that_torch_cannot_take_is_refused(seed, seeds):
+    with pytest.raises(UserError, match=rf"seed must be in \[0, .*\(got {seed}\)"):
+        prepare(seed, device="cpu", threads=0, quiet=True, seeds=seeds)
+
+
+def test_the_greatest_seed_is_one_that_the_trainer_can_use():
+    prepare(2**32 - 1, device="cpu", threads=0, quiet=True)
+    torch.Generator().manual_seed((2**32 - 1 << 32) + 2**20)  # as it does per epoch
+
+
 def test_threads_are_set_and_zero_leaves_them():
     prepare(seed=0, device="cpu", threads=2, quiet=True)
     assert torch.get_num_threads() == 2
@@ -55,6 +66,15 @@ def test_an_unknown_device_is_refused():
 def test_a_pipe_folds_no_line(capsys):
     console().print("x" * 150)
     assert capsys.readouterr().out == "x" * 150 + "\n"
+
+
+def test_names_are_printed_as_they_are(capsys):
+    table = Table("a" * 30, title="shop[new] :star:")
+    table.add_row("x[red]y")
+    console().print(table)
+    out = capsys.readouterr().out
+    assert "shop[new] :star:" in out
+    assert "x[red]y" in out
 
 
 def test_json_reads_back(capsys):

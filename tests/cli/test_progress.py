@@ -42,6 +42,14 @@ def test_on_a_terminal_every_run_has_a_bar_as_long_as_it_lasts(monkeypatch, caps
     assert "SEA seed 2" in capsys.readouterr().err
 
 
+def test_brackets_in_a_name_are_shown_on_a_terminal(monkeypatch, capsys):
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("COLUMNS", "120")
+    with training_bar("VBPR:sizes=[a]", 1, 10) as on_epoch:
+        on_epoch(ROW)
+    assert "VBPR:sizes=[a] seed 1" in capsys.readouterr().err
+
+
 def _bars(watch):
     (progress,) = watch.args
     return [(task.description, task.completed, task.total) for task in progress.tasks]

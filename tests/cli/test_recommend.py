@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pandas as pd
 import pytest
@@ -53,7 +54,13 @@ def test_users_come_from_a_list_or_a_file(run, tmp_path, train, capsys):
 
 @pytest.mark.parametrize(
     ("users", "message"),
-    [("nobody", "unknown user id 'nobody'"), (" , ", "no user ids given - write one")],
+    [
+        ("nobody", "unknown user id 'nobody' - use an id of the catalogue"),
+        (" , ", "no user ids given - write one"),
+        ("missing.txt", "no such file or user id: 'missing.txt' - give a file"),
+        ("no/where", "no such file or user id: 'no/where' - give a file"),
+        ("x" * 300, "unknown user id 'xxx"),  # too long for the name of a file
+    ],
 )
 def test_wrong_users_are_told_and_nothing_is_written(
     run, tmp_path, capsys, users, message
@@ -61,3 +68,29 @@ def test_wrong_users_are_told_and_nothing_is_written(
     assert recommend(run, tmp_path / "a.csv", "--users", users) == 2
     assert message in capsys.readouterr().err
     assert not (tmp_path / "a.csv").exists()
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"user_id\n", "users.txt:1: unknown user id 'user_id' - .* and no header"),
+        (b"\n{known}\nx\nx\n", "users.txt:3: unknown user id 'x'"),
+        (b"\xe9\n", "users.txt: not UTF-8 text - write one id per line, in UTF-8"),
+    ],
+)
+def test_a_wrong_file_of_users_is_told_with_its_row(
+    run, tmp_path, train, capsys, content, message
+):
+    path = tmp_path / "users.txt"
+    path.write_bytes(content.replace(b"{known}", str(train["user"].raw_id[0]).encode()))
+    assert recommend(run, tmp_path / "a.csv", "--users", str(path)) == 2
+    assert re.search(message, capsys.readouterr().err)
+    assert not (tmp_path / "a.csv").exists()
+
+
+def test_a_user_who_is_named_twice_is_written_once(run, tmp_path, train):
+    one, two = map(str, train["user"].raw_id[[4, 2]])
+    words = ["--users", f"{one},{two},{one}", "--k", "3"]
+    assert recommend(run, tmp_path / "a.csv", *words) == 0
+    table = pd.read_csv(tmp_path / "a.csv")
+    assert table["user_id"].astype(str).tolist() == [one] * 3 + [two] * 3

@@ -70,3 +70,45 @@ def test_progress_goes_to_stderr_and_the_result_to_stdout(catalogue, tmp_path, c
     out, err = capsys.readouterr()
     assert out.startswith("MF-BPR:embedding_dim=4: best epoch ")
     assert "epoch 2/2" in err
+
+
+def test_a_run_that_fails_leaves_its_folder_to_the_next(catalogue, tmp_path, capsys):
+    assert train(catalogue, tmp_path / "run", "--set", "lr=1e30") == 2
+    assert "not finite" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
+    assert train(catalogue, tmp_path / "run", "--set", "weight_decay=x") == 2
+    assert "option weight_decay must be a finite number" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
+    assert train(catalogue, tmp_path / "run") == 0
+
+
+def test_two_plugins_are_refused_and_one_may_be_named_twice(
+    catalogue, tmp_path, capsys
+):
+    words = ["train", "VBPR+SEA:rank=2", "--data", str(catalogue), "--epochs", "1"]
+    words += ["--out", str(tmp_path / "run"), "--quiet", "--plugin"]
+    assert main([*words, "clear"]) == 2
+    assert "has the plug-in SEA, --plugin is clear - give" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
+    words[1] = "VBPR+SEA:embedding_dim=8"
+    assert main([*words, "sea"]) == 0
+    assert "VBPR+SEA:embedding_dim=8: best epoch" in capsys.readouterr().out
+
+
+def test_a_description_that_says_too_little_is_no_finished_run(
+    catalogue, tmp_path, capsys
+):
+    train(catalogue, tmp_path)
+    info = json.loads((tmp_path / "run.json").read_text())
+    bare = {key: info[key] for key in ("status", "key")}
+    (tmp_path / "run.json").write_text(json.dumps(bare))
+    for words in (["evaluate", str(tmp_path)], ["compare", str(tmp_path)]):
+        assert main([*words, "--quiet"]) == 2
+        assert "run.json: does not say 'spec' as a run" in capsys.readouterr().err
+    assert train(catalogue, tmp_path, "--resume") == 2
+
+
+def test_help_shows_the_whole_form_of_a_name(capsys):
+    for command in ("train", "bench"):
+        main([command, "--help"])
+        assert "NAME[+PLUGIN][@released][:option=value,...]" in capsys.readouterr().out

@@ -233,3 +233,22 @@ def test_clear_refuses_an_unknown_place():
 def test_clear_refuses_a_rank_beyond_the_widths_at_construction():
     with pytest.raises(ValueError, match=r"'rank' must be in \[0, 6\] \(got 7"):
         CLEARPlugin(WIDTHS, rank=7)
+
+
+@pytest.mark.parametrize(
+    ("host", "options"), [("CLEAR", {}), ("VBPR", {}), ("FREEDOM", {"where": "graph"})]
+)
+def test_with_one_modality_it_says_once_that_nothing_is_projected(
+    catalogue, caplog, host, options
+):
+    data, plugin = catalogue({"visual": 8}), None if host == "CLEAR" else "clear"
+    silent = [
+        make(host, data, plugin, rank=2, strength=0.0),
+        make(host, catalogue(WIDTHS), plugin, rank=2, **options),
+    ]
+    for model in [*silent, make(host, data, plugin, rank=2, **options)]:
+        assert "CLEAR changes nothing" not in caplog.text
+        of = data if model.modality_widths().keys() == {"visual"} else catalogue(WIDTHS)
+        for epoch in range(1, 4):
+            model.on_epoch_start(of, epoch, torch.Generator().manual_seed(0))
+    assert caplog.text.count("visual is the only modality, so nothing is shared") == 1

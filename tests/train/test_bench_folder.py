@@ -3,7 +3,9 @@ from __future__ import annotations
 import json
 
 import numpy as np
+import pytest
 
+from mmgraph.errors import UserError
 from mmgraph.train.bench_folder import BenchFolder, read_histories, read_per_user
 
 
@@ -70,6 +72,24 @@ def test_what_is_there_is_found_again_or_moved_aside(tmp_path):
     assert kept(tmp_path) == ["note.txt"]  # nothing but what a benchmark wrote goes
     previous = (tmp_path / "selection.jsonl.previous").read_text()
     assert json.loads(previous) == point("p", 0.5)
+
+
+def test_what_was_moved_aside_is_never_written_over(tmp_path):
+    for key in "abc":
+        BenchFolder(tmp_path).add_result({"key": key})
+    BenchFolder(tmp_path)
+    kept = {p.name: json.loads(p.read_text())["key"] for p in tmp_path.iterdir()}
+    assert kept == {
+        "results.jsonl.previous": "a",
+        "results.jsonl.previous-2": "b",
+        "results.jsonl.previous-3": "c",
+    }
+
+
+def test_a_line_without_its_key_is_refused(tmp_path):
+    (tmp_path / "selection.jsonl").write_text('{"key": "a"}\n')
+    with pytest.raises(UserError, match=r"selection.jsonl:1: the line has no 'valid_r"):
+        BenchFolder(tmp_path, resume=True)
 
 
 def test_sorting_moves_the_named_lines_and_no_other(tmp_path):

@@ -4,6 +4,7 @@ import os
 
 import pytest
 
+from mmgraph.errors import UserError
 from mmgraph.train.files import (
     append_json_line,
     read_json_lines,
@@ -47,3 +48,19 @@ def test_a_line_torn_at_any_byte_is_dropped_and_overwritten(tmp_path, torn):
 
 def test_a_missing_file_has_no_lines(tmp_path):
     assert read_json_lines(tmp_path / "none") == []
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        (b"garbage", "not JSON: .* - delete the row"),
+        (b"\xff\xfe", "not JSON: "),
+        (b"[1]", "not a JSON object - "),
+        (b"{}", "the line has no 'a' - "),
+    ],
+)
+def test_a_line_that_is_none_is_told_with_its_row(tmp_path, line, message):
+    path = tmp_path / "a.jsonl"
+    path.write_bytes(b'{"a": 1}\n\n' + line + b'\n{"a": 2}\n')
+    with pytest.raises(UserError, match=rf"a\.jsonl:3: {message}"):
+        read_json_lines(path, needed=["a"])

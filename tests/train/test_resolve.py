@@ -1,10 +1,15 @@
 from __future__ import annotations
 
+from dataclasses import replace
+from itertools import product
+
 import pytest
 
 from mmgraph.errors import UserError
+from mmgraph.models import available_models, available_plugins, model_options
+from mmgraph.models.registry import model_option_types
 from mmgraph.train.resolve import canonical, check_settings, resolve, trainer_options
-from mmgraph.train.spec import parse_spec
+from mmgraph.train.spec import ModelSpec, parse_spec
 
 
 def test_options_of_the_spec_win_over_settings_and_those_over_defaults():
@@ -72,8 +77,51 @@ def test_unknown_names_are_refused_with_the_nearest(text, message):
 
 def test_a_setting_must_belong_to_some_system():
     specs = [parse_spec("MF-BPR"), parse_spec("LightGCN")]
-    check_settings(["num_layers", "patience"], specs)
+    check_settings({"num_layers": 1, "patience": 2}, specs)
     with pytest.raises(UserError, match=r"unknown option 'num_layer' - did you mean"):
-        check_settings(["num_layer"], specs)
+        check_settings({"num_layer": 1}, specs)
     with pytest.raises(UserError, match=r"unknown option 'seed' - .*known: .*patience"):
-        check_settings(["seed"], specs)
+        check_settings({"seed": 1}, specs)
+
+
+@pytest.mark.parametrize(
+    ("spec", "name", "value", "wanted"),
+    [
+        ("MF-BPR", "epochs", None, "an integer"),
+        ("MF-BPR", "epochs", True, "an integer"),
+        ("MF-BPR", "batch_size", 1.5, "an integer"),
+        ("MF-BPR", "lr", True, "a finite number or null"),
+        ("MF-BPR", "weight_decay", "x", "a finite number or null"),
+        ("MF-BPR", "reg_weight", float("nan"), "a finite number"),
+        ("CLEAR", "rank", 1.5, "an integer"),
+        ("CLEAR", "center_output", 1, "true or false"),
+        ("CLEAR", "modality_weights", {"visual": "x"}, "a table of values by name"),
+        ("VBPR+SEA", "align_weight", "x", "a finite number"),
+        ("VBPR+SEA", "align", 3, "a word or null"),
+    ],
+)
+def test_a_value_of_another_type_is_refused_by_name(spec, name, value, wanted):
+    message = rf"option {name} must be {wanted}.* \(got .*\) - correct the option"
+    system = parse_spec(spec)
+    with pytest.raises(UserError, match=message):
+        resolve(system, {name: value})
+    with pytest.raises(UserError, match=message):
+        check_settings({name: value}, [system])
+    with pytest.raises(UserError, match=message):
+        canonical(replace(system, options={name: value}))
+    assert "rank" not in resolve(parse_spec("MF-BPR"), {"rank": "x"}).options
+
+
+def test_the_defaults_of_every_system_are_of_their_own_types():
+    for model, plugin in product(available_models(), [None, *available_plugins()]):
+        spec = ModelSpec(model, plugin)
+        every = resolve(spec)
+        given = {**every.options, **trainer_options(), **every.trainer}
+        check_settings(given, [spec])
+        types = model_option_types(model, plugin)
+        assert set(model_options(model, plugin)) == set(types), "an option without one"
+
+
+def test_an_integer_is_a_number_and_stays_as_it_was_written():
+    run = resolve(parse_spec("MF-BPR"), {"reg_weight": 1})
+    assert type(run.options["reg_weight"]) is int  # keys of runs hang on it

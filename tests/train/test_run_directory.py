@@ -7,9 +7,17 @@ import torch
 
 from mmgraph.data import synthetic, write_dataset
 from mmgraph.errors import UserError
+from mmgraph.train.checkpoint import save_checkpoint
 from mmgraph.train.experiment import run_experiment
 from mmgraph.train.resolve import resolve
-from mmgraph.train.run_directory import begin_run, load_run, read_info, save_run
+from mmgraph.train.run_directory import (
+    begin_run,
+    finished_info,
+    give_up_run,
+    load_run,
+    read_info,
+    save_run,
+)
 from mmgraph.train.source import DataSource
 from mmgraph.train.spec import parse_spec
 
@@ -104,10 +112,47 @@ def test_a_damaged_or_missing_description_is_told(saved, tmp_path):
 def test_a_run_is_claimed_once_and_resumed_only_as_itself(tmp_path):
     assert not begin_run(tmp_path / "run", "a", resume=False)
     assert read_info(tmp_path / "run")["status"] == "running"
+    save_checkpoint(tmp_path / "run" / "checkpoint", {}, {})
     with pytest.raises(UserError, match="there is a run already - continue it with"):
         begin_run(tmp_path / "run", "a", resume=False)
     assert begin_run(tmp_path / "run", "a", resume=True)
-    with pytest.raises(UserError, match="other options, another seed or other data"):
-        begin_run(tmp_path / "run", "b", resume=True)
+    for resume in (True, False):  # never told to go on with what is another run
+        with pytest.raises(UserError, match="other options, another seed or other"):
+            begin_run(tmp_path / "run", "b", resume=resume)
     with pytest.raises(UserError, match="the run has not finished - continue it with"):
         load_run(tmp_path / "run")
+
+
+@pytest.mark.parametrize("resume", [True, False])
+def test_a_run_that_left_nothing_is_in_no_ones_way(tmp_path, resume):
+    begin_run(tmp_path, "a", resume=False)
+    assert not begin_run(tmp_path, "b", resume=resume)
+    assert read_info(tmp_path) == {"status": "running", "key": "b"}
+
+
+def test_a_finished_run_without_its_weights_still_holds_its_place(saved, tmp_path):
+    run = copy_run(saved[0], tmp_path / "run")
+    (run / "model.safetensors").unlink()
+    with pytest.raises(UserError, match="other options, another seed or other data"):
+        begin_run(run, "another", resume=False)
+
+
+def test_only_a_run_that_left_nothing_is_given_up(saved, tmp_path):
+    run = copy_run(saved[0], tmp_path / "run")
+    give_up_run(run)
+    assert finished_info(run)["status"] == "finished"
+    begin_run(tmp_path / "new", "a", resume=False)
+    (tmp_path / "new" / "mine.txt").write_text("")
+    give_up_run(tmp_path / "new")
+    assert [path.name for path in (tmp_path / "new").iterdir()] == ["mine.txt"]
+
+
+@pytest.mark.parametrize("change", [{"options": None}, {"options": 3}, {"seed": "x"}])
+def test_a_description_without_what_is_read_of_it_is_told(saved, tmp_path, change):
+    run = copy_run(saved[0], tmp_path / "run")
+    info = json.loads((run / "run.json").read_text()) | change
+    info = {key: value for key, value in info.items() if value is not None}
+    (run / "run.json").write_text(json.dumps(info))
+    name = next(iter(change))
+    with pytest.raises(UserError, match=rf"run\.json: does not say '{name}' as a run"):
+        load_run(run)

@@ -130,6 +130,8 @@ def test_the_best_epoch_is_restored(splits):
     [
         ({"epochs": 0}, "epochs must be at least 1"),
         ({"lr": 0.0}, "lr must be positive"),
+        ({"lr_decay": 0}, r"lr_decay must be positive \(got 0\)"),
+        ({"weight_decay": -0.1}, "weight_decay must not be negative"),
         ({"patience": -1}, "patience must not be negative"),
         ({"monitor": "recall@7"}, "monitor 'recall@7' is not evaluated"),
     ],

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -20,14 +21,14 @@ from mmgraph.analysis.reproduce.outcome import (
     write_outcome,
 )
 from mmgraph.errors import UserError
+from mmgraph.models.option_types import fits
 from mmgraph.train.files import write_atomic, write_json
 from mmgraph.train.spec import check_names
 from mmgraph.train.versions import versions
 
 REQUEST, REPORT = "request.json", "report.html"
-
-#: Grids of whole numbers, and the smallest that has a meaning.
-_WHOLE = {"k": 1, "rank": 0, "items": 2, "dim": 2}
+#: Least values of grids that are no options of a model; a model checks its own.
+_COUNTS = {"k": 1, "items": 2, "dim": 2}
 
 _log = logging.getLogger(__name__)
 
@@ -67,9 +68,9 @@ def run_experiments(
         try:
             write_json(own.folder / REQUEST, request)
             outcome = experiment.run(own)
-        except UserError as error:
+        except Exception as error:
             _forget(own.folder)
-            if must:
+            if must or not isinstance(error, UserError):
                 raise
             _log.warning("%s is left out: %s", name, error)
             continue
@@ -95,10 +96,16 @@ def write_report(folder: Path) -> None:
 
 
 def _forget(folder: Path) -> None:
-    """Leave no trace of an experiment that failed before anything was trained."""
-    if [path.name for path in folder.iterdir()] == [REQUEST]:
-        (folder / REQUEST).unlink()
-        folder.rmdir()
+    """Leave no trace of an experiment that failed before it had results."""
+    if _is_bare(folder):
+        (folder / REQUEST).unlink(missing_ok=True)
+        with suppress(OSError):  # it could not even be made
+            folder.rmdir()
+
+
+def _is_bare(folder: Path) -> bool:
+    """Whether there is nothing but the request of an experiment without results."""
+    return not folder.exists() or {p.name for p in folder.iterdir()} <= {REQUEST}
 
 
 def _grids(
@@ -107,20 +114,18 @@ def _grids(
     known = {key for experiment in chosen.values() for key in experiment.grid}
     check_names(given, known, "grid")
     for key, values in given.items():
-        numbers = isinstance(values, list) and all(
-            type(value) in (int, float) for value in values
-        )
+        numbers = isinstance(values, list) and all(fits(v, float) for v in values)
         if not numbers or not values or len(set(values)) < len(values):
             raise UserError(
                 f"grid {key} is not a list of different numbers (got {values!r})",
                 f"write --grid {key}=[1,2]",
             )
-        for value in values if key in _WHOLE else ():
-            if type(value) is not int or value < _WHOLE[key]:
-                raise UserError(
-                    f"grid {key} holds {value!r}",
-                    f"give whole numbers from {_WHOLE[key]} on",
-                )
+        least = _COUNTS.get(key)
+        if least and not all(fits(v, int) and v >= least for v in values):
+            raise UserError(
+                f"grid {key} wants integers of at least {least} (got {values!r})",
+                f"write --grid {key}=[{least},{least + 1}]",
+            )
     return {
         name: {key: given.get(key, values) for key, values in experiment.grid.items()}
         for name, experiment in chosen.items()
@@ -144,19 +149,22 @@ def _request(lab: Lab, grid: Mapping[str, Sequence[Any]]) -> dict[str, Any]:
 
 def _check_request(folder: Path, request: Mapping[str, Any], resume: bool) -> None:
     path = folder / REQUEST
-    if not path.exists():
+    if not path.exists() or _is_bare(folder):
         return
-    if not resume:
-        raise UserError(
-            "this experiment has results already",
-            "go on with --resume, or choose another --out",
-            path=folder,
-        )
-    before = json.loads(path.read_text("utf-8"))
+    try:
+        before = dict(json.loads(path.read_text("utf-8")))
+    except (ValueError, TypeError) as error:
+        raise UserError("not readable", "choose another --out", path=path) from error
     differing = [key for key in request if before.get(key) != request[key]]
     if differing:
         raise UserError(
             f"the results there are of another {', '.join(differing)}",
-            "repeat the command exactly, or choose another --out",
+            "repeat the command exactly, with --resume, or choose another --out",
+            path=folder,
+        )
+    if not resume:
+        raise UserError(
+            "this experiment has results already",
+            "go on with --resume, or choose another --out",
             path=folder,
         )

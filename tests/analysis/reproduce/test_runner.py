@@ -89,8 +89,9 @@ def test_results_are_never_mixed_with_others(make_lab, tmp_path):
         "go on with --resume, or choose another --out"
     )
     other = make_lab(tmp_path, seeds=(1,))
-    with pytest.raises(UserError, match="are of another seeds, grid - repeat"):
-        run(other, "sea-theorems", grid={"dim": [5]}, resume=True)
+    for resume in (True, False):
+        with pytest.raises(UserError, match="are of another seeds, grid - repeat"):
+            run(other, "sea-theorems", grid={"dim": [5]}, resume=resume)
     run(lab, "sea-theorems", grid={"dim": [4]}, resume=True)
 
 
@@ -103,8 +104,8 @@ def test_results_are_never_mixed_with_others(make_lab, tmp_path):
         ({"dim": ["a"]}, "grid dim is not a list"),
         ({"dim": [4, 4]}, "grid dim is not a list"),
         ({"dim": [True]}, "grid dim is not a list"),
-        ({"dim": [4, 1]}, "grid dim holds 1 - give whole numbers from 2 on"),
-        ({"dim": [2.5]}, "grid dim holds 2.5 - give whole numbers"),
+        ({"dim": [2.5]}, r"grid dim wants integers of at least 2 \(got \[2.5\]\)"),
+        ({"dim": [1]}, "grid dim wants integers of at least 2"),
     ],
 )
 def test_a_grid_must_be_a_list_of_an_experiment(grid, message, make_lab, tmp_path):
@@ -131,6 +132,24 @@ def test_what_the_data_cannot_carry_is_refused_or_left_out(
     )
     assert [name for name, _, _ in found] == ["sea-theorems"]
     assert "clear-figure1 is left out: this experiment compares" in caplog.text
+
+
+@pytest.mark.parametrize("error", [UserError("bad", "mend it"), TypeError("bad")])
+def test_an_experiment_that_fails_is_in_no_ones_way(make_lab, tmp_path, error):
+    def fail(lab):
+        raise error
+
+    lab = make_lab(tmp_path)
+    with pytest.raises(type(error), match="bad"):
+        list(run_experiments({"t": Experiment("T", fail, plots=False)}, lab))
+    assert list(tmp_path.iterdir()) == []
+    (tmp_path / "t").mkdir()
+    (tmp_path / "t" / "request.json").write_text("{}")  # as a killed one leaves it
+    done = {"t": Experiment("T", lambda lab: Outcome({}), plots=False)}
+    assert len(list(run_experiments(done, lab))) == 1
+    (tmp_path / "t" / "request.json").write_text("{")
+    with pytest.raises(UserError, match=r"request\.json: not readable - choose ano"):
+        list(run_experiments(done, lab))
 
 
 def test_missing_extras_are_told_before_anything_is_trained(
