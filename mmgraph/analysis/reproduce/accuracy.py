@@ -22,6 +22,7 @@ from mmgraph.analysis.reproduce.numbers import (
     per_cent,
     seeds_note,
     spread,
+    without_unpublished,
 )
 from mmgraph.analysis.reproduce.outcome import Outcome
 from mmgraph.analysis.targets import caveat, published
@@ -127,7 +128,7 @@ def _overall(lab: Lab, systems: Sequence[str], table: str) -> Outcome:
         rows.append([entry["spec"], *measured, *printed, share])
     caption = f"Test metrics on {lab.source.name}, systems of {table}"
     shown = Table(["System", *columns, "R@20 of paper"], rows, caption)
-    return Outcome(found, tables=[_without_blanks(shown)], notes=_notes(lab, found))
+    return Outcome(found, tables=[without_unpublished(shown)], notes=_notes(lab, found))
 
 
 def _plugged(lab: Lab, systems: Sequence[str], table: str) -> Outcome:
@@ -152,19 +153,8 @@ def _plugged(lab: Lab, systems: Sequence[str], table: str) -> Outcome:
         *against_base.notes({s: e["comparison"] for s, e in found["systems"].items()}),
         *_notes(lab, found),
     ]
-    shown = _without_blanks(Table(columns, rows, caption))
+    shown = without_unpublished(Table(columns, rows, caption))
     return Outcome(found, tables=[shown], notes=notes)
-
-
-def _without_blanks(table: Table) -> Table:
-    """Without the columns about the paper where nothing is published."""
-    keep = [
-        n
-        for n, name in enumerate(table.columns)
-        if "paper" not in name.lower() or any(row[n] for row in table.rows)
-    ]
-    columns = [table.columns[n] for n in keep]
-    return Table(columns, [[row[n] for n in keep] for row in table.rows], table.caption)
 
 
 def _run(lab: Lab, names: Sequence[str], table: str) -> dict[str, Any]:

@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from mmgraph.analysis.page import Table
+
 METRICS = ("recall@10", "recall@20", "ndcg@10", "ndcg@20")
 SHORT = {"recall@10": "R@10", "recall@20": "R@20", "ndcg@10": "N@10", "ndcg@20": "N@20"}
 
@@ -92,3 +94,20 @@ def seeds_note(seeds: Sequence[int]) -> str:
         )
     names = ", ".join(map(str, seeds))
     return f"Mean ± sample standard deviation over the seeds {names}."
+
+
+def without_unpublished(table: Table) -> Table:
+    """The table without columns about the paper in which nothing stands.
+
+    Example:
+        >>> table = Table(["System", "R@20", "Paper R@20"], [["SEA", ".09", ""]])
+        >>> without_unpublished(table).columns
+        ['System', 'R@20']
+    """
+    keep = [
+        n
+        for n, name in enumerate(table.columns)
+        if "paper" not in name.lower() or any(row[n] for row in table.rows)
+    ]
+    columns = [table.columns[n] for n in keep]
+    return Table(columns, [[row[n] for n in keep] for row in table.rows], table.caption)
