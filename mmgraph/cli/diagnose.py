@@ -116,7 +116,7 @@ def _show_pair(pair: PairDiagnosis, console: Console) -> None:
         ("effective rank", f"{pair.effective_rank:.2f}"),
         ("energy of the first k", _series(pair.head_energy.items())),
         ("correlation along each", _series(enumerate(pair.correlations[:6], start=1))),
-        ("spectral gap", f"{pair.spectral_gap:.3f}"),
+        ("spectral gap", f"{pair.spectral_gap:.3f}" if pair.suggested_rank else "none"),
         ("linear CKA (chance)", f"{pair.cka:.4f} ({pair.cka_by_chance:.4f})"),
         ("sliced Wasserstein (after)", f"{pair.swd:.4f} ({pair.swd_after:.4f})"),
         (

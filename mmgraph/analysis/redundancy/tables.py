@@ -45,6 +45,7 @@ def fact_table(pair: PairDiagnosis) -> Table:
         pair: The diagnosis of two modalities.
     """
     clear = "a clear step" if pair.rank_is_clear else "no clear step"
+    gap = pair.spectral_gap if pair.suggested_rank else None
     ratio = pair.imbalance_ratio
     bound = f"{pair.imbalance_bound:.4g} or more by Corollary 3 of CLEAR"
     rows: list[tuple[str, Cell, str]] = [
@@ -52,7 +53,11 @@ def fact_table(pair: PairDiagnosis) -> Table:
         ("suggested rank", pair.suggested_rank, clear if pair.suggested_rank else ""),
         ("suggested strength", pair.suggested_strength, ""),
         ("effective rank", pair.effective_rank, f"of {len(pair.singular_values)}"),
-        ("relative gap after the rank", pair.spectral_gap, ""),
+        (
+            "relative gap after the rank",
+            gap,
+            "nothing is shared" if gap is None else "",
+        ),
         ("largest singular value", pair.singular_values[0], ""),
         ("largest by chance after the rank", pair.chance_level, ""),
         ("linear CKA", pair.cka, f"{pair.cka_by_chance:.4g} by chance"),

@@ -76,6 +76,7 @@ def test_without_a_rank_the_facts_say_nothing_of_a_step():
     a, b = (FeatureRows(rng.random((60, d), np.float32)) for d in (3, 2))
     (unrelated,) = diagnose({"a": a, "b": b}).pairs
     facts = {name: rest for name, *rest in fact_table(unrelated).rows}
+    assert facts["relative gap after the rank"] == [None, "nothing is shared"]
     assert facts["suggested rank"] == [0, ""]
     assert not any("halves" in name for name in facts)
     assert cost_table(unrelated).rows == []
