@@ -141,15 +141,15 @@ def _parts(lab: Lab, system: str, part: Callable[[Lab, Any], Parts]) -> Outcome:
     axes[0].legend(markerscale=1.5)
 
     modalities = list(numbers["after training"]["information"])
-    columns = ["stage", "alignment", "cosine", "silhouette", "accuracy"]
+    columns = ["stage", "alignment", "silhouette", "accuracy"]
     for m in modalities:
-        columns += [f"CLUB, {m}", f"Gaussian MI, {m}"]
+        columns += [f"cosine, {m}", f"CLUB, {m}", f"Gaussian MI, {m}"]
     rows: list[list[Cell]] = []
     for stage, entry in numbers.items():
-        row: list[Cell] = [stage, *(entry[name] for name in columns[1:5])]
+        row: list[Cell] = [stage, *(entry[name] for name in columns[1:4])]
         for m in modalities:
             information = entry["information"][m]
-            row += [information["club"], information["gaussian"]]
+            row += [information[name] for name in ("cosine", "club", "gaussian")]
         rows.append(row)
     caption = (
         f"t-SNE of the parts of {len(chosen)} items of {lab.source.name} in {system}, "

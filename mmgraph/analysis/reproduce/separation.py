@@ -77,9 +77,9 @@ def generic_and_unique(
         ``alignment`` (mean cosine of the generic parts of two modalities; None with one
         table), ``silhouette`` of all sets (of :data:`SILHOUETTE_POINTS` points) and
         ``accuracy`` of a linear classifier that tells generic from unique
-        (cross-validated), with the generic parts where they are aligned; ``cosine`` of
-        generic and unique part of the same item, and by modality ``club`` and
-        ``gaussian`` information of the two in nats (None where the items are too few).
+        (cross-validated), with the generic parts where they are aligned; by modality
+        of generic and unique part of the same item the ``cosine``, and ``club`` and
+        ``gaussian`` information in nats (None where the items are too few).
     """
     from sklearn.linear_model import LogisticRegression
     from sklearn.metrics import silhouette_score
@@ -105,9 +105,9 @@ def generic_and_unique(
         cv=folds,
         scoring="balanced_accuracy",
     )
-    cosines = [F.cosine_similarity(partner[m], unique[m]).mean() for m in unique]
     information = {
         m: {
+            "cosine": float(F.cosine_similarity(partner[m], unique[m]).mean()),
             "club": club_estimate(partner[m], unique[m], seed),
             "gaussian": _finite(gaussian_information(partner[m], unique[m])),
         }
@@ -115,7 +115,6 @@ def generic_and_unique(
     }
     return {
         "alignment": float(torch.stack(agreements).mean()) if agreements else None,
-        "cosine": float(torch.stack(cosines).mean()),
         "silhouette": float(silhouette_score(rows[drawn], member[drawn])),
         "accuracy": float(accuracy.mean()),
         "information": information,

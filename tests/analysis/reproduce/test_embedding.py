@@ -63,7 +63,8 @@ def test_parts_of_sea_are_its_heads_and_maps(make_lab, tmp_path):
     entry = outcome.numbers["stages"]["after training"]
     alignment = (heads[0] * heads[1]).sum(dim=1).mean()
     assert entry["alignment"] == pytest.approx(float(alignment), abs=1e-6)
-    assert entry["cosine"] == pytest.approx(float(sum(cosines)) / 2, abs=1e-6)
+    found = [part["cosine"] for part in entry["information"].values()]
+    assert found == pytest.approx([float(c) for c in cosines], abs=1e-6)
     drawn = [*heads, *uniques]  # what is said of sets is said of those in the picture
     points = F.normalize(torch.cat(drawn), dim=1).numpy()
     member = np.arange(4).repeat(len(rows))
@@ -86,7 +87,10 @@ def test_parts_of_micro_add_up_to_its_views(make_lab, tmp_path):
     ]
     entry = outcome.numbers["stages"]["after training"]
     assert entry["alignment"] is None
-    assert entry["cosine"] == pytest.approx(float(sum(cosines)) / 2, abs=1e-6)
+    found = [part["cosine"] for part in entry["information"].values()]
+    assert found == pytest.approx([float(c) for c in cosines], abs=1e-6)
+    # What two views have beyond their mean points in opposite directions.
+    assert found[0] == pytest.approx(-found[1], abs=1e-6)
 
 
 def test_a_variant_without_maps_is_refused(make_lab, tmp_path):
