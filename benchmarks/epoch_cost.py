@@ -67,9 +67,10 @@ def peak_mib() -> float:
 def measure(spec: str, folder: str | None, batches: int) -> dict[str, object]:
     """The figures of one system."""
     from mmgraph.allocator import keep_freed_memory
+    from mmgraph.bench import parse_spec
     from mmgraph.models import Batch, build_model
     from mmgraph.schema import INTERACTS
-    from mmgraph.train import evaluate, parse_spec
+    from mmgraph.train import evaluate
 
     keep_freed_memory()  # as the commands do
     named = parse_spec(spec)

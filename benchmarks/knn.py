@@ -29,7 +29,7 @@ import torch
 from torch import Tensor
 
 from mmgraph.knn import insert, knn_graph
-from mmgraph.knn.report import graph_digest
+from mmgraph.knn.digest import graph_digest
 
 SIZES = ("7050x384", "7050x4096", "23033x384")
 DENSE_LIMIT = 4e9  # bytes of scores
@@ -82,7 +82,7 @@ def peak_megabytes(way: str, size: str, k: int) -> float:
 
 def measure_peak(way: str, size: str, k: int) -> None:
     """Print the peak of one way in this process."""
-    from mmgraph.train.memory import peak_memory, reset_peak_memory
+    from mmgraph.bench.memory import peak_memory, reset_peak_memory
 
     x = features(size)
     WAYS[way](x[:300].clone(), k)  # libraries and their workspaces are loaded

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 from mmgraph.knn import approximate_knn_graph, build_blocks, knn_graph, merge_shards
-from mmgraph.knn.report import graph_digest
+from mmgraph.knn.digest import graph_digest
 
 
 def clustered(num_rows: int, dim: int) -> torch.Tensor:

@@ -20,7 +20,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mmgraph.knn.work_folder import WorkFolder
+from mmgraph.knn.jobs.work_folder import WorkFolder
 
 DIM, K, BLOCK = 384, 10, 8192  # rows of a full block where memory does not bound it
 AT_ONCE = 65_536  # rows
@@ -43,7 +43,7 @@ def write_table(path: Path, num_rows: int) -> None:
 _PROGRAM = """
 import sys, torch
 from mmgraph.cli import main
-from mmgraph.train.memory import peak_memory
+from mmgraph.bench.memory import peak_memory
 code = main()
 print(peak_memory(torch.device("cpu")))
 sys.exit(code)

@@ -26,8 +26,8 @@ from torch import Tensor
 from torch_geometric import EdgeIndex
 from torch_geometric.nn import LGConv
 
-from mmgraph.functional.adjacency import Adjacency
-from mmgraph.functional.normalize import stack_user_item, symmetric_norm
+from mmgraph.functional.graph.adjacency import Adjacency
+from mmgraph.functional.graph.normalize import stack_user_item, symmetric_norm
 from mmgraph.nn.conv import LightGCNConv
 
 warnings.filterwarnings("ignore", message=".*[Ss]parse.*")

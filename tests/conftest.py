@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from typer.testing import CliRunner
 
 CHECKOUT = Path(__file__).parent.parent
 
@@ -48,3 +51,32 @@ def real_data():
     if not folder.is_dir():
         pytest.skip("real data sets not found: set MMGRAPH_DATA to their folder")
     return folder
+
+
+@pytest.fixture
+def knn():
+    """Run ``mmgraph knn``; its JSON, or the whole result where ``raw`` is set."""
+    from mmgraph.cli.knn import app
+
+    def call(*words, raw=False):
+        command = [*map(str, words), "--device", "cpu"]
+        if not raw:
+            command.append("--json")
+        result = CliRunner().invoke(app, command)
+        if result.exception is not None and not isinstance(
+            result.exception, SystemExit
+        ):
+            raise result.exception
+        return result if raw else json.loads(result.stdout)
+
+    return call
+
+
+@pytest.fixture
+def x():
+    """Features with a zero row and two groups of equal rows."""
+    table = np.random.default_rng(0).normal(size=(60, 8)).astype(np.float32)
+    table[7] = 0
+    table[10:13] = table[20]
+    table[40] = table[41]
+    return table

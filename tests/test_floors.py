@@ -8,11 +8,14 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).parent.parent / "mmgraph"
-BASE = {"errors", "schema"}
+BASE = {"device", "errors", "files", "options", "schema"}
 FUNCTIONAL = BASE | {"functional"}
 ALLOWED = {
     "allocator": set(),
     "errors": set(),
+    "device": {"errors"},
+    "files": {"errors"},
+    "options": {"errors"},
     "schema": {"errors"},
     "functional": FUNCTIONAL,
     "nn": FUNCTIONAL | {"nn"},
@@ -22,7 +25,8 @@ ALLOWED = {
 }
 ALLOWED["models"] = ALLOWED["transforms"] | {"nn", "models"}
 ALLOWED["train"] = ALLOWED["models"] | {"allocator", "train"}
-ALLOWED["analysis"] = ALLOWED["train"] | {"analysis"}
+ALLOWED["bench"] = ALLOWED["train"] | {"bench"}
+ALLOWED["analysis"] = ALLOWED["bench"] | {"analysis"}
 ALLOWED["cli"] = ALLOWED["analysis"] | {"cli"}
 FILES = sorted(PACKAGE.rglob("*.py"))
 

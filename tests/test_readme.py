@@ -12,12 +12,12 @@ import torch
 import typer.main
 
 from mmgraph.analysis.reproduce import select
+from mmgraph.bench.config import canonical, check_settings
+from mmgraph.bench.recipe import load_recipe
+from mmgraph.bench.spec import parse_options, parse_spec
 from mmgraph.cli import main
 from mmgraph.cli.app import app
 from mmgraph.models import available_models, available_plugins, registry
-from mmgraph.train.recipe import load_recipe
-from mmgraph.train.resolve import canonical, check_settings
-from mmgraph.train.spec import parse_options, parse_spec
 
 ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from mmgraph.analysis.html import to_html
-from mmgraph.analysis.leaderboard import Leaderboard, build_leaderboard
+from mmgraph.analysis.leaderboard.html import to_html
+from mmgraph.analysis.leaderboard.published import published, recognise
+from mmgraph.analysis.leaderboard.render import to_markdown
+from mmgraph.analysis.leaderboard.table import Leaderboard, build_leaderboard
 from mmgraph.analysis.redundancy import Diagnosis, diagnose
-from mmgraph.analysis.render import to_markdown
-from mmgraph.analysis.significance import holm, paired_comparison
-from mmgraph.analysis.targets import published, recognise
+from mmgraph.analysis.statistics.significance import holm, paired_comparison
 
 __all__ = [
     "Diagnosis",

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from mmgraph.analysis.intervals import Interval, bootstrap_interval
-from mmgraph.analysis.measured import Measured
-from mmgraph.analysis.significance import holm, paired_comparison
+from mmgraph.analysis.per_user import Measured
+from mmgraph.analysis.statistics.intervals import Interval, bootstrap_interval
+from mmgraph.analysis.statistics.significance import holm, paired_comparison
 
 
 @dataclass(frozen=True)

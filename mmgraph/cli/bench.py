@@ -10,7 +10,7 @@ import typer
 from mmgraph.cli import options as opt
 
 if TYPE_CHECKING:
-    from mmgraph.analysis.leaderboard import Leaderboard
+    from mmgraph.analysis.leaderboard.table import Leaderboard
 
 #: Systems that are compared when none is named.
 SYSTEMS = (
@@ -65,13 +65,13 @@ def bench(
     mmgraph bench LightGCN VBPR+CLEAR --data DIR --seeds 3
     """
     opt.prepare(seed, device, threads, quiet, seeds=seeds)
+    from mmgraph.bench.benchmark import Benchmark, FailedRunsError
+    from mmgraph.bench.buildable import feasible
+    from mmgraph.bench.config import canonical, check_settings, resolve
+    from mmgraph.bench.recipe import fixed_options, load_recipe
+    from mmgraph.bench.source import DataSource
+    from mmgraph.bench.spec import parse_options, parse_spec
     from mmgraph.cli.progress import training_bars
-    from mmgraph.train.benchmark import Benchmark, FailedRunsError
-    from mmgraph.train.feasible import feasible
-    from mmgraph.train.recipe import fixed_options, load_recipe
-    from mmgraph.train.resolve import canonical, check_settings, resolve
-    from mmgraph.train.source import DataSource
-    from mmgraph.train.spec import parse_options, parse_spec
 
     plan = load_recipe(recipe) if recipe else None
     named = [canonical(parse_spec(name)) for name in models or []]
@@ -119,8 +119,8 @@ def bench(
 
 def _report(folder: Path, lines: list[dict[str, Any]]) -> Leaderboard:
     from mmgraph.analysis import build_leaderboard, to_html, to_markdown
-    from mmgraph.train.benchmark import read_per_user
-    from mmgraph.train.files import write_atomic
+    from mmgraph.bench.benchmark import read_per_user
+    from mmgraph.files import write_atomic
 
     board = build_leaderboard(lines, read_per_user(folder, lines))
     write_atomic(folder / "leaderboard.md", to_markdown(board))
@@ -131,7 +131,7 @@ def _report(folder: Path, lines: list[dict[str, Any]]) -> Leaderboard:
 def _show(board: Leaderboard, folder: Path) -> None:
     from rich.table import Table
 
-    from mmgraph.analysis.render import COLUMNS, cells
+    from mmgraph.analysis.leaderboard.render import COLUMNS, cells
 
     shown = [n for n, name in enumerate(COLUMNS) if name not in LEFT_OUT]
     table = Table(title=f"Test metrics on {board.data}")

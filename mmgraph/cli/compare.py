@@ -48,8 +48,8 @@ def compare(
     from dataclasses import asdict
 
     from mmgraph.analysis.compare import compare_systems
-    from mmgraph.analysis.measured import load_measured
-    from mmgraph.train.spec import check_names
+    from mmgraph.analysis.per_user import load_measured
+    from mmgraph.bench.spec import check_names
 
     systems = load_measured(runs, data=data, device=device)
     check_names([metric], systems[0].values, "metric")
@@ -63,7 +63,7 @@ def compare(
 def _show(rows: list[Compared], metric: str) -> None:
     from rich.table import Table
 
-    from mmgraph.analysis.render import (
+    from mmgraph.analysis.leaderboard.render import (
         decimals,
         ends_text,
         p_text,

@@ -130,7 +130,7 @@ def import_(
 
 
 def _by_modality(words: list[str], form: str) -> dict[str, str]:
-    from mmgraph.data.layout import check_modality_names
+    from mmgraph.data.formats.layout import check_modality_names
     from mmgraph.errors import UserError
 
     pairs = [text.partition("=") for text in words]

@@ -51,9 +51,9 @@ def diagnose(
 
     from mmgraph.analysis.redundancy.diagnosis import diagnose as run
     from mmgraph.analysis.redundancy.page import diagnosis_page
-    from mmgraph.train.device import resolve_device
-    from mmgraph.train.files import write_atomic, write_json
-    from mmgraph.train.memory import peak_memory, reset_peak_memory
+    from mmgraph.bench.memory import peak_memory, reset_peak_memory
+    from mmgraph.device import resolve_device
+    from mmgraph.files import write_atomic, write_json
 
     where, log = resolve_device(device), logging.getLogger(__name__)
     reset_peak_memory()

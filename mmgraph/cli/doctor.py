@@ -38,8 +38,8 @@ def _findings() -> dict[str, Any]:
 
     import torch
 
-    from mmgraph.knn.search import resolve_backend
-    from mmgraph.train.versions import versions
+    from mmgraph.bench.versions import versions
+    from mmgraph.knn.search.backends import resolve_backend
 
     installed = versions()
     count = torch.cuda.device_count()

@@ -36,8 +36,8 @@ def evaluate(
     """
     cutoffs = _cutoffs(k)
     opt.prepare(seed, device, threads, quiet)
-    from mmgraph.train.evaluate import evaluate as measure
-    from mmgraph.train.run_directory import load_run
+    from mmgraph.bench.run_directory import load_run
+    from mmgraph.train.evaluation import evaluate as measure
 
     loaded = load_run(run, data=data, device=device)
     chosen = loaded.splits[1 if split is Split.VALID else 2]

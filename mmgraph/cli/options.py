@@ -81,7 +81,7 @@ def prepare(
     )
     import torch
 
-    from mmgraph.train.device import resolve_device
+    from mmgraph.device import resolve_device
 
     resolve_device(device)
     if threads:

@@ -43,8 +43,8 @@ def recommend(
     if out.suffix not in (".csv", ".parquet"):
         raise UserError(f"cannot write {out.name!r}", "name it .csv or .parquet")
     opt.prepare(seed, device, threads, quiet)
-    from mmgraph.train.recommend_table import recommend_table
-    from mmgraph.train.run_directory import load_run
+    from mmgraph.bench.run_directory import load_run
+    from mmgraph.train.recommendations import recommend_table
 
     loaded = load_run(run, data=data, device=device)
     known = loaded.splits[0]["user"].raw_id
@@ -105,7 +105,7 @@ def _write(table: object, out: Path) -> None:
 
     import pandas as pd
 
-    from mmgraph.train.files import write_atomic
+    from mmgraph.files import write_atomic
 
     assert isinstance(table, pd.DataFrame)
     buffer = io.BytesIO()

@@ -11,7 +11,7 @@ from mmgraph.cli import options as opt
 from mmgraph.cli.bench import SYNTHETIC
 
 if TYPE_CHECKING:
-    from mmgraph.analysis.page import Table
+    from mmgraph.analysis.report.page import Table
 
 
 def reproduce(
@@ -75,12 +75,12 @@ def reproduce(
         select,
         systems_of,
     )
+    from mmgraph.bench.config import check_settings
+    from mmgraph.bench.recipe import load_recipe
+    from mmgraph.bench.source import DataSource
+    from mmgraph.bench.spec import FIDELITIES, parse_options
     from mmgraph.cli.progress import training_bar
     from mmgraph.errors import UserError
-    from mmgraph.train.recipe import load_recipe
-    from mmgraph.train.resolve import check_settings
-    from mmgraph.train.source import DataSource
-    from mmgraph.train.spec import FIDELITIES, parse_options
 
     if list_:
         titles = {name: e.title for name, e in EXPERIMENTS.items()}
@@ -141,7 +141,7 @@ def reproduce(
 def _show(table: Table) -> None:
     from rich.table import Table as Grid
 
-    from mmgraph.analysis.page import shown
+    from mmgraph.analysis.report.page import shown
 
     grid = Grid(title=table.caption)
     for n, column in enumerate(table.columns):

@@ -36,11 +36,9 @@ def train(
     Example: mmgraph train FREEDOM+CLEAR --data DIR --out runs/freedom --set lr=1e-3
     """
     opt.prepare(seed, device, threads, quiet)
-    from mmgraph.cli.progress import training_bar
-    from mmgraph.models.registry import resolve_plugin
-    from mmgraph.train.experiment import build, make_trainer, run_experiment
-    from mmgraph.train.resolve import canonical, check_settings, resolve
-    from mmgraph.train.run_directory import (
+    from mmgraph.bench.config import canonical, check_settings, resolve
+    from mmgraph.bench.experiment import build, make_trainer, run_experiment
+    from mmgraph.bench.run_directory import (
         CHECKPOINT,
         begin_run,
         finished_info,
@@ -48,8 +46,10 @@ def train(
         read_info,
         save_run,
     )
-    from mmgraph.train.source import DataSource
-    from mmgraph.train.spec import parse_options, parse_spec
+    from mmgraph.bench.source import DataSource
+    from mmgraph.bench.spec import parse_options, parse_spec
+    from mmgraph.cli.progress import training_bar
+    from mmgraph.models.registry import resolve_plugin
 
     spec = parse_spec(model)
     plugins = {resolve_plugin(name)[0] for name in (spec.plugin, plugin) if name}

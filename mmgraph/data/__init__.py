@@ -2,14 +2,16 @@
 
 from mmgraph.data.build import from_interactions
 from mmgraph.data.catalogue import read_catalogue
+from mmgraph.data.content_hash import fingerprint
 from mmgraph.data.feature_rows import FeatureRows, catalogue_features, open_features
-from mmgraph.data.features import check_finite, read_features
-from mmgraph.data.fingerprint import fingerprint
+from mmgraph.data.formats.features import check_finite, read_features
+from mmgraph.data.formats.interactions import Interactions, read_interactions
 from mmgraph.data.ids import ids_to_index
+from mmgraph.data.label_split import split_by_label
 from mmgraph.data.load import load_dataset
-from mmgraph.data.read import Interactions, read_interactions
+from mmgraph.data.planted import PlantedTruth, plant_catalogue, synthetic
 from mmgraph.data.report import data_report
-from mmgraph.data.split import (
+from mmgraph.data.splits import (
     SPLITS,
     leave_one_out,
     split_cold_items,
@@ -17,9 +19,7 @@ from mmgraph.data.split import (
     split_per_user,
     split_temporal,
 )
-from mmgraph.data.split_by_label import split_by_label
-from mmgraph.data.synthetic import PlantedTruth, plant_catalogue, synthetic
-from mmgraph.data.validate import check_split, validate
+from mmgraph.data.validation import check_split, validate
 from mmgraph.data.write import write_dataset
 
 __all__ = [

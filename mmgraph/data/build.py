@@ -11,7 +11,7 @@ from torch_geometric.data import HeteroData
 
 from mmgraph.data.ids import as_ids, match_ids
 from mmgraph.data.pairs import first_duplicate
-from mmgraph.data.validate import validate
+from mmgraph.data.validation import validate
 from mmgraph.errors import UserError
 from mmgraph.schema import (
     INTERACTS,

@@ -9,9 +9,9 @@ import numpy as np
 from torch_geometric.data import HeteroData
 
 from mmgraph.data.build import from_interactions
-from mmgraph.data.features import check_finite, read_feature_table
+from mmgraph.data.formats.features import check_finite, read_feature_table
+from mmgraph.data.formats.interactions import Interactions, read_interactions
 from mmgraph.data.ids import match_ids
-from mmgraph.data.read import Interactions, read_interactions
 from mmgraph.errors import UserError
 
 

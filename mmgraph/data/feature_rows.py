@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 from torch_geometric.data import HeteroData
 
-from mmgraph.data.features import check_finite, read_features
+from mmgraph.data.formats.features import check_finite, read_features
+from mmgraph.data.formats.layout import feature_files
 from mmgraph.data.ids import check_distinct, match_ids
-from mmgraph.data.layout import feature_files
 from mmgraph.errors import UserError
 from mmgraph.schema import ITEM, feature_key, mask_key, modalities
 

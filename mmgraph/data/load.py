@@ -8,10 +8,10 @@ from pathlib import Path
 from torch_geometric.data import HeteroData
 
 from mmgraph.data.catalogue import read_catalogue
-from mmgraph.data.layout import feature_files, interactions_file
-from mmgraph.data.split import SPLITS, split_dataset, split_per_user
-from mmgraph.data.split_by_label import Split
-from mmgraph.data.synthetic import plant_catalogue
+from mmgraph.data.formats.layout import feature_files, interactions_file
+from mmgraph.data.label_split import Split
+from mmgraph.data.planted import plant_catalogue
+from mmgraph.data.splits import SPLITS, split_dataset, split_per_user
 from mmgraph.errors import UserError
 from mmgraph.schema import ITEM, feature_key, mask_key
 from mmgraph.schema import modalities as modalities_of

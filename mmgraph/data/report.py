@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch_geometric.data import HeteroData
 
-from mmgraph.data.split_by_label import SPLIT_NAMES
+from mmgraph.data.label_split import SPLIT_NAMES
 from mmgraph.schema import INTERACTS, ITEM, USER, feature_key, mask_key, modalities
 
 QUANTILES = (0.0, 0.25, 0.5, 0.75, 1.0)

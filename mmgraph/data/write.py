@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 from torch_geometric.data import HeteroData
 
-from mmgraph.data.layout import check_modality_names
-from mmgraph.data.split_by_label import SPLIT_NAMES
+from mmgraph.data.formats.layout import check_modality_names
+from mmgraph.data.label_split import SPLIT_NAMES
 from mmgraph.errors import UserError
 from mmgraph.schema import INTERACTS, ITEM, USER, feature_key, mask_key, modalities
 

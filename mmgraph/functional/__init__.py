@@ -2,77 +2,83 @@
 
 from __future__ import annotations
 
-from mmgraph.functional.adjacency import Adjacency
-from mmgraph.functional.bootstrap import bootstrap_loss
-from mmgraph.functional.chance_overlap import ChanceOverlap, chance_overlap
-from mmgraph.functional.cka import chance_cka, covariance_cka, linear_cka
-from mmgraph.functional.co_occurrence import co_occurrence
-from mmgraph.functional.contrastive import info_nce, solosim
-from mmgraph.functional.cosine_refine import cosine_refine
-from mmgraph.functional.cross_moments import CrossMoments, merge_moments
-from mmgraph.functional.divergence import (
-    neighbour_overlap,
-    overlap_coefficient,
-    sliced_wasserstein,
-)
-from mmgraph.functional.edge_similarity import edge_cosine
-from mmgraph.functional.fixed_neighbors import fixed_neighbors
-from mmgraph.functional.grace import grace
-from mmgraph.functional.gumbel import gumbel_softmax
-from mmgraph.functional.linear_chain import chained_linear
-from mmgraph.functional.metrics import ranking_metrics
-from mmgraph.functional.moments import moment_alignment
-from mmgraph.functional.mutual_information import (
-    club_bound,
-    club_bound_sampled,
-    gaussian_log_likelihood,
-)
-from mmgraph.functional.negative_sampling import NegativeSampler
-from mmgraph.functional.normalize import (
+from mmgraph.functional.graph.adjacency import Adjacency
+from mmgraph.functional.graph.co_occurrence import co_occurrence
+from mmgraph.functional.graph.cosine_refine import cosine_refine
+from mmgraph.functional.graph.edge_similarity import edge_cosine
+from mmgraph.functional.graph.fixed_neighbors import fixed_neighbors
+from mmgraph.functional.graph.normalize import (
     mean_norm,
     row_sum_norm,
     stack_user_item,
     symmetric_norm,
 )
-from mmgraph.functional.projection import (
-    cross_covariance,
-    shared_bases,
-    shared_directions,
-    suppress,
-    union_bases,
+from mmgraph.functional.graph.prune import prune_edges
+from mmgraph.functional.graph.relaxed_interactions import relaxed_interactions
+from mmgraph.functional.graph.root_norm import root_norm, root_norm_graphs
+from mmgraph.functional.gumbel import gumbel_softmax
+from mmgraph.functional.linear_chain import chained_linear
+from mmgraph.functional.losses.bootstrap import bootstrap_loss
+from mmgraph.functional.losses.bpr import bpr_loss
+from mmgraph.functional.losses.contrastive import info_nce, solosim
+from mmgraph.functional.losses.grace import grace
+from mmgraph.functional.losses.moments import moment_alignment
+from mmgraph.functional.losses.mutual_information import (
+    club_bound,
+    club_bound_sampled,
+    gaussian_log_likelihood,
 )
-from mmgraph.functional.prune import prune_edges
-from mmgraph.functional.random_angle import random_angle_density, random_angle_variance
-from mmgraph.functional.ranking import bpr_loss
-from mmgraph.functional.refresh_measures import refresh_measures, subspace_affinity
-from mmgraph.functional.regularizers import (
+from mmgraph.functional.losses.regularizers import (
     half_square_penalty,
     half_square_sum_penalty,
     mean_square_penalty,
     norm_penalty,
     regularizer,
 )
-from mmgraph.functional.relaxed_interactions import relaxed_interactions
-from mmgraph.functional.root_norm import root_norm, root_norm_graphs
-from mmgraph.functional.rows import take_rows
-from mmgraph.functional.shared_rank import (
-    SharedRank,
-    chance_level,
-    levelling_strength,
-    shared_rank,
-)
-from mmgraph.functional.spectrum import (
-    effective_rank,
-    energy_share,
-    spectral_gap,
-    suggest_rank,
-)
-from mmgraph.functional.unseen import (
+from mmgraph.functional.recommend.metrics import ranking_metrics
+from mmgraph.functional.recommend.negative_sampling import NegativeSampler
+from mmgraph.functional.recommend.unseen import (
     map_unseen_scores,
     seen_items,
     top_unseen_items,
     unseen_scores,
 )
+from mmgraph.functional.redundancy.chance_overlap import ChanceOverlap, chance_overlap
+from mmgraph.functional.redundancy.cka import chance_cka, covariance_cka, linear_cka
+from mmgraph.functional.redundancy.cross_moments import CrossMoments, merge_moments
+from mmgraph.functional.redundancy.divergence import (
+    neighbour_overlap,
+    overlap_coefficient,
+    sliced_wasserstein,
+)
+from mmgraph.functional.redundancy.projection import (
+    cross_covariance,
+    shared_bases,
+    shared_directions,
+    suppress,
+    union_bases,
+)
+from mmgraph.functional.redundancy.random_angle import (
+    random_angle_density,
+    random_angle_variance,
+)
+from mmgraph.functional.redundancy.refresh_measures import (
+    refresh_measures,
+    subspace_affinity,
+)
+from mmgraph.functional.redundancy.shared_rank import (
+    SharedRank,
+    chance_level,
+    levelling_strength,
+    shared_rank,
+)
+from mmgraph.functional.redundancy.spectrum import (
+    effective_rank,
+    energy_share,
+    spectral_gap,
+    suggest_rank,
+)
+from mmgraph.functional.rows import take_rows
 
 __all__ = [
     "Adjacency",

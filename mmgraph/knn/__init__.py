@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from mmgraph.knn.approximate import ApproximateGraph, approximate_knn_graph
-from mmgraph.knn.build_blocks import build_blocks
-from mmgraph.knn.edge_weights import edge_weights
-from mmgraph.knn.knn_graph import knn_graph
-from mmgraph.knn.merge_shards import merge_shards, read_shards
-from mmgraph.knn.symmetrise import symmetrise
+from mmgraph.knn.blocks import build_blocks
+from mmgraph.knn.graph import knn_graph
+from mmgraph.knn.merge import merge_shards, read_shards
+from mmgraph.knn.undirected import symmetrise
 from mmgraph.knn.update import delete, insert
+from mmgraph.knn.weights import edge_weights
 
 __all__ = [
     "ApproximateGraph",

@@ -8,18 +8,18 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from mmgraph.knn.block_products import BlockProducts
-from mmgraph.knn.block_search import search_block
 from mmgraph.knn.certificate import RecallCertificate, certify_recall, edges_found
-from mmgraph.knn.inverted_lists import InvertedLists, cells_to_try
-from mmgraph.knn.knn_graph import knn_graph
-from mmgraph.knn.nearest_in_blocks import kept_rows, nearest_in_blocks
-from mmgraph.knn.row_block import Centres, row_block
-from mmgraph.knn.row_source import Features, RowSource
-from mmgraph.knn.running_lists import RunningLists
-from mmgraph.knn.search import resolve_backend
-from mmgraph.knn.survey import check_options, survey
-from mmgraph.knn.without_own import without_own
+from mmgraph.knn.graph import knn_graph
+from mmgraph.knn.metric.block_products import BlockProducts
+from mmgraph.knn.rows.row_source import Features, RowSource
+from mmgraph.knn.rows.survey import check_options, survey
+from mmgraph.knn.search.backends import resolve_backend
+from mmgraph.knn.search.block_search import search_block
+from mmgraph.knn.search.inverted_lists import InvertedLists, cells_to_try
+from mmgraph.knn.search.nearest_in_blocks import kept_rows, nearest_in_blocks
+from mmgraph.knn.search.row_block import Centres, row_block
+from mmgraph.knn.search.running_lists import RunningLists
+from mmgraph.knn.search.without_own import without_own
 
 _log = logging.getLogger(__name__)
 _TUNING_ROWS = 256

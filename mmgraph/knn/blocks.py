@@ -1,48 +1,227 @@
-"""Walking over a large table a cache-sized piece at a time."""
+"""The exact kNN graph of a table larger than memory, block after block."""
 
 from __future__ import annotations
 
+import functools
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
 import torch
-from torch import Tensor
+
+from mmgraph import __version__
+from mmgraph.errors import UserError
+from mmgraph.knn.jobs.block_executor import Executor, one_by_one
+from mmgraph.knn.jobs.block_plan import BlockPlan, plan_blocks
+from mmgraph.knn.jobs.work_folder import Manifest, WorkFolder
+from mmgraph.knn.metric.block_products import BlockProducts
+from mmgraph.knn.rows.row_source import Features, RowSource
+from mmgraph.knn.rows.survey import Survey, check_options, survey
+from mmgraph.knn.search.backends import resolve_backend
+from mmgraph.knn.search.nearest_in_blocks import kept_rows, nearest_in_blocks
+
+_log = logging.getLogger(__name__)
 
 
-def rows_at_once(x: Tensor) -> int:
-    """Rows whose float64 copy stays in a core's cache, or keeps a GPU busy.
+def build_blocks(
+    features: Features,
+    k: int,
+    folder: str | Path,
+    *,
+    metric: str = "cosine",
+    backend: str = "auto",
+    include_self: bool = False,
+    nan: str = "refuse",
+    zero: str = "isolate",
+    duplicates: str = "keep",
+    ram: str | int = "2GB",
+    block_rows: int | None = None,
+    shard: str = "1/1",
+    device: str = "cpu",
+    executor: Executor = one_by_one,
+    on_block: Callable[[int, int], None] | None = None,
+) -> WorkFolder:
+    """Build the graph of :func:`mmgraph.knn.knn_graph` in blocks kept in a folder.
+
+    The grid is centres x neighbours: the lists of one block of centres are made while
+    the whole table goes by in blocks, and written. A build that was stopped goes on
+    where it was; blocks that are there are not made again. Several machines share the
+    work by ``shard``, each in its own folder or all in one, or by a Ray ``executor``.
+    :func:`mmgraph.knn.merge_shards` makes the graph, the same edge for edge as in
+    memory, whatever ``ram``, ``block_rows``, ``shard`` and ``executor`` were.
 
     Args:
-        x: Features.
+        features: A ``.npy`` file, read a block at a time, or an array.
+        k: Neighbours per row.
+        folder: Of the blocks; made if absent.
+        metric: ``cosine``, ``ip`` or ``l2``.
+        backend: ``auto``, ``torch``, ``faiss`` or ``faiss-gpu``.
+        include_self: Whether a row is a candidate of its own list.
+        nan: ``refuse`` a row with NaN or infinity, or ``isolate`` it as a zero row is.
+        zero: ``isolate`` a row of zeros, or ``refuse`` it.
+        duplicates: ``keep`` equal rows, or ``collapse`` them onto the first of each
+            group, wherever in the table they are.
+        ram: Memory of the process, as ``"500MB"`` or ``"2GB"``; of each, where an
+            ``executor`` uses several.
+        block_rows: Rows of a block, in place of what ``ram`` allows.
+        shard: ``"i/n"``, every n-th block from the i-th on.
+        device: Where blocks are computed.
+        executor: Who makes them: :func:`one_by_one`, :func:`in_processes`,
+            :func:`on_ray`.
+        on_block: Called with the number of finished blocks of this shard, and of all.
 
     Returns:
-        A positive number of rows.
+        The folder.
+
+    Raises:
+        ValueError: An option is out of range, or a row of an array is refused.
+        UserError: A file is at fault, or the folder belongs to another build.
 
     Shapes:
-        x: ``[N, D]``.
+        features: ``[N, D]``.
 
     Example:
-        >>> rows_at_once(torch.zeros(5, 1024))
-        128
+        >>> import tempfile
+        >>> from mmgraph.knn.merge import read_shards
+        >>> x = torch.tensor([[1.0, 0.0], [1.0, 0.1], [0.0, 1.0], [0.0, 0.0]])
+        >>> work = build_blocks(x, 1, tempfile.mkdtemp() + "/work", block_rows=2)
+        >>> read_shards([work.path])[0].tolist()
+        [[1, 0, 1], [0, 1, 2]]
     """
-    elements = 2**17 if x.device.type == "cpu" else 2**24
-    return max(1, elements // max(1, x.size(1)))
+    check_options(k, metric)
+    if block_rows is not None and block_rows < 1:
+        raise ValueError(f"block_rows must be positive (got {block_rows})")
+    first, step = _parse_shard(shard)
+    source = RowSource(features)
+    if source.path is None and executor is not one_by_one:
+        raise ValueError("other processes read features from a .npy file: name one")
+    length = min(int(k), len(source)) + (not include_self)
+    if block_rows is not None:
+        plan = BlockPlan(block_rows, block_rows)
+    else:
+        size = 8 if source.dtype.kind != "f" else source.dtype.itemsize
+        plan = plan_blocks(
+            source.shape,
+            size,
+            length,
+            ram=ram,
+            device=device,
+            digests=duplicates == "collapse",
+        )
+    found = survey(source, metric, nan=nan, zero=zero, duplicates=duplicates)
+    options = {
+        "k": int(k),
+        "metric": metric,
+        "include_self": bool(include_self),
+        "nan": nan,
+        "duplicates": duplicates,
+    }
+    manifest = _manifest(source, found, options, plan, device)
+    work = WorkFolder.begin(folder, manifest)
+    work.write_survey(found)
+    del found  # a worker reads it again; it is as long as the table
+    mine = range(first - 1, work.num_blocks, step)
+    left = [number for number in work.missing() if number in mine]
+    _log.info("%d of %d blocks are to be made", len(left), len(mine))
+    task = functools.partial(
+        build_block,
+        features=features if source.path is None else str(source.path.absolute()),
+        folder=str(work.path.absolute()),
+        neighbour_rows=plan.neighbour_rows,
+        backend=backend,
+        device=device,
+    )
+    done = len(mine) - len(left)
+    for _ in executor(task, left):
+        done += 1
+        if on_block is not None:
+            on_block(done, len(mine))
+    return work
 
 
-def divided_rows(x: Tensor, norm: Tensor) -> Tensor:
-    """Rows divided by a number each, in float64 and rounded once to float32.
+@torch.no_grad()
+def build_block(
+    number: int,
+    *,
+    features: Features,
+    folder: str | Path,
+    neighbour_rows: int,
+    backend: str,
+    device: str,
+) -> None:
+    """Make one block of a work folder, in any process that reaches both.
 
     Args:
-        x: Features.
-        norm: float64 numbers.
-
-    Shapes:
-        x: ``[N, D]``; norm: ``[N]``; returns float32 ``[N, D]``.
-
-    Example:
-        >>> divided_rows(torch.tensor([[3.0, 4.0]]), torch.tensor([5.0]).double())
-        tensor([[0.6000, 0.8000]])
+        number: Which block.
+        features: The table the folder was begun with.
+        folder: The work folder.
+        neighbour_rows: Rows its centres are compared with at a time.
+        backend: ``auto``, ``torch``, ``faiss`` or ``faiss-gpu``.
+        device: Where to compute.
     """
-    result = torch.empty(x.shape, dtype=torch.float32, device=x.device)
-    step = rows_at_once(x)
-    for start in range(0, len(x), step):
-        part = slice(start, start + step)
-        result[part] = x[part] / norm[part, None]
-    return result
+    work, source = WorkFolder(folder), RowSource(features)
+    options, blocks = work.manifest["options"], work.manifest["blocks"]
+    found = work.read_survey()
+    start = number * blocks["rows"]
+    stop = min(start + blocks["rows"], len(source))
+    centres = kept_rows(source, found.norm, start, stop, device)
+    candidates = int(found.norm.count_nonzero()) - (not options["include_self"])
+    width = min(options["k"], candidates)
+    if width <= 0 or not len(centres.id):
+        none = torch.zeros((0, max(width, 0)), dtype=torch.float32)
+        work.write_block(number, centres.id[:0], none.long(), none)
+        return
+    neighbour, similarity = nearest_in_blocks(
+        source,
+        BlockProducts(options["metric"], found),
+        centres,
+        width,
+        include_self=options["include_self"],
+        block_rows=neighbour_rows,
+        backend=resolve_backend(backend, torch.device(device)),
+    )
+    work.write_block(number, centres.id, neighbour, similarity)
+
+
+def _manifest(
+    source: RowSource,
+    found: Survey,
+    options: dict[str, Any],
+    plan: BlockPlan,
+    device: str,
+) -> Manifest:
+    # Sums of another version or processor may differ in the last digit.
+    where = f"cpu {torch.backends.cpu.get_cpu_capability()}"
+    if torch.device(device).type == "cuda":
+        where = torch.cuda.get_device_name(torch.device(device))
+    rows, columns = source.shape
+    count = max(1, -(-rows // plan.centre_rows))
+    return {
+        "input": {
+            "rows": rows,
+            "columns": columns,
+            "dtype": source.dtype.newbyteorder("=").name,
+            "sha256": found.sha256,
+        },
+        "options": options,
+        "isolated": {
+            "zero_rows": found.zero_rows,
+            "nan_rows": found.nan_rows,
+            "collapsed_rows": found.collapsed_rows,
+        },
+        "blocks": {"rows": plan.centre_rows, "count": count},
+        "versions": {
+            "format": 2,
+            "mmgraph": __version__,
+            "torch": torch.__version__,
+            "arithmetic": where,
+        },
+    }
+
+
+def _parse_shard(shard: str) -> tuple[int, int]:
+    first, _, step = shard.partition("/")
+    if first.isdecimal() and step.isdecimal() and 1 <= int(first) <= int(step):
+        return int(first), int(step)
+    raise UserError(f"no such shard: {shard!r}", "write i/n with i from 1 to n")

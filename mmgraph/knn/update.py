@@ -6,14 +6,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mmgraph.knn.best_so_far import BestSoFar
-from mmgraph.knn.candidates import MARGIN
-from mmgraph.knn.exact_lists import lists_of, rank_proposed
-from mmgraph.knn.knn_graph import check_range
-from mmgraph.knn.ranking import take_best
-from mmgraph.knn.search import scores
-from mmgraph.knn.self_products import SelfProducts, self_products
-from mmgraph.knn.similarity import METRICS, pair_similarity, row_norms
+from mmgraph.knn.graph import check_range
+from mmgraph.knn.metric.self_products import SelfProducts, self_products
+from mmgraph.knn.metric.similarity import METRICS, pair_similarity, row_norms
+from mmgraph.knn.search.backends import scores
+from mmgraph.knn.search.best_so_far import BestSoFar
+from mmgraph.knn.search.candidates import MARGIN
+from mmgraph.knn.search.exact_lists import lists_of, rank_proposed
+from mmgraph.knn.search.ranking import take_best
 
 _HEIGHT, _WIDTH = 1024, 2048
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from mmgraph.knn.similarity import pair_similarity
-from mmgraph.knn.symmetrise import symmetrise
-from mmgraph.knn.usable_rows import UsableRows, usable_rows
+from mmgraph.knn.metric.similarity import pair_similarity
+from mmgraph.knn.rows.usable_rows import UsableRows, usable_rows
+from mmgraph.knn.undirected import symmetrise
 
 
 @torch.no_grad()

@@ -14,11 +14,11 @@ from torch_geometric.data import HeteroData
 from torch_geometric.transforms import BaseTransform
 
 from mmgraph.errors import UserError
-from mmgraph.functional.adjacency import Adjacency
-from mmgraph.functional.normalize import stack_user_item, symmetric_norm
+from mmgraph.functional.graph.adjacency import Adjacency
+from mmgraph.functional.graph.normalize import stack_user_item, symmetric_norm
 from mmgraph.models.batch import Batch
-from mmgraph.models.item_features import TrainedFeatures
-from mmgraph.models.plugin import Plugin
+from mmgraph.models.parts.item_features import TrainedFeatures
+from mmgraph.models.plugins.base import Plugin
 from mmgraph.schema import (
     CO_INTERACTS,
     INTERACTS,

@@ -7,14 +7,14 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch_geometric.data import HeteroData
 
-from mmgraph.functional.bootstrap import bootstrap_loss
 from mmgraph.functional.checks import check_share
-from mmgraph.functional.regularizers import norm_penalty
+from mmgraph.functional.losses.bootstrap import bootstrap_loss
+from mmgraph.functional.losses.regularizers import norm_penalty
 from mmgraph.functional.rows import take_rows
 from mmgraph.models.base import Recommender
 from mmgraph.models.batch import Batch
-from mmgraph.models.item_features import TrainedFeatures, encode_features
-from mmgraph.models.regularize import embedding_penalty
+from mmgraph.models.parts.item_features import TrainedFeatures, encode_features
+from mmgraph.models.parts.regularize import embedding_penalty
 from mmgraph.nn.encoder import LightGCNEncoder
 from mmgraph.nn.modality_dict import ModalityDict
 

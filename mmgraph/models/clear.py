@@ -7,22 +7,22 @@ from torch import Tensor
 from torch_geometric.data import HeteroData
 from torch_geometric.transforms import BaseTransform
 
-from mmgraph.functional.adjacency import Adjacency
 from mmgraph.functional.checks import check_share
-from mmgraph.functional.prune import prune_edges
-from mmgraph.functional.ranking import bpr_loss
-from mmgraph.functional.regularizers import mean_square_penalty
+from mmgraph.functional.graph.adjacency import Adjacency
+from mmgraph.functional.graph.prune import prune_edges
+from mmgraph.functional.losses.bpr import bpr_loss
+from mmgraph.functional.losses.regularizers import mean_square_penalty
 from mmgraph.functional.rows import take_rows
 from mmgraph.models.base import Recommender, user_item_adjacency
 from mmgraph.models.batch import Batch
-from mmgraph.models.clear_plugin import (
+from mmgraph.models.parts.item_features import encode_features
+from mmgraph.models.parts.item_graph import fused_item_graph
+from mmgraph.models.plugins.clear import (
     check_rank,
     refresh_projection,
     refreshed_measures,
     warn_of_one_modality,
 )
-from mmgraph.models.item_features import encode_features
-from mmgraph.models.item_graph import fused_item_graph
 from mmgraph.nn.conv import ItemGraphConv
 from mmgraph.nn.encoder import ModalityEncoder, ModalityGraphEncoder
 from mmgraph.nn.fusion import UserModalityWeights
@@ -69,7 +69,7 @@ class CLEAR(Recommender):
         num_item_layers: Steps over the item graph.
         k: Neighbours per item in that graph, itself included.
         visual_weight: Share of the visual graph, see
-            :func:`~mmgraph.models.item_graph.modality_weights`.
+            :func:`~mmgraph.models.parts.item_graph.modality_weights`.
         modality_weights: Share of each modality instead.
         rank: Number of shared directions, the paper's :math:`k`.
         strength: :math:`\lambda`; 0 switches the projection off.

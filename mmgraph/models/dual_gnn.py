@@ -8,16 +8,16 @@ from torch_geometric.data import HeteroData
 from torch_geometric.transforms import BaseTransform
 
 from mmgraph.errors import UserError
-from mmgraph.functional.adjacency import Adjacency
 from mmgraph.functional.checks import check_at_least
-from mmgraph.functional.fixed_neighbors import fixed_neighbors
-from mmgraph.functional.ranking import bpr_loss
-from mmgraph.functional.regularizers import mean_square_penalty
+from mmgraph.functional.graph.adjacency import Adjacency
+from mmgraph.functional.graph.fixed_neighbors import fixed_neighbors
+from mmgraph.functional.losses.bpr import bpr_loss
+from mmgraph.functional.losses.regularizers import mean_square_penalty
 from mmgraph.functional.rows import take_rows
 from mmgraph.models.base import Recommender
 from mmgraph.models.batch import Batch
-from mmgraph.models.item_features import encode_features
-from mmgraph.models.last_step import LastStep
+from mmgraph.models.parts.item_features import encode_features
+from mmgraph.models.parts.last_step import LastStep
 from mmgraph.nn.encoder import ModalityEncoder, ModalityGraphEncoder
 from mmgraph.nn.fusion import UserModalityWeights
 from mmgraph.nn.modality_dict import ModalityDict

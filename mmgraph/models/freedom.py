@@ -7,15 +7,15 @@ from torch import Tensor, nn
 from torch_geometric.data import HeteroData
 from torch_geometric.transforms import BaseTransform
 
-from mmgraph.functional.adjacency import Adjacency
 from mmgraph.functional.checks import check_share
-from mmgraph.functional.prune import prune_edges
-from mmgraph.functional.ranking import bpr_loss
+from mmgraph.functional.graph.adjacency import Adjacency
+from mmgraph.functional.graph.prune import prune_edges
+from mmgraph.functional.losses.bpr import bpr_loss
 from mmgraph.functional.rows import take_rows
 from mmgraph.models.base import Recommender, user_item_adjacency
 from mmgraph.models.batch import Batch
-from mmgraph.models.item_features import TrainedFeatures, encode_features
-from mmgraph.models.item_graph import fused_item_graph
+from mmgraph.models.parts.item_features import TrainedFeatures, encode_features
+from mmgraph.models.parts.item_graph import fused_item_graph
 from mmgraph.nn.conv import ItemGraphConv
 from mmgraph.nn.encoder import LightGCNEncoder
 from mmgraph.nn.modality_dict import ModalityDict
@@ -49,7 +49,7 @@ class FREEDOM(Recommender):
         num_item_layers: :math:`L_i`.
         k: Neighbours per item, itself included.
         visual_weight: Share of the visual graph, see
-            :func:`~mmgraph.models.item_graph.modality_weights`.
+            :func:`~mmgraph.models.parts.item_graph.modality_weights`.
         modality_weights: Share of each modality instead.
         edge_drop: :math:`\rho`.
         reg_weight: :math:`\lambda`. At 0 the features act through the graph alone.

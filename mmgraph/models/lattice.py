@@ -6,9 +6,9 @@ import torch
 from torch import Tensor, nn
 from torch_geometric.data import HeteroData
 
-from mmgraph.functional.normalize import row_sum_norm
+from mmgraph.functional.graph.normalize import row_sum_norm
 from mmgraph.models.batch import Batch
-from mmgraph.models.graph_learner import Edges, GraphLearner, weighted_union
+from mmgraph.models.parts.graph_learner import Edges, GraphLearner, weighted_union
 
 
 class LATTICE(GraphLearner):
@@ -32,7 +32,7 @@ class LATTICE(GraphLearner):
         \mathbf{z}_i + \frac{\mathbf{h}_i}{\|\mathbf{h}_i\|} \Big\rangle
 
     with BPR and a penalty on the batch's final vectors. The graph is rebuilt once per
-    epoch, see :class:`~mmgraph.models.graph_learner.GraphLearner`, so that
+    epoch, see :class:`~mmgraph.models.parts.graph_learner.GraphLearner`, so that
     :math:`\mathbf{W}_m` and :math:`\mathbf{a}` have a gradient in its first batch
     alone. The step size falls by the factor 0.96 each 50 epochs (``lr_decay``).
 

@@ -6,11 +6,11 @@ import torch
 from torch import Tensor, nn
 from torch_geometric.data import HeteroData
 
-from mmgraph.functional.adjacency import Adjacency
 from mmgraph.functional.checks import check_at_least, check_share
-from mmgraph.functional.prune import prune_edges
-from mmgraph.functional.ranking import bpr_loss
-from mmgraph.functional.regularizers import half_square_sum_penalty
+from mmgraph.functional.graph.adjacency import Adjacency
+from mmgraph.functional.graph.prune import prune_edges
+from mmgraph.functional.losses.bpr import bpr_loss
+from mmgraph.functional.losses.regularizers import half_square_sum_penalty
 from mmgraph.models.base import Recommender, user_item_adjacency
 from mmgraph.models.batch import Batch
 from mmgraph.nn.conv import LayerRefinedConv

@@ -9,16 +9,16 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch_geometric.data import HeteroData
 
-from mmgraph.functional.adjacency import Adjacency
 from mmgraph.functional.checks import check_above_zero, check_at_least, check_share
-from mmgraph.functional.contrastive import solosim
+from mmgraph.functional.graph.adjacency import Adjacency
 from mmgraph.functional.gumbel import gumbel_softmax
-from mmgraph.functional.ranking import bpr_loss
+from mmgraph.functional.losses.bpr import bpr_loss
+from mmgraph.functional.losses.contrastive import solosim
 from mmgraph.functional.rows import take_rows
 from mmgraph.models.base import Recommender
 from mmgraph.models.batch import Batch
-from mmgraph.models.item_features import encode_features
-from mmgraph.models.regularize import embedding_penalty
+from mmgraph.models.parts.item_features import encode_features
+from mmgraph.models.parts.regularize import embedding_penalty
 from mmgraph.nn.encoder import LightGCNEncoder
 from mmgraph.nn.modality_dict import ModalityDict
 from mmgraph.schema import INTERACTS, ITEM, feature_key

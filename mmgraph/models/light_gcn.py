@@ -6,10 +6,10 @@ import torch
 from torch import Tensor, nn
 from torch_geometric.data import HeteroData
 
-from mmgraph.functional.ranking import bpr_loss
+from mmgraph.functional.losses.bpr import bpr_loss
 from mmgraph.models.base import Recommender
 from mmgraph.models.batch import Batch
-from mmgraph.models.regularize import embedding_penalty
+from mmgraph.models.parts.regularize import embedding_penalty
 from mmgraph.nn.encoder import LightGCNEncoder
 
 

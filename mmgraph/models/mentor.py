@@ -8,18 +8,18 @@ from torch import Tensor, nn
 from torch_geometric.data import HeteroData
 from torch_geometric.transforms import BaseTransform
 
-from mmgraph.functional.bootstrap import bootstrap_loss
 from mmgraph.functional.checks import check_above_zero, check_share
-from mmgraph.functional.contrastive import solosim
-from mmgraph.functional.moments import moment_alignment
-from mmgraph.functional.ranking import bpr_loss
-from mmgraph.functional.regularizers import mean_square_penalty
+from mmgraph.functional.losses.bootstrap import bootstrap_loss
+from mmgraph.functional.losses.bpr import bpr_loss
+from mmgraph.functional.losses.contrastive import solosim
+from mmgraph.functional.losses.moments import moment_alignment
+from mmgraph.functional.losses.regularizers import mean_square_penalty
 from mmgraph.functional.rows import take_rows
 from mmgraph.models.base import Recommender
 from mmgraph.models.batch import Batch
-from mmgraph.models.item_features import encode_features
-from mmgraph.models.item_graph import fused_item_graph
-from mmgraph.models.last_step import LastStep
+from mmgraph.models.parts.item_features import encode_features
+from mmgraph.models.parts.item_graph import fused_item_graph
+from mmgraph.models.parts.last_step import LastStep
 from mmgraph.nn.conv import ItemGraphConv
 from mmgraph.nn.encoder import ModalityEncoder, ModalityGraphEncoder, PerturbedEncoder
 from mmgraph.nn.fusion import UserModalityWeights
@@ -71,7 +71,7 @@ class MENTOR(Recommender):
         num_item_layers: Steps over the item graph.
         k: Neighbours per item in that graph, itself included.
         visual_weight: Share of the visual graph, see
-            :func:`~mmgraph.models.item_graph.modality_weights`.
+            :func:`~mmgraph.models.parts.item_graph.modality_weights`.
         modality_weights: Share of each modality instead.
         moment_weight: :math:`\lambda_a`.
         mask_weight: :math:`\lambda_f`.

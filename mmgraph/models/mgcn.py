@@ -7,17 +7,17 @@ from torch import Tensor, nn
 from torch_geometric.data import HeteroData
 from torch_geometric.transforms import BaseTransform
 
-from mmgraph.functional.adjacency import Adjacency
 from mmgraph.functional.checks import check_above_zero
-from mmgraph.functional.contrastive import solosim
-from mmgraph.functional.normalize import symmetric_norm
-from mmgraph.functional.ranking import bpr_loss
-from mmgraph.functional.regularizers import half_square_penalty
+from mmgraph.functional.graph.adjacency import Adjacency
+from mmgraph.functional.graph.normalize import symmetric_norm
+from mmgraph.functional.losses.bpr import bpr_loss
+from mmgraph.functional.losses.contrastive import solosim
+from mmgraph.functional.losses.regularizers import half_square_penalty
 from mmgraph.functional.rows import take_rows
 from mmgraph.models.base import Recommender
 from mmgraph.models.batch import Batch
-from mmgraph.models.item_features import TrainedFeatures, encode_features
-from mmgraph.models.item_graph import similarity_graphs
+from mmgraph.models.parts.item_features import TrainedFeatures, encode_features
+from mmgraph.models.parts.item_graph import similarity_graphs
 from mmgraph.nn.conv import BipartiteConv, ItemGraphConv
 from mmgraph.nn.encoder import LightGCNEncoder
 from mmgraph.nn.fusion import ModalityAttention

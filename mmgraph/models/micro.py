@@ -7,9 +7,9 @@ from torch import Tensor
 from torch_geometric.data import HeteroData
 
 from mmgraph.functional.checks import check_above_zero
-from mmgraph.functional.grace import grace
+from mmgraph.functional.losses.grace import grace
 from mmgraph.models.batch import Batch
-from mmgraph.models.graph_learner import Edges, GraphLearner
+from mmgraph.models.parts.graph_learner import Edges, GraphLearner
 from mmgraph.nn.fusion import ModalityAttention
 
 
@@ -33,7 +33,8 @@ class MICRO(GraphLearner):
         L = L_{BPR} + \lambda_r \|\cdot\|^2
         + \gamma \sum_m L_{GRACE}(\mathbf{H}_m, \mathbf{H}; \tau)
 
-    with :math:`\mathbf{S}_m` of :class:`~mmgraph.models.graph_learner.GraphLearner` and
+    with :math:`\mathbf{S}_m` of
+    :class:`~mmgraph.models.parts.graph_learner.GraphLearner` and
     :func:`~mmgraph.functional.grace`. The step size falls by the factor 0.96
     each 50 epochs (``lr_decay``). With a single modality the fused view is that
     modality's, and the attention rests.

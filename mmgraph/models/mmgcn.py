@@ -9,15 +9,15 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch_geometric.data import HeteroData
 
-from mmgraph.functional.adjacency import Adjacency
 from mmgraph.functional.checks import check_at_least
-from mmgraph.functional.normalize import mean_norm, stack_user_item
-from mmgraph.functional.ranking import bpr_loss
-from mmgraph.functional.regularizers import mean_square_penalty
+from mmgraph.functional.graph.adjacency import Adjacency
+from mmgraph.functional.graph.normalize import mean_norm, stack_user_item
+from mmgraph.functional.losses.bpr import bpr_loss
+from mmgraph.functional.losses.regularizers import mean_square_penalty
 from mmgraph.functional.rows import take_rows
 from mmgraph.models.base import Recommender
 from mmgraph.models.batch import Batch
-from mmgraph.models.last_step import LastStep
+from mmgraph.models.parts.last_step import LastStep
 from mmgraph.nn.conv import MMGCNConv
 from mmgraph.nn.modality_dict import ModalityDict
 from mmgraph.schema import INTERACTS, ITEM, feature_key

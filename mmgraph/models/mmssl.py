@@ -7,18 +7,18 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch_geometric.data import HeteroData
 
-from mmgraph.functional.adjacency import Adjacency
 from mmgraph.functional.checks import check_above_zero, check_share
-from mmgraph.functional.grace import grace
-from mmgraph.functional.ranking import bpr_loss
-from mmgraph.functional.regularizers import half_square_penalty
-from mmgraph.functional.root_norm import root_norm_graphs
+from mmgraph.functional.graph.adjacency import Adjacency
+from mmgraph.functional.graph.root_norm import root_norm_graphs
+from mmgraph.functional.losses.bpr import bpr_loss
+from mmgraph.functional.losses.grace import grace
+from mmgraph.functional.losses.regularizers import half_square_penalty
+from mmgraph.functional.recommend.unseen import seen_items, top_unseen_items
 from mmgraph.functional.rows import take_rows
-from mmgraph.functional.unseen import seen_items, top_unseen_items
 from mmgraph.models.base import Recommender
 from mmgraph.models.batch import Batch
-from mmgraph.models.generated_items import GeneratedItems
-from mmgraph.models.item_features import encode_features
+from mmgraph.models.parts.generated_items import GeneratedItems
+from mmgraph.models.parts.item_features import encode_features
 from mmgraph.nn.encoder import AlternatingEncoder
 from mmgraph.nn.fusion import CrossModalAttention
 from mmgraph.nn.losses import AdversarialScoreLoss

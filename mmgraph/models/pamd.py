@@ -14,11 +14,11 @@ from torch_geometric.data import HeteroData
 
 from mmgraph.errors import UserError
 from mmgraph.functional.checks import check_above_zero, check_at_least
-from mmgraph.functional.ranking import bpr_loss
+from mmgraph.functional.losses.bpr import bpr_loss
 from mmgraph.functional.rows import take_rows
 from mmgraph.models.base import Recommender
 from mmgraph.models.batch import Batch
-from mmgraph.models.item_features import encode_features
+from mmgraph.models.parts.item_features import encode_features
 from mmgraph.nn.modality_dict import ModalityDict
 from mmgraph.schema import ITEM, feature_key
 

@@ -13,7 +13,6 @@ from mmgraph.errors import UserError
 from mmgraph.models.base import Recommender
 from mmgraph.models.bm3 import BM3
 from mmgraph.models.clear import CLEAR
-from mmgraph.models.clear_plugin import CLEARPlugin
 from mmgraph.models.dual_gnn import DualGNN
 from mmgraph.models.freedom import FREEDOM
 from mmgraph.models.lattice import LATTICE
@@ -26,13 +25,14 @@ from mmgraph.models.mgcn import MGCN
 from mmgraph.models.micro import MICRO
 from mmgraph.models.mmgcn import MMGCN
 from mmgraph.models.mmssl import MMSSL
-from mmgraph.models.option_types import check_types, option_types
 from mmgraph.models.pamd import PAMD
-from mmgraph.models.plugin import Plugin
+from mmgraph.models.plugins.base import Plugin
+from mmgraph.models.plugins.clear import CLEARPlugin
+from mmgraph.models.plugins.sea import SEAPlugin
 from mmgraph.models.sea import SEA
-from mmgraph.models.sea_plugin import SEAPlugin
 from mmgraph.models.slmrec import SLMRec
 from mmgraph.models.vbpr import VBPR
+from mmgraph.options import check_types, option_types
 from mmgraph.schema import modalities
 
 MODELS: dict[str, type[Recommender]] = {

@@ -10,13 +10,13 @@ from torch_geometric.data import HeteroData
 from torch_geometric.transforms import BaseTransform
 
 from mmgraph.functional.linear_chain import chained_linear
-from mmgraph.functional.ranking import bpr_loss
+from mmgraph.functional.losses.bpr import bpr_loss
 from mmgraph.functional.rows import take_rows
 from mmgraph.models.base import Recommender
 from mmgraph.models.batch import Batch
-from mmgraph.models.item_features import encode_features
-from mmgraph.models.item_graph import fused_item_graph
-from mmgraph.models.last_step import LastStep
+from mmgraph.models.parts.item_features import encode_features
+from mmgraph.models.parts.item_graph import fused_item_graph
+from mmgraph.models.parts.last_step import LastStep
 from mmgraph.nn.conv import ItemGraphConv
 from mmgraph.nn.encoder import ModalityEncoder, ModalityGraphEncoder
 from mmgraph.nn.fusion import UserModalityWeights
@@ -96,7 +96,7 @@ class SEA(Recommender):
         num_item_layers: Steps over the item graph.
         k: Neighbours per item in that graph, itself included.
         visual_weight: Share of the visual graph, see
-            :func:`~mmgraph.models.item_graph.modality_weights`.
+            :func:`~mmgraph.models.parts.item_graph.modality_weights`.
         modality_weights: Share of each modality instead.
         user_weights: ``"free"`` or ``"softmax"``.
         fidelity: ``"paper"``: the estimator is fitted to the pair whose information it

@@ -10,11 +10,11 @@ from torch import Tensor, nn
 from torch_geometric.data import HeteroData
 
 from mmgraph.functional.checks import check_above_zero, check_share
-from mmgraph.functional.contrastive import info_nce
+from mmgraph.functional.losses.contrastive import info_nce
 from mmgraph.functional.rows import take_rows
 from mmgraph.models.base import Recommender
 from mmgraph.models.batch import Batch
-from mmgraph.models.last_step import LastStep
+from mmgraph.models.parts.last_step import LastStep
 from mmgraph.nn.encoder import LightGCNEncoder
 from mmgraph.nn.losses.chained_alignment import ChainedAlignmentLoss
 from mmgraph.nn.modality_dict import ModalityDict

@@ -6,12 +6,12 @@ import torch
 from torch import Tensor, nn
 from torch_geometric.data import HeteroData
 
-from mmgraph.functional.ranking import bpr_loss
+from mmgraph.functional.losses.bpr import bpr_loss
 from mmgraph.functional.rows import take_rows
 from mmgraph.models.base import Recommender
 from mmgraph.models.batch import Batch
-from mmgraph.models.item_features import encode_features
-from mmgraph.models.regularize import embedding_penalty
+from mmgraph.models.parts.item_features import encode_features
+from mmgraph.models.parts.regularize import embedding_penalty
 from mmgraph.nn.modality_dict import ModalityDict
 from mmgraph.schema import ITEM, feature_key
 

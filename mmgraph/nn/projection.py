@@ -10,9 +10,13 @@ import torch
 from torch import Tensor, nn
 
 from mmgraph.functional.checks import check_at_least
-from mmgraph.functional.projection import check_strength, shared_bases, suppress
-from mmgraph.functional.refresh_measures import refresh_measures
-from mmgraph.functional.spectrum import spectral_gap, suggest_rank
+from mmgraph.functional.redundancy.projection import (
+    check_strength,
+    shared_bases,
+    suppress,
+)
+from mmgraph.functional.redundancy.refresh_measures import refresh_measures
+from mmgraph.functional.redundancy.spectrum import spectral_gap, suggest_rank
 
 logger = logging.getLogger(__name__)
 

@@ -12,7 +12,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from mmgraph.errors import UserError
-from mmgraph.train.files import write_atomic
+from mmgraph.files import write_atomic
 
 FILE_NAME = "state.safetensors"
 

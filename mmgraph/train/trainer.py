@@ -9,12 +9,12 @@ from typing import Any
 
 from torch_geometric.data import HeteroData
 
+from mmgraph.device import place, resolve_device
 from mmgraph.errors import UserError
 from mmgraph.models.base import Recommender
 from mmgraph.train.checkpoint import has_checkpoint
-from mmgraph.train.device import place, resolve_device
 from mmgraph.train.history import History
-from mmgraph.train.training_run import TrainingRun
+from mmgraph.train.loop import TrainingRun
 
 
 class Trainer:

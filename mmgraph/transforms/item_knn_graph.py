@@ -7,7 +7,7 @@ from torch import Tensor
 from torch_geometric.data import HeteroData
 from torch_geometric.transforms import BaseTransform
 
-from mmgraph.functional.normalize import row_sum_norm, symmetric_norm
+from mmgraph.functional.graph.normalize import row_sum_norm, symmetric_norm
 from mmgraph.knn import knn_graph
 from mmgraph.schema import ITEM, feature_key, mask_key, modalities, similar_edge_type
 

@@ -8,7 +8,7 @@ from torch_geometric.data import HeteroData
 from torch_geometric.transforms import BaseTransform
 
 from mmgraph.functional import shared_bases, suppress, union_bases
-from mmgraph.functional.projection import check_strength
+from mmgraph.functional.redundancy.projection import check_strength
 from mmgraph.schema import ITEM, feature_key, mask_key, modalities
 
 

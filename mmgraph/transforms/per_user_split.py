@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch_geometric.data import HeteroData
 from torch_geometric.transforms import BaseTransform
 
-from mmgraph.data.split import split_per_user
+from mmgraph.data.splits import split_per_user
 
 
 class PerUserSplit(BaseTransform):

@@ -6,14 +6,14 @@ import torch
 from torch_geometric.data import HeteroData
 from torch_geometric.transforms import BaseTransform
 
-from mmgraph.functional.prune import prune_edges
+from mmgraph.functional.graph.prune import prune_edges
 from mmgraph.schema import INTERACTS, REV_INTERACTS
 
 
 class PruneEdges(BaseTransform):
     """Remove a random share of the message-passing edges between users and items.
 
-    See :func:`mmgraph.functional.prune.prune_edges`. Attributes of the edges are
+    See :func:`mmgraph.functional.graph.prune.prune_edges`. Attributes of the edges are
     pruned with them, ``rev_interacts`` becomes the reverse of what is left, and
     ``edge_label_index`` (what is to be predicted) stays. Normalised weights do not
     survive a change of degrees: prune first, normalise afterwards.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch_geometric.data import HeteroData
 from torch_geometric.transforms import BaseTransform
 
-from mmgraph.functional.co_occurrence import co_occurrence
+from mmgraph.functional.graph.co_occurrence import co_occurrence
 from mmgraph.schema import CO_INTERACTS, INTERACTS, ITEM, USER
 
 
@@ -14,7 +14,7 @@ class UserCoOccurrence(BaseTransform):
 
     ``edge_index`` has the neighbour in row 0 and the centre in row 1, ordered by
     centre, then count descending, then neighbour; ``edge_count`` is the number of
-    common items. See :func:`mmgraph.functional.co_occurrence.co_occurrence`.
+    common items. See :func:`mmgraph.functional.graph.co_occurrence.co_occurrence`.
 
     Args:
         top: Neighbours to keep per user.

@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 
 from mmgraph.analysis.compare import compare_systems
-from mmgraph.analysis.measured import Measured
+from mmgraph.analysis.per_user import Measured
 
 METRIC = "ndcg@20"
 RNG = np.random.default_rng(0)

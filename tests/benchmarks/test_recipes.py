@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from mmgraph.train.recipe import choose, grid_points, load_recipe
+from mmgraph.bench.recipe import choose, grid_points, load_recipe
 
 RECIPES = sorted((Path(__file__).parents[2] / "benchmarks" / "recipes").glob("*.toml"))
 

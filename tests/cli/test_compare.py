@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from mmgraph.bench.benchmark import read_per_user
 from mmgraph.cli import main
-from mmgraph.train.benchmark import read_per_user
 
 
 @pytest.fixture(scope="module")

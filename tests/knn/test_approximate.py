@@ -7,7 +7,7 @@ import torch
 
 from mmgraph.errors import UserError
 from mmgraph.knn import approximate_knn_graph, knn_graph
-from mmgraph.knn.report import graph_digest
+from mmgraph.knn.digest import graph_digest
 
 pytest.importorskip("faiss", reason="this way of searching is FAISS itself")
 

@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from mmgraph.knn import build_blocks, knn_graph, read_shards
-from mmgraph.knn.report import graph_digest
+from mmgraph.knn.digest import graph_digest
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs os.fork")
 

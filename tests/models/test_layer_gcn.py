@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from mmgraph.functional.prune import prune_edges
+from mmgraph.functional.graph.prune import prune_edges
 from mmgraph.models import build_model
 
 INTERACTS = ("user", "interacts", "item")

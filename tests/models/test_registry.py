@@ -216,3 +216,10 @@ def test_models_without_encoders_carry_no_plugin(catalogue, name, plugin):
 def test_a_system_does_not_carry_itself(catalogue, name, plugin):
     with pytest.raises(UserError, match=f"{name} has this plug-in built in - leave it"):
         build_model(name, catalogue(WIDTHS), plugin=plugin)
+
+
+def test_a_model_of_a_wrong_option_is_not_built(catalogue):
+    with pytest.raises(UserError, match=r"MF-BPR: option reg_weight must be a finite"):
+        build_model("mf_bpr", catalogue(), reg_weight="x")
+    with pytest.raises(UserError, match=r"VBPR: option rank must be an integer"):
+        build_model("VBPR", catalogue({"a": 3, "b": 3}), plugin="clear", rank=1.5)

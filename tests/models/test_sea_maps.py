@@ -10,7 +10,7 @@ import torch
 from reference.sea import away_from_start, make
 from torch.utils.flop_counter import FlopCounterMode
 
-from mmgraph.models.plugin import Plugin
+from mmgraph.models.plugins.base import Plugin
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from mmgraph.models.plugin import Plugin
+from mmgraph.models.plugins.base import Plugin
 
 
 class Affine(Plugin):

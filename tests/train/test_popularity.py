@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from mmgraph.schema import INTERACTS
-from mmgraph.train.evaluate import evaluate
+from mmgraph.train.evaluation import evaluate
 from mmgraph.train.popularity import Popularity
 
 

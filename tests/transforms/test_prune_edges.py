@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch_geometric.data import HeteroData
 
-from mmgraph.functional.prune import prune_edges
+from mmgraph.functional.graph.prune import prune_edges
 from mmgraph.transforms import PruneEdges
 
 

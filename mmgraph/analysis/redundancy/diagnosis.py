@@ -9,12 +9,12 @@ from typing import Any
 
 import torch
 
+from mmgraph.analysis.redundancy.findings import modality_notes
 from mmgraph.analysis.redundancy.modality_summary import (
     ModalitySummary,
     summarise_modality,
 )
 from mmgraph.analysis.redundancy.pair_diagnosis import PairDiagnosis, diagnose_pair
-from mmgraph.analysis.redundancy.words import modality_notes
 from mmgraph.data import FeatureRows
 
 LEAST_ROWS = 3

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from mmgraph.analysis.plots import panels
 from mmgraph.analysis.redundancy.pair_diagnosis import PairDiagnosis
+from mmgraph.analysis.report.plots import panels
 from mmgraph.errors import UserError
 
 if TYPE_CHECKING:

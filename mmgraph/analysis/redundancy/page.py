@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from mmgraph.analysis.page import Figure, Section, page
-from mmgraph.analysis.plots import SVG, to_svg
 from mmgraph.analysis.redundancy.diagnosis import Diagnosis
 from mmgraph.analysis.redundancy.figures import pair_figures
 from mmgraph.analysis.redundancy.pair_diagnosis import PairDiagnosis
@@ -17,6 +15,8 @@ from mmgraph.analysis.redundancy.tables import (
     modality_table,
     neighbour_table,
 )
+from mmgraph.analysis.report.page import Figure, Section, page
+from mmgraph.analysis.report.plots import SVG, to_svg
 from mmgraph.errors import UserError
 
 _FIRST = 20  # directions in the table; the data of the figure hold all

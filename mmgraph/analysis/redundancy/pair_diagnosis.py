@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from mmgraph.analysis.redundancy.findings import pair_notes, reason
 from mmgraph.analysis.redundancy.pair_measures import (
     LIST_LENGTH,
     Similarities,
@@ -30,7 +31,6 @@ from mmgraph.analysis.redundancy.pair_neighbours import (
     nearest_lists,
 )
 from mmgraph.analysis.redundancy.projection_cost import Cost, projection_costs
-from mmgraph.analysis.redundancy.words import pair_notes, reason
 from mmgraph.data import FeatureRows
 from mmgraph.functional import (
     chance_cka,

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from mmgraph.functional import overlap_coefficient, sliced_wasserstein
-from mmgraph.knn.running_lists import RunningLists
+from mmgraph.knn.search.running_lists import RunningLists
 
 HEADS = (1, 2, 4, 8, 16, 20)
 LIST_LENGTH = 10  # of the lists whose similarities and changes are counted

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from mmgraph.data import FeatureRows
 from mmgraph.functional import chance_overlap, neighbour_overlap
-from mmgraph.knn.running_lists import RunningLists
+from mmgraph.knn.search.running_lists import RunningLists
 
 CONFIDENCE = 0.95
 

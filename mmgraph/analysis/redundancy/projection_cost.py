@@ -9,7 +9,7 @@ from torch import Tensor
 
 from mmgraph.analysis.redundancy.pair_measures import LIST_LENGTH
 from mmgraph.analysis.redundancy.pair_neighbours import list_shares
-from mmgraph.knn.running_lists import RunningLists
+from mmgraph.knn.search.running_lists import RunningLists
 
 
 @dataclass(frozen=True)

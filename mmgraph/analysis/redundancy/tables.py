@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from itertools import zip_longest
 
-from mmgraph.analysis.page import Cell, Table
 from mmgraph.analysis.redundancy.diagnosis import Diagnosis
 from mmgraph.analysis.redundancy.pair_diagnosis import PairDiagnosis
+from mmgraph.analysis.report.page import Cell, Table
 
 
 def modality_table(diagnosis: Diagnosis) -> Table:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from mmgraph.analysis.leaderboard import (
+from mmgraph.analysis.leaderboard.render import p_text, signed_ends_text
+from mmgraph.analysis.leaderboard.table import (
     Comparison,
     build_leaderboard,
     other_options_note,
 )
-from mmgraph.analysis.render import p_text, signed_ends_text
-from mmgraph.analysis.reproduce.lab import Lab
+from mmgraph.analysis.reproduce.context import Lab
 
 COLUMNS = ("R@20 less base", "95 %", "p (t)", "p (Wilcoxon)")
 NOTE = (
@@ -24,7 +24,7 @@ NOTE = (
 def comparisons(
     lab: Lab, lines: Sequence[Mapping[str, Any]]
 ) -> dict[str, dict[str, Any]]:
-    """What :class:`~mmgraph.analysis.leaderboard.Comparison` holds, by variant.
+    """What :class:`~mmgraph.analysis.leaderboard.table.Comparison` holds, by variant.
 
     Args:
         lab: Where the runs are.

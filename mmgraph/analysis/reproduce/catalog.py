@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from mmgraph.analysis.reproduce import (
+from mmgraph.analysis.reproduce.context import Lab
+from mmgraph.analysis.reproduce.experiments import (
     ablation,
     accuracy,
     efficiency,
@@ -16,9 +17,8 @@ from mmgraph.analysis.reproduce import (
     sweep,
     theorems,
 )
-from mmgraph.analysis.reproduce.lab import Lab
-from mmgraph.analysis.reproduce.outcome import Outcome
-from mmgraph.train.spec import ModelSpec, check_names, parse_spec
+from mmgraph.analysis.reproduce.result import Outcome
+from mmgraph.bench.spec import ModelSpec, check_names, parse_spec
 
 ALL = "all"
 

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from mmgraph.analysis.page import Cell, Figure, Table
-from mmgraph.analysis.plots import COLOURS, DASHES, figure_of, panels
+from mmgraph.analysis.report.page import Cell, Figure, Table
+from mmgraph.analysis.report.plots import COLOURS, DASHES, figure_of, panels
 from mmgraph.analysis.reproduce.trace import Trace, Undo, undo_ratios
 
 if TYPE_CHECKING:

@@ -10,21 +10,21 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from mmgraph.analysis.page import page
-from mmgraph.analysis.plots import require_plots
+from mmgraph.analysis.report.page import page
+from mmgraph.analysis.report.plots import require_plots
 from mmgraph.analysis.reproduce.catalog import EXPERIMENTS, Experiment
-from mmgraph.analysis.reproduce.lab import Lab
-from mmgraph.analysis.reproduce.outcome import (
+from mmgraph.analysis.reproduce.context import Lab
+from mmgraph.analysis.reproduce.result import (
     Outcome,
     plain,
     read_section,
     write_outcome,
 )
+from mmgraph.bench.spec import check_names
+from mmgraph.bench.versions import versions
 from mmgraph.errors import UserError
-from mmgraph.models.option_types import fits
-from mmgraph.train.files import write_atomic, write_json
-from mmgraph.train.spec import check_names
-from mmgraph.train.versions import versions
+from mmgraph.files import write_atomic, write_json
+from mmgraph.options import fits
 
 REQUEST, REPORT = "request.json", "report.html"
 #: Least values of grids that are no options of a model; a model checks its own.

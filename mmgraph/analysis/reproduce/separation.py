@@ -11,8 +11,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from mmgraph.functional.canonical_correlation import gaussian_information
-from mmgraph.functional.divergence import overlap_coefficient, sliced_wasserstein
+from mmgraph.functional.redundancy.canonical_correlation import gaussian_information
+from mmgraph.functional.redundancy.divergence import (
+    overlap_coefficient,
+    sliced_wasserstein,
+)
 from mmgraph.nn.losses import CLUBLoss
 
 #: Steps and step size of the estimator behind :func:`club_estimate`.

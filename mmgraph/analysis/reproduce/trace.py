@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from mmgraph.functional.refresh_measures import LEADING
+from mmgraph.functional.redundancy.refresh_measures import LEADING
 
 _PREFIX = "measure/"
 

@@ -68,9 +68,9 @@ def blocks(
     if workers > 1 and ray is not None:
         raise UserError("--workers and --ray are both given", "give one of them")
     opt.prepare(seed, device, threads, quiet)
+    from mmgraph.device import resolve_device
     from mmgraph.knn import build_blocks
-    from mmgraph.knn.block_executor import in_processes, on_ray, one_by_one
-    from mmgraph.train.device import resolve_device
+    from mmgraph.knn.jobs.block_executor import in_processes, on_ray, one_by_one
 
     executor = in_processes(workers) if workers > 1 else one_by_one
     if ray is not None:

@@ -8,19 +8,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mmgraph.cli import options as opt
-from mmgraph.cli.knn.describe import certified, describe, overlaps
-from mmgraph.cli.knn.feature_tables import as_tensor, modality_names, read_tables
-from mmgraph.cli.knn.graph_file import (
-    GraphFile,
-    ModalityGraph,
-    check_out,
-    write_graph,
-)
-from mmgraph.cli.knn.page import check_report, rounded_down, write_report
 from mmgraph.errors import UserError
 
 if TYPE_CHECKING:
     import numpy as np
+
+    from mmgraph.data.graph_file import ModalityGraph
 
 
 def build(
@@ -73,6 +66,11 @@ def build(
     An isolated row (zeros, or missing) gets no edges. Example:
     mmgraph knn build image_feat.npy text_feat.npy --k 10 --out graph.pt
     """
+    from mmgraph.analysis.knn.description import overlaps
+    from mmgraph.analysis.knn.page import check_report, write_report
+    from mmgraph.data.feature_tables import modality_names, read_tables
+    from mmgraph.data.graph_file import GraphFile, check_out, write_graph
+
     check_out(out, len(features))
     if report is not None:
         check_report(report)
@@ -118,6 +116,8 @@ def build(
 
 
 def _recall(row: dict[str, Any]) -> str:
+    from mmgraph.analysis.knn.page import rounded_down
+
     if row["recall"] is None:
         return ""
     lower = rounded_down(row["recall"]["lower_99"])
@@ -135,17 +135,20 @@ def _build(
 ) -> tuple[ModalityGraph, dict[str, Any]]:
     import time
 
+    from mmgraph.analysis.knn.description import certified, describe
+    from mmgraph.bench.memory import peak_memory, reset_peak_memory
+    from mmgraph.data.feature_tables import as_tensor
+    from mmgraph.data.graph_file import ModalityGraph
+    from mmgraph.device import resolve_device
     from mmgraph.knn import (
         approximate_knn_graph,
         edge_weights,
         knn_graph,
         symmetrise,
     )
-    from mmgraph.knn.report import feature_digest, graph_digest
-    from mmgraph.knn.search import resolve_backend
-    from mmgraph.knn.usable_rows import usable_rows
-    from mmgraph.train.device import resolve_device
-    from mmgraph.train.memory import peak_memory, reset_peak_memory
+    from mmgraph.knn.digest import feature_digest, graph_digest
+    from mmgraph.knn.rows.usable_rows import usable_rows
+    from mmgraph.knn.search.backends import resolve_backend
 
     where = resolve_device(device)
     x = as_tensor(features).to(where)

@@ -8,8 +8,6 @@ from typing import Annotated, Any
 import typer
 
 from mmgraph.cli import options as opt
-from mmgraph.cli.knn.describe import describe, overlaps
-from mmgraph.cli.knn.graph_file import read_graph
 
 
 def info(
@@ -25,8 +23,11 @@ def info(
     "intact" says whether the edges still have the hash they were written with. Example:
     mmgraph knn info graph.pt
     """
+    from mmgraph.analysis.knn.description import describe, overlaps
+    from mmgraph.data.graph_file import read_graph
+
     opt.prepare(seed, device, threads, quiet)
-    from mmgraph.knn.report import graph_digest
+    from mmgraph.knn.digest import graph_digest
 
     file = read_graph(graph)
     graphs: dict[str, Any] = {}

@@ -8,19 +8,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mmgraph.cli import options as opt
-from mmgraph.cli.knn.feature_tables import modality_names, read_tables
-from mmgraph.cli.knn.graph_features import graph_features
-from mmgraph.cli.knn.graph_file import (
-    GraphFile,
-    ModalityGraph,
-    check_out,
-    read_graph,
-    write_graph,
-)
 from mmgraph.errors import UserError
 
 if TYPE_CHECKING:
     import numpy as np
+
+    from mmgraph.data.graph_file import GraphFile, ModalityGraph
 
 
 def insert(
@@ -53,6 +46,10 @@ def insert(
     named as those were. Example:
     mmgraph knn insert graph.pt --features new/visual.npy --out graph.pt
     """
+    from mmgraph.data.feature_tables import read_tables
+    from mmgraph.data.graph_features import graph_features
+    from mmgraph.data.graph_file import GraphFile, check_out, read_graph, write_graph
+
     opt.prepare(seed, device, threads, quiet)
     file = read_graph(graph)
     check_out(out, len(file.graphs))
@@ -97,6 +94,8 @@ def insert(
 
 
 def _per_modality(paths: list[Path], file: GraphFile, graph: Path) -> dict[str, Path]:
+    from mmgraph.data.feature_tables import modality_names
+
     names = modality_names(paths)
     if len(names) == len(file.graphs) == 1:  # one of each: the names need not agree
         return dict(zip(file.graphs, names.values(), strict=True))
@@ -143,9 +142,10 @@ def _grow(
     import numpy as np
     import torch
 
+    from mmgraph.data.graph_file import ModalityGraph
     from mmgraph.knn import edge_weights
     from mmgraph.knn import insert as insert_rows
-    from mmgraph.knn.report import feature_digest, graph_digest
+    from mmgraph.knn.digest import feature_digest, graph_digest
 
     facts = found.facts
     if feature_digest(old) != facts["input_sha256"]:

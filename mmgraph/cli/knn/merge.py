@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from mmgraph.cli import options as opt
-from mmgraph.cli.knn.graph_file import GraphFile, check_out, read_graph, write_graph
 from mmgraph.errors import UserError
+
+if TYPE_CHECKING:
+    from mmgraph.data.graph_file import GraphFile
 
 
 def merge(
@@ -29,6 +31,8 @@ def merge(
 
     Example: mmgraph knn merge visual.pt textual.pt --out both.pt
     """
+    from mmgraph.data.graph_file import check_out, read_graph, write_graph
+
     opt.prepare(seed, device, threads, quiet)
     first_path, *_ = graphs
     merged: GraphFile | None = None

@@ -8,9 +8,6 @@ from typing import Annotated, Any
 import typer
 
 from mmgraph.cli import options as opt
-from mmgraph.cli.knn.feature_tables import as_tensor, modality_names
-from mmgraph.cli.knn.graph_features import graph_features
-from mmgraph.cli.knn.graph_file import read_graph
 from mmgraph.errors import UserError
 
 WRONG = 1  # exit code of a graph that is not the one of the features
@@ -37,10 +34,14 @@ def verify(
     right. 1: some are wrong, the first is named. 2: the files do not fit. Example:
     mmgraph knn verify graph.pt --features image_feat.npy --features text_feat.npy
     """
+    from mmgraph.data.feature_tables import as_tensor, modality_names
+    from mmgraph.data.graph_features import graph_features
+    from mmgraph.data.graph_file import read_graph
+
     opt.prepare(seed, device, threads, quiet)
     import torch
 
-    from mmgraph.knn.report import feature_digest
+    from mmgraph.knn.digest import feature_digest
     from mmgraph.knn.verify import wrong_rows
 
     file = read_graph(graph)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from mmgraph.functional.adjacency import Adjacency
-from mmgraph.functional.normalize import symmetric_norm
+from mmgraph.functional.graph.adjacency import Adjacency
+from mmgraph.functional.graph.normalize import symmetric_norm
 from mmgraph.nn.conv.weighted_sum_conv import Graph, WeightedSumConv
 
 

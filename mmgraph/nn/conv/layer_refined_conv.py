@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from mmgraph.functional.cosine_refine import cosine_refine
+from mmgraph.functional.graph.cosine_refine import cosine_refine
 from mmgraph.nn.conv.light_gcn_conv import LightGCNConv
 from mmgraph.nn.conv.weighted_sum_conv import Graph
 

@@ -7,7 +7,7 @@ from typing import Any
 from torch import Tensor
 from torch_geometric.nn.conv.gcn_conv import gcn_norm
 
-from mmgraph.functional.adjacency import Adjacency
+from mmgraph.functional.graph.adjacency import Adjacency
 from mmgraph.nn.conv.weighted_sum_conv import Graph, WeightedSumConv
 
 

@@ -6,8 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from mmgraph.functional.adjacency import Adjacency
-from mmgraph.functional.normalize import mean_norm
+from mmgraph.functional.graph.adjacency import Adjacency
+from mmgraph.functional.graph.normalize import mean_norm
 from mmgraph.nn.conv.weighted_sum_conv import Graph, WeightedSumConv
 
 COMBINATIONS = ("concat", "sum")

@@ -8,7 +8,7 @@ from torch import Tensor
 from torch_geometric.nn import MessagePassing
 from torch_geometric.utils import spmm
 
-from mmgraph.functional.adjacency import Adjacency
+from mmgraph.functional.graph.adjacency import Adjacency
 
 Graph = Tensor | Adjacency
 
@@ -20,8 +20,8 @@ class WeightedSumConv(MessagePassing):
         \mathbf{x}^{\prime}_i = \sum_{j \in \mathcal{N}(i)} w_{ji} \mathbf{x}_j
 
     The graph is an ``edge_index`` (an ordinary PyG layer), a sparse tensor, or a
-    prepared :class:`~mmgraph.functional.adjacency.Adjacency`, which takes the fused
-    path with the same result.
+    prepared :class:`~mmgraph.functional.Adjacency`, which takes the fused path
+    with the same result.
 
     Shapes:
         - **input:** node features :math:`(|\mathcal{V}|, F)`, or a pair of source and

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from mmgraph.functional.adjacency import Adjacency
+from mmgraph.functional.graph.adjacency import Adjacency
 
 
 class AlternatingEncoder(nn.Module):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from mmgraph.functional.adjacency import Adjacency
+from mmgraph.functional.graph.adjacency import Adjacency
 from mmgraph.nn.conv import LightGCNConv
 from mmgraph.nn.conv.weighted_sum_conv import Graph
 

@@ -7,9 +7,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from mmgraph.functional.adjacency import Adjacency
-from mmgraph.functional.relaxed_interactions import relaxed_interactions
-from mmgraph.functional.unseen import map_unseen_scores, unseen_scores
+from mmgraph.functional.graph.adjacency import Adjacency
+from mmgraph.functional.graph.relaxed_interactions import relaxed_interactions
+from mmgraph.functional.recommend.unseen import map_unseen_scores, unseen_scores
 from mmgraph.nn.losses.row_critic import RowCritic
 
 #: One row per user of the batch, and one per item.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from mmgraph.functional.checks import check_above_zero, check_at_least
-from mmgraph.functional.contrastive import info_nce
+from mmgraph.functional.losses.contrastive import info_nce
 
 
 class ChainedAlignmentLoss(nn.Module):

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from mmgraph.functional.mutual_information import (
+from mmgraph.functional.losses.mutual_information import (
     club_bound,
     club_bound_sampled,
     gaussian_log_likelihood,

@@ -15,7 +15,7 @@ from mmgraph.analysis.redundancy.pair_measures import (
     variance_shares,
 )
 from mmgraph.functional import suppress
-from mmgraph.knn.running_lists import RunningLists
+from mmgraph.knn.search.running_lists import RunningLists
 
 
 @pytest.fixture

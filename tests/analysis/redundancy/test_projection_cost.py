@@ -11,7 +11,7 @@ from mmgraph.analysis.redundancy.projection_cost import (
     shared_energy_removed,
 )
 from mmgraph.functional import suppress
-from mmgraph.knn.running_lists import RunningLists
+from mmgraph.knn.search.running_lists import RunningLists
 
 NAMES = ("visual", "textual")
 

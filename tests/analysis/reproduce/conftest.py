@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 import pytest
 
 from mmgraph.analysis.reproduce import Lab
+from mmgraph.bench.source import DataSource
 from mmgraph.data import synthetic, write_dataset
-from mmgraph.train.source import DataSource
 
 #: Options that make every system tiny.
 TINY = {

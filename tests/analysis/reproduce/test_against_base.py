@@ -3,12 +3,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from mmgraph.analysis.intervals import Interval
 from mmgraph.analysis.reproduce.against_base import (
     COLUMNS,
     comparison_cells,
     comparisons,
 )
+from mmgraph.analysis.statistics.intervals import Interval
 
 
 def test_variants_are_compared_user_by_user(make_lab, tmp_path):

@@ -3,8 +3,8 @@ from __future__ import annotations
 import pytest
 
 from mmgraph.analysis.reproduce.catalog import EXPERIMENTS, select, systems_of
+from mmgraph.bench.config import canonical
 from mmgraph.errors import UserError
-from mmgraph.train.resolve import canonical
 
 TABLES = [
     *("clear-table2", "clear-table3", "clear-table4"),

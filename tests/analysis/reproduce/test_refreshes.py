@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from mmgraph.analysis.plots import DASHES, panels
+from mmgraph.analysis.report.plots import DASHES, panels
 from mmgraph.analysis.reproduce.refreshes import (
     TracedRun,
     colours_of,

@@ -5,10 +5,10 @@ from dataclasses import replace
 
 import pytest
 
-from mmgraph.analysis import plots
+from mmgraph.analysis.report import plots
 from mmgraph.analysis.reproduce import runner
 from mmgraph.analysis.reproduce.catalog import EXPERIMENTS, Experiment, select
-from mmgraph.analysis.reproduce.outcome import Outcome
+from mmgraph.analysis.reproduce.result import Outcome
 from mmgraph.analysis.reproduce.runner import run_experiments
 from mmgraph.errors import UserError
 

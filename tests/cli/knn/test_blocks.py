@@ -6,7 +6,7 @@ import torch
 
 from mmgraph.errors import UserError
 from mmgraph.knn import build_blocks, knn_graph
-from mmgraph.knn.report import graph_digest
+from mmgraph.knn.digest import graph_digest
 
 
 def test_shards_joined_are_the_graph_in_memory(tmp_path, knn, x):

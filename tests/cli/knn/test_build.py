@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from mmgraph.cli.knn import app
 from mmgraph.errors import UserError
 from mmgraph.knn import knn_graph
-from mmgraph.knn.report import feature_digest, graph_digest
+from mmgraph.knn.digest import feature_digest, graph_digest
 
 KEYS = [
     "num_nodes",

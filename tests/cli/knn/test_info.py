@@ -6,7 +6,7 @@ import torch
 
 from mmgraph.cli import main
 from mmgraph.knn import knn_graph
-from mmgraph.knn.report import feature_digest, graph_digest
+from mmgraph.knn.digest import feature_digest, graph_digest
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch_geometric.testing import assert_module
 
-from mmgraph.functional.adjacency import Adjacency
+from mmgraph.functional.graph.adjacency import Adjacency
 from mmgraph.nn.conv import ItemGraphConv
 
 

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import torch
 
-from mmgraph.functional.adjacency import Adjacency
-from mmgraph.functional.normalize import stack_user_item, symmetric_norm
+from mmgraph.functional.graph.adjacency import Adjacency
+from mmgraph.functional.graph.normalize import stack_user_item, symmetric_norm
 from mmgraph.nn.conv import LayerRefinedConv
 
 

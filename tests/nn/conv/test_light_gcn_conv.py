@@ -4,8 +4,8 @@ import torch
 from torch_geometric.nn import LGConv
 from torch_geometric.testing import assert_module
 
-from mmgraph.functional.adjacency import Adjacency
-from mmgraph.functional.normalize import stack_user_item, symmetric_norm
+from mmgraph.functional.graph.adjacency import Adjacency
+from mmgraph.functional.graph.normalize import stack_user_item, symmetric_norm
 from mmgraph.nn.conv import LightGCNConv
 
 

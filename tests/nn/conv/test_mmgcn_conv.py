@@ -3,8 +3,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from mmgraph.functional.adjacency import Adjacency
-from mmgraph.functional.normalize import mean_norm
+from mmgraph.functional.graph.adjacency import Adjacency
+from mmgraph.functional.graph.normalize import mean_norm
 from mmgraph.nn.conv import MMGCNConv
 
 # Node 3 has no neighbours.

@@ -3,7 +3,7 @@ from __future__ import annotations
 import torch
 from torch_geometric.testing import assert_module
 
-from mmgraph.functional.adjacency import Adjacency
+from mmgraph.functional.graph.adjacency import Adjacency
 from mmgraph.nn.conv import WeightedSumConv
 
 

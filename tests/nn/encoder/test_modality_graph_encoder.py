@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from mmgraph.functional.adjacency import Adjacency
+from mmgraph.functional.graph.adjacency import Adjacency
 from mmgraph.nn.encoder import ModalityGraphEncoder
 
 EDGES = torch.tensor([[0, 0, 1, 2], [3, 4, 4, 6]])  # 3 users, then 4 items

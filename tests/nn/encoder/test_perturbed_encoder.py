@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from mmgraph.functional.adjacency import Adjacency
+from mmgraph.functional.graph.adjacency import Adjacency
 from mmgraph.nn.encoder import LightGCNEncoder, PerturbedEncoder
 
 NUM_NODES = 6

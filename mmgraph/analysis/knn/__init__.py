@@ -1,0 +1,1 @@
+"""What there is to say of a kNN graph: a description, and a page."""

@@ -1,0 +1,1 @@
+"""The leaderboard: systems by accuracy, beside published numbers."""

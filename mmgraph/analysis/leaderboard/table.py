@@ -1,0 +1,288 @@
+"""From lines of results to an honest table: spread, floor, published, significance."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import groupby
+from typing import Any
+
+import numpy as np
+
+from mmgraph.analysis.leaderboard.published import (
+    caveat,
+    counts_of,
+    published,
+    recognise,
+)
+from mmgraph.analysis.statistics.intervals import Interval, bootstrap_interval
+from mmgraph.analysis.statistics.significance import (
+    PairedComparison,
+    holm,
+    paired_comparison,
+)
+from mmgraph.bench.spec import format_options, parse_spec
+from mmgraph.models.registry import VARIANTS
+
+METRICS = ("recall@10", "recall@20", "ndcg@10", "ndcg@20")
+TESTED = "recall@20"
+
+#: By key of the run: ``{"user": ..., "recall@20": ...}``, one value per test user.
+PerUser = Mapping[str, Mapping[str, np.ndarray]]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A variant against its base, p-values corrected over the whole table (Holm).
+
+    ``interval`` is the 95 % bootstrap interval of the difference over users.
+    ``other_options`` are those that both have, with its value and the base's, where
+    they differ and the variant's name does not say so: the difference is theirs, too.
+    """
+
+    base: str
+    difference: float
+    interval: Interval
+    num_users: int
+    t_p_value: float
+    wilcoxon_p_value: float
+    other_options: dict[str, tuple[Any, Any]] = field(default_factory=dict)
+
+
+@dataclass
+class Row:
+    """One system. ``sd`` is over seeds (n - 1), None with a single seed.
+
+    ``interval`` is the 95 % bootstrap interval of recall@20 over users, None where
+    their metrics were not kept.
+    """
+
+    label: str
+    num_seeds: int
+    mean: dict[str, float]
+    sd: dict[str, float] | None
+    valid: float
+    epochs: float
+    seconds_per_epoch: float
+    peak_memory_bytes: int
+    published: dict[str, Any] | None
+    chosen: dict[str, Any]
+    tried: int
+    comparison: Comparison | None = None
+    interval: Interval | None = None
+
+
+@dataclass
+class Leaderboard:
+    """Rows, best test recall@20 first, and what a reader must know beside them."""
+
+    data: str
+    rows: list[Row]
+    notes: list[str] = field(default_factory=list)
+
+
+def build_leaderboard(
+    lines: Sequence[Mapping[str, Any]], per_user: PerUser | None = None
+) -> Leaderboard:
+    """Summarise runs on one data set.
+
+    Only lines of the same data as the last one count; where one system was run with
+    several settings, the latest stand. Every variant is compared with the nearest
+    system that it is a variant of (``FREEDOM+CLEAR:strength=0`` with ``FREEDOM+CLEAR``,
+    that with ``FREEDOM``), over users, each user's recall@20 averaged over seeds.
+
+    Args:
+        lines: Lines of ``results.jsonl``, in their order.
+        per_user: Test metrics of each user, for the paired tests.
+
+    Raises:
+        ValueError: If there are no lines.
+
+    Example:
+        >>> metrics = dict.fromkeys(METRICS, 0.25)
+        >>> line = {
+        ...     "spec": "LightGCN", "data": "toy", "data_sha256": "", "seed": 1,
+        ...     "key": "a", "options": {}, "trainer": {}, "epochs": 3,
+        ...     "counts": {"users": 1, "items": 1, "train": 1, "valid": 1, "test": 1},
+        ...     "metrics": {"valid": metrics, "test": metrics},
+        ...     "seconds_per_epoch": 0.1, "peak_memory_bytes": 1,
+        ... }
+        >>> board = build_leaderboard([line])
+        >>> board.rows[0].mean["recall@20"], board.rows[0].sd
+        (0.25, None)
+    """
+    if not lines:
+        raise ValueError("a leaderboard needs at least one line (got none)")
+    latest = lines[-1]
+    dataset = recognise(*counts_of(latest))
+    groups = latest_runs(
+        [line for line in lines if line["data_sha256"] == latest["data_sha256"]]
+    )
+    rows = {label: _row(label, runs, dataset) for label, runs in groups.items()}
+    users = {label: _user_means(runs, per_user or {}) for label, runs in groups.items()}
+    for label, values in users.items():
+        if values is not None and values.size > 1:
+            rows[label].interval = bootstrap_interval(values)
+    _compare(rows, users, groups)
+    ranked = sorted(rows.values(), key=lambda row: -row.mean[TESTED])
+    return Leaderboard(latest["data"], ranked, _notes(ranked, latest, dataset))
+
+
+def latest_runs(
+    lines: Sequence[Mapping[str, Any]],
+) -> dict[str, list[Mapping[str, Any]]]:
+    """Of each system the runs with the settings of its last one.
+
+    Example:
+        >>> old = {"spec": "A", "options": {"lr": 1}, "trainer": {}}
+        >>> new = {"spec": "A", "options": {"lr": 2}, "trainer": {}}
+        >>> latest_runs([old, new, new])["A"] == [new, new]
+        True
+    """
+    groups = {}
+    for label, group in groupby(sorted(lines, key=_label), key=_label):
+        runs = list(group)  # sorted() is stable: still in the order of the file
+        setting = (runs[-1]["options"], runs[-1]["trainer"])
+        groups[label] = [r for r in runs if (r["options"], r["trainer"]) == setting]
+    return groups
+
+
+def _label(line: Mapping[str, Any]) -> str:
+    return line["spec"]
+
+
+def _row(label: str, runs: list[Mapping[str, Any]], dataset: str | None) -> Row:
+    values = {m: np.array([r["metrics"]["test"][m] for r in runs]) for m in METRICS}
+    many = len(runs) > 1
+    selection = runs[-1].get("selection", {})
+    return Row(
+        label=label,
+        num_seeds=len(runs),
+        mean={m: float(v.mean()) for m, v in values.items()},
+        sd={m: float(v.std(ddof=1)) for m, v in values.items()} if many else None,
+        valid=float(np.mean([r["metrics"]["valid"][TESTED] for r in runs])),
+        epochs=float(np.mean([r["epochs"] for r in runs])),
+        seconds_per_epoch=float(np.mean([r["seconds_per_epoch"] for r in runs])),
+        peak_memory_bytes=max(r["peak_memory_bytes"] for r in runs),
+        published=_published(dataset, label),
+        chosen=dict(selection.get("chosen", {})),
+        tried=selection.get("tried", 0),
+    )
+
+
+def _published(dataset: str | None, label: str) -> dict[str, Any] | None:
+    """The papers' row, whatever the fidelity, but for no other options than theirs."""
+    spec = parse_spec(label)
+    return published(dataset, str(replace(spec, fidelity="paper")))
+
+
+def _compare(
+    rows: Mapping[str, Row],
+    users: Mapping[str, np.ndarray | None],
+    groups: Mapping[str, list[Mapping[str, Any]]],
+) -> None:
+    found: list[tuple[Row, str, PairedComparison]] = []
+    for label, row in rows.items():
+        bases = [str(a) for a in parse_spec(label).ancestors() if str(a) in rows]
+        if not bases:
+            continue
+        new, old = users[label], users[bases[0]]
+        if new is not None and old is not None and new.size > 1:
+            found.append((row, bases[0], paired_comparison(new, old)))
+    t = holm([result.t_p_value for _, _, result in found])
+    wilcoxon = holm([result.wilcoxon_p_value for _, _, result in found])
+    for (row, base, result), t_p, w_p in zip(found, t, wilcoxon, strict=True):
+        row.comparison = Comparison(
+            base,
+            result.mean_difference,
+            result.interval,
+            result.num_users,
+            float(t_p),
+            float(w_p),
+            _other_options(groups[row.label][-1], groups[base][-1]),
+        )
+
+
+def _other_options(
+    run: Mapping[str, Any], base: Mapping[str, Any]
+) -> dict[str, tuple[Any, Any]]:
+    spec = parse_spec(run["spec"])
+    named = {*spec.options, *VARIANTS.get(spec.model, (None, {}))[1]}
+    mine, theirs = (line["options"] | line["trainer"] for line in (run, base))
+    return {
+        key: (value, theirs[key])
+        for key, value in mine.items()
+        if key not in named and key in theirs and value != theirs[key]
+    }
+
+
+def other_options_note(label: str, comparison: Comparison) -> str | None:
+    """What else differs between a variant and its base, in a sentence.
+
+    Example:
+        >>> interval = Interval(-1.0, 1.0)
+        >>> found = Comparison("A", 0.1, interval, 9, 0.5, 0.5, {"lr": (0.1, 0.2)})
+        >>> other_options_note("A+B", found)
+        'A+B differs from A in lr=0.1 (A: 0.2), too.'
+    """
+    if not comparison.other_options:
+        return None
+    base = comparison.base
+    found = ", ".join(
+        f"{format_options({key: value})} ({base}: {other})"
+        for key, (value, other) in comparison.other_options.items()
+    )
+    return f"{label} differs from {base} in {found}, too."
+
+
+def _user_means(runs: list[Mapping[str, Any]], per_user: PerUser) -> np.ndarray | None:
+    """Recall@20 of each user, averaged over seeds; users come in ascending order."""
+    tables = [per_user.get(run["key"]) for run in runs]
+    known = [table[TESTED] for table in tables if table is not None]
+    return np.mean(known, axis=0) if known and len(known) == len(runs) else None
+
+
+def _notes(
+    rows: Sequence[Row], line: Mapping[str, Any], dataset: str | None
+) -> list[str]:
+    counts = line["counts"]
+    notes = [
+        f"{line['data']}: {counts['users']:,} users, {counts['items']:,} items, "
+        f"{counts['train']:,} / {counts['valid']:,} / {counts['test']:,} train / "
+        f"validation / test interactions; SHA-256 {line['data_sha256'][:16]}.",
+        "Full ranking of all items, training items left out. Epochs are chosen on "
+        "validation recall@20; test is computed once per run, after that. "
+        "Mean ± sd over seeds, or the single value.",
+    ]
+    if any(row.interval for row in rows):
+        notes.append(
+            "R@20 95 %: percentile bootstrap of the users, each one's recall@20 "
+            "averaged over the seeds."
+        )
+    if any(row.comparison for row in rows):
+        notes.append(
+            "vs base: difference of recall@20 to the named base, its 95 % bootstrap "
+            "interval, p of the paired t test and of Wilcoxon's signed-rank test, all "
+            "over users (metric of each user averaged over seeds); p corrected over "
+            "the table by Holm's method. They speak of users, not of seeds: compare "
+            "the difference with the sd, too."
+        )
+    for row in rows:
+        if row.comparison and (told := other_options_note(row.label, row.comparison)):
+            notes.append(told)
+    if any(row.published for row in rows):
+        notes.append(
+            "Published: recall@20 of the papers on this data set (in brackets the "
+            "measured share); it compares only if features and split are theirs."
+        )
+    note = caveat(dataset)
+    if note:
+        notes.append(f"{line['data']}: {note}.")
+    for row in rows:
+        if row.chosen:
+            chosen = format_options(row.chosen)
+            notes.append(
+                f"{row.label}: options chosen on validation, {row.tried} points "
+                f"tried with one seed: {chosen}."
+            )
+    return notes

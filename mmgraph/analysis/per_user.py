@@ -1,0 +1,200 @@
+"""Test metrics of each user, read from run directories and benchmark folders."""
+
+from __future__ import annotations
+
+import json
+import zlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from zipfile import BadZipFile
+
+import numpy as np
+
+from mmgraph.analysis.leaderboard.table import latest_runs
+from mmgraph.bench.benchmark import read_per_user
+from mmgraph.bench.experiment import CUTOFFS
+from mmgraph.bench.run_directory import INFO, finished_info, load_run
+from mmgraph.errors import UserError
+from mmgraph.files import read_json_lines
+from mmgraph.train.evaluation import evaluate
+
+RESULTS = "results.jsonl"
+_UNREADABLE = (KeyError, ValueError, OSError, EOFError, BadZipFile, zlib.error)
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One system: its seeds, ascending, its users, and metrics ``[seeds, users]``."""
+
+    label: str
+    seeds: tuple[int, ...]
+    users: np.ndarray
+    values: Mapping[str, np.ndarray]
+
+
+@dataclass(frozen=True)
+class _Run:
+    """One run on disk: where, its line of results, how to get its users' metrics."""
+
+    path: Path
+    line: Mapping[str, Any]
+    per_user: Callable[[], Mapping[str, np.ndarray]]
+
+    def __str__(self) -> str:
+        return f"{self.line['spec']} seed {self.line['seed']}"
+
+
+def load_measured(
+    paths: Sequence[Path], *, data: str | None = None, device: str = "auto"
+) -> list[Measured]:
+    """Systems of several folders, runs that differ in nothing but the seed as one.
+
+    A run directory holds no metrics of single users; they are computed from its model.
+    Of a benchmark folder the runs on the data of its last line count, of each system
+    those with its latest settings; *Popularity* is left out.
+
+    Args:
+        paths: Run directories and benchmark folders.
+        data: The data set of the run directories, if it has moved.
+        device: Where models are evaluated, as the trainer takes it.
+
+    Returns:
+        The systems in the order in which they were found, with the metrics that all of
+        them have.
+
+    Raises:
+        UserError: If a folder holds no finished run, the runs are not of the same data
+            and split, one is given twice, there are less than two users, or metrics
+            of single users are missing.
+
+    Example:
+        >>> load_measured([Path("nowhere")])
+        Traceback (most recent call last):
+        ...
+        mmgraph.errors.UserError: nowhere: neither run.json nor results.jsonl is there \
+- give folders that mmgraph train or mmgraph bench wrote
+    """
+    runs = [run for path in paths for run in _find(path, data, device)]
+    _check_same_data(runs)
+    groups: dict[str, dict[int, _Run]] = {}
+    for run in runs:
+        setting = [run.line[name] for name in ("spec", "options", "trainer")]
+        group = groups.setdefault(json.dumps(setting, sort_keys=True), {})
+        seed = run.line["seed"]
+        if seed in group:
+            raise UserError(
+                f"{run} is in {group[seed].path}, too", "give it once", path=run.path
+            )
+        group[seed] = run
+    specs = [next(iter(group.values())).line["spec"] for group in groups.values()]
+    systems = []
+    for group, spec in zip(groups.values(), specs, strict=True):
+        first = next(iter(group.values()))
+        label = spec if specs.count(spec) == 1 else f"{spec} ({first.path})"
+        systems.append(_measure(label, [group[seed] for seed in sorted(group)]))
+    return _common(systems)
+
+
+def _find(path: Path, data: str | None, device: str) -> list[_Run]:
+    if (path / RESULTS).is_file():
+        return _find_in_benchmark(path)
+    if not (path / INFO).is_file():
+        raise UserError(
+            f"neither {INFO} nor {RESULTS} is there",
+            "give folders that mmgraph train or mmgraph bench wrote",
+            path=path,
+        )
+
+    def per_user() -> Mapping[str, np.ndarray]:
+        loaded = load_run(path, data=data, device=device)
+        return evaluate(loaded.model, loaded.splits[2], ks=CUTOFFS, per_user=True)
+
+    return [_Run(path, finished_info(path), per_user)]
+
+
+def _find_in_benchmark(path: Path) -> list[_Run]:
+    lines = read_json_lines(path / RESULTS)
+    try:
+        sha256 = lines[-1]["data_sha256"] if lines else ""
+        lines = [
+            line
+            for line in lines
+            if line["data_sha256"] == sha256 and line["seed"] is not None
+        ]
+        latest = [run["key"] for runs in latest_runs(lines).values() for run in runs]
+    except (ValueError, KeyError, TypeError) as error:
+        raise UserError(
+            "not readable", "run the benchmark again", path=path / RESULTS
+        ) from error
+    if not latest:
+        raise UserError(
+            "no run has finished",
+            "go on with mmgraph bench ... --resume",
+            path=path / RESULTS,
+        )
+    found = [line for line in lines if line["key"] in latest]
+    return [_Run(path, line, _reader(path, line)) for line in found]
+
+
+def _reader(
+    path: Path, line: Mapping[str, Any]
+) -> Callable[[], Mapping[str, np.ndarray]]:
+    def per_user() -> Mapping[str, np.ndarray]:
+        try:
+            return read_per_user(path, [line])[line["key"]]
+        except _UNREADABLE as error:
+            raise UserError(
+                f"{line['spec']} seed {line['seed']} has no readable per_user file",
+                "run the benchmark again without --resume",
+                path=path,
+            ) from error
+
+    return per_user
+
+
+def _check_same_data(runs: Sequence[_Run]) -> None:
+    first = runs[0]
+    for run in runs[1:]:
+        rules = [r.line.get("split_rule") for r in (first, run)]
+        if run.line["data_sha256"] == first.line["data_sha256"]:
+            continue
+        what = "data or split differ"
+        if None not in rules and rules[0] != rules[1]:
+            what = f"split {rules[1]!r} differs from {rules[0]!r}"
+        hashes = [r.line["data_sha256"][:16] for r in (run, first)]
+        raise UserError(
+            f"{what}: {run} has data of SHA-256 {hashes[0]}, "
+            f"{first} in {first.path} of {hashes[1]}",
+            "compare runs on the same data and split",
+            path=run.path,
+        )
+
+
+def _measure(label: str, runs: Sequence[_Run]) -> Measured:
+    tables = [run.per_user() for run in runs]
+    names = [n for n in tables[0] if n != "user" and all(n in t for t in tables)]
+    values = {name: np.stack([table[name] for table in tables]) for name in names}
+    seeds = tuple(run.line["seed"] for run in runs)
+    return Measured(label, seeds, tables[0]["user"], values)
+
+
+def _common(systems: Sequence[Measured]) -> list[Measured]:
+    first = systems[0]
+    if first.users.size < 2:
+        raise UserError(
+            f"{first.label} was tested on {first.users.size} user, an interval needs 2",
+            "compare runs on data with more users",
+        )
+    for system in systems[1:]:
+        if not np.array_equal(system.users, first.users):
+            raise UserError(
+                f"{system.label} was measured on other users than {first.label}",
+                "run the benchmark again without --resume",
+            )
+    names = [n for n in first.values if all(n in s.values for s in systems)]
+    return [
+        Measured(s.label, s.seeds, s.users, {n: s.values[n] for n in names})
+        for s in systems
+    ]

@@ -1,0 +1,90 @@
+"""What the figures share: matplotlib on demand, colours, files that never differ."""
+
+from __future__ import annotations
+
+import importlib.util
+import io
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from mmgraph.analysis.report.page import Figure, Table
+from mmgraph.errors import UserError
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure as Drawing
+
+#: Okabe and Ito's colours, told apart with any kind of colour vision.
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+DASHES = ("-", "--", ":", "-.")
+SVG = "image/svg+xml"
+
+
+def require_plots() -> None:
+    """Refuse to begin without what the figures need.
+
+    Raises:
+        UserError: If matplotlib or scikit-learn is not installed.
+
+    Example:
+        >>> require_plots()
+    """
+    for module, name in (("matplotlib", "matplotlib"), ("sklearn", "scikit-learn")):
+        if importlib.util.find_spec(module) is None:
+            raise UserError(
+                f"the figures need {name}, which is not installed",
+                "pip install 'mmgraph[plots]'",
+            )
+
+
+def panels(
+    count: int, *, width: float = 4.6, height: float = 3.6
+) -> tuple[Drawing, list[Axes]]:
+    """A drawing with so many axes side by side, at most three in a row.
+
+    It belongs to no window and to no global state of matplotlib.
+
+    Example:
+        >>> drawing, axes = panels(4)
+        >>> len(axes)
+        4
+    """
+    from matplotlib.figure import Figure as Drawing
+
+    columns = min(count, 3)
+    rows = -(-count // columns)
+    drawing = Drawing(figsize=(width * columns, height * rows), layout="constrained")
+    axes = drawing.subplots(rows, columns, squeeze=False).flatten().tolist()
+    for spare in axes[count:]:
+        spare.remove()
+    for ax in axes[:count]:
+        ax.spines[["top", "right"]].set_visible(False)
+    return drawing, axes[:count]
+
+
+def to_svg(drawing: Drawing) -> bytes:
+    """The drawing as SVG; the same drawing gives the same bytes.
+
+    Example:
+        >>> drawing, _ = panels(1)
+        >>> to_svg(drawing) == to_svg(drawing)
+        True
+    """
+    from matplotlib import rc_context
+
+    content = io.BytesIO()
+    with rc_context({"svg.hashsalt": "mmgraph"}):
+        drawing.savefig(content, format="svg", metadata={"Date": None}, dpi=150)
+    return content.getvalue()
+
+
+def figure_of(
+    drawing: Drawing,
+    caption: str,
+    alt: str,
+    columns: Sequence[str],
+    rows: Sequence[Sequence[str | int | float | None]],
+) -> Figure:
+    """The drawing as a figure of a page, with the data behind it."""
+    return Figure(to_svg(drawing), SVG, alt, caption, Table(columns, rows))

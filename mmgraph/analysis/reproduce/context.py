@@ -1,0 +1,245 @@
+"""Where an experiment finds its data, trains, and finds again what it trained."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch_geometric.data import HeteroData
+
+from mmgraph.analysis.leaderboard.published import recognise
+from mmgraph.bench.benchmark import Benchmark, Watch, read_histories, read_per_user
+from mmgraph.bench.buildable import feasible
+from mmgraph.bench.config import Resolved, canonical, resolve
+from mmgraph.bench.experiment import Splits, build, make_trainer, run_experiment
+from mmgraph.bench.recipe import Recipe, System, choose, fixed_options
+from mmgraph.bench.run_directory import (
+    CHECKPOINT,
+    HISTORY,
+    begin_run,
+    load_run,
+    read_info,
+    save_run,
+)
+from mmgraph.bench.source import DataSource
+from mmgraph.bench.spec import ModelSpec, parse_spec
+from mmgraph.errors import UserError
+from mmgraph.files import read_json_lines
+from mmgraph.models.base import Recommender
+from mmgraph.schema import INTERACTS, ITEM, USER, modalities
+
+
+@dataclass
+class Trained:
+    """A trained model on the CPU, the same before its first step, line and history."""
+
+    model: Recommender
+    untrained: Recommender
+    line: dict[str, Any]
+    history: list[dict[str, Any]]
+
+
+@dataclass
+class Lab:
+    """One experiment's place of work.
+
+    Everything trained is kept in ``runs`` and found again, so that an experiment that
+    was interrupted goes on where it was, and none trains what another did.
+
+    Args:
+        source: Where the data come from.
+        splits: Train, validation and test.
+        data_sha256: Their fingerprint.
+        folder: The experiment's own.
+        runs: What was trained for any experiment, or by ``mmgraph bench`` in that
+            folder.
+        seeds: Seeds of the tables; figures of one model use the first.
+        settings: Options that hold for all systems that have them.
+        recipe: Options and grids per system.
+        grid: Values that the experiment goes through, by name.
+        device: As the trainer takes it.
+        watch: Shows progress.
+        epochs: What the user gave, for experiments that need fewer by themselves.
+        fidelity: ``"released"``: tables run systems of others as their public code,
+            which made the published rows; ``"paper"``: all as their papers.
+    """
+
+    source: DataSource
+    splits: Splits
+    data_sha256: str
+    folder: Path
+    runs: Path
+    seeds: Sequence[int]
+    watch: Watch
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    recipe: Recipe | None = None
+    grid: Mapping[str, Sequence[Any]] = field(default_factory=dict)
+    device: str = "auto"
+    epochs: int | None = None
+    fidelity: str = "released"
+
+    @property
+    def train(self) -> HeteroData:
+        """The training split, on the CPU."""
+        return self.splits[0]
+
+    @property
+    def modalities(self) -> list[str]:
+        """Names of the item modalities."""
+        return modalities(self.train)
+
+    @cached_property
+    def dataset(self) -> str | None:
+        """Name of the papers' data set, if these data are one of them."""
+        pairs = sum(split[INTERACTS].edge_label_index.size(1) for split in self.splits)
+        return recognise(self.train[USER].num_nodes, self.train[ITEM].num_nodes, pairs)
+
+    def need_modalities(self, least: int = 2) -> None:
+        """Refuse data with fewer modalities.
+
+        Raises:
+            UserError: If there are fewer.
+        """
+        if len(self.modalities) < least:
+            raise UserError(
+                f"this experiment compares modalities and {self.source.name} has "
+                f"{len(self.modalities)}",
+                f"use data with {least} modalities or more",
+            )
+
+    def as_asked(self, names: Sequence[str]) -> list[str]:
+        """Systems in the fidelity that is asked for, each once."""
+        if self.fidelity == "released":
+            return list(names)
+        specs = (replace(parse_spec(name), fidelity=self.fidelity) for name in names)
+        return list(dict.fromkeys(str(spec) for spec in specs))
+
+    # Many runs: tables ----------------------------------------------------------
+
+    def able(
+        self, names: Sequence[str], *, must: bool = False
+    ) -> tuple[list[ModelSpec], list[str]]:
+        """The systems that can be built on these data, and why not the rest.
+
+        All are built before the first is trained, so that a mistake shows at once.
+
+        Raises:
+            UserError: With ``must``, if one cannot be built.
+        """
+        specs = [canonical(parse_spec(name)) for name in names]
+        runs = [resolve(spec, self._fixed_options(spec)) for spec in specs]
+        able, reasons = feasible(runs, self.train, must=must)
+        missing = [f"{label} is left out: {why}." for label, why in reasons.items()]
+        return [run.spec for run in able], missing
+
+    def bench(
+        self,
+        specs: Sequence[ModelSpec],
+        *,
+        settings: Mapping[str, Any] | None = None,
+        search: bool = True,
+    ) -> list[dict[str, Any]]:
+        """Lines of results of these systems, a line per seed, in the order given.
+
+        Args:
+            specs: The systems.
+            settings: More settings, over those of the lab.
+            search: Search the recipe's grids; otherwise its fixed options alone hold.
+        """
+        recipe = self.recipe
+        if recipe is not None and not search:
+            plain = {name: System(s.options) for name, s in recipe.systems.items()}
+            recipe = replace(recipe, systems=plain)
+        lines = self._benchmark.run(
+            specs,
+            self.seeds,
+            settings={**self.settings, **(settings or {})},
+            recipe=recipe,
+        )
+        wanted = {str(spec): n for n, spec in enumerate(specs)}
+        found = [line for line in lines if line["spec"] in wanted]  # not popularity
+        return sorted(found, key=lambda line: wanted[line["spec"]])
+
+    def per_user(self, lines: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+        """Test metrics of each user by key of the run."""
+        return read_per_user(self.runs, lines)
+
+    def histories(
+        self, lines: Sequence[Mapping[str, Any]]
+    ) -> dict[str, list[dict[str, Any]]]:
+        """Rows of the training history by key of the run."""
+        return read_histories(self.runs, lines)
+
+    @cached_property
+    def _benchmark(self) -> Benchmark:
+        return Benchmark(
+            self.splits,
+            self.source.name,
+            self.data_sha256,
+            self.runs,
+            device=self.device,
+            resume=True,
+            watch=self.watch,
+        )
+
+    # One run: figures of what a model has learned -------------------------------
+
+    def fit(self, name: str) -> Trained:
+        """A system trained with the first seed.
+
+        The recipe's grid is decided on validation, and the chosen point loaded. Each
+        point that no table has tried is a run directory.
+
+        Raises:
+            UserError: If the system cannot be built on these data.
+        """
+        spec = canonical(parse_spec(name))
+        if self.recipe is None:
+            run = resolve(spec, self.settings)
+        else:
+            choice = choose(spec, self.recipe, self._valid, fixed=self.settings)
+            run = resolve(spec, choice.settings)
+        line = self._fitted(run)
+        folder = self._run_folder(run)
+        model = load_run(folder, data=self.source.location).model.cpu().eval()
+        torch.manual_seed(self.seeds[0])
+        untrained = build(run, self.train).eval()
+        return Trained(model, untrained, line, read_json_lines(folder / HISTORY))
+
+    def _valid(self, run: Resolved) -> float:
+        value = self._benchmark.validated(run.key(self.seeds[0], self.data_sha256))
+        if value is None:
+            value = self._fitted(run)["metrics"]["valid"]["recall@20"]
+        return value
+
+    def _fitted(self, run: Resolved) -> dict[str, Any]:
+        folder, seed = self._run_folder(run), self.seeds[0]
+        build(run, self.train)  # a mistake shows before anything is written
+        make_trainer(run, seed, self.device)
+        going_on = begin_run(folder, run.key(seed, self.data_sha256), resume=True)
+        if not (going_on and read_info(folder)["status"] == "finished"):
+            with self.watch(run.label, seed, run.trainer["epochs"]) as on_epoch:
+                experiment = run_experiment(
+                    run,
+                    self.splits,
+                    data=self.source.name,
+                    data_sha256=self.data_sha256,
+                    seed=seed,
+                    device=self.device,
+                    test=False,
+                    on_epoch=on_epoch,
+                    checkpoint_dir=folder / CHECKPOINT,
+                    resume=going_on,
+                )
+            save_run(folder, experiment, self.source)
+        return read_info(folder)
+
+    def _run_folder(self, run: Resolved) -> Path:
+        return self.runs / "models" / run.key(self.seeds[0], self.data_sha256)[:16]
+
+    def _fixed_options(self, spec: ModelSpec) -> dict[str, Any]:
+        return fixed_options(spec, self.recipe, self.settings)

@@ -1,0 +1,233 @@
+"""Several processes that do the tasks of a benchmark at once."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, field
+from functools import partial
+from multiprocessing import get_context, parent_process
+from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
+from typing import Any
+
+import torch
+
+from mmgraph.allocator import keep_freed_memory
+from mmgraph.bench.executors import Watch, unwatched, watch_task
+from mmgraph.bench.source import DataSource
+from mmgraph.bench.task import OnEpoch, Outcome, Task, perform
+from mmgraph.errors import UserError
+
+_SECONDS_TO_END = 5.0
+
+
+@dataclass(frozen=True)
+class Site:
+    """What a process must know to do tasks by itself.
+
+    Args:
+        source: The data, which each process reads by itself.
+        data_sha256: Their fingerprint, which must be what the parent found.
+        device: As the trainer takes it.
+        threads: CPU threads of each process; 0 leaves torch's choice.
+    """
+
+    source: DataSource
+    data_sha256: str
+    device: str = "auto"
+    threads: int = 0
+
+
+@dataclass
+class _Worker:
+    process: BaseProcess
+    connection: Connection
+    task: Task | None = None
+    on_epoch: OnEpoch | None = None
+    shown: ExitStack = field(default_factory=ExitStack)
+
+
+class Processes:
+    """Does up to ``jobs`` tasks at once, each in a process of its own.
+
+    The processes live on from task to task and write nothing; what they made comes
+    back through a pipe. They end with the ``with`` block, at once if it is left by an
+    error or by Ctrl-C.
+
+    Args:
+        jobs: Processes at most; no more are started than there are tasks for.
+        site: What they must know.
+        watch: Shows progress.
+    """
+
+    def __init__(self, jobs: int, site: Site, watch: Watch = unwatched) -> None:
+        self._jobs, self._site, self._watch = jobs, site, watch
+        self._workers: list[_Worker] = []
+
+    def __enter__(self) -> Processes:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: Any) -> None:
+        for worker in self._workers:
+            worker.connection.close()  # an idle process takes it as the end
+            if kind is not None:
+                worker.process.terminate()
+        for worker in self._workers:
+            worker.shown.close()
+            worker.process.join(_SECONDS_TO_END)
+            if worker.process.is_alive():
+                worker.process.kill()
+                worker.process.join()
+
+    def has_room(self) -> bool:
+        return len(self._busy()) < self._jobs
+
+    def start(self, task: Task) -> None:
+        idle = [worker for worker in self._workers if worker.task is None]
+        worker = idle[0] if idle else self._hire()
+        worker.on_epoch = worker.shown.enter_context(watch_task(self._watch, task))
+        worker.task = task
+        with suppress(OSError):  # it died idle, which wait() tells
+            worker.connection.send(task)
+
+    def wait(self) -> tuple[Task, Outcome | UserError] | None:
+        while busy := self._busy():
+            for ready in wait(list(busy)):
+                worker = busy[ready]  # type: ignore[index]
+                try:
+                    kind, content = worker.connection.recv()
+                except (EOFError, OSError):
+                    raise _died(worker) from None
+                if kind == "epoch":
+                    if worker.on_epoch is not None:
+                        worker.on_epoch(content)
+                    continue
+                task, worker.task = worker.task, None
+                worker.shown.close()
+                assert task is not None
+                if kind == "failed":
+                    raise _failed(task, *content)
+                if kind == "unready":  # not the task's fault: no other can be done
+                    raise UserError(**content)
+                return task, content if kind == "done" else UserError(**content)
+        return None
+
+    def _busy(self) -> dict[Connection, _Worker]:
+        return {w.connection: w for w in self._workers if w.task is not None}
+
+    def _hire(self) -> _Worker:
+        context = get_context("spawn")  # a fork would share torch's and CUDA's state
+        mine, theirs = context.Pipe()
+        process = context.Process(target=_serve, args=(theirs, self._site), daemon=True)
+        with _spared_from_interrupts():
+            process.start()
+        theirs.close()  # so that the pipe ends when the process does
+        worker = _Worker(process, mine)
+        self._workers.append(worker)
+        return worker
+
+
+def _serve(connection: Connection, site: Site) -> None:
+    """What a process does: tasks, until the pipe is closed."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    end_with_parent()
+    keep_freed_memory()
+    do = None
+    with suppress(EOFError, BrokenPipeError):  # the parent closed the pipe, or died
+        while True:
+            task: Task = connection.recv()
+            try:
+                do = do or _prepare(site)
+            except UserError as error:
+                connection.send(("unready", _parts(error)))
+            else:
+                connection.send(_attempt(do, task, connection))
+
+
+def end_with_parent() -> None:
+    """End this process at once when the one that started it is gone, however it went.
+
+    Without it a process trains on until it has an epoch to tell of. It must not be in
+    the middle of writing anything.
+    """
+    parent = parent_process()
+    if parent is not None:
+        threading.Thread(target=_wait_for_end, args=(parent,), daemon=True).start()
+
+
+def _wait_for_end(parent: BaseProcess) -> None:
+    parent.join()
+    os._exit(1)
+
+
+def _attempt(
+    do: Callable[..., Outcome], task: Task, connection: Connection
+) -> tuple[str, Any]:
+    try:
+        return "done", do(task, on_epoch=partial(_send_epoch, connection))
+    except BrokenPipeError:  # nobody listens: that is no failure of the task
+        raise
+    except UserError as error:
+        return "refused", _parts(error)
+    except Exception as error:
+        return "failed", (f"{type(error).__name__}: {error}", traceback.format_exc())
+
+
+def _prepare(site: Site) -> Callable[..., Outcome]:
+    if site.threads:
+        torch.set_num_threads(site.threads)
+    splits, sha256 = site.source.load()
+    if sha256 != site.data_sha256:
+        raise UserError(
+            "the data changed while the benchmark ran",
+            "run it again on data that stay as they are",
+            path=site.source.location,
+        )
+    return partial(
+        perform,
+        splits=splits,
+        data=site.source.name,
+        data_sha256=sha256,
+        device=site.device,
+    )
+
+
+def _send_epoch(connection: Connection, row: dict[str, Any]) -> None:
+    connection.send(("epoch", row))
+
+
+def _parts(error: UserError) -> dict[str, Any]:
+    """What it is made of; the exception itself would not survive the pipe."""
+    return {name: getattr(error, name) for name in ("what", "fix", "path", "row")}
+
+
+def _failed(task: Task, text: str, trace: str) -> RuntimeError:
+    error = RuntimeError(f"{task}: {text}")
+    error.add_note(trace)
+    return error
+
+
+def _died(worker: _Worker) -> UserError:
+    worker.process.join(_SECONDS_TO_END)
+    return UserError(
+        f"{worker.task}: its process ended with exit code {worker.process.exitcode}",
+        "use fewer --jobs if memory ran out, and go on with --resume",
+    )
+
+
+@contextmanager
+def _spared_from_interrupts() -> Iterator[None]:
+    """Processes that start inside never see Ctrl-C: their parent ends them."""
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)

@@ -1,0 +1,241 @@
+"""Recipes: options, small grids, and the choice among them on validation only."""
+
+from __future__ import annotations
+
+import itertools
+import tomllib
+from collections.abc import Callable, Generator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from mmgraph.bench.config import Resolved, canonical, check_settings, resolve
+from mmgraph.bench.spec import ModelSpec, check_names, parse_spec
+from mmgraph.errors import UserError
+
+Grid = Mapping[str, list[Any]]
+
+
+@dataclass(frozen=True)
+class System:
+    """What a recipe says of one system: fixed options, then grids, stage by stage."""
+
+    options: Mapping[str, Any] = field(default_factory=dict)
+    grid: list[Grid] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A recipe file; the keys of ``systems`` are canonical specs."""
+
+    models: list[ModelSpec]
+    defaults: Mapping[str, Any]
+    systems: Mapping[str, System]
+
+
+def load_recipe(path: str | Path) -> Recipe:
+    """Read a recipe.
+
+    Args:
+        path: A TOML file with ``models`` (a list of specs), ``[defaults]`` (options for
+            all) and ``[system."SPEC"]`` tables with ``options`` and ``grid``; ``grid``
+            is one table, or a list of tables that are searched one after the other.
+
+    Raises:
+        UserError: If the file is not TOML, names something that does not exist, has a
+            value of another type than its place, or two tables for one system.
+    """
+    path = Path(path)
+    try:
+        content = tomllib.loads(path.read_text("utf-8"))
+    except OSError as error:
+        raise UserError("no such recipe", "check the path", path=path) from error
+    except ValueError as error:
+        raise UserError(f"not TOML: {error}", "correct it", path=path) from error
+    try:
+        return _build(content)
+    except UserError as error:
+        raise UserError(error.what, error.fix, path=path) from error
+
+
+def _build(content: dict[str, Any]) -> Recipe:
+    check_names(content, ["models", "defaults", "system"], "table")
+    names = content.get("models", [])
+    if not isinstance(names, list) or not all(isinstance(n, str) for n in names):
+        raise UserError(
+            f"models is not a list of names (got {names!r})", 'write models = ["VBPR"]'
+        )
+    models = [canonical(parse_spec(name)) for name in names]
+    systems, named = {}, {}
+    for name, table in _table(content.get("system", {}), "system").items():
+        spec = canonical(parse_spec(name))
+        if str(spec) in systems:
+            raise UserError(f"system {name!r} has two tables", "make them one")
+        systems[str(spec)] = _system(name, spec, _table(table, f"system {name!r}"))
+        named[str(spec)] = spec
+    defaults = _table(content.get("defaults", {}), "defaults")
+    check_settings(defaults, [*models, *named.values()])
+    return Recipe(models, defaults, systems)
+
+
+def _system(name: str, spec: ModelSpec, table: dict[str, Any]) -> System:
+    check_names(table, ["options", "grid", "source"], f"key of system {name!r}:")
+    grid = table.get("grid", [])
+    stages = grid if isinstance(grid, list) else [grid]
+    for stage in stages:
+        for key, values in _table(stage, f"grid of {name!r}").items():
+            if not isinstance(values, list) or not values:
+                raise UserError(
+                    f"grid of {name!r}: {key} is not a list", "write [a, b]"
+                )
+            for value in values:
+                check_settings({key: value}, [spec])
+    options = _table(table.get("options", {}), f"options of {name!r}")
+    check_settings(options, [spec])
+    return System(options, stages)
+
+
+def _table(value: Any, what: str) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise UserError(f"{what} is not a table (got {value!r})", "write key = value")
+    return value
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Settings of a system, and which of them were chosen among how many points."""
+
+    settings: Mapping[str, Any]
+    chosen: Mapping[str, Any] = field(default_factory=dict)
+    tried: int = 0
+
+
+def choose(
+    spec: ModelSpec,
+    recipe: Recipe,
+    validate: Callable[[Resolved], float],
+    *,
+    fixed: Mapping[str, Any] | None = None,
+) -> Choice:
+    """Settings of a system by a recipe, grids decided on validation.
+
+    A system starts from the choice of the nearest one it is a variant of
+    (``VBPR+CLEAR`` from ``VBPR``, ``CLEAR:strength=0`` from ``CLEAR``), so that the two
+    differ in nothing but what the variant names. Then come its own options, then each
+    stage of its own grid. Of equal points the first wins.
+
+    Args:
+        spec: The system.
+        recipe: The recipe.
+        validate: Trains a point and returns its validation metric, higher is better.
+            It must not look at test.
+        fixed: Options that no grid may touch, such as those of the command line.
+
+    Example:
+        >>> system = System(grid=[{"num_layers": [1, 2, 3]}])
+        >>> recipe = Recipe([], {"epochs": 5}, {"LightGCN": system})
+        >>> metric = {1: 0.1, 2: 0.3, 3: 0.2}
+        >>> def validate(run):
+        ...     return metric[run.options["num_layers"]]
+        >>> choice = choose(ModelSpec("LightGCN"), recipe, validate)
+        >>> choice.settings, choice.chosen, choice.tried
+        ({'epochs': 5, 'num_layers': 2}, {'num_layers': 2}, 3)
+    """
+    steps = search(spec, recipe, fixed=fixed)
+    values: list[float] | None = None
+    while True:
+        try:
+            points = next(steps) if values is None else steps.send(values)
+        except StopIteration as end:
+            choice: Choice = end.value
+            return choice
+        values = [validate(point) for point in points]
+
+
+def search(
+    spec: ModelSpec, recipe: Recipe, *, fixed: Mapping[str, Any] | None = None
+) -> Generator[list[Resolved], list[float], Choice]:
+    """:func:`choose`, stage by stage: gives points, is sent their metrics.
+
+    The points of one stage do not depend on each other, so whoever drives the search
+    may train them at once. A stage whose points cannot differ is not asked for.
+
+    Args:
+        spec: The system.
+        recipe: The recipe.
+        fixed: Options that no grid may touch.
+
+    Raises:
+        UserError: If no point of a stage could be trained (all are minus infinity).
+
+    Example:
+        >>> system = System(grid=[{"num_layers": [1, 2, 3]}])
+        >>> steps = search(ModelSpec("LightGCN"), Recipe([], {}, {"LightGCN": system}))
+        >>> [point.options["num_layers"] for point in next(steps)]
+        [1, 2, 3]
+    """
+    held = dict(fixed or {})
+    parents = [parent for parent in spec.ancestors() if str(parent) in recipe.systems]
+    start = Choice({**recipe.defaults, **held})
+    if parents:
+        start = yield from search(parents[0], recipe, fixed=held)
+    system = recipe.systems.get(str(spec), System())
+    settings = {**start.settings, **system.options, **held}
+    chosen, tried = dict(start.chosen), start.tried
+    for stage in system.grid:
+        points = grid_points(stage, without={*held, *spec.options})
+        if len(points) == 1:
+            settings |= points[0]
+            continue
+        values = yield [resolve(spec, settings | point) for point in points]
+        if max(values) == float("-inf"):
+            raise UserError(
+                f"no point of the grid of {spec} could be trained",
+                "see the errors in selection.jsonl and mend the grid",
+            )
+        best = points[values.index(max(values))]
+        settings |= best
+        chosen |= best
+        tried += len(points)
+    # A variant's own options win over what a grid chose for its base.
+    chosen = {
+        key: value
+        for key, value in chosen.items()
+        if settings[key] == value and key not in spec.options
+    }
+    return Choice(settings, chosen, tried)
+
+
+def fixed_options(
+    spec: ModelSpec, recipe: Recipe | None, settings: Mapping[str, Any]
+) -> dict[str, Any]:
+    """What a recipe fixes for a system and those it is a variant of, grids apart.
+
+    Args:
+        spec: The system.
+        recipe: The recipe, if there is one.
+        settings: Options over those of the recipe.
+
+    Example:
+        >>> recipe = Recipe([], {"epochs": 5}, {"VBPR": System({"reg_weight": 0.1})})
+        >>> fixed_options(ModelSpec("VBPR", "CLEAR"), recipe, {"rank": 4})
+        {'epochs': 5, 'reg_weight': 0.1, 'rank': 4}
+    """
+    if recipe is None:
+        return dict(settings)
+    options = dict(recipe.defaults)
+    for name in [*reversed(spec.ancestors()), spec]:
+        options |= recipe.systems.get(str(name), System()).options
+    return {**options, **settings}
+
+
+def grid_points(grid: Grid, *, without: set[str] | None = None) -> list[dict[str, Any]]:
+    """All combinations of a grid, the last key varying fastest.
+
+    Example:
+        >>> grid_points({"a": [1, 2], "b": [3, 4]}, without={"b"})
+        [{'a': 1}, {'a': 2}]
+    """
+    free = {key: grid[key] for key in grid if key not in (without or set())}
+    combinations = itertools.product(*free.values())
+    return [dict(zip(free, values, strict=True)) for values in combinations]

@@ -1,0 +1,250 @@
+"""A trained system on disk.
+
+======================  ===========================================================
+``run.json``            options, seed, SHA-256 of the data, versions, metrics
+``history.jsonl``       one line per epoch
+``model.safetensors``   the weights of the best epoch
+``checkpoint/``         what the trainer needs to go on after an interruption
+======================  ===========================================================
+"""
+
+from __future__ import annotations
+
+import json
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save
+
+from mmgraph.bench.experiment import Experiment, Splits
+from mmgraph.bench.source import DataSource
+from mmgraph.device import place, resolve_device
+from mmgraph.errors import UserError
+from mmgraph.files import write_atomic, write_json
+from mmgraph.models import build_model
+from mmgraph.models.base import Recommender
+from mmgraph.train.checkpoint import has_checkpoint
+
+INFO, HISTORY, WEIGHTS, CHECKPOINT = (
+    "run.json",
+    "history.jsonl",
+    "model.safetensors",
+    "checkpoint",
+)
+#: What is read of a finished run, with its type.
+_SAID: dict[str, Any] = {
+    **dict.fromkeys(("spec", "model", "fidelity", "data_sha256"), str),
+    **dict.fromkeys(("data_location", "split_rule"), str),
+    **dict.fromkeys(("seed", "best_epoch", "epochs", "split_seed"), int),
+    **dict.fromkeys(("options", "trainer", "metrics"), dict),
+    "plugin": str | None,
+}
+
+
+@dataclass
+class Run:
+    """A trained model, the data it was trained on, and what ``run.json`` says."""
+
+    model: Recommender
+    splits: Splits
+    info: dict[str, Any]
+
+
+def begin_run(folder: Path, key: str, *, resume: bool) -> bool:
+    """Claim a run directory, or find the run that is to go on.
+
+    A run that left neither weights nor a checkpoint, such as one that failed, is not
+    in the way of another.
+
+    Args:
+        folder: The run directory.
+        key: Digest of the run's options, seed and data.
+        resume: Whether an earlier, equal run may be continued.
+
+    Returns:
+        Whether there is a run to continue.
+
+    Raises:
+        UserError: If another run lies there, or the same one without ``resume``.
+
+    Example:
+        >>> import tempfile
+        >>> folder = Path(tempfile.mkdtemp())
+        >>> begin_run(folder, "k", resume=False)
+        False
+        >>> write_atomic(folder / WEIGHTS, "as if trained")
+        >>> begin_run(folder, "k", resume=True)
+        True
+    """
+    if not (folder / INFO).exists() or _is_bare(folder):
+        write_json(folder / INFO, {"status": "running", "key": key})
+        return False
+    if read_info(folder)["key"] != key:
+        raise UserError(
+            "the run there has other options, another seed or other data",
+            "repeat its command exactly, with --resume, or choose another --out",
+            path=folder,
+        )
+    if not resume:
+        raise UserError(
+            "there is a run already",
+            "continue it with --resume, or choose another --out",
+            path=folder,
+        )
+    return True
+
+
+def give_up_run(folder: Path) -> None:
+    """Leave no trace of a run that failed before it had anything to go on from.
+
+    Example:
+        >>> import tempfile
+        >>> folder = Path(tempfile.mkdtemp()) / "run"
+        >>> begin_run(folder, "k", resume=False)
+        False
+        >>> give_up_run(folder)
+        >>> folder.exists()
+        False
+    """
+    if (folder / INFO).exists() and _is_bare(folder):
+        (folder / INFO).unlink()
+        with suppress(OSError):  # others are in it
+            folder.rmdir()
+
+
+def _is_bare(folder: Path) -> bool:
+    trained = (folder / WEIGHTS).exists() or has_checkpoint(folder / CHECKPOINT)
+    return not trained and read_info(folder)["status"] != "finished"
+
+
+def save_run(folder: Path, experiment: Experiment, source: DataSource) -> None:
+    """Write a finished run; ``run.json`` comes last, so that it vouches for the rest.
+
+    Args:
+        folder: The run directory.
+        experiment: What was trained.
+        source: Where its data came from.
+    """
+    state = experiment.model.state_dict()
+    tensors = {name: t.detach().cpu().clone() for name, t in state.items()}
+    write_atomic(folder / WEIGHTS, save(tensors))
+    rows = [json.dumps(row) + "\n" for row in experiment.history.rows]
+    write_atomic(folder / HISTORY, "".join(rows))
+    info = {
+        "status": "finished",
+        **experiment.line,
+        "data_location": source.location,
+        "split_rule": source.split,
+        "split_seed": source.seed,
+    }
+    write_json(folder / INFO, info)
+
+
+def load_run(
+    folder: str | Path, *, data: str | None = None, device: str = "cpu"
+) -> Run:
+    """Rebuild a trained model with its data.
+
+    Args:
+        folder: A run directory.
+        data: The data set, if it has moved since.
+        device: Where model and data go, as the trainer takes it.
+
+    Raises:
+        UserError: If the folder is no finished run, a file is damaged, or the data are
+            not those the model was trained on.
+    """
+    folder = Path(folder)
+    info = finished_info(folder)
+    location = data or info["data_location"]
+    source = DataSource(location, info["split_rule"], info["split_seed"])
+    splits, sha256 = source.load()
+    if sha256 != info["data_sha256"]:
+        raise UserError(
+            f"the data differ from those of the run: {location} has SHA-256 {sha256}, "
+            f"the run {info['data_sha256']}",
+            "give the original data with --data",
+            path=folder,
+        )
+    model = build_model(
+        info["model"],
+        splits[0],
+        plugin=info["plugin"],
+        fidelity=info["fidelity"],
+        **info["options"],
+    )
+    try:
+        model.load_state_dict(load_file(folder / WEIGHTS), strict=True)
+    except (OSError, SafetensorError, RuntimeError) as error:
+        raise UserError(
+            f"the weights cannot be loaded ({' '.join(str(error).split())})",
+            "train the run again",
+            path=folder / WEIGHTS,
+        ) from error
+    where = resolve_device(device)
+    memo: dict[int, Any] = {}
+    train, valid, test = (place(split, where, memo) for split in splits)
+    return Run(model.eval().to(where), (train, valid, test), info)
+
+
+def read_info(folder: Path) -> dict[str, Any]:
+    """``run.json`` of a run directory.
+
+    Raises:
+        UserError: If it is missing or not JSON.
+
+    Example:
+        >>> read_info(Path("nowhere"))
+        Traceback (most recent call last):
+        ...
+        mmgraph.errors.UserError: nowhere: not a run directory (no run.json) - give a \
+folder that mmgraph train wrote
+    """
+    path = folder / INFO
+    if not path.is_file():
+        raise UserError(
+            "not a run directory (no run.json)",
+            "give a folder that mmgraph train wrote",
+            path=folder,
+        )
+    try:
+        info: dict[str, Any] = json.loads(path.read_text("utf-8"))
+        info["status"], info["key"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise UserError(
+            "not readable", "train the run again in another folder", path=path
+        ) from error
+    return info
+
+
+def finished_info(folder: Path) -> dict[str, Any]:
+    """``run.json`` of a run that has finished.
+
+    Raises:
+        UserError: If it has not, there is none, or it does not say what it should.
+
+    Example:
+        >>> finished_info(Path("nowhere"))
+        Traceback (most recent call last):
+        ...
+        mmgraph.errors.UserError: nowhere: not a run directory (no run.json) - give a \
+folder that mmgraph train wrote
+    """
+    info = read_info(folder)
+    if info["status"] != "finished":
+        raise UserError(
+            "the run has not finished",
+            "continue it with mmgraph train ... --resume",
+            path=folder,
+        )
+    for name, kind in _SAID.items():
+        if name not in info or not isinstance(info[name], kind):
+            raise UserError(
+                f"does not say {name!r} as a run does",
+                "train the run again in another folder",
+                path=folder / INFO,
+            )
+    return info

@@ -1,0 +1,168 @@
+"""One reader for every feature file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from mmgraph.data.formats.feature_formats import READERS
+from mmgraph.errors import UserError
+
+ROWS_PER_CHECK = 65_536
+
+
+class FeatureTable(NamedTuple):
+    """Features as read: float32 ``[N, D]``, ids or None, and the dtype on disk."""
+
+    values: np.ndarray
+    ids: np.ndarray | None
+    dtype: str
+
+
+def read_features(
+    path: str | Path, *, mmap: bool = False
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """Read the features of one modality from any accepted file.
+
+    ==============  ===============================  ============================
+    suffix          features                         item ids (optional)
+    ==============  ===============================  ============================
+    .npy            the array                        none: row = item id
+    .npz            array ``features`` (or the only  array ``ids``, ``item_id``,
+                    one besides the ids)             ...
+    .safetensors    tensor ``features`` (or the      int64 tensor ``ids``, ...
+                    only one besides the ids)
+    .parquet        one list column, or all number   column ``item_id``, ``id``,
+                    columns                          ...
+    ==============  ===============================  ============================
+
+    Args:
+        path: The file.
+        mmap: Leave a float32 ``.npy`` on disk (read-only).
+
+    Returns:
+        ``(features, ids)``: float32 ``[N, D]``, widened before any arithmetic, and
+        int64 or string ids ``[N]`` or None. Values are not checked for NaN, see
+        :func:`check_finite`.
+
+    Raises:
+        UserError: If the file is missing, damaged, pickled or of the wrong shape.
+
+    Example:
+        >>> import tempfile
+        >>> path = Path(tempfile.mkdtemp()) / "visual.npz"
+        >>> np.savez(path, features=np.eye(2, dtype="f2"), ids=np.array(["a", "b"]))
+        >>> x, ids = read_features(path)
+        >>> x.dtype.name, ids.tolist()
+        ('float32', ['a', 'b'])
+    """
+    table = read_feature_table(path, mmap=mmap)
+    return table.values, table.ids
+
+
+def read_feature_table(path: str | Path, *, mmap: bool = False) -> FeatureTable:
+    """Like :func:`read_features`, with the dtype on disk.
+
+    Args:
+        path: The file.
+        mmap: Leave a float32 ``.npy`` on disk (read-only).
+
+    Returns:
+        The features, their ids or None, and the dtype's name.
+
+    Raises:
+        UserError: See :func:`read_features`.
+
+    Example:
+        >>> import tempfile
+        >>> path = Path(tempfile.mkdtemp()) / "visual.npy"
+        >>> np.save(path, np.eye(2, dtype=np.float16))
+        >>> read_feature_table(path).dtype
+        'float16'
+    """
+    path = Path(path)
+    reader = READERS.get(path.suffix.lower())
+    if reader is None:
+        raise UserError(
+            f"unknown feature format {path.suffix!r}",
+            f"use one of {', '.join(READERS)}",
+            path=path,
+        )
+    check_file(path)
+    try:
+        values, ids, dtype = reader(path)
+    except OSError as error:
+        raise UserError(
+            f"cannot be read ({error.strerror or error})", "check the file", path=path
+        ) from error
+    if values.dtype.kind not in "fiub":
+        raise UserError(
+            f"features are {dtype}, not numbers", "save them as float32", path=path
+        )
+    if values.ndim != 2 or 0 in values.shape:
+        raise UserError(
+            f"features have shape {list(values.shape)}, not [items, dimensions]",
+            "save one row per item",
+            path=path,
+        )
+    if ids is not None and len(ids) != len(values):
+        raise UserError(
+            f"{len(values)} feature rows but {len(ids)} ids",
+            "give one id per row",
+            path=path,
+        )
+    if not (mmap and isinstance(values, np.memmap) and values.dtype == np.float32):
+        with np.errstate(over="ignore"):  # shows as infinity, which check_finite names
+            values = np.array(values, dtype=np.float32, order="C")
+    return FeatureTable(values, ids, dtype)
+
+
+def check_finite(values: np.ndarray, path: str | Path, *, first_row: int = 0) -> None:
+    """Refuse features with NaN or infinity, naming the first row.
+
+    Args:
+        values: Features ``[N, D]``.
+        path: The file they came from, for the message.
+        first_row: Row of the file that ``values`` begins with.
+
+    Raises:
+        UserError: If a value is not finite.
+
+    Example:
+        >>> check_finite(np.array([[0.0], [np.nan]]), "visual.npy")
+        Traceback (most recent call last):
+        mmgraph.errors.UserError: visual.npy: row 1 (counted from 0) holds NaN or \
+infinity - repair the row, or leave it out of a file with ids
+    """
+    for start in range(0, len(values), ROWS_PER_CHECK):
+        block = values[start : start + ROWS_PER_CHECK]
+        broken = np.flatnonzero(~np.isfinite(block).all(axis=1))
+        if broken.size:
+            row = first_row + start + broken[0]
+            raise UserError(
+                f"row {row} (counted from 0) holds NaN or infinity",
+                "repair the row, or leave it out of a file with ids",
+                path=path,
+            )
+
+
+def check_file(path: Path) -> None:
+    """Refuse a path that is no file, or an empty one.
+
+    Args:
+        path: The file.
+
+    Raises:
+        UserError: If it does not exist, is no file, or has no bytes.
+
+    Example:
+        >>> check_file(Path("nowhere.npy"))
+        Traceback (most recent call last):
+        mmgraph.errors.UserError: nowhere.npy: no such file - check the path
+    """
+    if not path.is_file():
+        raise UserError("no such file", "check the path", path=path)
+    if path.stat().st_size == 0:
+        raise UserError("the file is empty", "write it again", path=path)

@@ -1,0 +1,256 @@
+"""One reader for every table of interactions."""
+
+from __future__ import annotations
+
+import csv
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.csv as pacsv
+import pyarrow.parquet as pq
+
+from mmgraph.data.formats.columns import parse_ids, parse_labels, parse_times
+from mmgraph.data.formats.features import check_file
+from mmgraph.data.pairs import first_duplicate, pair_keys
+from mmgraph.errors import UserError
+
+# Accepted spellings, compared in lower case.
+COLUMNS = {
+    "user": ("user", "user_id", "userid", "uid"),
+    "item": ("item", "item_id", "itemid", "iid"),
+    "split": ("split", "label", "x_label"),
+    "time": ("timestamp", "time", "date"),
+}
+SEPARATORS = {".inter": "\t", ".tsv": "\t", ".csv": ","}
+DUPLICATES = ("error", "first", "last")
+
+
+@dataclass(frozen=True)
+class Interactions:
+    """A table of interactions in the order of the file.
+
+    Attributes:
+        user: User ids ``[n]``, int64 or strings.
+        item: Item ids ``[n]``, int64 or strings.
+        label: 0 (train), 1 (valid), 2 (test) as int64 ``[n]``, or None.
+        time: Timestamps ``[n]`` (dates as nanoseconds since 1970), or None.
+        row: Row of each interaction in the file, for messages.
+        path: The file.
+    """
+
+    user: np.ndarray
+    item: np.ndarray
+    label: np.ndarray | None
+    time: np.ndarray | None
+    row: np.ndarray
+    path: Path
+
+
+def read_interactions(path: str | Path, *, duplicates: str = "error") -> Interactions:
+    """Read a table of interactions: ``.inter``, ``.tsv``, ``.csv`` or ``.parquet``.
+
+    Columns by name, in any order and letter case: user (``user``, ``user_id``,
+    ``userID``, ``uid``), item (``item``, ``item_id``, ``itemID``, ``iid``) and, where
+    present, split (``split``, ``label``, ``x_label``: 0/1/2 or train/valid/test) and
+    time (``timestamp``, ``time``, ``date``: numbers or ISO dates). Others, a rating for
+    instance, are not read: every row counts as an interaction.
+
+    Args:
+        path: The file; text is UTF-8, with or without BOM, LF or CRLF.
+        duplicates: What to do with a pair that occurs again: ``"error"``, or keep its
+            ``"first"`` or ``"last"`` row. A pair in two splits is always an error.
+
+    Returns:
+        The interactions.
+
+    Raises:
+        UserError: With file and row (the header is row 1; rows of parquet count from
+            1) for whatever is wrong with it.
+
+    Example:
+        >>> import os, tempfile
+        >>> path = Path(tempfile.mkdtemp()) / "interactions.csv"
+        >>> lines = ["user,item,split", "ann,7,train", "bob,9,test"]
+        >>> _ = path.write_text(os.linesep.join(lines))
+        >>> table = read_interactions(path)
+        >>> table.user.tolist(), table.item.tolist(), table.label.tolist()
+        (['ann', 'bob'], [7, 9], [0, 2])
+    """
+    if duplicates not in DUPLICATES:
+        raise UserError(
+            f"duplicates is {duplicates!r}", f"write {', '.join(DUPLICATES)}"
+        )
+    path = Path(path)
+    suffix = path.suffix.lower()
+    if suffix not in (*SEPARATORS, ".parquet"):
+        raise UserError(
+            f"unknown table format {suffix!r}",
+            f"use one of {', '.join((*SEPARATORS, '.parquet'))}",
+            path=path,
+        )
+    check_file(path)
+    try:
+        if suffix == ".parquet":
+            columns, first_row = _parquet(path), 1
+        else:
+            columns, first_row = _text(path, SEPARATORS[suffix]), 2
+    except OSError as error:
+        raise UserError(
+            f"cannot be read ({error.strerror or error})", "check the file", path=path
+        ) from error
+    if not len(columns["user"]):
+        raise UserError("holds no interactions", "add rows", path=path)
+    table = Interactions(
+        user=parse_ids(columns["user"], "user", path, first_row),
+        item=parse_ids(columns["item"], "item", path, first_row),
+        label=parse_labels(columns["split"], path, first_row)
+        if "split" in columns
+        else None,
+        time=parse_times(columns["time"], path, first_row)
+        if "time" in columns
+        else None,
+        row=np.arange(len(columns["user"])) + first_row,
+        path=path,
+    )
+    return _without_duplicates(table, duplicates)
+
+
+def _text(path: Path, separator: str) -> dict[str, pa.Array]:
+    """Columns as strings. Arrow's reader: it is fast and refuses ragged rows."""
+    content = path.read_bytes().rstrip(b"\r\n")
+    quote = '"' if separator == "," else False
+    line = content.split(b"\n", 1)[0]
+    try:
+        first = line.decode("utf-8-sig").rstrip("\r")
+    except UnicodeDecodeError:
+        first = "\0"
+    if "\0" in first:  # every other byte of UTF-16
+        raise UserError("text is not UTF-8", "save it as UTF-8", path=path, row=1)
+    header = next(csv.reader([first], delimiter=separator), [])
+    if b"\n" not in content:
+        raise UserError("holds no interactions", "add rows below the header", path=path)
+    names = _find_columns(header, path)
+    try:
+        table = pacsv.read_csv(
+            pa.BufferReader(content),
+            read_options=pacsv.ReadOptions(use_threads=False),  # errors then name rows
+            parse_options=pacsv.ParseOptions(
+                delimiter=separator, quote_char=quote, ignore_empty_lines=False
+            ),
+            convert_options=pacsv.ConvertOptions(
+                include_columns=list(names.values()),
+                column_types=dict.fromkeys(names.values(), pa.string()),
+            ),
+        )
+    except pa.ArrowException as error:
+        message = str(error).splitlines()[0]
+        row = re.search(r"Row #(\d+)", message)
+        ragged = re.search(r"Expected (\d+) columns, got (\d+)", message)
+        what = (
+            f"{ragged[2]} fields where the header has {ragged[1]}"
+            if ragged
+            else message
+        )
+        if "invalid UTF8" in message:
+            what = "text is not UTF-8"
+        raise UserError(
+            what, "mend the row", path=path, row=int(row[1]) if row else None
+        ) from error
+    return {role: table.column(name).combine_chunks() for role, name in names.items()}
+
+
+def _parquet(path: Path) -> dict[str, pa.Array]:
+    try:
+        names = _find_columns(pq.read_schema(path).names, path)
+        table = pq.read_table(path, columns=list(names.values()))
+    except pa.ArrowException as error:
+        raise UserError(
+            f"damaged parquet file ({str(error).splitlines()[0]})",
+            "write it again",
+            path=path,
+        ) from error
+    columns = {}
+    for role, name in names.items():
+        column = table.column(name).combine_chunks()
+        if pa.types.is_dictionary(column.type):
+            column = column.dictionary_decode()
+        empty = np.flatnonzero(column.is_null().to_numpy(zero_copy_only=False))
+        if empty.size:
+            raise UserError(
+                f"no {role}", "fill it in or drop the row", path=path, row=empty[0] + 1
+            )
+        columns[role] = column
+    return columns
+
+
+def _find_columns(header: list[str], path: Path) -> dict[str, str]:
+    """Name in the file of each role found; user and item must be there."""
+    found = {}
+    for role, spellings in COLUMNS.items():
+        names = [name for name in header if name.lower() in spellings]
+        if len(names) > 1:
+            raise UserError(
+                f"several {role} columns: {', '.join(names)}",
+                "keep one",
+                path=path,
+                row=1,
+            )
+        if names:
+            found[role] = names[0]
+        elif role in ("user", "item"):
+            raise UserError(
+                f"no {role} column among {', '.join(map(repr, header))}",
+                f"name it one of {', '.join(spellings)}",
+                path=path,
+                row=1,
+            )
+    return found
+
+
+def _without_duplicates(table: Interactions, duplicates: str) -> Interactions:
+    user, item = pd.factorize(table.user)[0], pd.factorize(table.item)[0]
+    keys = pair_keys(user, item, int(item.max()) + 1)
+    twice = first_duplicate(keys)
+    if twice is None:
+        return table
+    if table.label is not None:
+        order = np.argsort(keys, kind="stable")
+        same = keys[order[1:]] == keys[order[:-1]]
+        clash = np.flatnonzero(same & (np.diff(table.label[order]) != 0))
+        if clash.size:
+            pair = sorted(order[clash[0] : clash[0] + 2].tolist())
+            raise UserError(
+                f"{_pair(table, pair)} stand in two splits (rows "
+                f"{table.row[pair[0]]} and {table.row[pair[1]]})",
+                "keep one of the rows",
+                path=table.path,
+                row=int(table.row[pair[1]]),
+            )
+    if duplicates == "error":
+        raise UserError(
+            f"{_pair(table, twice)} occur twice (rows {table.row[twice[0]]} and "
+            f"{table.row[twice[1]]})",
+            "keep one of the rows, or choose duplicates 'first' or 'last'",
+            path=table.path,
+            row=int(table.row[twice[1]]),
+        )
+    side: Literal["first", "last"] = "first" if duplicates == "first" else "last"
+    keep = ~pd.Series(keys).duplicated(keep=side).to_numpy()
+    return Interactions(
+        table.user[keep],
+        table.item[keep],
+        None if table.label is None else table.label[keep],
+        None if table.time is None else table.time[keep],
+        table.row[keep],
+        table.path,
+    )
+
+
+def _pair(table: Interactions, rows: tuple[int, int] | list[int]) -> str:
+    user, item = table.user[rows[0]].item(), table.item[rows[0]].item()
+    return f"user {user!r} and item {item!r}"

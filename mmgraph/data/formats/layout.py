@@ -1,0 +1,146 @@
+"""Which file of a data folder is what."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from mmgraph.data.formats.feature_formats import READERS
+from mmgraph.errors import UserError
+
+# Spellings of the field's files, and the order in which modalities come by default.
+MODALITY_OF_STEM = {"image": "visual", "text": "textual", "audio": "acoustic"}
+USUAL_ORDER = ("visual", "textual", "acoustic")
+TABLE = "interactions"
+
+
+def interactions_file(folder: Path) -> Path:
+    """Find the one table of interactions of a folder.
+
+    Args:
+        folder: The data folder.
+
+    Returns:
+        ``interactions.{parquet,csv,tsv}``, else ``<name>.inter``.
+
+    Raises:
+        UserError: If there is none, or several and none is named like the folder.
+
+    Example:
+        >>> import tempfile
+        >>> folder = Path(tempfile.mkdtemp())
+        >>> (folder / "baby.inter").touch()
+        >>> interactions_file(folder).name
+        'baby.inter'
+    """
+    for pattern in ("interactions.*", "*.inter"):
+        found = sorted(
+            path
+            for path in folder.glob(pattern)
+            if path.suffix in (".parquet", ".csv", ".tsv", ".inter")
+        )
+        named = [path for path in found if path.stem == folder.resolve().name]
+        if len(found) == 1 or len(named) == 1:
+            return found[0] if len(found) == 1 else named[0]
+        if found:
+            raise UserError(
+                f"several tables: {', '.join(path.name for path in found)}",
+                "keep one",
+                path=folder,
+            )
+    raise UserError(
+        "no interactions file",
+        "add interactions.parquet, .csv or .tsv, or <name>.inter",
+        path=folder,
+    )
+
+
+def modality_of(path: Path) -> str:
+    """Modality that a feature file is called after.
+
+    Args:
+        path: The file.
+
+    Returns:
+        Its name without suffix, ``_feat`` and the field's spellings resolved.
+
+    Example:
+        >>> modality_of(Path("image_feat.npy")), modality_of(Path("image.npz"))
+        ('visual', 'image')
+    """
+    stem = path.stem.removesuffix("_feat")
+    return MODALITY_OF_STEM.get(stem, stem) if path.stem != stem else stem
+
+
+def check_modality_names(names: Iterable[str]) -> None:
+    """Refuse names that would not come back from the files of a folder.
+
+    Args:
+        names: Of all modalities, each once.
+
+    Raises:
+        UserError: If one stands twice, is a path, or is read as another.
+
+    Example:
+        >>> check_modality_names(["visual", "text_feat"])
+        Traceback (most recent call last):
+        mmgraph.errors.UserError: modality 'text_feat' would be read back as \
+'textual' - name it 'textual'
+    """
+    seen = set()
+    for name in names:
+        path = Path(f"{name}.npz")
+        if name in seen:
+            raise UserError(f"modality {name!r} is given twice", "give each once")
+        if path.name != f"{name}.npz" or not name.isprintable() or not name:
+            raise UserError(f"modality {name!r} is no file name", "use plain words")
+        if modality_of(path) == TABLE:
+            raise UserError(
+                f"modality {name!r} is called as the table of interactions",
+                "choose another name",
+            )
+        if modality_of(path) != name:
+            back = modality_of(path)
+            raise UserError(
+                f"modality {name!r} would be read back as {back!r}", f"name it {back!r}"
+            )
+        seen.add(name)
+
+
+def feature_files(folder: Path, *, mmrec: bool) -> dict[str, Path]:
+    """Find the feature file of each modality of a folder.
+
+    Args:
+        folder: The data folder.
+        mmrec: Only ``<m>_feat.npy`` count, as in that layout.
+
+    Returns:
+        File of each modality, the usual modalities first, then by name.
+
+    Raises:
+        UserError: If two files hold one modality.
+
+    Example:
+        >>> import tempfile
+        >>> folder = Path(tempfile.mkdtemp())
+        >>> for name in ("depth.npz", "text_feat.npy"):
+        ...     (folder / name).touch()
+        >>> list(feature_files(folder, mmrec=False))
+        ['textual', 'depth']
+    """
+    found: dict[str, Path] = {}
+    for path in sorted(folder.iterdir()):
+        if path.suffix not in READERS or path.stem.removesuffix("_feat") == TABLE:
+            continue
+        if mmrec and not path.name.endswith("_feat.npy"):
+            continue  # side files of that layout, such as a pickled user graph
+        name = modality_of(path)
+        if name in found:
+            raise UserError(
+                f"{found[name].name} and {path.name} both hold {name!r}",
+                "keep one",
+                path=folder,
+            )
+        found[name] = path
+    first = [name for name in USUAL_ORDER if name in found]
+    return {name: found[name] for name in first + sorted(set(found) - set(first))}

@@ -1,0 +1,237 @@
+"""Graphs of one catalogue as a file: PyG, SciPy, or an edge list."""
+
+from __future__ import annotations
+
+import io
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mmgraph.errors import UserError
+
+if TYPE_CHECKING:
+    import torch
+
+SUFFIXES = (".pt", ".npz", ".parquet")
+FACTS = (
+    "k",
+    "metric",
+    "nan",
+    "duplicates",
+    "symmetrise",
+    "weights",
+    "exact",
+    "features",
+    "input_sha256",
+    "graph_sha256",
+)
+_AGAIN = "make it with mmgraph knn build"
+
+
+@dataclass
+class ModalityGraph:
+    """The graph of one modality.
+
+    Attributes:
+        edge_index: Neighbour (row 0) and centre (row 1) of each edge.
+        similarity: float32 ``[E]``.
+        weight: float32 ``[E]``.
+        facts: How it was made, so that it can be verified and extended: :data:`FACTS`.
+    """
+
+    edge_index: torch.Tensor
+    similarity: torch.Tensor
+    weight: torch.Tensor
+    facts: dict[str, Any]
+
+
+@dataclass
+class GraphFile:
+    """What a file holds.
+
+    Attributes:
+        num_items: Number of items.
+        ids: Their original ids, or None.
+        graphs: Modality -> graph.
+    """
+
+    num_items: int
+    ids: list[Any] | None
+    graphs: dict[str, ModalityGraph]
+
+
+def check_out(out: Path, num_graphs: int) -> None:
+    """Refuse a name that cannot be written, before any work is done.
+
+    Example:
+        >>> check_out(Path("graph.pt"), num_graphs=2)
+    """
+    if out.suffix not in SUFFIXES:
+        raise UserError(f"cannot write {out.name!r}", "name it .pt, .npz or .parquet")
+    if out.suffix == ".npz" and num_graphs > 1:
+        raise UserError(f"{out.name!r} holds one graph only", "name it .pt")
+    if out.is_dir():
+        raise UserError("is a folder", "choose another --out", path=out)
+
+
+def write_graph(path: Path, file: GraphFile) -> None:
+    """Write ``.pt``, ``.npz`` or ``.parquet``; the file is whole or not there.
+
+    Example:
+        >>> import tempfile
+        >>> path = Path(tempfile.mkdtemp()) / "graph.pt"
+        >>> write_graph(path, GraphFile(2, ["a", "b"], {}))
+        >>> read_graph(path).ids
+        ['a', 'b']
+    """
+    from mmgraph.files import write_atomic
+
+    check_out(path, len(file.graphs))
+    writer = {".pt": _hetero, ".npz": _csr, ".parquet": _edge_list}[path.suffix]
+    write_atomic(path, writer(file))
+
+
+def read_graph(path: Path) -> GraphFile:
+    """Read a ``.pt`` or ``.npz`` that :func:`write_graph` wrote.
+
+    Raises:
+        UserError: If the file is missing, damaged, or no graph with its record.
+
+    Example:
+        >>> read_graph(Path("edges.parquet"))
+        Traceback (most recent call last):
+        mmgraph.errors.UserError: edges.parquet: not a graph that can be read back - \
+name a .pt or .npz
+    """
+    from mmgraph.data.formats.features import check_file
+
+    if path.suffix not in (".pt", ".npz"):
+        raise UserError(
+            "not a graph that can be read back", "name a .pt or .npz", path=path
+        )
+    check_file(path)
+    file = _read_hetero(path) if path.suffix == ".pt" else _read_csr(path)
+    for name, graph in file.graphs.items():
+        lacks = [fact for fact in FACTS if fact not in graph.facts]
+        if lacks:
+            raise UserError(f"no record of {lacks[0]!r}", _AGAIN, path=path)
+        edges = graph.edge_index
+        shapes = {edges.size(1), len(graph.similarity), len(graph.weight)}
+        inside = not len(graph.weight) or (
+            int(edges.min()) >= 0 and int(edges.max()) < file.num_items
+        )
+        if len(shapes) > 1 or not inside:
+            raise UserError(f"the graph of {name!r} is damaged", _AGAIN, path=path)
+    return file
+
+
+def _hetero(file: GraphFile) -> bytes:
+    import torch
+    from torch_geometric.data import HeteroData
+
+    from mmgraph.schema import ITEM, similar_edge_type
+
+    data = HeteroData()
+    data[ITEM].num_nodes = file.num_items
+    if file.ids is not None:
+        data[ITEM].raw_id = file.ids
+    for name, graph in file.graphs.items():
+        store = data[similar_edge_type(name)]
+        store.edge_index = graph.edge_index
+        store.edge_weight, store.edge_sim = graph.weight, graph.similarity
+        store.k, store.knn = graph.facts["k"], graph.facts
+    buffer = io.BytesIO()
+    torch.save(data.to_dict(), buffer)
+    return buffer.getvalue()
+
+
+def _read_hetero(path: Path) -> GraphFile:
+    import torch
+
+    from mmgraph.schema import ITEM
+
+    try:
+        stores = torch.load(path, weights_only=True)
+        graphs = {
+            key[1].removeprefix("similar_"): ModalityGraph(
+                store["edge_index"],
+                store["edge_sim"],
+                store["edge_weight"],
+                dict(store["knn"]),
+            )
+            for key, store in stores.items()
+            if isinstance(key, tuple) and key[1].startswith("similar_")
+        }
+        item = stores[ITEM]
+        return GraphFile(int(item["num_nodes"]), item.get("raw_id"), graphs)
+    except Exception as error:  # whatever a foreign or damaged file provokes
+        raise UserError("not a graph file", _AGAIN, path=path) from error
+
+
+def _csr(file: GraphFile) -> bytes:
+    import numpy as np
+
+    ((name, graph),) = file.graphs.items()
+    neighbour, centre = graph.edge_index.numpy()
+    length = np.bincount(centre, minlength=file.num_items)
+    arrays: dict[str, Any] = {
+        "format": np.array(b"csr"),  # the keys of scipy.sparse.save_npz
+        "shape": np.array([file.num_items, file.num_items]),
+        "indptr": np.concatenate([[0], length.cumsum()]),
+        "indices": neighbour,
+        "data": graph.weight.numpy(),
+        "similarity": graph.similarity.numpy(),
+        "facts": np.array(json.dumps({"name": name, **graph.facts})),
+    }
+    if file.ids is not None:
+        arrays["ids"] = np.array(file.ids)
+    buffer = io.BytesIO()
+    np.savez(buffer, **arrays)
+    return buffer.getvalue()
+
+
+def _read_csr(path: Path) -> GraphFile:
+    import numpy as np
+    import torch
+
+    from mmgraph.data.formats.npy import read_npz
+
+    arrays = read_npz(path)
+    try:
+        facts = json.loads(str(arrays["facts"]))
+        length = np.diff(arrays["indptr"])
+        centre = np.repeat(np.arange(len(length)), length)
+        edge_index = torch.from_numpy(np.stack([arrays["indices"], centre]))
+        similarity = torch.from_numpy(arrays["similarity"])
+        weight = torch.from_numpy(arrays["data"])
+        ids = arrays["ids"].tolist() if "ids" in arrays else None
+        name = facts.pop("name")
+    except (KeyError, ValueError) as error:
+        raise UserError("not a graph file", _AGAIN, path=path) from error
+    graph = ModalityGraph(edge_index, similarity, weight, facts)
+    return GraphFile(len(length), ids, {name: graph})
+
+
+def _edge_list(file: GraphFile) -> bytes:
+    import numpy as np
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    ids = np.arange(file.num_items) if file.ids is None else np.array(file.ids)
+    tables = []
+    for name, graph in file.graphs.items():
+        neighbour, centre = graph.edge_index.numpy()
+        columns = {
+            "centre": ids[centre],
+            "neighbour": ids[neighbour],
+            "similarity": graph.similarity.numpy(),
+        }
+        if graph.facts["weights"] != "similarity":
+            columns["weight"] = graph.weight.numpy()
+        if len(file.graphs) > 1:
+            columns = {"modality": np.full(len(centre), name), **columns}
+        tables.append(pa.table(columns))
+    buffer = io.BytesIO()
+    pq.write_table(pa.concat_tables(tables), buffer)
+    return buffer.getvalue()

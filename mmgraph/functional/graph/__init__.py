@@ -1,0 +1,1 @@
+"""Graphs as matrices: the adjacency, its weights, and functions of edges."""

@@ -1,0 +1,1 @@
+"""Negatives, scores of unseen items, and ranking metrics."""

@@ -1,0 +1,157 @@
+"""Scores of the items that users have not seen, without a user x item matrix."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from mmgraph.functional.graph.adjacency import Adjacency
+from mmgraph.functional.rows import take_rows
+
+_BLOCK_SCORES = {"cpu": 2**22, "cuda": 2**26}  # scores held at a time
+
+
+def seen_items(history: Adjacency, users: Tensor) -> Adjacency:
+    """Rows of a history, one per given user, in their order.
+
+    Args:
+        history: Row = user, columns = the items she has seen.
+        users: Row numbers.
+
+    Shapes:
+        - **users:** :math:`(B)` int64
+        - **output:** a matrix of :math:`B` rows
+
+    Example:
+        >>> history = Adjacency.from_edge_index(
+        ...     torch.tensor([[2, 0, 1], [0, 1, 1]]), num_src=3, num_dst=2
+        ... )
+        >>> seen_items(history, torch.tensor([1, 1])).col
+        tensor([0, 1, 0, 1], dtype=torch.int32)
+    """
+    start, counts = history.rowptr[users], history.rowptr.diff()[users]
+    rowptr = F.pad(counts.cumsum(0), (1, 0)).to(history.rowptr.dtype)
+    row = torch.repeat_interleave(counts)
+    entry = torch.arange(row.numel(), device=row.device) + (start - rowptr[:-1])[row]
+    return Adjacency(rowptr, history.col[entry], history.weight[entry], history.num_src)
+
+
+def unseen_scores(user: Tensor, item: Tensor, seen: Adjacency) -> Tensor:
+    r"""Each user's scores of unseen items, as a row of length 1.
+
+    .. math::
+        \mathbf{p}_u = \mathrm{norm}\big( (\mathbf{x}_u \mathbf{Y}^\top) \odot
+        (1 - \mathbf{R}_u) \big)
+
+    Args:
+        user: :math:`\mathbf{x}_u` of each user.
+        item: :math:`\mathbf{Y}`.
+        seen: :math:`\mathbf{R}_u` of each user, as :func:`seen_items` gives it.
+
+    Shapes:
+        - **input:** :math:`(B, d)`, :math:`(I, d)`
+        - **output:** :math:`(B, I)`; a zero row where nothing is left
+
+    Example:
+        >>> seen = Adjacency.from_edge_index(
+        ...     torch.tensor([[2], [0]]), num_src=3, num_dst=1
+        ... )
+        >>> item = torch.tensor([[3.0], [4.0], [9.0]])
+        >>> unseen_scores(torch.ones(1, 1), item, seen)
+        tensor([[0.6000, 0.8000, 0.0000]])
+    """
+    scores = user @ item.t()
+    place = (seen.row().long(), seen.col.long())
+    return F.normalize(scores.index_put(place, scores.new_zeros(())), dim=1)
+
+
+def map_unseen_scores(
+    user: Tensor, item: Tensor, seen: Adjacency, table: Tensor
+) -> Tensor:
+    r"""A linear map of :func:`unseen_scores`, without the scores.
+
+    .. math::
+        \mathbf{p}_u \mathbf{W} = \frac{\mathbf{x}_u (\mathbf{Y}^\top \mathbf{W})
+        - \sum_{i \in \mathcal{N}_u} s_{ui} \mathbf{w}_i}
+        {\big( \mathbf{x}_u (\mathbf{Y}^\top \mathbf{Y}) \mathbf{x}_u^\top
+        - \sum_{i \in \mathcal{N}_u} s_{ui}^2 \big)^{1/2}}, \qquad
+        s_{ui} = \langle \mathbf{x}_u, \mathbf{y}_i \rangle
+
+    Value and gradients are those of ``unseen_scores(user, item, seen) @ table``; time
+    and memory grow with the users, the items and the edges, not with users times items.
+
+    Args:
+        user: :math:`\mathbf{x}_u` of each user.
+        item: :math:`\mathbf{Y}`.
+        seen: The items :math:`\mathcal{N}_u` of each user, each once.
+        table: :math:`\mathbf{W}`, one row per item.
+
+    Shapes:
+        - **input:** :math:`(B, d)`, :math:`(I, d)`, table :math:`(I, h)`
+        - **output:** :math:`(B, h)`
+
+    Example:
+        >>> seen = Adjacency.from_edge_index(
+        ...     torch.tensor([[2], [0]]), num_src=3, num_dst=1
+        ... )
+        >>> item = torch.tensor([[3.0], [4.0], [9.0]])
+        >>> map_unseen_scores(torch.ones(1, 1), item, seen, torch.ones(3, 1))
+        tensor([[1.4000]])
+    """
+    row, col = seen.row().long(), seen.col.long()
+    score = (take_rows(user, row) * take_rows(item, col)).sum(dim=1)
+    mapped = user @ (item.t() @ table) - F.embedding_bag(
+        seen.col,
+        table,
+        seen.rowptr,
+        mode="sum",
+        per_sample_weights=score,
+        include_last_offset=True,
+    )
+    everything = ((user @ (item.t() @ item)) * user).sum(dim=1)
+    gone = everything.new_zeros(seen.num_dst).index_add(0, row, score.square())
+    # Where nothing is left the difference is noise; its root then outweighs that of
+    # the numerator.
+    info = torch.finfo(everything.dtype)
+    least = info.eps * everything.detach() + info.tiny
+    left = torch.maximum(everything - gone, least)
+    return mapped / left.sqrt().unsqueeze(1)
+
+
+def top_unseen_items(user: Tensor, item: Tensor, seen: Adjacency, k: int) -> Tensor:
+    """The ``k`` best unseen items of each user, block by block.
+
+    Of items that score alike, ``torch.topk`` chooses.
+
+    Args:
+        user: One row per user.
+        item: One row per item.
+        seen: The items of each user, as :func:`seen_items` gives them.
+        k: Length of the lists.
+
+    Shapes:
+        - **input:** :math:`(B, d)`, :math:`(I, d)`
+        - **output:** :math:`(B, k)` int64, best first; -1 where no item is left, and
+          for zero rows of ``user``, which prefer nothing
+
+    Example:
+        >>> seen = Adjacency.from_edge_index(
+        ...     torch.tensor([[2], [0]]), num_src=3, num_dst=1
+        ... )
+        >>> item = torch.tensor([[3.0], [4.0], [9.0]])
+        >>> top_unseen_items(torch.ones(1, 1), item, seen, k=3)
+        tensor([[ 1,  0, -1]])
+    """
+    num_items, found = item.size(0), []
+    width = min(k, num_items)
+    rows = torch.arange(user.size(0), device=user.device)
+    block_size = max(1, _BLOCK_SCORES[user.device.type] // num_items)
+    for block in rows.split(block_size):
+        scores = user[block] @ item.t()
+        part = seen_items(seen, block)
+        scores[part.row().long(), part.col.long()] = float("-inf")
+        best, items = scores.topk(width, dim=1)
+        none = (best == float("-inf")) | ~user[block].any(dim=1, keepdim=True)
+        found.append(items.masked_fill(none, -1))
+    return F.pad(torch.cat(found), (0, k - width), value=-1)

@@ -1,0 +1,1 @@
+"""What two modalities share: directions, spectra, and measures of overlap."""

@@ -1,0 +1,1 @@
+"""Metrics, as products of rows and as exact similarities of pairs."""

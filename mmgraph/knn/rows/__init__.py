@@ -1,0 +1,1 @@
+"""Rows of a feature matrix: how they are read, which are usable, which are equal."""

@@ -1,0 +1,1 @@
+"""What attaches to any system with modality encoders: CLEAR and SEA."""

@@ -1,0 +1,225 @@
+"""The state of one training run."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+from torch_geometric.data import HeteroData
+
+from mmgraph.errors import UserError
+from mmgraph.functional.recommend.negative_sampling import NegativeSampler
+from mmgraph.models.base import Recommender
+from mmgraph.models.batch import Batch
+from mmgraph.schema import INTERACTS, ITEM, USER
+from mmgraph.train.checkpoint import (
+    load_checkpoint,
+    optimizer_tensors,
+    restore_optimizer,
+    save_checkpoint,
+)
+from mmgraph.train.early_stopping import EarlyStopping
+from mmgraph.train.evaluation import evaluate
+from mmgraph.train.history import History
+
+if TYPE_CHECKING:
+    from mmgraph.train.trainer import Trainer
+
+
+class TrainingRun:
+    """Steps, evaluates, and saves and restores its state between two epochs."""
+
+    def __init__(
+        self,
+        trainer: Trainer,
+        model: Recommender,
+        train: HeteroData,
+        device: torch.device,
+    ) -> None:
+        self.trainer, self.model, self.train, self.device = (
+            trainer,
+            model,
+            train,
+            device,
+        )
+        self.lr = model.lr if trainer.lr is None else trainer.lr
+        decay = trainer.weight_decay
+        self.weight_decay = model.weight_decay if decay is None else decay
+        factor = trainer.lr_decay
+        self.lr_decay = model.lr_decay if factor is None else factor
+        self.optimizer = torch.optim.Adam(
+            model.parameter_groups(),
+            lr=self.lr,
+            weight_decay=self.weight_decay,
+            decoupled_weight_decay=model.decoupled_weight_decay,
+            fused=True,
+        )
+        self.history = History()
+        self.stopping = EarlyStopping(trainer.patience, trainer.min_epochs)
+        self.best: dict[str, Tensor] = {}
+        edge_index = train[INTERACTS].edge_index
+        self.sampler = NegativeSampler(
+            edge_index, train[ITEM].num_nodes, train[USER].get("raw_id")
+        )
+        self.generator = torch.Generator(device)
+
+    def _seed(self, epoch: int) -> None:
+        seed = (self.trainer.seed << 32) + epoch
+        self.generator.manual_seed(seed)
+        torch.manual_seed(seed)  # dropout and other draws inside the model
+
+    def pretrain(self) -> None:
+        """What the model does before its first epoch."""
+        self._seed(0)
+        self.model.train()
+        self.model.pretrain(self.train, self.generator)
+
+    def train_epoch(self, epoch: int) -> dict[str, float]:
+        """Train one epoch; its mean loss terms, the model's measures, and seconds."""
+        start = time.perf_counter()
+        self._seed(epoch)
+        for group in self.optimizer.param_groups:
+            share = group.get("lr_share", 1.0)
+            group["lr"] = self.lr * share * self.lr_decay ** ((epoch - 1) / 50)
+        self.model.train()
+        self.model.on_epoch_start(self.train, epoch, self.generator)
+        steps: list[Tensor] = []
+        names: list[str] = []
+        for batch in self.batches():
+            terms = self.model.training_loss(self.train, batch)
+            self.optimizer.zero_grad()
+            torch.stack(list(terms.values())).sum().backward()
+            self.optimizer.step()
+            names = list(terms)
+            steps.append(torch.stack([term.detach() for term in terms.values()]))
+        # Read once per epoch: a read per step would wait for the device each time.
+        losses = torch.stack(steps).double().cpu()
+        self._check_finite(losses, names, epoch)
+        means = losses.mean(dim=0).tolist()
+        row = {f"loss/{name}": mean for name, mean in zip(names, means, strict=True)}
+        measures = self.model.epoch_measures(epoch)
+        row |= {f"measure/{name}": value for name, value in measures.items()}
+        return row | {"seconds": time.perf_counter() - start}
+
+    def batches(self) -> Iterator[Batch]:
+        """The training interactions once, shuffled, each with a negative."""
+        user, item = self.train[INTERACTS].edge_index
+        order = torch.randperm(
+            user.numel(), generator=self.generator, device=self.device
+        )
+        user, item = user[order], item[order]
+        size = self.trainer.batch_size
+        if not self.model.needs_negatives:
+            for u, p in zip(user.split(size), item.split(size), strict=True):
+                yield Batch(u, p)
+            return
+        negative = self.sampler.sample(user, self.generator)
+        triples = zip(
+            user.split(size), item.split(size), negative.split(size), strict=True
+        )
+        for u, p, n in triples:
+            yield Batch(u, p, n)
+
+    def _check_finite(self, losses: Tensor, names: list[str], epoch: int) -> None:
+        bad = (~losses.isfinite()).nonzero()
+        if bad.numel():
+            step, term = bad[0].tolist()
+            raise UserError(
+                f"epoch {epoch}, batch {step + 1}: loss term {names[term]!r} is "
+                f"{losses[step, term].item()}",
+                "use a smaller learning rate or a larger weight of the penalty",
+            )
+
+    def evaluate(self, val: HeteroData, epoch: int) -> dict[str, float]:
+        """Validate, and keep the parameters if they are the best so far."""
+        start = time.perf_counter()
+        metrics = evaluate(self.model, val, ks=self.trainer.ks)
+        seconds = time.perf_counter() - start
+        if self.trainer.monitor not in metrics:
+            raise UserError(
+                f"unknown metric {self.trainer.monitor!r}",
+                f"choose from {', '.join(metrics)}",
+            )
+        if self.stopping.update(epoch, metrics[self.trainer.monitor]):
+            state = self.model.state_dict()
+            self.best = {key: value.clone() for key, value in state.items()}
+        row = {f"valid/{name}": value for name, value in metrics.items()}
+        return row | {"seconds_evaluation": seconds}
+
+    def finish(self) -> History:
+        """Put the best parameters back."""
+        if self.best:
+            self.model.load_state_dict(self.best)
+        self.model.eval()
+        self.history.best_epoch = self.stopping.best_epoch
+        return self.history
+
+    # Checkpoints ----------------------------------------------------------------
+
+    def optimizers(self) -> dict[str, torch.optim.Optimizer]:
+        """All optimisers by name."""
+        return {"main": self.optimizer} | self.model.auxiliary_optimizers()
+
+    def identity(self) -> dict[str, Any]:
+        """What must not change between the parts of one run."""
+        trainer = self.trainer
+        return {
+            "model": repr(self.model),
+            "seed": trainer.seed,
+            "batch_size": trainer.batch_size,
+            "lr": self.lr,
+            "weight_decay": self.weight_decay,
+            "lr_decay": self.lr_decay,
+            "monitor": trainer.monitor,
+            "eval_every": trainer.eval_every,
+        }
+
+    def save(self, folder: Path) -> None:
+        """Write a checkpoint."""
+        tensors = {f"model/{k}": v for k, v in self.model.state_dict().items()}
+        tensors |= {f"best/{k}": v for k, v in self.best.items()}
+        for name, optimizer in self.optimizers().items():
+            state = optimizer_tensors(optimizer)
+            tensors |= {f"optimizer/{name}/{k}": v for k, v in state.items()}
+        stopping = self.stopping
+        state_json = {
+            "identity": self.identity(),
+            "rows": self.history.rows,
+            "best": stopping.best if stopping.best_epoch else None,
+            "best_epoch": stopping.best_epoch,
+            "bad": stopping.bad,
+        }
+        save_checkpoint(folder, tensors, state_json)
+
+    def load(self, folder: Path) -> None:
+        """Continue from a checkpoint of the same run."""
+        tensors, state = load_checkpoint(folder)
+        for key, value in self.identity().items():
+            if state["identity"].get(key) != value:
+                raise UserError(
+                    f"the checkpoint has {key} {state['identity'].get(key)!r}, "
+                    f"this run {value!r}",
+                    "use the same options, or start in another folder",
+                    path=folder,
+                )
+
+        def part(prefix: str) -> dict[str, Tensor]:
+            return {
+                key.removeprefix(prefix): value.to(self.device)
+                for key, value in tensors.items()
+                if key.startswith(prefix)
+            }
+
+        self.model.load_state_dict(part("model/"))
+        self.best = part("best/")
+        for name, optimizer in self.optimizers().items():
+            restore_optimizer(optimizer, part(f"optimizer/{name}/"))
+        self.history.rows = state["rows"]
+        if state["best"] is not None:
+            self.stopping.best = state["best"]
+        self.stopping.best_epoch = state["best_epoch"]
+        self.stopping.bad = state["bad"]

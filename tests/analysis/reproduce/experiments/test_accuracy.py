@@ -1,0 +1,121 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from mmgraph.analysis.reproduce.against_base import comparison_cells
+from mmgraph.analysis.reproduce.experiments import accuracy
+from mmgraph.analysis.reproduce.experiments.accuracy import (
+    CLEAR_TABLE_2,
+    CLEAR_TABLE_3,
+    SEA_TABLE_2,
+    clear_table_2,
+    clear_table_3,
+    sea_table_2,
+    sea_table_3,
+    sea_table_4,
+)
+from mmgraph.bench.config import canonical
+from mmgraph.bench.spec import parse_spec
+from mmgraph.models.registry import resolve_model
+
+
+def results(folder):
+    lines = [json.loads(line) for line in (folder / "runs" / "results.jsonl").open()]
+    return {line["spec"]: line["metrics"]["test"] for line in lines}
+
+
+# As the papers print them.
+_BOTH = ("MF-BPR", "LightGCN", "LayerGCN", "VBPR", "MMGCN", "DualGNN", "LATTICE")
+CLEAR_ORDER = [
+    *(*_BOTH, "SLMRec", "BM3", "MMSSL", "FREEDOM", "MGCN", "LGMRec", "MENTOR"),
+    "CLEAR",
+]
+SEA_ORDER = [
+    *(*_BOTH, "SLMRec", "MICRO", "PAMD", "BM3", "MMSSL", "FREEDOM", "MGCN", "LGMRec"),
+    "SEA",
+]
+
+
+@pytest.mark.parametrize(
+    ("systems", "order"), [(CLEAR_TABLE_2, CLEAR_ORDER), (SEA_TABLE_2, SEA_ORDER)]
+)
+def test_the_systems_are_those_of_the_table_in_its_order(systems, order):
+    names = [parse_spec(name).model for name in systems]
+    assert list(dict.fromkeys(names)) == order
+
+
+@pytest.mark.parametrize("systems", [CLEAR_TABLE_2, SEA_TABLE_2])
+def test_systems_of_others_run_as_their_public_code_where_that_differs(systems):
+    for spec in map(parse_spec, systems):
+        has_released = "released" in resolve_model(spec.model)[1].fidelities
+        if spec.model not in ("SEA", "PAMD"):
+            assert (spec.fidelity == "released") == has_released, spec
+
+
+@pytest.mark.parametrize("table", [clear_table_2, sea_table_2])
+def test_every_system_of_a_table_has_its_row(table, make_lab, tmp_path):
+    lab = make_lab(tmp_path)
+    lab.__dict__["dataset"] = "baby"
+    outcome = table(lab)
+    systems = {clear_table_2: CLEAR_TABLE_2, sea_table_2: SEA_TABLE_2}[table]
+    found = results(tmp_path)
+    rows = {row[0]: row for row in outcome.tables[0].rows}
+    assert list(rows) == list(systems)
+    for name in systems:
+        measured = rows[name][1:5]
+        test = found[str(canonical(parse_spec(name)))]
+        keys = ("recall@10", "recall@20", "ndcg@10", "ndcg@20")
+        assert measured == [f"{test[key]:.4f}".removeprefix("0") for key in keys]
+    assert rows["MF-BPR@released"][5:9] == [".0357", ".0575", ".0192", ".0249"]
+    share = found["MF-BPR@released"]["recall@20"] / 0.0575
+    assert rows["MF-BPR@released"][9] == f"{100 * share:.0f} %"
+
+
+def test_nothing_published_stands_beside_other_data(make_lab, tmp_path, monkeypatch):
+    monkeypatch.setattr(accuracy, "SEA_TABLE_4", ("SEAb",))
+    outcome = sea_table_4(make_lab(tmp_path))
+    (row,) = outcome.tables[0].rows
+    assert row[0] == "SEAb"
+    assert len(row) == 5
+    assert not any("paper" in name.lower() for name in outcome.tables[0].columns)
+    assert any("none of the papers' data sets" in note for note in outcome.notes)
+    assert outcome.numbers["systems"]["SEAb"]["published"] is None
+
+
+@pytest.mark.parametrize(
+    ("table", "plugin"), [(clear_table_3, "CLEAR"), (sea_table_3, "SEA")]
+)
+def test_plug_ins_are_compared_with_their_hosts(table, plugin, make_lab, tmp_path):
+    lab = make_lab(tmp_path)
+    lab.__dict__["dataset"] = "baby"
+    outcome = table(lab)
+    found = results(tmp_path)
+    systems = outcome.numbers["systems"]
+    for name, entry in systems.items():
+        host = name.partition("+")[0] + "@released"
+        if "+" not in name:
+            assert entry["improvement"] is None
+            continue
+        ratio = found[name]["recall@20"] / found[host]["recall@20"]
+        assert entry["improvement"]["recall@20"] == pytest.approx(ratio - 1)
+        assert entry["comparison"]["base"] in systems
+        shown = next(row for row in outcome.tables[0].rows if row[0] == name)
+        assert shown[6:10] == comparison_cells(entry["comparison"])
+    # As the papers print their improvements.
+    vbpr, freedom = {"CLEAR": (17.04, 0.81), "SEA": (12.07, 2.12)}[plugin]
+    for host, printed in (("VBPR", vbpr), ("FREEDOM", freedom)):
+        entry = systems[f"{host}+{plugin}@released"]
+        change = 100 * entry["published_improvement"]["recall@20"]
+        assert change == pytest.approx(printed, abs=0.006)
+    if plugin == "CLEAR":
+        assert list(systems) == list(CLEAR_TABLE_3)
+        graph = systems["FREEDOM+CLEAR@released:where=graph"]
+        assert graph["published"] == systems["FREEDOM+CLEAR@released"]["published"]
+        assert graph["improvement"] is not None
+    else:
+        heads, plain = (
+            systems[f"VBPR+SEA@released{form}"] for form in (":score_heads=true", "")
+        )
+        assert heads["published"] == plain["published"]

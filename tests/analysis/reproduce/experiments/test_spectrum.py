@@ -1,0 +1,89 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from mmgraph.analysis.reproduce.experiments.redundancy import complete_items
+from mmgraph.analysis.reproduce.experiments.spectrum import clear_figure_5
+
+
+def singular_values(z, rows):
+    """Of the dense cross-covariance, by NumPy."""
+    a, b = (x.detach().double().numpy()[rows] for x in z.values())
+    a, b = a - a.mean(axis=0), b - b.mean(axis=0)
+    return np.linalg.svd(a.T @ b / len(a), compute_uv=False)
+
+
+def test_spectra_are_those_of_the_two_models(make_lab, tmp_path):
+    settings = {"epochs": 3, "strength": 0.6}
+    lab = make_lab(tmp_path, settings=settings)
+    outcome = clear_figure_5(lab)
+    assert (outcome.numbers["rank"], outcome.numbers["strength"]) == (2, 0.6)
+    assert sorted(label for label, _, _ in lab.watch.seen) == [
+        "CLEAR",
+        "CLEAR:strength=0",
+    ]
+    (pair,) = outcome.numbers["pairs"]
+
+    rows = complete_items(lab).numpy()
+    with_, without = (lab.fit(name).model for name in ("CLEAR", "CLEAR:strength=0"))
+    z = with_.encode_modalities(lab.train)
+    expected = {
+        "trained without": singular_values(without.encode_modalities(lab.train), rows),
+        "before projection": singular_values(z, rows),
+        "after projection": singular_values(with_.project(z), rows),
+    }
+    assert list(pair["singular_values"]) == list(expected)
+    for name, values in expected.items():
+        found = pair["singular_values"][name]
+        np.testing.assert_allclose(found, values, atol=1e-6 * values[0])
+        energy = values**2 / (values**2).sum()
+        assert pair["head_energy"][name] == pytest.approx(energy[:2].sum(), rel=1e-5)
+        entropy = -(energy * np.log(energy + 1e-300)).sum()
+        assert pair["effective_rank"][name] == pytest.approx(np.exp(entropy), rel=1e-4)
+    before, base = expected["before projection"], expected["trained without"]
+    np.testing.assert_allclose(
+        pair["undo_ratio"], 0.4**2 * before[:2] / base[:2], rtol=1e-4
+    )
+    assert pair["theorem_5_relative_error"] < 1e-6
+
+    one, other = (lab.fit(name).history for name in ("CLEAR", "CLEAR:strength=0"))
+    undo = outcome.numbers["undo_ratio"]
+    assert undo["epoch"] == [1, 2, 3]
+    for n in range(3):
+        grown = [
+            0.4**2 * one[n][key] / other[n][key]
+            for key in ("measure/visual/sigma_1", "measure/visual/sigma_2")
+        ]
+        assert undo["ratio"][n] == pytest.approx(grown, rel=1e-12)
+    kept = outcome.numbers["refreshes"]["trained without"]["textual"]["affinity"]
+    assert kept == [row.get("measure/textual/affinity") for row in other]
+    assert len(outcome.figures) == 2
+
+
+def test_one_side_takes_away_a_share_once(make_lab, tmp_path):
+    settings = {"strength": 0.6, "sides": "textual"}
+    outcome = clear_figure_5(make_lab(tmp_path, settings=settings))
+    (pair,) = outcome.numbers["pairs"]
+    spectra = pair["singular_values"]
+    before, base = spectra["before projection"], spectra["trained without"]
+    grown = [0.4 * before[i] / base[i] for i in range(2)]
+    assert pair["undo_ratio"] == pytest.approx(grown, rel=1e-6)
+    assert list(outcome.numbers["refreshes"]["with projection"]) == ["textual"]
+    assert outcome.numbers["undo_ratio"]["ratio"] == [pytest.approx([0.4, 0.4])]
+
+
+def test_at_rank_zero_there_is_nothing_to_undo(make_lab, tmp_path):
+    outcome = clear_figure_5(make_lab(tmp_path, settings={"rank": 0}))
+    assert outcome.numbers["undo_ratio"]["ratio"] == [[]]
+    assert outcome.numbers["pairs"][0]["undo_ratio"] == []
+    assert "undo" not in outcome.figures[1].caption
+
+
+def test_at_strength_zero_nothing_is_taken_away(make_lab, tmp_path):
+    outcome = clear_figure_5(make_lab(tmp_path, settings={"strength": 0}))
+    (pair,) = outcome.numbers["pairs"]
+    spectra = pair["singular_values"]
+    assert spectra["before projection"] == spectra["after projection"]
+    assert spectra["before projection"] == pytest.approx(spectra["trained without"])
+    assert pair["undo_ratio"] == pytest.approx([1.0, 1.0])

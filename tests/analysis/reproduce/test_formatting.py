@@ -1,0 +1,45 @@
+from __future__ import annotations
+
+import statistics
+
+import pytest
+
+from mmgraph.analysis.reproduce.formatting import (
+    bars_note,
+    four,
+    means,
+    per_cent,
+    seeds_note,
+    spread,
+)
+
+
+def test_means_and_sample_deviations_are_those_of_the_statistics_module():
+    values = {"A": [0.1, 0.4, 0.4], "B": [0.25]}
+    lines = [
+        {"spec": spec, "metrics": {"test": {"recall@20": value}}}
+        for spec in values
+        for value in values[spec]
+    ]
+    found = means(lines, "recall@20")
+    assert found["A"]["mean"] == pytest.approx(statistics.mean(values["A"]))
+    assert found["A"]["sd"] == pytest.approx(statistics.stdev(values["A"]))
+    assert found["B"] == {"mean": 0.25, "sd": None, "values": [0.25]}
+
+
+def test_cells_have_four_decimals_and_no_leading_zero():
+    assert spread({"mean": 0.07544, "sd": 0.00126}) == ".0754 ± .0013"
+    assert [four(x) for x in (1.0, 0.05, -0.05, None)] == [
+        "1.0000",
+        ".0500",
+        "-.0500",
+        "",
+    ]
+    assert [per_cent(x) for x in (0.1087, -0.024, None)] == ["+10.9 %", "-2.4 %", ""]
+
+
+def test_notes_say_how_many_seeds_there_are():
+    assert "One seed (7)" in seeds_note([7])
+    assert "over the seeds 7, 8" in seeds_note([7, 8])
+    assert bars_note([7]) == ""
+    assert "over 2 seeds" in bars_note([7, 8])

@@ -1,0 +1,265 @@
+from __future__ import annotations
+
+import json
+import math
+
+import numpy as np
+import pytest
+
+from mmgraph.bench import task as module
+from mmgraph.bench.benchmark import (
+    Benchmark,
+    FailedRunsError,
+    read_histories,
+    read_per_user,
+)
+from mmgraph.bench.recipe import Recipe, System
+from mmgraph.bench.source import DataSource
+from mmgraph.bench.spec import parse_spec
+from mmgraph.data import write_dataset
+from mmgraph.files import read_json_lines
+
+SPECS = [parse_spec("MF-BPR"), parse_spec("LightGCN:num_layers=1")]
+SETTINGS = {"embedding_dim": 4, "epochs": 2, "lr": 0.01}
+
+
+def bench(splits, out, **options):
+    return Benchmark(splits, "toy", "0", out, device="cpu", **options)
+
+
+TIMES = {"seconds_per_epoch", "seconds_per_evaluation", "peak_memory_bytes"}
+GRIDS = Recipe(
+    [],
+    {"embedding_dim": 4, "epochs": 3, "lr": 0.05},
+    {
+        "MF-BPR": System({}, [{"lr": [1e-5, 0.05]}]),
+        # The second stage has the winner of the first among its points.
+        "VBPR+CLEAR": System({}, [{"rank": [1, 2]}, {"strength": [0.9, 0.5]}]),
+    },
+)
+GRID_SPECS = [parse_spec("VBPR+CLEAR"), parse_spec("MF-BPR")]
+
+
+def without(lines, *names):
+    hidden = {*TIMES, *names}
+    return [{k: v for k, v in line.items() if k not in hidden} for line in lines]
+
+
+def without_times(lines):
+    return without(lines)
+
+
+def points(out):
+    return [json.loads(line) for line in (out / "selection.jsonl").open()]
+
+
+def test_every_system_runs_with_every_seed_beside_the_floor(splits, tmp_path):
+    lines = bench(splits, tmp_path).run(SPECS, [1, 2], settings=SETTINGS)
+    assert [(line["spec"], line["seed"]) for line in lines] == [
+        ("Popularity", None),
+        ("MF-BPR", 1),
+        ("MF-BPR", 2),
+        ("LightGCN:num_layers=1", 1),
+        ("LightGCN:num_layers=1", 2),
+    ]
+    users = read_per_user(tmp_path, lines)
+    for line in lines[1:]:
+        recall = users[line["key"]]["recall@20"].tolist()
+        mean = math.fsum(recall) / len(recall)
+        assert line["metrics"]["test"]["recall@20"] == pytest.approx(mean, abs=1e-12)
+
+
+def test_the_same_benchmark_twice_is_identical_but_for_times(splits, tmp_path):
+    first = bench(splits, tmp_path / "a").run(SPECS, [1], settings=SETTINGS)
+    second = bench(splits, tmp_path / "b").run(SPECS, [1], settings=SETTINGS)
+    assert without_times(first) == without_times(second)
+
+
+def test_resume_keeps_finished_runs_and_repeats_the_torn_one(
+    splits, tmp_path, monkeypatch
+):
+    whole = bench(splits, tmp_path).run(SPECS, [1], settings=SETTINGS)
+    path = tmp_path / "results.jsonl"
+    path.write_bytes(path.read_bytes()[:-30])  # killed while it wrote the last line
+    trained = []
+    original = module.run_experiment
+
+    def watch(run, *args, **options):
+        trained.append(run.label)
+        return original(run, *args, **options)
+
+    monkeypatch.setattr(module, "run_experiment", watch)
+    again = bench(splits, tmp_path, resume=True).run(SPECS, [1], settings=SETTINGS)
+    assert trained == ["LightGCN:num_layers=1"]
+    assert without_times(again) == without_times(whole)
+    assert again[1] == whole[1]
+
+
+def test_a_run_that_fails_is_told_when_all_others_are_done(splits, tmp_path):
+    specs = [parse_spec("MF-BPR:lr=1e30"), SPECS[1]]
+    message = (
+        r"^2 of 4 runs failed, first MF-BPR:lr=1e\+30 with seed 1: the model's scores "
+        r"are not finite - train it with a smaller learning rate$"
+    )
+    for _ in range(2):  # again with resume: they are not taken for done
+        with pytest.raises(FailedRunsError, match=message):
+            bench(splits, tmp_path, resume=True).run(specs, [1, 2], settings=SETTINGS)
+        lines = read_json_lines(tmp_path / "results.jsonl")
+        done = [(line["spec"], line["seed"]) for line in lines]
+        assert done == [("Popularity", None), (str(specs[1]), 1), (str(specs[1]), 2)]
+
+
+def test_without_resume_former_results_are_moved_aside(splits, tmp_path):
+    bench(splits, tmp_path).run(SPECS[:1], [1], settings=SETTINGS)
+    before = (tmp_path / "results.jsonl").read_text()
+    assert bench(splits, tmp_path).lines() == []
+    assert (tmp_path / "results.jsonl.previous").read_text() == before
+
+
+def test_options_are_chosen_on_validation_and_test_is_left_alone(
+    splits, tmp_path, monkeypatch
+):
+    tests = []
+    original = module.run_experiment
+
+    def watch(run, *args, test, **options):
+        tests.append(test)
+        return original(run, *args, test=test, **options)
+
+    monkeypatch.setattr(module, "run_experiment", watch)
+    grid = {"lr": [1e-5, 0.05]}
+    recipe = Recipe(
+        [], {"embedding_dim": 4, "epochs": 3}, {"MF-BPR": System({}, [grid])}
+    )
+    lines = bench(splits, tmp_path).run(SPECS[:1], [7, 8], recipe=recipe)
+    points = [json.loads(x) for x in (tmp_path / "selection.jsonl").open()]
+    assert tests == [False, False, True]  # the choice is not trained again
+    assert [point["trainer"]["lr"] for point in points] == grid["lr"]
+    assert all("test" not in json.dumps(point) for point in points)
+    best = points[int(np.argmax([point["valid_recall@20"] for point in points]))]
+    assert lines[1]["trainer"]["lr"] == best["trainer"]["lr"]
+    assert lines[1]["selection"] == {
+        "chosen": {"lr": best["trainer"]["lr"]},
+        "tried": 2,
+    }
+
+    bench(splits, tmp_path, resume=True).run(SPECS[:1], [7, 8], recipe=recipe)
+    assert tests == [False, False, True]  # nothing was trained again
+
+
+def test_a_grid_point_that_diverges_loses(splits, tmp_path):
+    recipe = Recipe([], SETTINGS, {"MF-BPR": System({}, [{"lr": [1e38, 0.01]}])})
+    lines = bench(splits, tmp_path).run(SPECS[:1], [1], recipe=recipe)
+    points = [json.loads(x) for x in (tmp_path / "selection.jsonl").open()]
+    assert points[0]["valid_recall@20"] is None
+    assert "finite" in points[0]["error"]
+    assert lines[1]["trainer"]["lr"] == 0.01
+
+
+def test_several_jobs_leave_what_one_leaves(splits, tmp_path):
+    write_dataset(*splits, tmp_path / "toy")
+    source = DataSource(str(tmp_path / "toy"))
+    splits, sha256 = source.load()
+    folders = {}
+    for jobs in (1, 2):
+        folders[jobs] = tmp_path / str(jobs)
+        Benchmark(
+            splits,
+            source.name,
+            sha256,
+            folders[jobs],
+            device="cpu",
+            jobs=jobs,
+            threads=1,
+            source=source,
+        ).run(GRID_SPECS, [7, 8], recipe=GRIDS)
+    one, two = (read_json_lines(f / "results.jsonl") for f in folders.values())
+    assert len(one) == 5
+    assert without_times(two) == without_times(one)
+    assert points(folders[2]) == points(folders[1])
+    users = [read_per_user(folder, one) for folder in folders.values()]
+    assert users[0].keys() == users[1].keys() == {line["key"] for line in one[1:]}
+    for key, table in users[0].items():
+        for name, values in table.items():
+            assert values.tolist() == users[1][key][name].tolist()
+    rows = [read_histories(folder, one) for folder in folders.values()]
+    assert rows[0].keys() == rows[1].keys() == users[0].keys()
+    for key, history in rows[0].items():
+        times = ("seconds", "seconds_evaluation")
+        assert without(rows[1][key], *times) == without(history, *times)
+    assert not (folders[2] / "selected").exists()
+
+
+def test_several_jobs_need_a_source(splits, tmp_path):
+    with pytest.raises(ValueError, match=r"need a source \(got jobs=2\)"):
+        bench(splits, tmp_path, jobs=2)
+
+
+def test_the_line_of_a_choice_is_that_of_a_separate_run(splits, tmp_path):
+    chosen = bench(splits, tmp_path / "a").run(GRID_SPECS, [7, 8], recipe=GRIDS)
+    for line in chosen[1:]:
+        spec = parse_spec(line["spec"])
+        options = {**line["options"], **line["trainer"]}
+        out = tmp_path / line["key"]
+        alone = bench(splits, out).run([spec], [line["seed"]], settings=options)
+        assert without([line], "selection") == without([alone[-1]], "selection")
+        for folder in (tmp_path / "a", out):
+            history = read_histories(folder, [line])[line["key"]]
+            assert len(history) == line["epochs"]
+        mine = read_per_user(tmp_path / "a", [line])[line["key"]]
+        apart = read_per_user(out, [line])[line["key"]]
+        assert {k: v.tolist() for k, v in mine.items()} == {
+            k: v.tolist() for k, v in apart.items()
+        }
+    assert len(chosen) == 5
+    assert not (tmp_path / "a" / "selected").exists()
+
+
+def test_an_interruption_between_choice_and_test_costs_no_training(
+    splits, tmp_path, monkeypatch
+):
+    whole = bench(splits, tmp_path / "whole").run(GRID_SPECS, [7], recipe=GRIDS)
+
+    def stop(*_, **__):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "finish_experiment", stop)
+        with pytest.raises(KeyboardInterrupt):
+            bench(splits, tmp_path / "out").run(GRID_SPECS, [7], recipe=GRIDS)
+    tried = [p for p in points(tmp_path / "out") if p["spec"] == "VBPR+CLEAR"]
+    kept = [path.name for path in (tmp_path / "out" / "selected").iterdir()]
+    best = max(tried, key=lambda point: point["valid_recall@20"])
+    assert best["key"] in kept
+
+    trained = []
+    original = module.run_experiment
+
+    def watch(run, *args, **options):
+        trained.append(run.label)
+        return original(run, *args, **options)
+
+    monkeypatch.setattr(module, "run_experiment", watch)
+    again = bench(splits, tmp_path / "out", resume=True)
+    lines = again.run(GRID_SPECS, [7], recipe=GRIDS)
+    assert trained == ["MF-BPR", "MF-BPR"]
+    assert without_times(lines) == without_times(whole)
+    assert not (tmp_path / "out" / "selected").exists()
+
+
+def test_a_choice_whose_parameters_are_gone_is_trained_again(
+    splits, tmp_path, monkeypatch
+):
+    whole = bench(splits, tmp_path).run(SPECS[:1], [7], recipe=GRIDS)
+    (tmp_path / "results.jsonl").unlink()
+    tests = []
+    original = module.run_experiment
+
+    def watch(run, *args, test, **options):
+        tests.append(test)
+        return original(run, *args, test=test, **options)
+
+    monkeypatch.setattr(module, "run_experiment", watch)
+    again = bench(splits, tmp_path, resume=True).run(SPECS[:1], [7], recipe=GRIDS)
+    assert tests == [True]
+    assert without_times(again) == without_times(whole)

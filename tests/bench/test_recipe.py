@@ -1,0 +1,180 @@
+from __future__ import annotations
+
+import pytest
+
+from mmgraph.bench.recipe import (
+    Recipe,
+    System,
+    choose,
+    fixed_options,
+    grid_points,
+    load_recipe,
+)
+from mmgraph.bench.spec import parse_spec
+from mmgraph.errors import UserError
+
+TEXT = """
+models = ["lightgcn", "VBPR+CLEAR"]
+
+[defaults]
+epochs = 7
+
+[system.LightGCN]
+options = {embedding_dim = 8}
+grid = {num_layers = [1, 2], reg_weight = [0.0, 0.1]}
+source = "our own"
+
+[[system."vbpr+clear".grid]]
+rank = [2, 4]
+[[system."vbpr+clear".grid]]
+strength = [0.5, 0.9]
+"""
+
+
+def write(tmp_path, text):
+    path = tmp_path / "r.toml"
+    path.write_text(text)
+    return path
+
+
+def test_a_recipe_reads_as_written(tmp_path):
+    recipe = load_recipe(write(tmp_path, TEXT))
+    assert [str(spec) for spec in recipe.models] == ["LightGCN", "VBPR+CLEAR"]
+    assert recipe.defaults == {"epochs": 7}
+    assert recipe.systems["LightGCN"].options == {"embedding_dim": 8}
+    assert recipe.systems["VBPR+CLEAR"].grid == [
+        {"rank": [2, 4]},
+        {"strength": [0.5, 0.9]},
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("models = [", "r.toml: not TOML: .* - correct it"),
+        ("[modles]", "r.toml: unknown table 'modles' - did you mean 'models'"),
+        ("models = ['X']", "r.toml: unknown model 'X'"),
+        ("[system.VBPR]\ngird = {}", "unknown key of system 'VBPR': 'gird' - .*'grid'"),
+        ("[system.VBPR]\ngrid = {rnk = [1]}", "unknown option 'rnk'"),
+        ("[system.VBPR]\ngrid = {lr = 1}", r"lr is not a list - write \[a, b\]"),
+        ("[system.VBPR]\noptions = {seed = 1}", "unknown option 'seed'"),
+        ("[defaults]\nepoch = 1", "unknown option 'epoch' - did you mean 'epochs'"),
+        ("models = [1]", r"r.toml: models is not a list of names \(got \[1\]\)"),
+        ("models = 'MF-BPR'", "r.toml: models is not a list of names"),
+        ("system = 3", r"r.toml: system is not a table \(got 3\) - write key = val"),
+        ("[system]\nMF-BPR = 3", "r.toml: system 'MF-BPR' is not a table"),
+        ("defaults = 3", "r.toml: defaults is not a table"),
+        ("[defaults]\nepochs = 1.5", "r.toml: the trainer: option epochs must be an"),
+        ("[system.VBPR]\noptions = 3", "options of 'VBPR' is not a table"),
+        ("[system.VBPR]\ngrid = 3", "grid of 'VBPR' is not a table"),
+        ("[system.VBPR]\ngrid = [3]", "grid of 'VBPR' is not a table"),
+        ("[system.VBPR]\noptions = {reg_weight = 'x'}", "VBPR: option reg_weight must"),
+        ("[system.VBPR]\ngrid = {reg_weight = [0, 'x']}", "reg_weight must .*'x'"),
+        ("models = ['VBPR:reg_weight=x']", "r.toml: VBPR: option reg_weight must"),
+        ("[system.mf-bpr]\n[system.MF-BPR]", "r.toml: system 'MF-BPR' has two tables"),
+    ],
+)
+def test_mistakes_are_told_with_the_file(tmp_path, text, message):
+    with pytest.raises(UserError, match=message):
+        load_recipe(write(tmp_path, text))
+
+
+def test_a_missing_recipe_is_told(tmp_path):
+    with pytest.raises(UserError, match=r"none\.toml: no such recipe"):
+        load_recipe(tmp_path / "none.toml")
+
+
+def test_grid_points_are_the_product_without_fixed_keys():
+    grid = {"a": [1, 2], "b": [3, 4]}
+    assert grid_points(grid) == [{"a": a, "b": b} for a in (1, 2) for b in (3, 4)]
+    assert grid_points(grid, without={"a", "b"}) == [{}]
+
+
+def test_the_best_point_on_validation_is_chosen_stage_by_stage():
+    system = System(grid=[{"num_layers": [1, 2, 3]}, {"reg_weight": [0.1, 0.2]}])
+    seen = []
+
+    def validate(run):
+        point = (run.options["num_layers"], run.options["reg_weight"])
+        seen.append(point)
+        return -abs(point[0] - 2) + point[1]
+
+    choice = choose(
+        parse_spec("LightGCN"), Recipe([], {}, {"LightGCN": system}), validate
+    )
+    assert choice.chosen == {"num_layers": 2, "reg_weight": 0.2}
+    assert [point[0] for point in seen] == [1, 2, 3, 2, 2]  # stage 2 holds stage 1
+    assert choice.tried == 5
+
+
+def test_a_variant_starts_from_the_choice_of_its_base():
+    recipe = Recipe(
+        [],
+        {},
+        {
+            "VBPR": System(grid=[{"reg_weight": [0.1, 0.2]}]),
+            "VBPR+CLEAR": System(grid=[{"rank": [2, 4]}]),
+        },
+    )
+    seen = []
+
+    def validate(run):
+        seen.append((run.label, run.options["reg_weight"], run.options.get("rank")))
+        return run.options["reg_weight"] + (run.options.get("rank") or 0)
+
+    choice = choose(parse_spec("VBPR+CLEAR:strength=0"), recipe, validate)
+    assert dict(choice.settings) == {"reg_weight": 0.2, "rank": 4}
+    assert seen[-1] == ("VBPR+CLEAR", 0.2, 4)
+    assert choice.tried == 4
+
+
+def test_only_what_holds_is_told_as_chosen():
+    recipe = Recipe(
+        [],
+        {},
+        {
+            "FREEDOM": System(grid=[{"reg_weight": [0.0, 0.1], "lr": [0.1, 0.2]}]),
+            "FREEDOM+CLEAR": System({"reg_weight": 0.5}, [{"rank": [2, 4]}]),
+            "FREEDOM+CLEAR:where=graph": System(grid=[{"lr": [0.3]}]),
+        },
+    )
+    chosen = {
+        name: dict(choose(parse_spec(name), recipe, lambda run: 1.0).chosen)
+        for name in ("FREEDOM", "FREEDOM+CLEAR", "FREEDOM+CLEAR:rank=8")
+    }
+    assert chosen["FREEDOM"] == {"reg_weight": 0.0, "lr": 0.1}
+    assert chosen["FREEDOM+CLEAR"] == {"lr": 0.1, "rank": 2}
+    assert chosen["FREEDOM+CLEAR:rank=8"] == {"lr": 0.1}
+    alone = parse_spec("FREEDOM+CLEAR:where=graph")  # a grid of one point
+    assert dict(choose(alone, recipe, lambda run: 1.0).chosen) == {"rank": 2}
+
+
+def test_seas_variants_start_from_the_choice_of_sea():
+    sea = System({"lr": 0.5}, [{"align_weight": [0.1, 0.2]}])
+    recipe = Recipe([], {}, {"SEA": sea})
+    seen = []
+
+    def validate(run):
+        seen.append(run.label)
+        return run.options["align_weight"]
+
+    choice = choose(parse_spec("SEAb"), recipe, validate)
+    assert dict(choice.settings) == {"lr": 0.5, "align_weight": 0.2}
+    assert seen == ["SEA", "SEA"]
+    assert fixed_options(parse_spec("SEAb"), recipe, {}) == {"lr": 0.5}
+
+
+def test_what_the_user_fixed_is_not_searched():
+    recipe = Recipe([], {}, {"VBPR": System(grid=[{"reg_weight": [0.1, 0.2]}])})
+    choice = choose(parse_spec("VBPR"), recipe, None, fixed={"reg_weight": 0.5})
+    assert dict(choice.settings) == {"reg_weight": 0.5}
+    choice = choose(parse_spec("VBPR:reg_weight=0.7"), recipe, lambda run: 1.0)
+    assert "reg_weight" in choice.settings  # of VBPR; the spec's own value wins later
+
+
+def test_a_grid_of_which_nothing_trains_is_refused():
+    recipe = Recipe([], {}, {"VBPR": System(grid=[{"lr": [1.0, 2.0]}])})
+    with pytest.raises(
+        UserError, match="no point of the grid of VBPR could be trained"
+    ):
+        choose(parse_spec("VBPR"), recipe, lambda run: float("-inf"))

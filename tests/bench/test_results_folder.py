@@ -1,0 +1,112 @@
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from mmgraph.bench.results_folder import BenchFolder, read_histories, read_per_user
+from mmgraph.errors import UserError
+
+
+def point(key, value):
+    return {"key": key, "valid_recall@20": value}
+
+
+def kept(path):
+    folder = path / "selected"
+    return sorted(p.name for p in folder.iterdir()) if folder.exists() else []
+
+
+def test_only_the_best_point_of_a_stage_stays_on_disk(tmp_path):
+    folder = BenchFolder(tmp_path)
+    stage = ["a", "b", "c", "d"]
+    steps = [("b", 0.2, ["b"]), ("a", 0.1, ["b"]), ("d", 0.3, ["d"]), ("c", 0.3, ["c"])]
+    for key, value, expected in steps:  # of equal ones the first of the stage stays
+        folder.add_point(point(key, value), stage, b"weights")
+        assert kept(tmp_path) == expected
+    assert folder.selected("c") == tmp_path / "selected" / "c"
+    assert folder.selected("a") is None
+
+
+def test_a_point_that_diverged_keeps_nothing_and_loses(tmp_path):
+    folder = BenchFolder(tmp_path)
+    folder.add_point(point("a", None), ["a", "b"], None)
+    assert kept(tmp_path) == []
+    folder.add_point(point("b", 0.0), ["a", "b"], b"weights")
+    assert kept(tmp_path) == ["b"]
+    assert (folder.value("a"), folder.value("b")) == (float("-inf"), 0.0)
+
+
+def test_the_line_of_results_ends_the_need_for_the_parameters(tmp_path):
+    folder = BenchFolder(tmp_path)
+    folder.add_point(point("a", 0.1), ["a"], b"weights")
+    users = {"user": np.arange(2), "recall@20": np.ones(2), "ndcg@20": np.zeros(2)}
+    folder.add_result({"key": "a"}, users | {"mrr@20": np.ones(2)})
+    assert kept(tmp_path) == []
+    assert read_per_user(tmp_path, folder.lines())["a"].keys() == users.keys()
+
+
+def test_histories_are_found_by_the_key_of_their_run(tmp_path):
+    folder = BenchFolder(tmp_path)
+    rows = [{"epoch": 1, "loss/bpr": 0.7}, {"epoch": 2, "loss/bpr": 1 / 3}]
+    folder.add_result({"key": "a"}, history=rows)
+    folder.add_result({"key": "b"})  # as the line of the popular items
+    assert read_histories(tmp_path, folder.lines()) == {"a": rows}
+    anew = BenchFolder(tmp_path)
+    assert read_histories(tmp_path, anew.lines()) == {}
+
+
+def test_what_is_there_is_found_again_or_moved_aside(tmp_path):
+    first = BenchFolder(tmp_path)
+    first.add_result({"key": "r"})
+    first.add_point(point("p", 0.5), ["p"], b"weights")
+    again = BenchFolder(tmp_path, resume=True)
+    assert again.is_done("r")
+    assert again.value("p") == 0.5
+    assert kept(tmp_path) == ["p"]
+    (tmp_path / "selected" / "note.txt").write_text("mine")
+    anew = BenchFolder(tmp_path)
+    assert anew.lines() == []
+    assert anew.tried == {}
+    assert kept(tmp_path) == ["note.txt"]  # nothing but what a benchmark wrote goes
+    previous = (tmp_path / "selection.jsonl.previous").read_text()
+    assert json.loads(previous) == point("p", 0.5)
+
+
+def test_what_was_moved_aside_is_never_written_over(tmp_path):
+    for key in "abc":
+        BenchFolder(tmp_path).add_result({"key": key})
+    BenchFolder(tmp_path)
+    kept = {p.name: json.loads(p.read_text())["key"] for p in tmp_path.iterdir()}
+    assert kept == {
+        "results.jsonl.previous": "a",
+        "results.jsonl.previous-2": "b",
+        "results.jsonl.previous-3": "c",
+    }
+
+
+def test_a_line_without_its_key_is_refused(tmp_path):
+    (tmp_path / "selection.jsonl").write_text('{"key": "a"}\n')
+    with pytest.raises(UserError, match=r"selection.jsonl:1: the line has no 'valid_r"):
+        BenchFolder(tmp_path, resume=True)
+
+
+def test_sorting_moves_the_named_lines_and_no_other(tmp_path):
+    folder = BenchFolder(tmp_path)
+    for key in ("floor", "c", "old", "a", "b"):
+        folder.add_result({"key": key})
+    for key in ("y", "x"):
+        folder.add_point(point(key, 0.1), [key], None)
+    folder.sort(["a", "b", "c", "a"], ["x", "y", "x"])
+    assert [line["key"] for line in folder.lines()] == ["floor", "a", "old", "b", "c"]
+    found = [json.loads(x)["key"] for x in (tmp_path / "selection.jsonl").open()]
+    assert found == ["x", "y"]
+
+
+def test_files_in_order_are_not_written_again(tmp_path):
+    folder = BenchFolder(tmp_path)
+    folder.add_result({"key": "a"})
+    before = (tmp_path / "results.jsonl").stat().st_ino
+    folder.sort(["a"], [])
+    assert (tmp_path / "results.jsonl").stat().st_ino == before

@@ -1,0 +1,158 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+import torch
+
+from mmgraph.bench.config import resolve
+from mmgraph.bench.experiment import run_experiment
+from mmgraph.bench.run_directory import (
+    begin_run,
+    finished_info,
+    give_up_run,
+    load_run,
+    read_info,
+    save_run,
+)
+from mmgraph.bench.source import DataSource
+from mmgraph.bench.spec import parse_spec
+from mmgraph.data import synthetic, write_dataset
+from mmgraph.errors import UserError
+from mmgraph.train.checkpoint import save_checkpoint
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory):
+    root = tmp_path_factory.mktemp("run")
+    *splits, _ = synthetic(num_users=40, num_items=30, interactions_per_user=8)
+    write_dataset(*splits, root / "toy")
+    source = DataSource(str(root / "toy"))
+    splits, sha256 = source.load()
+    run = resolve(parse_spec("VBPR+CLEAR:embedding_dim=8,rank=2,epochs=2"))
+    done = run_experiment(
+        run, splits, data="toy", data_sha256=sha256, device="cpu", seed=1
+    )
+    save_run(root / "run", done, source)
+    return root, done
+
+
+def test_a_loaded_run_scores_as_the_trained_model(saved):
+    root, done = saved
+    loaded = load_run(root / "run")
+    assert loaded.model is not done.model
+    train = loaded.splits[0]
+    for mine, trained in zip(
+        loaded.model.encode(train), done.model.encode(train), strict=True
+    ):
+        torch.testing.assert_close(mine, trained, rtol=0, atol=0)
+    assert loaded.info["metrics"] == done.line["metrics"]
+
+
+def test_the_history_has_a_line_per_epoch(saved):
+    root, done = saved
+    lines = (root / "run" / "history.jsonl").read_text().splitlines()
+    assert [json.loads(line) for line in lines] == done.history.rows
+
+
+def test_other_data_are_refused_naming_both_hashes(saved, tmp_path):
+    root, done = saved
+    *splits, _ = synthetic(seed=1, num_users=40, num_items=30, interactions_per_user=8)
+    write_dataset(*splits, tmp_path / "other")
+    other = DataSource(str(tmp_path / "other")).load()[1]
+    with pytest.raises(UserError, match=f"{other}, the run {done.line['data_sha256']}"):
+        load_run(root / "run", data=str(tmp_path / "other"))
+
+
+def test_moved_data_are_found_with_the_new_place(saved, tmp_path):
+    root, _ = saved
+    (tmp_path / "moved").symlink_to(root / "toy")
+    assert load_run(root / "run", data=str(tmp_path / "moved")).info["data"] == "toy"
+
+
+def copy_run(root, target):
+    target.mkdir()
+    for name in ("run.json", "model.safetensors"):
+        (target / name).write_bytes((root / "run" / name).read_bytes())
+    return target
+
+
+@pytest.mark.parametrize("keep", [0, 5, 100])
+def test_damaged_weights_are_refused(saved, tmp_path, keep):
+    run = copy_run(saved[0], tmp_path / "run")
+    weights = run / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:keep])
+    with pytest.raises(
+        UserError, match=r"model\.safetensors: the weights cannot be load"
+    ):
+        load_run(run)
+
+
+def test_weights_of_another_shape_are_refused(saved, tmp_path):
+    run = copy_run(saved[0], tmp_path / "run")
+    info = json.loads((run / "run.json").read_text())
+    info["options"]["embedding_dim"] = 4
+    (run / "run.json").write_text(json.dumps(info))
+    with pytest.raises(
+        UserError, match=r"the weights cannot be loaded .*size mismatch"
+    ):
+        load_run(run)
+
+
+def test_a_damaged_or_missing_description_is_told(saved, tmp_path):
+    with pytest.raises(UserError, match=r"not a run directory \(no run.json\)"):
+        load_run(tmp_path)
+    (tmp_path / "run.json").write_text('{"status": ')
+    with pytest.raises(
+        UserError, match=r"run.json: not readable - train the run again"
+    ):
+        load_run(tmp_path)
+
+
+def test_a_run_is_claimed_once_and_resumed_only_as_itself(tmp_path):
+    assert not begin_run(tmp_path / "run", "a", resume=False)
+    assert read_info(tmp_path / "run")["status"] == "running"
+    save_checkpoint(tmp_path / "run" / "checkpoint", {}, {})
+    with pytest.raises(UserError, match="there is a run already - continue it with"):
+        begin_run(tmp_path / "run", "a", resume=False)
+    assert begin_run(tmp_path / "run", "a", resume=True)
+    for resume in (True, False):  # never told to go on with what is another run
+        with pytest.raises(UserError, match="other options, another seed or other"):
+            begin_run(tmp_path / "run", "b", resume=resume)
+    with pytest.raises(UserError, match="the run has not finished - continue it with"):
+        load_run(tmp_path / "run")
+
+
+@pytest.mark.parametrize("resume", [True, False])
+def test_a_run_that_left_nothing_is_in_no_ones_way(tmp_path, resume):
+    begin_run(tmp_path, "a", resume=False)
+    assert not begin_run(tmp_path, "b", resume=resume)
+    assert read_info(tmp_path) == {"status": "running", "key": "b"}
+
+
+def test_a_finished_run_without_its_weights_still_holds_its_place(saved, tmp_path):
+    run = copy_run(saved[0], tmp_path / "run")
+    (run / "model.safetensors").unlink()
+    with pytest.raises(UserError, match="other options, another seed or other data"):
+        begin_run(run, "another", resume=False)
+
+
+def test_only_a_run_that_left_nothing_is_given_up(saved, tmp_path):
+    run = copy_run(saved[0], tmp_path / "run")
+    give_up_run(run)
+    assert finished_info(run)["status"] == "finished"
+    begin_run(tmp_path / "new", "a", resume=False)
+    (tmp_path / "new" / "mine.txt").write_text("")
+    give_up_run(tmp_path / "new")
+    assert [path.name for path in (tmp_path / "new").iterdir()] == ["mine.txt"]
+
+
+@pytest.mark.parametrize("change", [{"options": None}, {"options": 3}, {"seed": "x"}])
+def test_a_description_without_what_is_read_of_it_is_told(saved, tmp_path, change):
+    run = copy_run(saved[0], tmp_path / "run")
+    info = json.loads((run / "run.json").read_text()) | change
+    info = {key: value for key, value in info.items() if value is not None}
+    (run / "run.json").write_text(json.dumps(info))
+    name = next(iter(change))
+    with pytest.raises(UserError, match=rf"run\.json: does not say '{name}' as a run"):
+        load_run(run)

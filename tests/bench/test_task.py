@@ -1,0 +1,51 @@
+from __future__ import annotations
+
+import pytest
+
+from mmgraph.bench.config import resolve
+from mmgraph.bench.spec import parse_spec
+from mmgraph.bench.task import Task, perform
+from mmgraph.train.checkpoint import FILE_NAME
+
+WHERE = {"data": "toy", "data_sha256": "0", "device": "cpu"}
+TIMES = {"seconds_per_epoch", "seconds_per_evaluation", "peak_memory_bytes"}
+
+
+def without_times(rows):
+    return [{k: v for k, v in r.items() if not k.startswith("seconds")} for r in rows]
+
+
+def task(text, **options):
+    run = resolve(parse_spec(text))
+    return Task(run, 3, run.key(3, "0"), **options)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "MF-BPR:embedding_dim=4,epochs=3,lr=0.05",
+        "FREEDOM+CLEAR:embedding_dim=4,epochs=3,rank=2",
+        "DualGNN:embedding_dim=4,epochs=2",
+        "SEA:embedding_dim=4,epochs=2",
+    ],
+)
+def test_training_then_testing_gives_what_one_run_gives(splits, tmp_path, text):
+    whole = perform(task(text), splits, **WHERE)
+    chosen = perform(task(text, test=False), splits, **WHERE)
+    assert "test" not in chosen.line["metrics"]
+    assert chosen.per_user is None
+    (tmp_path / FILE_NAME).write_bytes(chosen.trained)
+    tested = perform(task(text, trained=tmp_path), splits, **WHERE)
+    for key, value in whole.line.items():
+        assert key in TIMES or tested.line[key] == value
+    for name, values in whole.per_user.items():
+        assert tested.per_user[name].tolist() == values.tolist()
+    assert whole.trained is tested.trained is None
+    assert chosen.history is None
+    assert without_times(tested.history) == without_times(whole.history)
+    assert len(whole.history) == whole.line["epochs"]
+
+
+def test_a_task_says_what_it_is():
+    assert str(task("VBPR:epochs=1")) == "VBPR:epochs=1 seed 3"
+    assert task("VBPR").identity != task("VBPR", test=False).identity

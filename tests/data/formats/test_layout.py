@@ -1,0 +1,57 @@
+from __future__ import annotations
+
+import pytest
+
+from mmgraph.data.formats.layout import (
+    check_modality_names,
+    feature_files,
+    interactions_file,
+)
+from mmgraph.errors import UserError
+
+
+def _touch(folder, *names):
+    for name in names:
+        (folder / name).touch()
+    return folder
+
+
+def test_the_general_table_wins_over_inter(tmp_path):
+    _touch(tmp_path, "shop.inter", "interactions.tsv")
+    assert interactions_file(tmp_path).name == "interactions.tsv"
+
+
+def test_the_table_named_like_the_folder_wins(tmp_path):
+    _touch(tmp_path, "other.inter", f"{tmp_path.name}.inter")
+    assert interactions_file(tmp_path).stem == tmp_path.name
+
+
+def test_usual_modalities_come_first_then_by_name(tmp_path):
+    names = ("zoom.npz", "acoustic.npy", "visual.safetensors", "bass.parquet")
+    _touch(tmp_path, *names, "text_feat.npy", "interactions.parquet", "notes.txt")
+    found = feature_files(tmp_path, mmrec=False)
+    assert list(found) == ["visual", "textual", "acoustic", "bass", "zoom"]
+    assert list(feature_files(tmp_path, mmrec=True)) == ["textual"]
+
+
+@pytest.mark.parametrize("name", ["visual", "image", "v2.small", "a b", "interaction"])
+def test_names_that_are_allowed_come_back(tmp_path, name):
+    check_modality_names([name])
+    assert list(feature_files(_touch(tmp_path, f"{name}.npz"), mmrec=False)) == [name]
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        (["a", "b", "a"], "'a' is given twice - give each once"),
+        (["image_feat"], "'image_feat' would be read back as 'visual' - name it 'vis"),
+        (["interactions"], "'interactions' is called as the table of interactions"),
+        (["../x"], r"'\.\./x' is no file name - use plain words"),
+        (["a/b"], "'a/b' is no file name"),
+        ([""], "'' is no file name"),
+        (["a\nb"], "is no file name"),
+    ],
+)
+def test_names_that_would_not_come_back_are_refused(names, message):
+    with pytest.raises(UserError, match=message):
+        check_modality_names(names)

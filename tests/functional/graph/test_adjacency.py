@@ -1,0 +1,243 @@
+from __future__ import annotations
+
+import pytest
+import torch
+from scipy.sparse import coo_matrix
+from torch.autograd import gradcheck
+
+from mmgraph.functional.graph.adjacency import Adjacency
+from mmgraph.functional.graph.normalize import stack_user_item, symmetric_norm
+
+
+def random_graph(num_src=11, num_dst=7, num_edges=40, dtype=torch.float32):
+    edge_index = torch.stack(
+        [
+            torch.randint(num_src, (num_edges,)),
+            torch.randint(num_dst, (num_edges,)),
+        ]
+    )
+    return edge_index, torch.randn(num_edges, dtype=dtype)
+
+
+def to_scipy(edge_index, weight, num_src, num_dst):
+    src, dst = edge_index.cpu().numpy()
+    values = weight.cpu().double().numpy()
+    return coo_matrix((values, (dst, src)), shape=(num_dst, num_src)).tocsr()
+
+
+def test_product_and_gradient_equal_scipy(device):
+    edge_index, weight = random_graph()
+    x = torch.randn(11, 5, device=device, requires_grad=True)
+    adj = Adjacency.from_edge_index(
+        edge_index.to(device), weight.to(device), num_src=11, num_dst=7
+    )
+    y = adj.matmul(x)
+    upstream = torch.randn_like(y)
+    y.backward(upstream)
+    matrix = to_scipy(edge_index, weight, 11, 7)
+    expected = torch.from_numpy(matrix @ x.detach().cpu().double().numpy())
+    expected_grad = torch.from_numpy(matrix.T @ upstream.cpu().double().numpy())
+    torch.testing.assert_close(y.detach().cpu(), expected.float())
+    torch.testing.assert_close(x.grad.cpu(), expected_grad.float())
+
+
+def test_gradcheck_in_float64():
+    edge_index, weight = random_graph(dtype=torch.float64)
+    adj = Adjacency.from_edge_index(edge_index, weight, num_src=11, num_dst=7)
+    x = torch.randn(11, 3, dtype=torch.float64, requires_grad=True)
+    assert gradcheck(adj.matmul, (x,))
+
+
+def test_a_symmetric_graph_is_its_own_transpose():
+    edges = torch.stack([torch.randint(5, (12,)), torch.randint(6, (12,))])
+    stacked = stack_user_item(torch.unique(edges, dim=1), 5)
+    weight = symmetric_norm(stacked, 11)
+    adj = Adjacency.from_edge_index(stacked, weight, num_src=11)
+    assert adj.t() is adj
+
+
+def test_an_asymmetric_graph_keeps_its_transpose():
+    edge_index, weight = random_graph()
+    adj = Adjacency.from_edge_index(edge_index, weight, num_src=11, num_dst=7)
+    assert adj.t() is not adj
+    assert adj.t().t() is adj
+    assert torch.equal(adj.t().csr().to_dense(), adj.csr().to_dense().T)
+
+
+def test_equal_structure_with_other_weights_is_not_symmetric():
+    edge_index = torch.tensor([[0, 1], [1, 0]])
+    adj = Adjacency.from_edge_index(edge_index, torch.tensor([1.0, 2.0]), num_src=2)
+    assert adj.t() is not adj
+
+
+def test_nodes_without_edges_get_zero():
+    adj = Adjacency.from_edge_index(torch.tensor([[0], [2]]), num_src=3)
+    assert torch.equal(adj.matmul(torch.ones(3, 2))[:2], torch.zeros(2, 2))
+
+
+def test_no_edges_at_all():
+    adj = Adjacency.from_edge_index(torch.empty(2, 0).long(), num_src=3, num_dst=2)
+    x = torch.ones(3, 2, requires_grad=True)
+    y = adj.matmul(x)
+    y.sum().backward()
+    assert torch.equal(y, torch.zeros(2, 2))
+    assert torch.equal(x.grad, torch.zeros(3, 2))
+
+
+def test_edges_come_back_sorted_by_target_then_source():
+    edge_index, _ = random_graph()
+    adj = Adjacency.from_edge_index(edge_index, num_src=11, num_dst=7)
+    back = adj.edge_index()
+    key = back[1] * 11 + back[0]
+    assert torch.equal(key, (edge_index[1] * 11 + edge_index[0]).sort().values)
+
+
+def test_edge_order_does_not_matter():
+    edges = torch.unique(random_graph()[0], dim=1)
+    weight = torch.randn(edges.size(1))
+    order = torch.randperm(edges.size(1))
+    x = torch.randn(11, 4)
+    a = Adjacency.from_edge_index(edges, weight, num_src=11, num_dst=7)
+    b = Adjacency.from_edge_index(edges[:, order], weight[order], num_src=11, num_dst=7)
+    assert torch.equal(a.matmul(x), b.matmul(x))
+
+
+@pytest.mark.parametrize(
+    ("edge_index", "message"),
+    [
+        ([[3], [0]], r"source ids must lie in \[0, 3\) \(got 3\)"),
+        ([[0], [-1]], r"target ids must lie in \[0, 2\) \(got -1\)"),
+    ],
+)
+def test_ids_out_of_range_are_named(edge_index, message):
+    with pytest.raises(ValueError, match=message):
+        Adjacency.from_edge_index(torch.tensor(edge_index), num_src=3, num_dst=2)
+
+
+def test_wrong_number_of_rows_is_refused():
+    adj = Adjacency.from_edge_index(torch.tensor([[0], [1]]), num_src=3)
+    with pytest.raises(ValueError, match=r"must have shape \[3, d\] \(got \[2, 4\]\)"):
+        adj.matmul(torch.ones(2, 4))
+
+
+def test_repr():
+    adj = Adjacency.from_edge_index(torch.tensor([[0], [1]]), num_src=3)
+    assert repr(adj) == "Adjacency(3 x 3, 1 edges)"
+
+
+@pytest.mark.parametrize("symmetric", [True, False])
+@pytest.mark.parametrize("num_layers", [0, 1, 2, 3])
+@pytest.mark.parametrize("scale", [1.0, 0.25])
+def test_power_sum_and_its_gradient_equal_a_dense_loop(symmetric, num_layers, scale):
+    edge_index, weight = random_graph(8, 8, dtype=torch.float64)
+    if symmetric:
+        edge_index = torch.cat([edge_index, edge_index.flip(0)], dim=1)
+        weight = torch.cat([weight, weight])
+        dense = torch.zeros(8, 8, dtype=torch.float64)
+        dense.index_put_((edge_index[1], edge_index[0]), weight, accumulate=True)
+        # Entries once each, so that both triangles hold the very same numbers.
+        edge_index = dense.nonzero().T.flip(0)
+        weight = (dense + dense.T)[edge_index[1], edge_index[0]] / 2
+    matrix = torch.zeros(8, 8, dtype=torch.float64)
+    matrix.index_put_((edge_index[1], edge_index[0]), weight, accumulate=True)
+    adj = Adjacency.from_edge_index(edge_index, weight, num_src=8)
+    assert (adj.t() is adj) == symmetric
+    x = torch.randn(8, 3, dtype=torch.float64, requires_grad=True)
+    expected, layer = x, x
+    for _ in range(num_layers):
+        layer = matrix @ layer
+        expected = expected + layer
+    expected = scale * expected
+    y = adj.power_sum(x, num_layers, scale)
+    torch.testing.assert_close(y, expected, rtol=1e-10, atol=1e-12)
+    upstream = torch.randn_like(y)
+    mine, other = (torch.autograd.grad(out, x, upstream)[0] for out in (y, expected))
+    torch.testing.assert_close(mine, other, rtol=1e-10, atol=1e-12)
+
+
+def test_power_sum_leaves_its_input_alone():
+    adj = Adjacency.from_edge_index(torch.tensor([[0, 1], [1, 0]]), num_src=2)
+    x = torch.randn(2, 3)
+    before = x.clone()
+    for num_layers in (0, 2):
+        adj.power_sum(x, num_layers).add_(1)
+        assert torch.equal(x, before)
+
+
+def test_power_sum_needs_a_square_matrix_and_a_row_per_node():
+    wide = Adjacency.from_edge_index(torch.tensor([[2], [0]]), num_src=3, num_dst=2)
+    message = r"Adjacency\(2 x 3, 1 edges\) cannot be applied repeatedly to \[3, 4\]"
+    with pytest.raises(ValueError, match=message):
+        wide.power_sum(torch.ones(3, 4), 2)
+    square = Adjacency.from_edge_index(torch.tensor([[0], [1]]), num_src=3)
+    with pytest.raises(ValueError, match=r"cannot be applied repeatedly to \[2, 4\]"):
+        square.power_sum(torch.ones(2, 4), 2)
+
+
+@pytest.mark.parametrize("symmetric", [True, False])
+@pytest.mark.parametrize(
+    "product",
+    [
+        lambda adj, x: adj.matmul(x),
+        lambda adj, x: adj.t().matmul(x),
+        lambda adj, x: adj.power_sum(x, 2, 0.5),
+    ],
+    ids=["matmul", "transpose", "power_sum"],
+)
+def test_learned_weights_get_the_gradient_of_a_dense_matrix(product, symmetric):
+    edge_index, weight = random_graph(8, 8, dtype=torch.float64)
+    if symmetric:
+        edge_index = torch.cat([edge_index, edge_index.flip(0)], dim=1)
+        edge_index = torch.unique(edge_index, dim=1)
+        weight = torch.ones(edge_index.size(1), dtype=torch.float64)
+    source, target = edge_index
+    x = torch.randn(8, 3, dtype=torch.float64, requires_grad=True)
+    upstream = torch.randn(8, 3, dtype=torch.float64)
+    weight.requires_grad_()
+    y = product(Adjacency.from_edge_index(edge_index, weight, num_src=8), x)
+    mine = torch.autograd.grad(y, (x, weight), upstream)
+
+    class Dense:
+        matrix = torch.zeros(8, 8, dtype=torch.float64).index_put(
+            (target, source), weight, accumulate=True
+        )
+
+        def t(self):
+            turned = Dense()
+            turned.matrix = self.matrix.T
+            return turned
+
+        def matmul(self, x):
+            return self.matrix @ x
+
+        def power_sum(self, x, num_layers, scale):
+            powers = [torch.linalg.matrix_power(self.matrix, n) for n in range(3)]
+            return scale * sum(powers) @ x
+
+    expected = product(Dense(), x)
+    torch.testing.assert_close(y, expected, rtol=1e-10, atol=1e-12)
+    other = torch.autograd.grad(expected, (x, weight), upstream)
+    torch.testing.assert_close(mine, other, rtol=1e-10, atol=1e-12)
+
+
+def test_learned_weights_pass_gradcheck_after_a_backward_has_made_the_transpose():
+    edge_index, weight = random_graph(dtype=torch.float64)
+    x = torch.randn(11, 3, dtype=torch.float64, requires_grad=True)
+
+    def there_and_back(weight, x):
+        adj = Adjacency.from_edge_index(edge_index, weight, num_src=11, num_dst=7)
+        torch.autograd.grad(adj.matmul(x).sum(), x, retain_graph=True)
+        return adj.t().matmul(adj.matmul(x))
+
+    assert gradcheck(there_and_back, (weight.requires_grad_(), x))
+
+
+def test_detached_weights_are_constant():
+    edge_index, weight = random_graph(8, 8)
+    adj = Adjacency.from_edge_index(edge_index, weight.requires_grad_(), num_src=8)
+    x = torch.randn(8, 3, requires_grad=True)
+    y = adj.detach().matmul(x)
+    torch.testing.assert_close(y, adj.matmul(x), rtol=0, atol=0)
+    y.sum().backward()
+    assert weight.grad is None
+    assert x.grad is not None

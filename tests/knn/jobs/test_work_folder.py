@@ -1,0 +1,102 @@
+from __future__ import annotations
+
+import json
+import os
+
+import pytest
+import torch
+
+from mmgraph.errors import UserError
+from mmgraph.knn.jobs.work_folder import WorkFolder
+from mmgraph.knn.rows.row_source import RowSource
+from mmgraph.knn.rows.survey import survey
+
+MANIFEST = {"input": {"sha256": "ab"}, "blocks": {"rows": 2, "count": 3}}
+
+
+def block(value):
+    centre = torch.tensor([value, value + 1])
+    return centre, centre[:, None] + 1, torch.full((2, 1), 0.5)
+
+
+def test_blocks_come_back_as_they_were(tmp_path):
+    work = WorkFolder.begin(tmp_path / "w", MANIFEST)
+    work.write_block(2, *block(4))
+    again = WorkFolder(tmp_path / "w")
+    assert again.missing() == [0, 1]
+    for got, want in zip(again.read_block(2), block(4), strict=True):
+        assert torch.equal(got, want)
+
+
+def test_the_survey_comes_back_as_it_was(tmp_path):
+    x = torch.randn(9, 3)
+    x[1] = x[0]
+    x[2:4] = 0.0
+    found = survey(RowSource(x), "l2", duplicates="collapse")
+    isolated = {"zero_rows": 2, "nan_rows": 0, "collapsed_rows": 1}
+    manifest = {
+        "input": {"sha256": found.sha256},
+        "blocks": {"count": 1},
+        "isolated": isolated,
+    }
+    work = WorkFolder.begin(tmp_path, manifest)
+    work.write_survey(found)
+    got = work.read_survey()
+    assert torch.equal(got.norm, found.norm)
+    assert torch.equal(got.centre, found.centre)
+    assert (got.scale, got.sha256) == (found.scale, found.sha256)
+    assert {kind: getattr(got, kind) for kind in isolated} == isolated
+    assert {kind: getattr(found, kind) for kind in isolated} == isolated
+
+
+def test_a_write_that_fails_leaves_no_block(tmp_path, monkeypatch):
+    work = WorkFolder.begin(tmp_path, MANIFEST)
+
+    def full(_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    message = r"block-000001.safetensors: cannot be written \(No space left on device\)"
+    with pytest.raises(UserError, match=message):
+        work.write_block(1, *block(2))
+    assert [path.name for path in tmp_path.iterdir()] == ["manifest.json"]
+
+
+def test_foreign_folders_and_blocks_are_refused(tmp_path):
+    work = WorkFolder.begin(tmp_path / "w", MANIFEST)
+    work.write_block(0, *block(0))
+    other = WorkFolder.begin(tmp_path / "v", {**MANIFEST, "input": {"sha256": "cd"}})
+    name = "block-000000.safetensors"
+    (other.path / name).write_bytes((work.path / name).read_bytes())
+    with pytest.raises(
+        UserError, match=rf"v/{name}: belongs to another build - remove"
+    ):
+        other.read_block(0)
+    (work.path / name).write_bytes(b"torn")
+    with pytest.raises(UserError, match=rf"w/{name}: cannot be read \(Safetensor"):
+        work.read_block(0)
+    with pytest.raises(
+        UserError, match=r"w: made with input.sha256 'ab', now it is 'x"
+    ):
+        WorkFolder.begin(work.path, {**MANIFEST, "input": {"sha256": "xy"}})
+    with pytest.raises(
+        UserError, match=r"w: made with extra.a None, now it is 1 - giv"
+    ):
+        WorkFolder.begin(work.path, {**MANIFEST, "extra": {"a": 1}})
+
+
+def test_bad_folders_are_named(tmp_path):
+    with pytest.raises(UserError, match=r"no work folder: it has no manifest\.json"):
+        WorkFolder(tmp_path / "none")
+    (tmp_path / "photo.jpg").touch()
+    with pytest.raises(UserError, match=r"holds other files - name a new or an empty"):
+        WorkFolder.begin(tmp_path, MANIFEST)
+    (tmp_path / "file").touch()
+    with pytest.raises(UserError, match=r"file: cannot be written \(File exists\)"):
+        WorkFolder.begin(tmp_path / "file", MANIFEST)
+    for text in ("{", "[]", json.dumps({"blocks": {}})):
+        (tmp_path / "manifest.json").write_text(text)
+        with pytest.raises(
+            UserError, match=r"manifest.json: cannot be read - remove t"
+        ):
+            WorkFolder(tmp_path)

@@ -1,0 +1,64 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from mmgraph.errors import UserError
+from mmgraph.knn.rows.row_source import RowSource
+
+
+@pytest.mark.parametrize("dtype", ["<f2", ">f4", "<f8", "<i2", "u1", "?"])
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_a_file_and_an_array_give_the_same_rows(tmp_path, dtype, order):
+    x = np.asarray(np.arange(24).reshape(6, 4) % 5, dtype, order=order)
+    np.save(tmp_path / "x.npy", x)
+    for source in (RowSource(tmp_path / "x.npy"), RowSource(str(tmp_path / "x.npy"))):
+        assert source.shape == (6, 4)
+        assert len(source) == 6
+        got = source.read(2, 5)
+        assert torch.equal(got, RowSource(x).read(2, 5))
+        assert got.numpy().tolist() == x[2:5].astype(float).tolist()
+    native = np.dtype(dtype).newbyteorder("=")
+    assert got.numpy().dtype == (native if native.kind == "f" else np.float64)
+
+
+def test_rows_are_the_callers_own(tmp_path):
+    x = np.ones((3, 2), np.float32)
+    RowSource(x).read(0, 3)[:] = 7
+    assert (x == 1).all()
+    tensor = torch.ones(3, 2, dtype=torch.bfloat16)
+    assert RowSource(tensor).read(1, 2).dtype == torch.float32
+
+
+def test_bad_files_are_named(tmp_path):
+    path = tmp_path / "x.npy"
+    with pytest.raises(UserError, match=r"x\.npy: no such file - check the path"):
+        RowSource(path)
+    path.write_bytes(b"no table")
+    with pytest.raises(UserError, match=r"x\.npy: no \.npy table \(.*\) - write it wi"):
+        RowSource(path)
+    np.save(path, np.array([object()]), allow_pickle=True)
+    with pytest.raises(UserError, match=r"x\.npy: no \.npy table"):
+        RowSource(path)
+    np.save(path, np.ones(3))
+    with pytest.raises(
+        UserError, match=r"x\.npy: .*\[N, D\].* \(got \[3\] of float64\)"
+    ):
+        RowSource(path)
+    with pytest.raises(UserError, match=r"x\.pt: cannot be read a block at a time"):
+        RowSource(tmp_path / "x.pt")
+    with pytest.raises(
+        ValueError, match=r"real numbers \(got \[2, 2\] of complex128\)"
+    ):
+        RowSource(np.ones((2, 2), complex))
+
+
+def test_a_file_that_shrinks_is_noticed(tmp_path):
+    path = tmp_path / "x.npy"
+    np.save(path, np.ones((10, 4), np.float32))
+    source = RowSource(path)
+    with open(path, "r+b") as file:
+        file.truncate(200)
+    with pytest.raises(UserError, match=r"x\.npy: became shorter while it was read"):
+        source.read(5, 10)

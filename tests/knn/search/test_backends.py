@@ -1,0 +1,47 @@
+from __future__ import annotations
+
+import pytest
+import torch
+
+from mmgraph.knn.search import backends as search
+from mmgraph.knn.search.backends import build_search, resolve_backend
+
+CPU, CUDA = torch.device("cpu"), torch.device("cuda")
+
+
+class FakeFaiss:
+    def __init__(self, gpus):
+        self.get_num_gpus = lambda: gpus
+
+
+@pytest.mark.parametrize(
+    ("installed", "device", "backend"),
+    [
+        (None, CPU, "torch"),
+        (None, CUDA, "torch"),
+        (FakeFaiss(0), CPU, "torch"),
+        (FakeFaiss(0), CUDA, "torch"),
+        (FakeFaiss(1), CPU, "torch"),
+        (FakeFaiss(1), CUDA, "faiss-gpu"),
+    ],
+)
+def test_auto_goes_by_device_and_installation(monkeypatch, installed, device, backend):
+    monkeypatch.setattr(search, "_import_faiss", lambda: installed)
+    assert resolve_backend("auto", device) == backend
+
+
+def test_a_missing_backend_is_named(monkeypatch):
+    monkeypatch.setattr(search, "_import_faiss", lambda: None)
+    with pytest.raises(ValueError, match="'faiss' needs faiss-cpu or faiss-gpu"):
+        resolve_backend("faiss", CPU)
+    with pytest.raises(ValueError, match="'faiss-gpu' needs faiss-gpu and a GPU"):
+        resolve_backend("faiss-gpu", CPU)
+
+
+def test_faiss_and_torch_propose_the_same_rows():
+    pytest.importorskip("faiss", reason="this way of searching is FAISS itself")
+    base, query = torch.randn(100, 8), torch.randn(10, 8)
+    score, index = build_search("torch", base)(query, 5)
+    other_score, other_index = build_search("faiss", base)(query, 5)
+    assert torch.equal(index, other_index)
+    torch.testing.assert_close(score, other_score, rtol=1e-5, atol=1e-5)

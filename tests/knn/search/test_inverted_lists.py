@@ -1,0 +1,45 @@
+from __future__ import annotations
+
+import pytest
+import torch
+
+from mmgraph.knn.metric.block_products import BlockProducts
+from mmgraph.knn.rows.row_source import RowSource
+from mmgraph.knn.rows.survey import survey
+from mmgraph.knn.search.inverted_lists import InvertedLists, cells_to_try
+
+pytest.importorskip("faiss", reason="this way of searching is FAISS itself")
+
+
+@pytest.mark.parametrize("metric", ["cosine", "ip", "l2"])
+def test_looking_into_all_cells_is_exact_search(metric):
+    x = torch.randn(400, 6) + 1
+    found = survey(RowSource(x), metric)
+    products = BlockProducts(metric, found)
+    base = products.neighbours(x, found.norm)
+    query = products.centres(x, found.norm)
+    search = InvertedLists(base, metric, 20)
+    search.probe = 99
+    product, index = search(query, 7)
+    want = (query.double() @ base.double().T).topk(7)
+    assert torch.equal(index, want.indices)
+    torch.testing.assert_close(product.double(), want.values, rtol=0, atol=1e-6)
+
+
+def test_products_are_those_of_the_rows_and_few_rows_are_filled_up():
+    x = torch.randn(50, 4)
+    found = survey(RowSource(x), "cosine")
+    base = BlockProducts("cosine", found).neighbours(x, found.norm)
+    search = InvertedLists(base, "cosine", 12)
+    assert search.cost() == 12 + 50 / 12
+    product, index = search(base, 9)  # a cell has four rows or so
+    every = base @ base.T
+    torch.testing.assert_close(product, every.gather(1, index), rtol=0, atol=1e-6)
+    assert all(len(set(row)) == 9 for row in index.tolist())
+    assert (product.diff(dim=1) <= 0).all()
+
+
+def test_numbers_of_cells_fit_the_table():
+    assert cells_to_try(1) == [1, 1]
+    assert cells_to_try(12) == [3, 3]
+    assert cells_to_try(10**6) == [1000, 4000]

@@ -1,0 +1,45 @@
+from __future__ import annotations
+
+import hashlib
+import struct
+
+import numpy as np
+import torch
+
+from mmgraph.knn import digest as report
+from mmgraph.knn.digest import feature_digest, graph_digest, num_components
+
+
+def test_graph_digest_is_that_of_packed_integers_and_floats():
+    packed = struct.pack("<4q2f", 1, 2, 0, 0, 0.75, -0.5)
+    edge_index = torch.tensor([[1, 2], [0, 0]])
+    similarity = torch.tensor([0.75, -0.5])
+    want = hashlib.sha256(packed).hexdigest()
+    assert graph_digest(edge_index, similarity) == want
+    columns = edge_index.T.contiguous().T  # same values, another memory order
+    assert graph_digest(columns, similarity) == want
+
+
+def test_feature_digest_is_that_of_shape_and_values(monkeypatch):
+    monkeypatch.setattr(report, "_ROWS", 2)
+    x = np.arange(6.0).reshape(3, 2)
+    packed = struct.pack("<2q6f", 3, 2, 0, 1, 2, 3, 4, 5)
+    assert feature_digest(x) == hashlib.sha256(packed).hexdigest()
+    assert feature_digest(x.reshape(2, 3)) != feature_digest(x)
+
+
+def test_components_equal_a_flood_fill():
+    edge_index = torch.randint(0, 40, (2, 25))
+    left, count = set(range(40)), 0
+    neighbours: dict[int, set[int]] = {node: set() for node in left}
+    for a, b in edge_index.T.tolist():
+        neighbours[a].add(b)
+        neighbours[b].add(a)
+    while left:
+        count += 1
+        front = {left.pop()}
+        while front:
+            node = front.pop()
+            left.discard(node)
+            front |= neighbours[node] & left
+    assert num_components(edge_index, 40) == count

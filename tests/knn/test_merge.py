@@ -1,0 +1,99 @@
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from mmgraph.errors import UserError
+from mmgraph.knn import build_blocks, knn_graph, merge_shards, read_shards
+from mmgraph.knn.digest import feature_digest, graph_digest
+
+
+def shards(x, place, names=("1/3", "2/3", "3/3"), **options):
+    options = {"block_rows": 10, **options}
+    folders = [place / name.replace("/", "-") for name in names]
+    for name, folder in zip(names, folders, strict=True):
+        build_blocks(x, 3, folder, shard=name, **options)
+    return folders
+
+
+@pytest.fixture
+def x():
+    x = np.random.default_rng(0).normal(size=(70, 4)).astype(np.float32)
+    x[11] = 0
+    return x
+
+
+def test_the_files_hold_the_graph_of_the_whole(tmp_path, x):
+    folders = shards(x, tmp_path)
+    want = knn_graph(x, 3)
+    result = merge_shards(folders[::-1], tmp_path / "graph")
+    assert json.loads((tmp_path / "graph" / "graph.json").read_text()) == result
+    assert result == {
+        "num_nodes": 70,
+        "num_edges": 69 * 3,
+        "k": 3,
+        "metric": "cosine",
+        "include_self": False,
+        "nan": "refuse",
+        "duplicates": "keep",
+        "zero_rows": 1,
+        "nan_rows": 0,
+        "collapsed_rows": 0,
+        "input_sha256": feature_digest(x),
+        "graph_sha256": graph_digest(*want),
+    }
+    edge_index = np.load(tmp_path / "graph" / "edge_index.npy", mmap_mode="r")
+    similarity = np.load(tmp_path / "graph" / "similarity.npy", mmap_mode="r")
+    assert (edge_index == want[0].numpy()).all()
+    assert (similarity == want[1].numpy()).all()
+    got = read_shards(folders)
+    assert torch.equal(got[0], want[0])
+    assert torch.equal(got[1], want[1])
+    names = sorted(path.name for path in tmp_path.iterdir())
+    assert names == ["1-3", "2-3", "3-3", "graph"]
+
+
+def test_shards_may_share_a_folder_and_overlap(tmp_path, x):
+    for name in ("1/3", "3/3", "2/2", "2/3"):
+        build_blocks(x, 3, tmp_path / "w", shard=name, block_rows=10)
+    folders = [*shards(x, tmp_path, ("1/2",)), tmp_path / "w"]
+    want = graph_digest(*knn_graph(x, 3))
+    assert graph_digest(*read_shards([tmp_path / "w"])) == want
+    assert graph_digest(*read_shards(folders)) == want
+
+
+def test_missing_blocks_are_named_and_nothing_is_written(tmp_path, x):
+    folders = shards(x, tmp_path, ("1/3", "3/3"))
+    message = r"1-3: 2 of 7 blocks are missing: 1, 4 - finish the shards that make them"
+    with pytest.raises(UserError, match=message):
+        merge_shards(folders, tmp_path / "graph")
+    with pytest.raises(UserError, match=message):
+        read_shards(folders)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["1-3", "3-3"]
+    (folder,) = shards(x, tmp_path, ("70/70",), block_rows=1)
+    message = r"69 of 70 blocks are missing: 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, \.\.\. - "
+    with pytest.raises(UserError, match=message):
+        read_shards([folder])
+
+
+def test_shards_of_different_builds_are_refused(tmp_path, x):
+    one, *_ = shards(x, tmp_path / "a")
+    other, *_ = shards(x, tmp_path / "b", metric="l2")
+    message = r"1-3: made with options.metric 'l2', now it is 'cosine' - give the same"
+    with pytest.raises(UserError, match=message):
+        merge_shards([one, other], tmp_path / "graph")
+    with pytest.raises(ValueError, match=r"at least one work folder \(got none\)"):
+        read_shards([])
+
+
+def test_an_existing_result_is_left_alone(tmp_path, x):
+    folders = shards(x, tmp_path)
+    (tmp_path / "graph").mkdir()
+    with pytest.raises(UserError, match=r"graph: exists already - choose another"):
+        merge_shards(folders, tmp_path / "graph")
+    (tmp_path / "file").touch()
+    with pytest.raises(UserError, match=r"cannot be written \((File exists|Not a dir)"):
+        merge_shards(folders, tmp_path / "file" / "graph")

@@ -1,0 +1,38 @@
+from __future__ import annotations
+
+import copy
+
+import pytest
+import torch
+from torch_geometric.data import HeteroData
+
+from mmgraph.device import place, resolve_device
+from mmgraph.errors import UserError
+
+
+def test_names(device):
+    assert resolve_device(device.type).type == device.type
+    expected = "cuda" if torch.cuda.is_available() else "cpu"
+    assert resolve_device("auto").type == expected
+
+
+@pytest.mark.parametrize("name", ["gpu", "cuda:x", "mps", "xpu"])
+def test_unknown_devices_are_refused(name):
+    with pytest.raises(UserError, match="choose auto, cpu, cuda or cuda:n"):
+        resolve_device(name)
+
+
+def test_an_absent_gpu_is_refused():
+    with pytest.raises(UserError, match="'cuda:99' is not there"):
+        resolve_device("cuda:99")
+
+
+def test_shared_tensors_stay_shared_and_the_input_unchanged(device):
+    train = HeteroData()
+    train["item"].x_visual = torch.ones(3, 2)
+    test = copy.copy(train)
+    memo: dict = {}
+    a, b = place(train, device, memo), place(test, device, memo)
+    assert a["item"].x_visual is b["item"].x_visual
+    assert a["item"].x_visual.device.type == device.type
+    assert train["item"].x_visual.device.type == "cpu"

@@ -1,0 +1,66 @@
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from mmgraph.errors import UserError
+from mmgraph.files import (
+    append_json_line,
+    read_json_lines,
+    write_atomic,
+    write_json,
+)
+
+
+def test_a_failed_write_leaves_the_old_file_and_no_other(tmp_path, monkeypatch):
+    path = tmp_path / "a.txt"
+    write_atomic(path, "old")
+
+    def refuse(source, target):
+        raise OSError("disk full")
+
+    monkeypatch.setattr(os, "replace", refuse)
+    with pytest.raises(OSError, match="disk full"):
+        write_atomic(path, "new")
+    assert path.read_text() == "old"
+    assert os.listdir(tmp_path) == ["a.txt"]
+
+
+def test_written_files_have_ordinary_rights(tmp_path):
+    write_json(tmp_path / "deep" / "a.json", [1])
+    (tmp_path / "plain").write_text("")
+    rights = [p.stat().st_mode for p in (tmp_path / "deep/a.json", tmp_path / "plain")]
+    assert rights[0] == rights[1]
+
+
+@pytest.mark.parametrize("torn", range(1, 9))
+def test_a_line_torn_at_any_byte_is_dropped_and_overwritten(tmp_path, torn):
+    path = tmp_path / "a.jsonl"
+    append_json_line(path, {"a": 1})
+    append_json_line(path, {"b": 2})
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-torn])
+    assert read_json_lines(path) == [{"a": 1}]
+    append_json_line(path, {"c": 3})
+    assert read_json_lines(path) == [{"a": 1}, {"c": 3}]
+
+
+def test_a_missing_file_has_no_lines(tmp_path):
+    assert read_json_lines(tmp_path / "none") == []
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        (b"garbage", "not JSON: .* - delete the row"),
+        (b"\xff\xfe", "not JSON: "),
+        (b"[1]", "not a JSON object - "),
+        (b"{}", "the line has no 'a' - "),
+    ],
+)
+def test_a_line_that_is_none_is_told_with_its_row(tmp_path, line, message):
+    path = tmp_path / "a.jsonl"
+    path.write_bytes(b'{"a": 1}\n\n' + line + b'\n{"a": 2}\n')
+    with pytest.raises(UserError, match=rf"a\.jsonl:3: {message}"):
+        read_json_lines(path, needed=["a"])

@@ -1,0 +1,114 @@
+from __future__ import annotations
+
+import math
+import sys
+
+import numpy as np
+import pytest
+import torch
+
+from mmgraph.data import load_dataset
+from mmgraph.errors import UserError
+from mmgraph.models import build_model
+from mmgraph.schema import INTERACTS
+from mmgraph.train import evaluate, recommend
+
+
+@pytest.fixture(scope="module")
+def splits():
+    return load_dataset("synthetic")
+
+
+@pytest.fixture(scope="module")
+def model(splits):
+    torch.manual_seed(0)
+    return build_model("MF-BPR", splits[0])
+
+
+def by_user(edge_index):
+    items: dict[int, set[int]] = {}
+    for user, item in edge_index.T.tolist():
+        items.setdefault(user, set()).add(item)
+    return items
+
+
+def slow_metrics(model, data, k):
+    """Recall and NDCG by loops over users and ranks."""
+    z_user, z_item = model.encode(data)
+    scores = (z_user @ z_item.t()).detach()
+    history = by_user(data[INTERACTS].edge_index)
+    wanted = by_user(data[INTERACTS].edge_label_index)
+    recall, ndcg = [], []
+    for user in sorted(wanted):
+        row = scores[user].clone()
+        row[list(history.get(user, ()))] = -1e10
+        ranked = row.argsort(descending=True)[:k].tolist()
+        hit = [item in wanted[user] for item in ranked]
+        recall.append(sum(hit) / len(wanted[user]))
+        gain = sum(h / math.log2(r + 2) for r, h in enumerate(hit))
+        ideal = sum(1 / math.log2(r + 2) for r in range(min(k, len(wanted[user]))))
+        ndcg.append(gain / ideal)
+    return np.array(recall), np.array(ndcg)
+
+
+@pytest.mark.parametrize("split", [1, 2])
+def test_equals_a_loop_over_users(splits, model, split):
+    data = splits[split]
+    recall, ndcg = slow_metrics(model, data, 20)
+    metrics = evaluate(model, data)
+    assert metrics["recall@20"] == pytest.approx(recall.mean(), abs=1e-12)
+    assert metrics["ndcg@20"] == pytest.approx(ndcg.mean(), abs=1e-12)
+    per_user = evaluate(model, data, per_user=True)
+    np.testing.assert_allclose(per_user["recall@20"], recall, atol=1e-12)
+    assert per_user["user"].tolist() == sorted(
+        by_user(data[INTERACTS].edge_label_index)
+    )
+
+
+def test_block_size_does_not_matter(splits, model, monkeypatch):
+    expected = evaluate(model, splits[2])
+    module = sys.modules["mmgraph.train.evaluation"]
+    monkeypatch.setitem(module._BLOCK_SCORES, "cpu", 1)
+    assert evaluate(model, splits[2]) == expected
+
+
+def test_recommend_never_returns_a_training_item(splits, model):
+    train = splits[0]
+    users = torch.arange(train["user"].num_nodes)
+    item, score = recommend(model, train, users, k=50)
+    history = by_user(train[INTERACTS].edge_index)
+    for user, row in enumerate(item.tolist()):
+        assert not history.get(user, set()) & set(row)
+        assert len(set(row)) == 50
+    assert bool((score.diff(dim=1) <= 0).all())
+
+
+def test_places_without_a_candidate_are_marked(splits, model):
+    train = splits[0]
+    num_items = train["item"].num_nodes
+    item, score = recommend(model, train, torch.tensor([3]), k=num_items)
+    seen = len(by_user(train[INTERACTS].edge_index)[3])
+    assert int((item == -1).sum()) == seen
+    assert bool((score[item == -1] == float("-inf")).all())
+
+
+def test_training_mode_is_put_back(splits, model):
+    model.train()
+    evaluate(model, splits[1])
+    assert model.training
+
+
+def test_a_cut_off_beyond_the_catalogue_finds_every_positive(splits, model):
+    num_items = splits[1]["item"].num_nodes
+    metrics = evaluate(model, splits[1], ks=[num_items, 5_000])
+    assert metrics["recall@5000"] == metrics[f"recall@{num_items}"] == 1.0
+    ratio = metrics["precision@5000"] / metrics[f"precision@{num_items}"]
+    assert ratio == pytest.approx(num_items / 5_000, rel=1e-12)
+
+
+def test_scores_that_are_not_finite_are_refused(splits):
+    model = build_model("MF-BPR", splits[0])
+    with torch.no_grad():
+        model.item.weight[0, 0] = float("nan")
+    with pytest.raises(UserError, match="scores are not finite"):
+        evaluate(model, splits[1])
