@@ -120,7 +120,8 @@ def self_products(
     2 (<x, y> - |y|^2 / 2)`` of centred rows, ``-|y|^2 / 2`` as offset.
 
     The 8 spare roundings of
-    :func:`~mmgraph.knn.metric.tolerance.product_tolerance` also cover a divisor in float32, the gain and the offset.
+    :func:`~mmgraph.knn.metric.tolerance.product_tolerance` also cover a divisor in
+    float32, the gain and the offset.
 
     Args:
         x: Features.
