@@ -85,7 +85,7 @@ def measure(spec: str, folder: str | None, batches: int) -> dict[str, object]:
         fidelity=named.fidelity,
         **named.options,
     )
-    data = model.prepare(train)
+    data = model.add_graphs(train)
     setup = time.process_time() - begin
     optimizer = torch.optim.Adam(model.main_parameters(), lr=model.lr, fused=True)
     edges = train[INTERACTS].edge_index
@@ -111,7 +111,7 @@ def measure(spec: str, folder: str | None, batches: int) -> dict[str, object]:
         step()
     per_step = (time.process_time() - begin) / batches
     begin = time.process_time()
-    evaluate(model, model.prepare(val))
+    evaluate(model, model.add_graphs(val))
     evaluation = time.process_time() - begin
     steps = -(-edges.size(1) // 2048)
     return {

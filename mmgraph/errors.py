@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from difflib import get_close_matches
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -39,3 +41,32 @@ class UserError(ValueError):
     def __reduce__(self) -> tuple[Any, ...]:
         """Travel whole from a worker process, whose exceptions are copied by this."""
         return partial(UserError, path=self.path, row=self.row), (self.what, self.fix)
+
+
+def name_key(name: str) -> str:
+    """A name without what does not count in it: case, ``-`` and ``_``.
+
+    Example:
+        >>> name_key("MF-BPR") == name_key("mf_bpr")
+        True
+    """
+    return name.lower().replace("-", "").replace("_", "")
+
+
+def unknown_name(what: str, name: str, known: Iterable[str]) -> UserError:
+    """The error about a name that is not in a list: the nearest one, and the list.
+
+    Args:
+        what: What is named.
+        name: The name.
+        known: The list.
+
+    Example:
+        >>> print(unknown_name("model", "Lightgcm", ["MF-BPR", "LightGCN"]))
+        unknown model 'Lightgcm' - did you mean 'LightGCN'? choose from MF-BPR, LightGCN
+    """
+    by_key = {name_key(each): each for each in known}
+    near = get_close_matches(name_key(name), by_key, n=1, cutoff=0.4)
+    hint = f"did you mean {by_key[near[0]]!r}? " if near else ""
+    choice = f"choose from {', '.join(by_key.values())}" if by_key else "there are none"
+    return UserError(f"unknown {what} {name!r}", hint + choice)

@@ -11,6 +11,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+from typing import Any
+
 from torch_geometric.data import HeteroData
 
 EdgeType = tuple[str, str, str]
@@ -56,8 +59,27 @@ def similar_edge_type(modality: str) -> EdgeType:
     return (ITEM, f"similar_{modality}", ITEM)
 
 
+def in_order(modalities: Mapping[str, Any] | Iterable[str]) -> dict[str, Any]:
+    """Modalities in the one order in which all parts of the package see them.
+
+    ``visual``, ``textual``, then the others by name. Where a role is given by place
+    (the anchor of a contrast, say), it does not depend on who named them first.
+
+    Args:
+        modalities: Values by name, or the names alone (the values are then None).
+
+    Example:
+        >>> in_order({"textual": 8, "acoustic": 3, "visual": 16})
+        {'visual': 16, 'textual': 8, 'acoustic': 3}
+    """
+    values = (
+        modalities if isinstance(modalities, Mapping) else dict.fromkeys(modalities)
+    )
+    return {m: values[m] for m in sorted(values, key=_place)}
+
+
 def modalities(data: HeteroData) -> list[str]:
-    """Names of the item modalities, in the order in which they were added.
+    """Names of the item modalities, in the order of :func:`in_order`.
 
     Example:
         >>> import torch
@@ -69,4 +91,11 @@ def modalities(data: HeteroData) -> list[str]:
     if ITEM not in data.node_types:
         return []
     keys = data[ITEM].keys()
-    return [key.removeprefix(_FEATURE) for key in keys if key.startswith(_FEATURE)]
+    names = [key.removeprefix(_FEATURE) for key in keys if key.startswith(_FEATURE)]
+    return list(in_order(names))
+
+
+def _place(modality: str) -> tuple[int, str]:
+    first = ("visual", "textual")
+    known = modality in first
+    return (first.index(modality) if known else len(first)), modality

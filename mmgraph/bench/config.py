@@ -10,13 +10,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from mmgraph.bench.spec import ModelSpec, check_names
-from mmgraph.models.registry import (
-    model_option_types,
-    model_options,
-    resolve_model,
-    resolve_plugin,
-)
-from mmgraph.options import check_types, option_types
+from mmgraph.models.registry import model_options, resolve_model, resolve_plugin
+from mmgraph.options import Option, declared_options
 from mmgraph.train.trainer import Trainer
 
 # Seed and device have flags of their own; the other two change no result.
@@ -76,7 +71,7 @@ def canonical(spec: ModelSpec) -> ModelSpec:
     named = ModelSpec(model, plugin, spec.fidelity, spec.options)
     known = _model_options(named) | trainer_options()
     check_names(spec.options, known, f"option of {model}")
-    check_types(spec.options, _types(named), model)
+    _check(spec.options, _declared(named), model)
     return named
 
 
@@ -93,9 +88,9 @@ def check_settings(settings: Mapping[str, Any], specs: Iterable[ModelSpec]) -> N
     given = list(specs)
     known = set(trainer_options()).union(*map(_model_options, given))
     check_names(settings, known, "option")
-    check_types(settings, option_types(Trainer.__init__), "the trainer")
+    _check(settings, declared_options(Trainer), "the trainer")
     for spec in given:
-        check_types(settings, model_option_types(spec.model, spec.plugin), spec.model)
+        _check(settings, model_options(spec.model, spec.plugin), spec.model)
 
 
 def resolve(spec: ModelSpec, settings: Mapping[str, Any] | None = None) -> Resolved:
@@ -117,7 +112,7 @@ def resolve(spec: ModelSpec, settings: Mapping[str, Any] | None = None) -> Resol
     """
     named = canonical(spec)
     wanted = {**(settings or {}), **named.options}
-    check_types(wanted, _types(named), named.model)
+    _check(wanted, _declared(named), named.model)
     model, trainer = _model_options(named), trainer_options()
     options = {key: wanted.get(key, default) for key, default in model.items()}
     steps = {key: wanted.get(key, default) for key, default in trainer.items()}
@@ -130,9 +125,16 @@ def resolve(spec: ModelSpec, settings: Mapping[str, Any] | None = None) -> Resol
 
 def _model_options(spec: ModelSpec) -> dict[str, Any]:
     options = model_options(spec.model, spec.plugin)
-    return {key: value for key, value in options.items() if key != "fidelity"}
+    return {key: o.default for key, o in options.items() if key != "fidelity"}
 
 
-def _types(spec: ModelSpec) -> dict[str, Any]:
-    of_model = model_option_types(spec.model, spec.plugin)
-    return of_model | option_types(Trainer.__init__)
+def _declared(spec: ModelSpec) -> dict[str, Option]:
+    return model_options(spec.model, spec.plugin) | declared_options(Trainer)
+
+
+def _check(
+    values: Mapping[str, Any], declared: Mapping[str, Option], owner: str
+) -> None:
+    for name, value in values.items():
+        if name in declared:
+            declared[name].check(value, owner)

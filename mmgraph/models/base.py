@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import copy
-import inspect
 import logging
-from collections.abc import Callable
-from typing import Any, ClassVar, Self
+from collections.abc import Callable, Hashable
+from functools import partial
+from typing import Any, ClassVar, Self, final
 
 import torch
 from torch import Tensor, nn
@@ -18,7 +18,9 @@ from mmgraph.functional.graph.adjacency import Adjacency
 from mmgraph.functional.graph.normalize import stack_user_item, symmetric_norm
 from mmgraph.models.batch import Batch
 from mmgraph.models.parts.item_features import TrainedFeatures
-from mmgraph.models.plugins.base import Plugin
+from mmgraph.models.parts.tensor_cache import TensorCache
+from mmgraph.models.plugins.base import Plugin, check_host
+from mmgraph.options import CheckedOptions
 from mmgraph.schema import (
     CO_INTERACTS,
     INTERACTS,
@@ -27,6 +29,7 @@ from mmgraph.schema import (
     USER,
     EdgeType,
     feature_key,
+    in_order,
     mask_key,
     modalities,
 )
@@ -34,42 +37,74 @@ from mmgraph.schema import (
 logger = logging.getLogger(__name__)
 
 
-class Recommender(nn.Module):
+class Recommender(CheckedOptions, nn.Module):
     """A system that embeds users and items of a ``HeteroData``.
 
-    A subclass is built from numbers and implements :meth:`encode` and :meth:`loss`;
-    those with modality encoders implement :meth:`encode_modalities`, which is where
-    the plug-ins attach. Graphs arrive with ``data`` at every call; what is derived
-    from them is kept for as long as the very same edges come in.
+    A subclass is built from numbers and writes the hooks below: :meth:`encode` and
+    :meth:`loss`, and with modality encoders :meth:`_encode_modalities`. No hook needs
+    ``super()``. What calls the hooks, and the plug-in beside them, is final.
+
+    Graphs arrive with ``data`` at every call; what is computed from them is kept for as
+    long as the very same edges come in.
+
+    Args:
+        num_users: Number of users.
+        num_items: Number of items.
+        dims: Dimension of each modality's features, of multimodal systems. Their order
+            does not count: models see ``visual``, ``textual``, then the others by name.
+        fidelity: ``"paper"``, or ``"released"`` where the class has it.
     """
 
-    #: Adam's step size when the trainer is not told otherwise.
+    #: Adam's learning rate when the trainer is not told otherwise.
     lr: ClassVar[float] = 1e-3
     #: Adam's weight decay when the trainer is not told otherwise.
     weight_decay: ClassVar[float] = 0.0
-    #: Whether it shrinks the parameters themselves (AdamW) and not the gradients.
+    #: True if it shrinks the parameters themselves (AdamW) and not the gradients.
     decoupled_weight_decay: ClassVar[bool] = False
-    #: Factor of the step size per 50 epochs when the trainer is not told otherwise.
+    #: Factor of the learning rate per 50 epochs when the trainer is not told otherwise.
     lr_decay: ClassVar[float] = 1.0
     #: False for systems that learn from positives alone.
     needs_negatives: ClassVar[bool] = True
-    #: Whether the constructor wants the widths of the item features.
+    #: True if the constructor takes the dimensions of the item features.
     multimodal: ClassVar[bool] = False
     #: Name of the plug-in that would do once more what the system does by itself.
     built_in: ClassVar[str | None] = None
     #: ``"released"`` too, for systems whose public code behaves otherwise.
     fidelities: ClassVar[tuple[str, ...]] = ("paper",)
+    #: Attributes that ``repr`` shows after the sizes.
+    shown: ClassVar[tuple[str, ...]] = ("embedding_dim",)
 
-    #: Width of each modality's features, of multimodal systems.
-    dims: dict[str, int]
+    embedding_dim: int
 
-    def __init__(self) -> None:
+    def __init__(
+        self,
+        num_users: int,
+        num_items: int,
+        dims: dict[str, int] | None = None,
+        *,
+        fidelity: str = "paper",
+    ) -> None:
         super().__init__()
+        if fidelity not in self.fidelities:
+            raise UserError(
+                f"{type(self).__name__} has no fidelity {fidelity!r}",
+                f"choose from {', '.join(self.fidelities)}",
+            )
+        self.num_users, self.num_items = num_users, num_items
+        self.dims = in_order(dims or {})
+        self.fidelity = fidelity
         self.plugin: Plugin | None = None
-        self._told = False
-        self._derived: dict[Any, tuple[tuple[Tensor, ...], tuple[int, ...], Any]] = {}
+        self._plugin_was_applied = False
+        self._warned_of_graph = False
+        self._cache = TensorCache()
 
-    # What a subclass writes -----------------------------------------------------
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        for name, hook in _HOOK_OF.items():
+            if name in vars(cls):
+                raise TypeError(f"{cls.__name__} may not override {name}: write {hook}")
+
+    # Hooks: what a subclass writes ----------------------------------------------
 
     def encode(self, data: HeteroData) -> tuple[Tensor, Tensor]:
         """Final embeddings of all users ``[U, d]`` and all items ``[I, d]``."""
@@ -79,26 +114,34 @@ class Recommender(nn.Module):
         """Named scalar terms of one batch; their sum is minimised."""
         raise NotImplementedError
 
-    def encode_modalities(
+    def score(self, z_user: Tensor, z_item: Tensor) -> Tensor:
+        """Scores ``[B, I]`` of the given users for the given items."""
+        return z_user @ z_item.t()
+
+    def _encode_modalities(
         self, data: HeteroData, items: Tensor | None = None
     ) -> dict[str, Tensor]:
-        """Item embeddings per modality, of all items or of the given rows."""
+        """Item embeddings per modality, of all items or of the given rows.
+
+        Only :meth:`encode_modalities` calls it; that is what :meth:`encode` and
+        :meth:`loss` read.
+        """
         raise UserError(
             f"{type(self).__name__} has no modality encoders",
             "choose a multimodal model for this plug-in",
         )
 
+    def modality_dims(self) -> dict[str, int]:
+        """Dimension of each modality in what :meth:`encode_modalities` returns."""
+        return dict.fromkeys(self.dims, self.embedding_dim)
+
     def encoders_reach_scores(self) -> bool:
-        """Whether the modality encoders can change a score, now or by training."""
+        """True if the modality encoders can change a score, now or by training."""
         return True
 
     def encoders_learn(self) -> bool:
-        """Whether the modality encoders have anything to train."""
+        """True if the modality encoders have something to train."""
         return True
-
-    def modality_widths(self) -> dict[str, int]:
-        """Widths of what :meth:`encode_modalities` returns."""
-        raise NotImplementedError
 
     def item_graph_transform(self) -> BaseTransform | None:
         """Transform that adds the frozen item graphs this model needs."""
@@ -119,40 +162,148 @@ class Recommender(nn.Module):
         self, data: HeteroData, epoch: int, generator: torch.Generator
     ) -> None:
         """Called before the first batch of each epoch, counted from 1."""
-        if self.plugin is not None:
-            self.plugin.on_epoch_start(self, data, epoch)
 
     def epoch_measures(self, epoch: int) -> dict[str, float]:
         """Numbers about the start of this epoch for the history, by name.
 
         Empty for most systems, and in epochs in which nothing was measured.
         """
-        return {} if self.plugin is None else self.plugin.epoch_measures(epoch)
+        return {}
 
-    def score(self, z_user: Tensor, z_item: Tensor) -> Tensor:
-        """Scores ``[B, I]`` of the given users for the given items."""
-        return z_user @ z_item.t()
+    def auxiliary_parameters(self) -> list[nn.Parameter]:
+        """Parameters that the main optimiser leaves alone."""
+        return []
 
-    # What every system shares ---------------------------------------------------
+    def auxiliary_optimizers(self) -> dict[str, torch.optim.Optimizer]:
+        """Optimisers that parts of the model step by themselves, by name."""
+        return {}
 
-    def check_fidelity(self, fidelity: str) -> str:
-        """The fidelity itself, if this system has it.
+    def parameter_groups(self) -> list[dict[str, Any]]:
+        """:meth:`main_parameters` as Adam takes them.
+
+        A group's ``lr_ratio`` multiplies the trainer's learning rate (default: 1).
+        """
+        return [{"params": self.main_parameters()}]
+
+    # Final: hooks and plug-in together ------------------------------------------
+
+    @final
+    def attach(self, plugin_class: type[Plugin], **options: Any) -> Self:
+        """Attach a plug-in to this model.
+
+        Args:
+            plugin_class: Its class.
+            options: Its options.
 
         Raises:
-            ValueError: If it does not.
+            UserError: If it could change nothing here, or an option may not have its
+                value.
         """
-        if fidelity not in self.fidelities:
-            raise ValueError(
-                f"'fidelity' must be one of {self.fidelities} (got {fidelity!r})"
+        where = options.get("where", plugin_class.where)
+        check_host(self, plugin_class, where)
+        dims = self.dims if where == "graph" else self.modality_dims()
+        self.plugin = plugin_class(dims, **options)
+        return self
+
+    @final
+    def encode_modalities(
+        self, data: HeteroData, items: Tensor | None = None
+    ) -> dict[str, Tensor]:
+        """Item embeddings per modality ``{m: [N, d]}``, as the plug-in leaves them.
+
+        Args:
+            data: The data.
+            items: Rows to encode; all items without it.
+        """
+        z = self._encode_modalities(data, items)
+        if self.plugin is None:
+            return z
+        self._plugin_was_applied = True
+        changed: dict[str, Tensor] = self.plugin(z)
+        return changed
+
+    @final
+    def start_epoch(
+        self, data: HeteroData, epoch: int, generator: torch.Generator
+    ) -> None:
+        """Begin an epoch: the plug-in, then :meth:`on_epoch_start`."""
+        if self.plugin is not None:
+            encode = partial(self._encode_without_gradient, data)
+            self.plugin.on_epoch_start(encode, data, epoch)
+        self.on_epoch_start(data, epoch, generator)
+
+    @final
+    def training_loss(self, data: HeteroData, batch: Batch) -> dict[str, Tensor]:
+        """:meth:`loss` and the terms of the plug-in.
+
+        Raises:
+            TypeError: If :meth:`loss` passes a plug-in by that is to change embeddings.
+        """
+        terms = self.loss(data, batch)
+        if self.plugin is None:
+            return terms
+        if self.plugin.where == "encoder" and not self._plugin_was_applied:
+            raise TypeError(
+                f"{type(self).__name__} does not read encode_modalities(), so that "
+                f"{type(self.plugin).__name__} changes nothing"
             )
-        return fidelity
+        encode = partial(self._encode_modalities, data)
+        return terms | self.plugin.losses(encode, data, batch)
+
+    @final
+    def all_epoch_measures(self, epoch: int) -> dict[str, float]:
+        """:meth:`epoch_measures` of the plug-in and of the model."""
+        of_plugin = {} if self.plugin is None else self.plugin.epoch_measures(epoch)
+        return of_plugin | self.epoch_measures(epoch)
+
+    @final
+    def all_auxiliary_parameters(self) -> list[nn.Parameter]:
+        """:meth:`auxiliary_parameters` of the model and of the plug-in."""
+        of_plugin = [] if self.plugin is None else self.plugin.auxiliary_parameters()
+        return self.auxiliary_parameters() + of_plugin
+
+    @final
+    def all_auxiliary_optimizers(self) -> dict[str, torch.optim.Optimizer]:
+        """:meth:`auxiliary_optimizers` of the model and of the plug-in."""
+        of_plugin = {} if self.plugin is None else self.plugin.auxiliary_optimizers()
+        return self.auxiliary_optimizers() | of_plugin
+
+    @final
+    def main_parameters(self) -> list[nn.Parameter]:
+        """Parameters of the main optimiser: all but those with one of their own."""
+        own = {id(parameter) for parameter in self.all_auxiliary_parameters()}
+        return [p for p in self.parameters() if id(p) not in own and p.requires_grad]
+
+    @final
+    def has_encoders(self) -> bool:
+        """True if there are modality encoders for a plug-in to attach to."""
+        return type(self)._encode_modalities is not Recommender._encode_modalities
+
+    @final
+    def has_item_graph(self) -> bool:
+        """True if there is a frozen item graph."""
+        return self.item_graph_transform() is not None
+
+    def _encode_without_gradient(
+        self, data: HeteroData, items: Tensor | None = None
+    ) -> dict[str, Tensor]:
+        """The encoders in evaluation mode, before any plug-in."""
+        was_training = self.training
+        self.eval()
+        with torch.no_grad():
+            z = self._encode_modalities(data, items)
+        self.train(was_training)
+        return z
+
+    # What every system shares ---------------------------------------------------
 
     @classmethod
     def from_data(cls, data: HeteroData, **options: Any) -> Self:
         """Build the model for the users, items and modalities of ``data``.
 
         Raises:
-            UserError: If a multimodal model gets no item features.
+            UserError: If a multimodal model gets no item features, or an option may not
+                have its value.
         """
         sizes: dict[str, Any] = {
             "num_users": data[USER].num_nodes,
@@ -172,51 +323,40 @@ class Recommender(nn.Module):
                 part.copy_from(data)
         return model
 
-    @classmethod
-    def option_defaults(cls) -> dict[str, Any]:
-        """The keyword-only options of the constructor and their defaults."""
-        parameters = inspect.signature(cls.__init__).parameters.values()
-        return {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY}
+    @property
+    def released(self) -> bool:
+        """True in the fidelity ``"released"``."""
+        return self.fidelity == "released"
 
-    def training_loss(self, data: HeteroData, batch: Batch) -> dict[str, Tensor]:
-        """:meth:`loss` and the terms of the plug-in."""
-        terms = self.loss(data, batch)
-        if self.plugin is not None:
-            terms |= self.plugin.losses(self, data, batch)
-        return terms
+    def add_id_embeddings(
+        self, embedding_dim: int, user_dim: int | None = None
+    ) -> None:
+        """Add an embedding per user (``user``) and per item (``item``).
 
-    def item_modalities(
-        self, data: HeteroData, items: Tensor | None = None
-    ) -> dict[str, Tensor]:
-        """:meth:`encode_modalities` as the plug-in leaves it."""
-        z = self.encode_modalities(data, items)
-        return z if self.plugin is None else self.plugin(z)
-
-    def has_encoders(self) -> bool:
-        """Whether a plug-in can attach."""
-        return type(self).encode_modalities is not Recommender.encode_modalities
-
-    def main_parameters(self) -> list[nn.Parameter]:
-        """Parameters of the main optimiser: all but those with one of their own."""
-        own = {id(parameter) for parameter in self.auxiliary_parameters()}
-        return [p for p in self.parameters() if id(p) not in own and p.requires_grad]
-
-    def parameter_groups(self) -> list[dict[str, Any]]:
-        """:meth:`main_parameters` as Adam takes them.
-
-        A group's ``lr_share`` multiplies the trainer's step size (default: 1).
+        Args:
+            embedding_dim: Their dimension.
+            user_dim: That of the users, where it is another one.
         """
-        return [{"params": self.main_parameters()}]
+        self.embedding_dim = embedding_dim
+        self.user = nn.Embedding(self.num_users, user_dim or embedding_dim)
+        self.item = nn.Embedding(self.num_items, embedding_dim)
 
-    def auxiliary_parameters(self) -> list[nn.Parameter]:
-        """Parameters that :meth:`auxiliary_optimizers` move."""
-        return [] if self.plugin is None else self.plugin.auxiliary_parameters()
+    def id_embeddings(self) -> Tensor:
+        """The ID embeddings of users and then items, ``[U + I, d]``."""
+        return torch.cat([self.user.weight, self.item.weight])
 
-    def auxiliary_optimizers(self) -> dict[str, torch.optim.Optimizer]:
-        """Optimisers that parts of the model step by themselves."""
-        return {} if self.plugin is None else self.plugin.auxiliary_optimizers()
+    def reset_parameters(self) -> None:
+        """Xavier-uniform ID embeddings, each matrix by itself."""
+        nn.init.xavier_uniform_(self.user.weight)
+        nn.init.xavier_uniform_(self.item.weight)
 
-    def prepare(self, data: HeteroData) -> HeteroData:
+    def split(self, nodes: Tensor) -> tuple[Tensor, Tensor]:
+        """Users and items of stacked rows."""
+        user, item = nodes.split([self.num_users, self.num_items])
+        return user, item
+
+    @final
+    def add_graphs(self, data: HeteroData) -> HeteroData:
         """``data`` with the graphs this model needs; graphs it has are kept.
 
         The input is not changed, features and edges are shared, and the same features
@@ -227,17 +367,17 @@ class Recommender(nn.Module):
         if transform is None:
             return data
         recipe = " ".join(f"{transform} {self.plugin or ''}".split())
-        wanted = self.item_graph_types()
-        found = [edge_type for edge_type in wanted if edge_type in data.edge_types]
-        foreign = any(data[edge_type].get("recipe") != recipe for edge_type in found)
-        if foreign and not self._told:
-            self._told = True
+        types = self.item_graph_types()
+        present = [edge_type for edge_type in types if edge_type in data.edge_types]
+        foreign = any(data[edge_type].get("recipe") != recipe for edge_type in present)
+        if foreign and not self._warned_of_graph:
+            self._warned_of_graph = True
             logger.warning(
                 "%s: the data have an item graph, which is used as it is; options "
                 "of the model or the plug-in about it have no effect",
                 type(self).__name__,
             )
-        if found == wanted:
+        if present == types:
             return data
         keys = [key(m) for m in modalities(data) for key in (feature_key, mask_key)]
         features = tuple(data[ITEM][key] for key in keys if key in data[ITEM])
@@ -247,54 +387,46 @@ class Recommender(nn.Module):
             built: HeteroData = transform(source)
             return built
 
-        built = self.derive("item graphs", features, build)
-        prepared = copy.copy(data)
+        built = self.cached("item graphs", features, build)
+        extended = copy.copy(data)
         for edge_type in built.edge_types:
             if edge_type not in data.edge_types:
                 for key, value in built[edge_type].items():
-                    prepared[edge_type][key] = value
-                if edge_type in wanted:
-                    prepared[edge_type].recipe = recipe
-        return prepared
+                    extended[edge_type][key] = value
+                if edge_type in types:
+                    extended[edge_type].recipe = recipe
+        return extended
 
     def _with_user_graph(self, data: HeteroData) -> HeteroData:
         transform = self.user_graph_transform()
         if transform is None or CO_INTERACTS in data.edge_types:
             return data
-        built: HeteroData = self.derive(
+        built: HeteroData = self.cached(
             ("user graph", repr(transform)),
             (data[INTERACTS].edge_index,),
             lambda: transform(data),
         )
-        prepared = copy.copy(data)
+        extended = copy.copy(data)
         for key, value in built[CO_INTERACTS].items():
-            prepared[CO_INTERACTS][key] = value
-        return prepared
+            extended[CO_INTERACTS][key] = value
+        return extended
 
-    def derive(self, key: Any, of: tuple[Tensor, ...], build: Callable[[], Any]) -> Any:
+    def cached(
+        self, key: Hashable, sources: tuple[Tensor, ...], build: Callable[[], Any]
+    ) -> Any:
         """What ``build()`` returns, until one of the tensors it came from changes."""
-        # Inference tensors keep no count of changes: they cannot be changed in place.
-        versions = tuple(0 if t.is_inference() else t._version for t in of)
-        if key in self._derived:
-            tensors, seen, value = self._derived[key]
-            same = len(tensors) == len(of) and all(
-                a is b for a, b in zip(tensors, of, strict=True)
-            )
-            if same and seen == versions:
-                return value
-        value = build()
-        self._derived[key] = (of, versions, value)
-        return value
+        return self._cache.get(key, sources, build)
 
     def user_item_graph(self, data: HeteroData) -> Adjacency:
         r"""The stacked graph :math:`D^{-1/2} A D^{-1/2}` of the training edges."""
         edge_index = data[INTERACTS].edge_index
         num_users, num_items = data[USER].num_nodes, data[ITEM].num_nodes
-        return self.derive(
+        graph: Adjacency = self.cached(
             ("user-item", num_users, num_items),
             (edge_index,),
             lambda: user_item_adjacency(edge_index, num_users, num_items),
         )
+        return graph
 
     def item_graph(self, data: HeteroData, edge_type: EdgeType = SIMILAR) -> Adjacency:
         """A frozen item graph of ``data``.
@@ -302,19 +434,50 @@ class Recommender(nn.Module):
         Raises:
             UserError: If ``data`` does not have it.
         """
+        store, size = self.graph_store(data, edge_type), data[ITEM].num_nodes
+        weight = store.get("edge_weight")
+        sources = (store.edge_index,) if weight is None else (store.edge_index, weight)
+        graph: Adjacency = self.cached(
+            edge_type,
+            sources,
+            lambda: Adjacency.from_edge_index(store.edge_index, weight, num_src=size),
+        )
+        return graph
+
+    def graph_store(self, data: HeteroData, edge_type: EdgeType) -> Any:
+        """The edges of one type.
+
+        Raises:
+            UserError: If ``data`` does not have them.
+        """
         if edge_type not in data.edge_types:
             raise UserError(
                 f"the data have no {edge_type} edges",
-                "pass them through model.prepare(data) first",
+                "pass them through model.add_graphs(data) first",
             )
-        store, size = data[edge_type], data[ITEM].num_nodes
-        weight = store.get("edge_weight")
-        of = (store.edge_index,) if weight is None else (store.edge_index, weight)
-        return self.derive(
-            edge_type,
-            of,
-            lambda: Adjacency.from_edge_index(store.edge_index, weight, num_src=size),
-        )
+        return data[edge_type]
+
+    def __repr__(self) -> str:
+        sizes = [f"{self.num_users}", f"{self.num_items}"]
+        sizes += [f"{self.dims}"] if self.multimodal else []
+        options = [f"{name}={getattr(self, name)!r}" for name in self.shown]
+        return f"{type(self).__name__}({', '.join(sizes + options)})"
+
+
+#: What a subclass may not override, and the hook it means.
+_HOOK_OF: dict[str, str] = {
+    "attach": "modality_dims",
+    "encode_modalities": "_encode_modalities",
+    "start_epoch": "on_epoch_start",
+    "training_loss": "loss",
+    "all_epoch_measures": "epoch_measures",
+    "all_auxiliary_parameters": "auxiliary_parameters",
+    "all_auxiliary_optimizers": "auxiliary_optimizers",
+    "main_parameters": "auxiliary_parameters",
+    "has_encoders": "_encode_modalities",
+    "has_item_graph": "item_graph_transform",
+    "add_graphs": "item_graph_transform",
+}
 
 
 def user_item_adjacency(

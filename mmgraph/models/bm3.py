@@ -7,7 +7,6 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch_geometric.data import HeteroData
 
-from mmgraph.functional.checks import check_share
 from mmgraph.functional.losses.bootstrap import bootstrap_loss
 from mmgraph.functional.losses.regularizers import norm_penalty
 from mmgraph.functional.rows import take_rows
@@ -17,6 +16,13 @@ from mmgraph.models.parts.item_features import TrainedFeatures, encode_features
 from mmgraph.models.parts.regularize import embedding_penalty
 from mmgraph.nn.encoder import LightGCNEncoder
 from mmgraph.nn.modality_dict import ModalityDict
+from mmgraph.options import (
+    DropRatio,
+    Fidelity,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveInt,
+)
 
 
 class BM3(Recommender):
@@ -65,47 +71,45 @@ class BM3(Recommender):
     needs_negatives = False
     fidelities = ("paper", "released")
 
+    shown = ("embedding_dim", "num_layers")
+
     def __init__(
         self,
         num_users: int,
         num_items: int,
         dims: dict[str, int],
         *,
-        embedding_dim: int = 64,
-        num_layers: int = 1,
-        dropout: float = 0.5,
-        modality_weight: float = 2.0,
-        reg_weight: float | None = None,
-        fidelity: str = "paper",
+        embedding_dim: PositiveInt = 64,
+        num_layers: NonNegativeInt = 1,
+        dropout: DropRatio = 0.5,
+        modality_weight: NonNegativeFloat = 2.0,
+        reg_weight: NonNegativeFloat | None = None,
+        fidelity: Fidelity = "paper",
     ) -> None:
-        super().__init__()
-        check_share(dropout=dropout)
-        self.dims, self.fidelity = dims, self.check_fidelity(fidelity)
-        self.dropout = dropout
+        super().__init__(num_users, num_items, dims, fidelity=fidelity)
+        self.num_layers, self.dropout = num_layers, dropout
         self.modality_weight = modality_weight
         if reg_weight is None:
             reg_weight = 0.1 if fidelity == "released" else 1e-3
         self.reg_weight = reg_weight
-        self.user = nn.Embedding(num_users, embedding_dim)
-        self.item = nn.Embedding(num_items, embedding_dim)
+        self.add_id_embeddings(embedding_dim)
         self.project = ModalityDict(
-            {m: nn.Linear(dim, embedding_dim) for m, dim in dims.items()}
+            {m: nn.Linear(dim, embedding_dim) for m, dim in self.dims.items()}
         )
-        trained = dims if fidelity == "released" else {}
+        trained = self.dims if fidelity == "released" else {}
         self.features = TrainedFeatures(num_items, trained)
         self.propagate = LightGCNEncoder(num_layers, readout="mean")
         self.predict = nn.Linear(embedding_dim, embedding_dim)
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        """Xavier-uniform tables, Xavier-normal maps with PyTorch's default biases."""
-        nn.init.xavier_uniform_(self.user.weight)
-        nn.init.xavier_uniform_(self.item.weight)
+        """Xavier-uniform embeddings, Xavier-normal maps, PyTorch's default biases."""
+        super().reset_parameters()
         for linear in (*self.project.values(), self.predict):
             linear.reset_parameters()
             nn.init.xavier_normal_(linear.weight)
 
-    def encode_modalities(
+    def _encode_modalities(
         self, data: HeteroData, items: Tensor | None = None
     ) -> dict[str, Tensor]:
         return encode_features(self.project, data, items, self.features)
@@ -113,15 +117,10 @@ class BM3(Recommender):
     def encoders_reach_scores(self) -> bool:
         return self.modality_weight > 0
 
-    def modality_widths(self) -> dict[str, int]:
-        return dict.fromkeys(self.dims, self.item.embedding_dim)
-
     def embed(self, data: HeteroData) -> tuple[Tensor, Tensor]:
         """Users and items before the predictor."""
-        e_0 = torch.cat([self.user.weight, self.item.weight])
-        h_user, h_item = self.propagate(e_0, self.user_item_graph(data)).split(
-            [self.user.num_embeddings, self.item.num_embeddings]
-        )
+        e_0 = self.id_embeddings()
+        h_user, h_item = self.split(self.propagate(e_0, self.user_item_graph(data)))
         return h_user, h_item + self.item.weight
 
     def encode(self, data: HeteroData) -> tuple[Tensor, Tensor]:
@@ -131,7 +130,7 @@ class BM3(Recommender):
     def loss(self, data: HeteroData, batch: Batch) -> dict[str, Tensor]:
         h_user, h_item = self.embed(data)
         # Each node is predicted, and has its target drawn, once per batch: what comes
-        # back in it shares both, as if whole tables were dropped from.
+        # back in it shares both, as if dropout were of whole matrices.
         users, user_place = torch.unique(batch.user, return_inverse=True)
         items, item_place = torch.unique(batch.pos_item, return_inverse=True)
         user, item = take_rows(h_user, users), take_rows(h_item, items)
@@ -143,13 +142,13 @@ class BM3(Recommender):
         rec = bootstrap_loss(q_user, item_target) + bootstrap_loss(q_item, user_target)
         terms = {"rec": rec}
         if self.modality_weight:
-            for m, f in self.item_modalities(data, items).items():
+            for m, f in self.encode_modalities(data, items).items():
                 q = take_rows(self.predict(f), item_place)
                 f_target = take_rows(self.target(f), item_place)
                 content = bootstrap_loss(q, item_target) + bootstrap_loss(q, f_target)
                 terms[f"rec_{m}"] = self.modality_weight * content
 
-        if self.fidelity == "released":
+        if self.released:
             penalty = norm_penalty(h_user, h_item)
         else:
             rows = take_rows(user, user_place), take_rows(item, item_place)
@@ -157,12 +156,5 @@ class BM3(Recommender):
         return terms | {"reg": self.reg_weight * penalty}
 
     def target(self, x: Tensor) -> Tensor:
-        """What is to be predicted: dropout of ``x``, without gradient."""
+        """The target of a prediction: dropout of ``x``, without gradient."""
         return F.dropout(x.detach(), self.dropout, self.training)
-
-    def __repr__(self) -> str:
-        return (
-            f"BM3({self.user.num_embeddings}, {self.item.num_embeddings}, "
-            f"{self.dims}, embedding_dim={self.item.embedding_dim}, "
-            f"num_layers={self.propagate.num_layers})"
-        )

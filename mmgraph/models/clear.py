@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from functools import partial
+from typing import Literal
+
 import torch
 from torch import Tensor
 from torch_geometric.data import HeteroData
 from torch_geometric.transforms import BaseTransform
 
-from mmgraph.functional.checks import check_share
 from mmgraph.functional.graph.adjacency import Adjacency
 from mmgraph.functional.graph.prune import prune_edges
-from mmgraph.functional.losses.bpr import bpr_loss
+from mmgraph.functional.losses.bpr import inner_product_bpr
 from mmgraph.functional.losses.regularizers import mean_square_penalty
 from mmgraph.functional.rows import take_rows
 from mmgraph.models.base import Recommender, user_item_adjacency
@@ -18,7 +20,8 @@ from mmgraph.models.batch import Batch
 from mmgraph.models.parts.item_features import encode_features
 from mmgraph.models.parts.item_graph import fused_item_graph
 from mmgraph.models.plugins.clear import (
-    check_rank,
+    Energy,
+    check_projection,
     refresh_projection,
     refreshed_measures,
     warn_of_one_modality,
@@ -28,6 +31,13 @@ from mmgraph.nn.encoder import ModalityEncoder, ModalityGraphEncoder
 from mmgraph.nn.fusion import UserModalityWeights
 from mmgraph.nn.modality_dict import ModalityDict
 from mmgraph.nn.projection import NullSpaceProjection
+from mmgraph.options import (
+    DropRatio,
+    Fraction,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveInt,
+)
 from mmgraph.schema import INTERACTS
 
 
@@ -94,49 +104,46 @@ class CLEAR(Recommender):
     multimodal = True
     built_in = "CLEAR"
 
+    shown = ("rank", "strength")
+
     def __init__(
         self,
         num_users: int,
         num_items: int,
         dims: dict[str, int],
         *,
-        embedding_dim: int = 64,
-        hidden_dim: int = 256,
-        num_layers: int = 2,
-        num_item_layers: int = 1,
-        k: int = 10,
-        visual_weight: float = 0.1,
+        embedding_dim: PositiveInt = 64,
+        hidden_dim: PositiveInt = 256,
+        num_layers: NonNegativeInt = 2,
+        num_item_layers: NonNegativeInt = 1,
+        k: PositiveInt = 10,
+        visual_weight: Fraction = 0.1,
         modality_weights: dict[str, float] | None = None,
-        rank: int = 8,
-        strength: float = 0.9,
-        refresh_every: int = 1,
-        energy: float | None = None,
+        rank: NonNegativeInt = 8,
+        strength: Fraction = 0.9,
+        refresh_every: PositiveInt = 1,
+        energy: Energy | None = None,
         sides: str = "both",
         center_output: bool = False,
-        edge_drop: float = 0.1,
-        edge_drop_by: str = "uniform",
-        user_weights: str = "free",
-        init: str = "xavier",
-        reg_weight: float = 1e-3,
+        edge_drop: DropRatio = 0.1,
+        edge_drop_by: Literal["uniform", "degree"] = "uniform",
+        user_weights: Literal["free", "softmax"] = "free",
+        init: Literal["xavier", "default"] = "xavier",
+        reg_weight: NonNegativeFloat = 1e-3,
     ) -> None:
-        super().__init__()
-        check_share(edge_drop=edge_drop)
-        if edge_drop_by not in ("uniform", "degree"):
-            raise ValueError(
-                f"'edge_drop_by' must be 'uniform' or 'degree' (got {edge_drop_by!r})"
-            )
-        if energy is None and len(dims) > 1:
-            check_rank(rank, embedding_dim)
-        self.num_users, self.num_items, self.dims = num_users, num_items, dims
+        super().__init__(num_users, num_items, dims)
+        embedding_dims = dict.fromkeys(self.dims, embedding_dim)
+        check_projection(embedding_dims, rank, energy, sides)
+        self.rank, self.strength = rank, strength
         self.embedding_dim, self.reg_weight = embedding_dim, reg_weight
         self.edge_drop, self.edge_drop_by = edge_drop, edge_drop_by
         self.graph_transform = fused_item_graph(
-            list(dims), k, modality_weights, visual_weight
+            list(self.dims), k, modality_weights, visual_weight
         )
         self.encoders = ModalityDict(
             {
                 m: ModalityEncoder(dim, embedding_dim, hidden_dim, init)
-                for m, dim in dims.items()
+                for m, dim in self.dims.items()
             }
         )
         self.project = NullSpaceProjection(
@@ -148,9 +155,9 @@ class CLEAR(Recommender):
             center_output=center_output,
         )
         self.propagate = ModalityGraphEncoder(
-            num_users, list(dims), embedding_dim, num_layers
+            num_users, list(self.dims), embedding_dim, num_layers
         )
-        self.fuse_users = UserModalityWeights(num_users, len(dims), user_weights)
+        self.fuse_users = UserModalityWeights(num_users, len(self.dims), user_weights)
         self.smooth = ItemGraphConv(num_item_layers)
         self.dropped_graph: Adjacency | None = None
 
@@ -160,10 +167,9 @@ class CLEAR(Recommender):
     def on_epoch_start(
         self, data: HeteroData, epoch: int, generator: torch.Generator
     ) -> None:
-        super().on_epoch_start(data, epoch, generator)
-        warn_of_one_modality(self.dims, self.project.strength, epoch)
-        if self.project.should_refresh(epoch):
-            refresh_projection(self.project, self, data, epoch)
+        warn_of_one_modality(self.dims, self.strength, epoch)
+        encode = partial(self._encode_without_gradient, data)
+        refresh_projection(self.project, encode, data, epoch)
         if self.edge_drop:
             edge_index = data[INTERACTS].edge_index
             kept = prune_edges(
@@ -174,18 +180,15 @@ class CLEAR(Recommender):
             )
 
     def epoch_measures(self, epoch: int) -> dict[str, float]:
-        return super().epoch_measures(epoch) | refreshed_measures(self.project, epoch)
+        return refreshed_measures(self.project, epoch)
 
-    def encode_modalities(
+    def _encode_modalities(
         self, data: HeteroData, items: Tensor | None = None
     ) -> dict[str, Tensor]:
         return encode_features(self.encoders, data, items)
 
-    def modality_widths(self) -> dict[str, int]:
-        return dict.fromkeys(self.dims, self.embedding_dim)
-
     def encode(self, data: HeteroData) -> tuple[Tensor, Tensor]:
-        z = self.project(self.item_modalities(data))
+        z = self.project(self.encode_modalities(data))
         dropped = self.dropped_graph if self.training else None
         graph = self.user_item_graph(data) if dropped is None else dropped
         h = self.propagate(z, graph)
@@ -201,12 +204,6 @@ class CLEAR(Recommender):
         ]
         penalty = mean_square_penalty(*preference, self.fuse_users.weight)
         return {
-            "bpr": bpr_loss((user * pos).sum(-1), (user * neg).sum(-1)),
+            "bpr": inner_product_bpr(user, pos, neg),
             "reg": self.reg_weight * penalty,
         }
-
-    def __repr__(self) -> str:
-        return (
-            f"CLEAR({self.num_users}, {self.num_items}, {self.dims}, "
-            f"rank={self.project.rank}, strength={self.project.strength})"
-        )

@@ -7,20 +7,19 @@ from torch import Tensor
 from torch_geometric.data import HeteroData
 from torch_geometric.transforms import BaseTransform
 
-from mmgraph.errors import UserError
-from mmgraph.functional.checks import check_at_least
 from mmgraph.functional.graph.adjacency import Adjacency
 from mmgraph.functional.graph.fixed_neighbors import fixed_neighbors
-from mmgraph.functional.losses.bpr import bpr_loss
+from mmgraph.functional.losses.bpr import inner_product_bpr
 from mmgraph.functional.losses.regularizers import mean_square_penalty
 from mmgraph.functional.rows import take_rows
 from mmgraph.models.base import Recommender
 from mmgraph.models.batch import Batch
 from mmgraph.models.parts.item_features import encode_features
-from mmgraph.models.parts.last_step import LastStep
+from mmgraph.models.parts.last_step import LastStepEmbeddings
 from mmgraph.nn.encoder import ModalityEncoder, ModalityGraphEncoder
 from mmgraph.nn.fusion import UserModalityWeights
 from mmgraph.nn.modality_dict import ModalityDict
+from mmgraph.options import Fidelity, NonNegativeFloat, NonNegativeInt, PositiveInt
 from mmgraph.schema import CO_INTERACTS
 from mmgraph.transforms import UserCoOccurrence
 
@@ -78,41 +77,41 @@ class DualGNN(Recommender):
     #: Seed of this epoch's draws.
     draw_seed: Tensor
 
+    shown = ("embedding_dim", "num_neighbors")
+
     def __init__(
         self,
         num_users: int,
         num_items: int,
         dims: dict[str, int],
         *,
-        embedding_dim: int = 64,
-        hidden_dim: int = 256,
-        num_layers: int = 2,
-        top_users: int = 200,
-        num_neighbors: int = 40,
-        reg_weight: float = 0.1,
-        fidelity: str = "paper",
+        embedding_dim: PositiveInt = 64,
+        hidden_dim: PositiveInt = 256,
+        num_layers: NonNegativeInt = 2,
+        top_users: PositiveInt = 200,
+        num_neighbors: PositiveInt = 40,
+        reg_weight: NonNegativeFloat = 0.1,
+        fidelity: Fidelity = "paper",
     ) -> None:
-        super().__init__()
-        check_at_least(1, num_neighbors=num_neighbors)
-        self.num_users, self.num_items, self.dims = num_users, num_items, dims
+        super().__init__(num_users, num_items, dims, fidelity=fidelity)
         self.embedding_dim, self.num_neighbors = embedding_dim, num_neighbors
-        self.reg_weight, self.fidelity = reg_weight, self.check_fidelity(fidelity)
+        self.reg_weight = reg_weight
         self.graph_transform = UserCoOccurrence(top_users)
         self.encoders = ModalityDict(
             {
                 m: ModalityEncoder(dim, embedding_dim, hidden_dim, init="default")
-                for m, dim in dims.items()
+                for m, dim in self.dims.items()
             }
         )
         self.propagate = ModalityGraphEncoder(
-            num_users, list(dims), embedding_dim, num_layers
+            num_users, list(self.dims), embedding_dim, num_layers
         )
-        self.fuse_users = UserModalityWeights(num_users, len(dims))
+        self.fuse_users = UserModalityWeights(num_users, len(self.dims))
         self.register_buffer("draw_seed", torch.zeros((), dtype=torch.int64))
-        self.last_step: LastStep | None = None
+        self.last_step: LastStepEmbeddings | None = None
         if fidelity == "released":
-            self.unused_item_weights = UserModalityWeights(num_items, len(dims))
-            self.last_step = LastStep(num_users, num_items, embedding_dim)
+            self.unused_item_weights = UserModalityWeights(num_items, len(self.dims))
+            self.last_step = LastStepEmbeddings(num_users, num_items, embedding_dim)
 
     def user_graph_transform(self) -> BaseTransform:
         return self.graph_transform
@@ -120,17 +119,13 @@ class DualGNN(Recommender):
     def on_epoch_start(
         self, data: HeteroData, epoch: int, generator: torch.Generator
     ) -> None:
-        super().on_epoch_start(data, epoch, generator)
         seed = torch.randint(2**31, (), generator=generator, device=generator.device)
         self.draw_seed.copy_(seed)
 
-    def encode_modalities(
+    def _encode_modalities(
         self, data: HeteroData, items: Tensor | None = None
     ) -> dict[str, Tensor]:
         return encode_features(self.encoders, data, items)
-
-    def modality_widths(self) -> dict[str, int]:
-        return dict.fromkeys(self.dims, self.embedding_dim)
 
     def user_graph(self, data: HeteroData) -> Adjacency:
         """This epoch's neighbours of each user and their weights.
@@ -138,12 +133,8 @@ class DualGNN(Recommender):
         Raises:
             UserError: If ``data`` have no graph of co-occurring users.
         """
-        if CO_INTERACTS not in data.edge_types:
-            raise UserError(
-                f"the data have no {CO_INTERACTS} edges",
-                "pass them through model.prepare(data) first",
-            )
-        edge_index, count = data[CO_INTERACTS].edge_index, data[CO_INTERACTS].edge_count
+        store = self.graph_store(data, CO_INTERACTS)
+        edge_index, count = store.edge_index, store.edge_count
 
         def draw() -> Adjacency:
             generator = torch.Generator(edge_index.device)
@@ -157,7 +148,7 @@ class DualGNN(Recommender):
             )
             return Adjacency.from_edge_index(edges, weight, num_src=self.num_users)
 
-        drawn: Adjacency = self.derive(
+        drawn: Adjacency = self.cached(
             "drawn users", (edge_index, count, self.draw_seed), draw
         )
         return drawn
@@ -165,10 +156,10 @@ class DualGNN(Recommender):
     def encode(self, data: HeteroData) -> tuple[Tensor, Tensor]:
         if self.last_step is not None and (stale := self.last_step.embeddings()):
             return stale
-        h = self.propagate(self.item_modalities(data), self.user_item_graph(data))
+        h = self.propagate(self.encode_modalities(data), self.user_item_graph(data))
         users = [h_user for h_user, _ in h.values()]
         z_item = torch.stack([h_item for _, h_item in h.values()]).sum(0)
-        if self.fidelity == "released":
+        if self.released:
             users[0] = torch.stack(users).sum(0)
         z_user = self.fuse_users(users).unflatten(1, (len(users), -1)).sum(1)
         return z_user + self.user_graph(data).matmul(z_user), z_item
@@ -176,20 +167,12 @@ class DualGNN(Recommender):
     def loss(self, data: HeteroData, batch: Batch) -> dict[str, Tensor]:
         z_user, z_item = self.encode(data)
         user, pos, neg = batch.rows(z_user, z_item)
-        released = self.fidelity == "released"
-        bpr = bpr_loss(
-            (user * pos).sum(-1), (user * neg).sum(-1), base=2 if released else "e"
-        )
+        base = 2 if self.released else "e"
+        bpr = inner_product_bpr(user, pos, neg, base=base)
         squares = [take_rows(p, batch.user) for p in self.propagate.preference.values()]
         squares.append(self.fuse_users.weight)
-        if released:
+        if self.released:
             squares.append(self.unused_item_weights.weight)
         if self.last_step is not None:
             self.last_step.keep(z_user, z_item)
         return {"bpr": bpr, "reg": self.reg_weight * mean_square_penalty(*squares)}
-
-    def __repr__(self) -> str:
-        return (
-            f"DualGNN({self.num_users}, {self.num_items}, {self.dims}, "
-            f"embedding_dim={self.embedding_dim}, num_neighbors={self.num_neighbors})"
-        )

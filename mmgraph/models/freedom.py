@@ -7,10 +7,9 @@ from torch import Tensor, nn
 from torch_geometric.data import HeteroData
 from torch_geometric.transforms import BaseTransform
 
-from mmgraph.functional.checks import check_share
 from mmgraph.functional.graph.adjacency import Adjacency
 from mmgraph.functional.graph.prune import prune_edges
-from mmgraph.functional.losses.bpr import bpr_loss
+from mmgraph.functional.losses.bpr import inner_product_bpr
 from mmgraph.functional.rows import take_rows
 from mmgraph.models.base import Recommender, user_item_adjacency
 from mmgraph.models.batch import Batch
@@ -19,6 +18,14 @@ from mmgraph.models.parts.item_graph import fused_item_graph
 from mmgraph.nn.conv import ItemGraphConv
 from mmgraph.nn.encoder import LightGCNEncoder
 from mmgraph.nn.modality_dict import ModalityDict
+from mmgraph.options import (
+    DropRatio,
+    Fidelity,
+    Fraction,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveInt,
+)
 from mmgraph.schema import INTERACTS
 
 
@@ -63,35 +70,35 @@ class FREEDOM(Recommender):
     multimodal = True
     fidelities = ("paper", "released")
 
+    shown = ("embedding_dim", "num_layers")
+
     def __init__(
         self,
         num_users: int,
         num_items: int,
         dims: dict[str, int],
         *,
-        embedding_dim: int = 64,
-        num_layers: int = 2,
-        num_item_layers: int = 1,
-        k: int = 10,
-        visual_weight: float = 0.1,
+        embedding_dim: PositiveInt = 64,
+        num_layers: NonNegativeInt = 2,
+        num_item_layers: NonNegativeInt = 1,
+        k: PositiveInt = 10,
+        visual_weight: Fraction = 0.1,
         modality_weights: dict[str, float] | None = None,
-        edge_drop: float = 0.8,
-        reg_weight: float = 1e-3,
-        fidelity: str = "paper",
+        edge_drop: DropRatio = 0.8,
+        reg_weight: NonNegativeFloat = 1e-3,
+        fidelity: Fidelity = "paper",
     ) -> None:
-        super().__init__()
-        check_share(edge_drop=edge_drop)
-        self.dims, self.fidelity = dims, self.check_fidelity(fidelity)
+        super().__init__(num_users, num_items, dims, fidelity=fidelity)
+        self.num_layers = num_layers
         self.edge_drop, self.reg_weight = edge_drop, reg_weight
         self.graph_transform = fused_item_graph(
-            list(dims), k, modality_weights, visual_weight
+            list(self.dims), k, modality_weights, visual_weight
         )
-        self.user = nn.Embedding(num_users, embedding_dim)
-        self.item = nn.Embedding(num_items, embedding_dim)
+        self.add_id_embeddings(embedding_dim)
         self.project = ModalityDict(
-            {m: nn.Linear(dim, embedding_dim) for m, dim in dims.items()}
+            {m: nn.Linear(dim, embedding_dim) for m, dim in self.dims.items()}
         )
-        trained = dims if fidelity == "released" else {}
+        trained = self.dims if fidelity == "released" else {}
         self.features = TrainedFeatures(num_items, trained)
         self.propagate = LightGCNEncoder(num_layers, readout="mean")
         self.smooth = ItemGraphConv(num_item_layers)
@@ -99,9 +106,8 @@ class FREEDOM(Recommender):
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        """Xavier-uniform tables, PyTorch's default for the maps."""
-        nn.init.xavier_uniform_(self.user.weight)
-        nn.init.xavier_uniform_(self.item.weight)
+        """Xavier-uniform embeddings, PyTorch's default for the maps."""
+        super().reset_parameters()
         for linear in self.project.values():
             linear.reset_parameters()
 
@@ -111,14 +117,13 @@ class FREEDOM(Recommender):
     def on_epoch_start(
         self, data: HeteroData, epoch: int, generator: torch.Generator
     ) -> None:
-        super().on_epoch_start(data, epoch, generator)
         edge_index = data[INTERACTS].edge_index
         kept = prune_edges(edge_index, self.edge_drop, generator=generator)
         self.pruned_graph = user_item_adjacency(
-            edge_index[:, kept], self.user.num_embeddings, self.item.num_embeddings
+            edge_index[:, kept], self.num_users, self.num_items
         )
 
-    def encode_modalities(
+    def _encode_modalities(
         self, data: HeteroData, items: Tensor | None = None
     ) -> dict[str, Tensor]:
         return encode_features(self.project, data, items, self.features)
@@ -126,35 +131,21 @@ class FREEDOM(Recommender):
     def encoders_reach_scores(self) -> bool:
         return self.reg_weight > 0
 
-    def modality_widths(self) -> dict[str, int]:
-        return dict.fromkeys(self.dims, self.item.embedding_dim)
-
     def encode(self, data: HeteroData) -> tuple[Tensor, Tensor]:
         pruned = self.pruned_graph if self.training else None
         graph = self.user_item_graph(data) if pruned is None else pruned
-        e_0 = torch.cat([self.user.weight, self.item.weight])
-        z_user, z_item = self.propagate(e_0, graph).split(
-            [self.user.num_embeddings, self.item.num_embeddings]
-        )
+        e_0 = self.id_embeddings()
+        z_user, z_item = self.split(self.propagate(e_0, graph))
         h = self.smooth(self.item.weight, self.item_graph(data))
         return z_user, z_item + h
 
     def loss(self, data: HeteroData, batch: Batch) -> dict[str, Tensor]:
         z_user, z_item = self.encode(data)
         user, pos, neg = batch.rows(z_user, z_item)
-        terms = {"bpr": bpr_loss((user * pos).sum(-1), (user * neg).sum(-1))}
+        terms = {"bpr": inner_product_bpr(user, pos, neg)}
         if self.reg_weight:
             items, pos_place, neg_place = batch.distinct_items()
-            for m, f in self.item_modalities(data, items).items():
+            for m, f in self.encode_modalities(data, items).items():
                 pos, neg = take_rows(f, pos_place), take_rows(f, neg_place)
-                terms[f"bpr_{m}"] = self.reg_weight * bpr_loss(
-                    (user * pos).sum(-1), (user * neg).sum(-1)
-                )
+                terms[f"bpr_{m}"] = self.reg_weight * inner_product_bpr(user, pos, neg)
         return terms
-
-    def __repr__(self) -> str:
-        return (
-            f"FREEDOM({self.user.num_embeddings}, {self.item.num_embeddings}, "
-            f"{self.dims}, embedding_dim={self.item.embedding_dim}, "
-            f"num_layers={self.propagate.num_layers})"
-        )

@@ -73,10 +73,10 @@ class LATTICE(GraphLearner):
 
     def item_graphs(self, data: HeteroData) -> list[Edges]:
         alpha = self.modality_logits.softmax(dim=0)
-        if self.fidelity == "paper":
+        if not self.released:
             return [weighted_union(list(self.modality_graphs(data).values()), alpha)]
         near, cosine = weighted_union(list(self.similar_items(data).values()), alpha)
-        learned = near, row_sum_norm(near, cosine, self.item.num_embeddings)
+        learned = near, row_sum_norm(near, cosine, self.num_items)
         raw = weighted_union([self.raw_edges(data, m) for m in self.dims], alpha)
         return [weighted_union([learned, raw], [1 - self.raw_weight, self.raw_weight])]
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch_geometric.data import HeteroData
 
-from mmgraph.functional.checks import check_at_least, check_share
 from mmgraph.functional.graph.adjacency import Adjacency
 from mmgraph.functional.graph.prune import prune_edges
 from mmgraph.functional.losses.bpr import bpr_loss
@@ -14,9 +15,8 @@ from mmgraph.functional.losses.regularizers import half_square_sum_penalty
 from mmgraph.models.base import Recommender, user_item_adjacency
 from mmgraph.models.batch import Batch
 from mmgraph.nn.conv import LayerRefinedConv
+from mmgraph.options import DropRatio, NonNegativeFloat, PositiveInt
 from mmgraph.schema import INTERACTS
-
-DROPS = ("mixed", "degree", "uniform")
 
 
 class LayerGCN(Recommender):
@@ -59,41 +59,30 @@ class LayerGCN(Recommender):
         LayerGCN(3, 5, embedding_dim=8, num_layers=4)
     """
 
+    shown = ("embedding_dim", "num_layers")
+
     def __init__(
         self,
         num_users: int,
         num_items: int,
         *,
-        embedding_dim: int = 64,
-        num_layers: int = 4,
-        edge_drop: float = 0.1,
-        edge_drop_by: str = "mixed",
-        reg_weight: float = 1e-3,
+        embedding_dim: PositiveInt = 64,
+        num_layers: PositiveInt = 4,
+        edge_drop: DropRatio = 0.1,
+        edge_drop_by: Literal["mixed", "degree", "uniform"] = "mixed",
+        reg_weight: NonNegativeFloat = 1e-3,
     ) -> None:
-        super().__init__()
-        check_at_least(1, num_layers=num_layers)
-        check_share(edge_drop=edge_drop)
-        if edge_drop_by not in DROPS:
-            raise ValueError(
-                f"'edge_drop_by' must be one of {DROPS} (got {edge_drop_by!r})"
-            )
+        super().__init__(num_users, num_items)
         self.num_layers, self.reg_weight = num_layers, reg_weight
         self.edge_drop, self.edge_drop_by = edge_drop, edge_drop_by
-        self.user = nn.Embedding(num_users, embedding_dim)
-        self.item = nn.Embedding(num_items, embedding_dim)
+        self.add_id_embeddings(embedding_dim)
         self.conv = LayerRefinedConv()
         self.pruned_graph: Adjacency | None = None
         self.reset_parameters()
 
-    def reset_parameters(self) -> None:
-        """Xavier-uniform, each table by itself."""
-        nn.init.xavier_uniform_(self.user.weight)
-        nn.init.xavier_uniform_(self.item.weight)
-
     def on_epoch_start(
         self, data: HeteroData, epoch: int, generator: torch.Generator
     ) -> None:
-        super().on_epoch_start(data, epoch, generator)
         if self.edge_drop:
             by = self.edge_drop_by
             if by == "mixed":
@@ -101,19 +90,18 @@ class LayerGCN(Recommender):
             edge_index = data[INTERACTS].edge_index
             kept = prune_edges(edge_index, self.edge_drop, by=by, generator=generator)
             self.pruned_graph = user_item_adjacency(
-                edge_index[:, kept], self.user.num_embeddings, self.item.num_embeddings
+                edge_index[:, kept], self.num_users, self.num_items
             )
 
     def encode(self, data: HeteroData) -> tuple[Tensor, Tensor]:
         pruned = self.pruned_graph if self.training else None
         graph = self.user_item_graph(data) if pruned is None else pruned
-        x = x_0 = torch.cat([self.user.weight, self.item.weight])
+        x = x_0 = self.id_embeddings()
         z = torch.zeros_like(x_0)
         for _ in range(self.num_layers):
             x = self.conv(x, x_0, graph)
             z = z + x
-        z_user, z_item = z.split([self.user.num_embeddings, self.item.num_embeddings])
-        return z_user, z_item
+        return self.split(z)
 
     def loss(self, data: HeteroData, batch: Batch) -> dict[str, Tensor]:
         z_user, z_item = self.encode(data)
@@ -124,10 +112,3 @@ class LayerGCN(Recommender):
             "bpr": bpr_loss(*margin, reduction="sum"),
             "reg": self.reg_weight * half_square_sum_penalty(*ego),
         }
-
-    def __repr__(self) -> str:
-        users, dim = self.user.weight.shape
-        return (
-            f"LayerGCN({users}, {self.item.num_embeddings}, embedding_dim={dim}, "
-            f"num_layers={self.num_layers})"
-        )

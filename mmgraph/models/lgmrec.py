@@ -9,10 +9,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch_geometric.data import HeteroData
 
-from mmgraph.functional.checks import check_above_zero, check_at_least, check_share
 from mmgraph.functional.graph.adjacency import Adjacency
 from mmgraph.functional.gumbel import gumbel_softmax
-from mmgraph.functional.losses.bpr import bpr_loss
+from mmgraph.functional.losses.bpr import inner_product_bpr
 from mmgraph.functional.losses.contrastive import solosim
 from mmgraph.functional.rows import take_rows
 from mmgraph.models.base import Recommender
@@ -21,6 +20,14 @@ from mmgraph.models.parts.item_features import encode_features
 from mmgraph.models.parts.regularize import embedding_penalty
 from mmgraph.nn.encoder import LightGCNEncoder
 from mmgraph.nn.modality_dict import ModalityDict
+from mmgraph.options import (
+    DropRatio,
+    Fidelity,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+)
 from mmgraph.schema import INTERACTS, ITEM, feature_key
 
 #: Users and items.
@@ -91,64 +98,59 @@ class LGMRec(Recommender):
     multimodal = True
     fidelities = ("paper", "released")
 
+    shown = ("embedding_dim", "num_hyperedges")
+
     def __init__(
         self,
         num_users: int,
         num_items: int,
         dims: dict[str, int],
         *,
-        embedding_dim: int = 64,
-        num_layers: int = 2,
-        num_modality_layers: int = 2,
-        num_hypergraph_layers: int = 1,
-        num_hyperedges: int = 4,
-        dropout: float = 0.5,
-        global_weight: float = 0.3,
-        contrast_weight: float = 1e-4,
-        contrast_temperature: float = 0.2,
-        reg_weight: float = 1e-6,
-        fidelity: str = "paper",
+        embedding_dim: PositiveInt = 64,
+        num_layers: NonNegativeInt = 2,
+        num_modality_layers: NonNegativeInt = 2,
+        num_hypergraph_layers: PositiveInt = 1,
+        num_hyperedges: PositiveInt = 4,
+        dropout: DropRatio = 0.5,
+        global_weight: NonNegativeFloat = 0.3,
+        contrast_weight: NonNegativeFloat = 1e-4,
+        contrast_temperature: PositiveFloat = 0.2,
+        reg_weight: NonNegativeFloat = 1e-6,
+        fidelity: Fidelity = "paper",
     ) -> None:
-        super().__init__()
-        check_at_least(
-            1,
-            num_hypergraph_layers=num_hypergraph_layers,
-            num_hyperedges=num_hyperedges,
-        )
-        check_share(dropout=dropout)
-        check_above_zero(contrast_temperature=contrast_temperature)
-        self.dims, self.fidelity = dims, self.check_fidelity(fidelity)
+        super().__init__(num_users, num_items, dims, fidelity=fidelity)
         self.num_hypergraph_layers = num_hypergraph_layers
         self.num_hyperedges = num_hyperedges
         self.dropout, self.contrast_temperature = dropout, contrast_temperature
         self.global_weight, self.contrast_weight = global_weight, contrast_weight
         self.reg_weight = reg_weight
-        self.user = nn.Embedding(num_users, embedding_dim)
-        self.item = nn.Embedding(num_items, embedding_dim)
+        self.add_id_embeddings(embedding_dim)
         self.project = ModalityDict(
-            {m: nn.Linear(dim, embedding_dim, bias=False) for m, dim in dims.items()}
+            {
+                m: nn.Linear(dim, embedding_dim, bias=False)
+                for m, dim in self.dims.items()
+            }
         )
         self.hyperedges = ModalityDict(
-            {m: nn.Linear(dim, num_hyperedges, bias=False) for m, dim in dims.items()}
+            {
+                m: nn.Linear(dim, num_hyperedges, bias=False)
+                for m, dim in self.dims.items()
+            }
         )
         self.propagate = LightGCNEncoder(num_layers, readout="mean")
         self.propagate_modality = LightGCNEncoder(num_modality_layers, readout="last")
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        """Xavier-uniform tables and maps."""
-        nn.init.xavier_uniform_(self.user.weight)
-        nn.init.xavier_uniform_(self.item.weight)
+        """Xavier-uniform embeddings and maps."""
+        super().reset_parameters()
         for linear in (*self.project.values(), *self.hyperedges.values()):
             nn.init.xavier_uniform_(linear.weight)
 
-    def encode_modalities(
+    def _encode_modalities(
         self, data: HeteroData, items: Tensor | None = None
     ) -> dict[str, Tensor]:
         return encode_features(self.project, data, items)
-
-    def modality_widths(self) -> dict[str, int]:
-        return dict.fromkeys(self.dims, self.item.embedding_dim)
 
     def encode(self, data: HeteroData) -> tuple[Tensor, Tensor]:
         (z_user, z_item), _ = self.embed(data)
@@ -157,10 +159,10 @@ class LGMRec(Recommender):
     def embed(self, data: HeteroData) -> tuple[Pair, dict[str, Pair]]:
         """Final users and items, and those of each modality's hypergraph."""
         graph, history = self.user_item_graph(data), self.history(data)
-        c = self.propagate(torch.cat([self.user.weight, self.item.weight]), graph)
+        c = self.propagate(self.id_embeddings(), graph)
         local = c
         degree = history.rowptr.diff().clamp_min(1).unsqueeze(1)
-        for f in self.item_modalities(data).values():
+        for f in self.encode_modalities(data).values():
             f_user = history.matmul(f) / degree
             m = self.propagate_modality(torch.cat([f_user, f]), graph)
             local = local + F.normalize(m)
@@ -189,14 +191,14 @@ class LGMRec(Recommender):
         if self.training:
             soft = gumbel_softmax(logits, self.contrast_temperature)
             return F.dropout(soft, self.dropout)
-        if self.fidelity == "released":
+        if self.released:
             return gumbel_softmax(logits, self.contrast_temperature, generator=fixed)
         return (logits / self.contrast_temperature).softmax(dim=-1)
 
     def loss(self, data: HeteroData, batch: Batch) -> dict[str, Tensor]:
         (z_user, z_item), hyper = self.embed(data)
         user, pos, neg = batch.rows(z_user, z_item)
-        terms = {"bpr": bpr_loss((user * pos).sum(-1), (user * neg).sum(-1))}
+        terms = {"bpr": inner_product_bpr(user, pos, neg)}
         if self.contrast_weight and len(hyper) > 1:
             contrast = [
                 self.contrast(first, second, rows)
@@ -219,24 +221,12 @@ class LGMRec(Recommender):
     def history(self, data: HeteroData) -> Adjacency:
         r"""The matrix :math:`\mathbf{R}`, from items to users."""
         edge_index = data[INTERACTS].edge_index
-        return self.derive(
+        return self.cached(
             "history",
             (edge_index,),
             lambda: Adjacency.from_edge_index(
                 edge_index.flip(0),
-                num_src=self.item.num_embeddings,
-                num_dst=self.user.num_embeddings,
+                num_src=self.num_items,
+                num_dst=self.num_users,
             ),
-        )
-
-    def split(self, x: Tensor) -> Pair:
-        """Users and items of stacked rows."""
-        user, item = x.split([self.user.num_embeddings, self.item.num_embeddings])
-        return user, item
-
-    def __repr__(self) -> str:
-        return (
-            f"LGMRec({self.user.num_embeddings}, {self.item.num_embeddings}, "
-            f"{self.dims}, embedding_dim={self.item.embedding_dim}, "
-            f"num_hyperedges={self.num_hyperedges})"
         )

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch_geometric.data import HeteroData
 
-from mmgraph.functional.losses.bpr import bpr_loss
+from mmgraph.functional.losses.bpr import inner_product_bpr
 from mmgraph.models.base import Recommender
 from mmgraph.models.batch import Batch
 from mmgraph.models.parts.regularize import embedding_penalty
 from mmgraph.nn.encoder import LightGCNEncoder
+from mmgraph.options import Fidelity, NonNegativeFloat, NonNegativeInt, PositiveInt
 
 
 class LightGCN(Recommender):
@@ -40,46 +40,33 @@ class LightGCN(Recommender):
 
     fidelities = ("paper", "released")
 
+    shown = ("embedding_dim", "num_layers")
+
     def __init__(
         self,
         num_users: int,
         num_items: int,
         *,
-        embedding_dim: int = 64,
-        num_layers: int = 3,
-        reg_weight: float = 1e-4,
-        fidelity: str = "paper",
+        embedding_dim: PositiveInt = 64,
+        num_layers: NonNegativeInt = 3,
+        reg_weight: NonNegativeFloat = 1e-4,
+        fidelity: Fidelity = "paper",
     ) -> None:
-        super().__init__()
-        self.reg_weight, self.fidelity = reg_weight, self.check_fidelity(fidelity)
-        self.user = nn.Embedding(num_users, embedding_dim)
-        self.item = nn.Embedding(num_items, embedding_dim)
+        super().__init__(num_users, num_items, fidelity=fidelity)
+        self.num_layers, self.reg_weight = num_layers, reg_weight
+        self.add_id_embeddings(embedding_dim)
         self.propagate = LightGCNEncoder(num_layers, readout="mean")
         self.reset_parameters()
 
-    def reset_parameters(self) -> None:
-        """Xavier-uniform, each table by itself."""
-        nn.init.xavier_uniform_(self.user.weight)
-        nn.init.xavier_uniform_(self.item.weight)
-
     def encode(self, data: HeteroData) -> tuple[Tensor, Tensor]:
-        e_0 = torch.cat([self.user.weight, self.item.weight])
-        z = self.propagate(e_0, self.user_item_graph(data))
-        z_user, z_item = z.split([self.user.num_embeddings, self.item.num_embeddings])
-        return z_user, z_item
+        e_0 = self.id_embeddings()
+        return self.split(self.propagate(e_0, self.user_item_graph(data)))
 
     def loss(self, data: HeteroData, batch: Batch) -> dict[str, Tensor]:
         z_user, z_item = self.encode(data)
         user, pos, neg = batch.rows(z_user, z_item)
         ego = batch.rows(self.user.weight, self.item.weight)
         return {
-            "bpr": bpr_loss((user * pos).sum(-1), (user * neg).sum(-1)),
+            "bpr": inner_product_bpr(user, pos, neg),
             "reg": self.reg_weight * embedding_penalty(self.fidelity, *ego),
         }
-
-    def __repr__(self) -> str:
-        users, dim = self.user.weight.shape
-        return (
-            f"LightGCN({users}, {self.item.num_embeddings}, embedding_dim={dim}, "
-            f"num_layers={self.propagate.num_layers})"
-        )

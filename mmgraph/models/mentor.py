@@ -8,9 +8,8 @@ from torch import Tensor, nn
 from torch_geometric.data import HeteroData
 from torch_geometric.transforms import BaseTransform
 
-from mmgraph.functional.checks import check_above_zero, check_share
 from mmgraph.functional.losses.bootstrap import bootstrap_loss
-from mmgraph.functional.losses.bpr import bpr_loss
+from mmgraph.functional.losses.bpr import inner_product_bpr
 from mmgraph.functional.losses.contrastive import solosim
 from mmgraph.functional.losses.moments import moment_alignment
 from mmgraph.functional.losses.regularizers import mean_square_penalty
@@ -19,11 +18,20 @@ from mmgraph.models.base import Recommender
 from mmgraph.models.batch import Batch
 from mmgraph.models.parts.item_features import encode_features
 from mmgraph.models.parts.item_graph import fused_item_graph
-from mmgraph.models.parts.last_step import LastStep
+from mmgraph.models.parts.last_step import LastStepEmbeddings
 from mmgraph.nn.conv import ItemGraphConv
 from mmgraph.nn.encoder import ModalityEncoder, ModalityGraphEncoder, PerturbedEncoder
 from mmgraph.nn.fusion import UserModalityWeights
 from mmgraph.nn.modality_dict import ModalityDict
+from mmgraph.options import (
+    DropRatio,
+    Fidelity,
+    Fraction,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+)
 
 #: Users and items of one modality.
 View = tuple[Tensor, Tensor]
@@ -98,38 +106,37 @@ class MENTOR(Recommender):
     multimodal = True
     fidelities = ("paper", "released")
 
+    shown = ("embedding_dim", "num_layers")
+
     def __init__(
         self,
         num_users: int,
         num_items: int,
         dims: dict[str, int],
         *,
-        embedding_dim: int = 64,
-        hidden_dim: int = 256,
-        num_layers: int = 2,
-        num_item_layers: int = 1,
-        k: int = 10,
-        visual_weight: float = 0.1,
+        embedding_dim: PositiveInt = 64,
+        hidden_dim: PositiveInt = 256,
+        num_layers: NonNegativeInt = 2,
+        num_item_layers: NonNegativeInt = 1,
+        k: PositiveInt = 10,
+        visual_weight: Fraction = 0.1,
         modality_weights: dict[str, float] | None = None,
-        moment_weight: float = 0.1,
-        mask_weight: float = 1.5,
-        mask_rate: float = 0.5,
-        perturb_weight: float = 1e-3,
-        perturb_scale: float = 0.1,
-        contrast_temperature: float = 0.2,
-        reg_weight: float = 1e-3,
-        fidelity: str = "paper",
+        moment_weight: NonNegativeFloat = 0.1,
+        mask_weight: NonNegativeFloat = 1.5,
+        mask_rate: DropRatio = 0.5,
+        perturb_weight: NonNegativeFloat = 1e-3,
+        perturb_scale: NonNegativeFloat = 0.1,
+        contrast_temperature: PositiveFloat = 0.2,
+        reg_weight: NonNegativeFloat = 1e-3,
+        fidelity: Fidelity = "paper",
     ) -> None:
-        super().__init__()
-        check_share(mask_rate=mask_rate)
-        check_above_zero(contrast_temperature=contrast_temperature)
-        self.num_users, self.num_items, self.dims = num_users, num_items, dims
-        self.fidelity, self.embedding_dim = self.check_fidelity(fidelity), embedding_dim
+        super().__init__(num_users, num_items, dims, fidelity=fidelity)
+        self.embedding_dim, self.num_layers = embedding_dim, num_layers
         self.moment_weight, self.mask_weight = moment_weight, mask_weight
         self.perturb_weight, self.reg_weight = perturb_weight, reg_weight
         self.mask_rate, self.contrast_temperature = mask_rate, contrast_temperature
         self.graph_transform = fused_item_graph(
-            list(dims), k, modality_weights, visual_weight
+            list(self.dims), k, modality_weights, visual_weight
         )
 
         def encoders(widths: dict[str, int]) -> ModalityDict[ModalityEncoder]:
@@ -144,10 +151,10 @@ class MENTOR(Recommender):
                 num_users, modalities, embedding_dim, num_layers
             )
 
-        self.encoders, self.propagate = encoders(dims), tower(list(dims))
-        self.fuse_users = UserModalityWeights(num_users, len(dims))
+        self.encoders, self.propagate = encoders(self.dims), tower(list(self.dims))
+        self.fuse_users = UserModalityWeights(num_users, len(self.dims))
         self.smooth = ItemGraphConv(num_item_layers)
-        released, out = fidelity == "released", embedding_dim * len(dims)
+        released, out = fidelity == "released", embedding_dim * len(self.dims)
         if moment_weight:
             self.item = nn.Embedding(num_items, embedding_dim)
             self.item_encoder = encoders({"id": embedding_dim})
@@ -158,37 +165,33 @@ class MENTOR(Recommender):
         if perturb_weight:
             self.perturb = PerturbedEncoder(num_layers, perturb_scale)
             names = ("first", "second") if released else ()
-            self.other_encoders = ModalityDict({v: encoders(dims) for v in names})
-            self.other_towers = ModalityDict({v: tower(list(dims)) for v in names})
-        self.last_step: LastStep | None = None
+            self.other_encoders = ModalityDict({v: encoders(self.dims) for v in names})
+            self.other_towers = ModalityDict({v: tower(list(self.dims)) for v in names})
+        self.last_step: LastStepEmbeddings | None = None
         if released:
-            self.last_step = LastStep(num_users, num_items, out)
+            self.last_step = LastStepEmbeddings(num_users, num_items, out)
 
     def item_graph_transform(self) -> BaseTransform:
         return self.graph_transform
 
-    def encode_modalities(
+    def _encode_modalities(
         self, data: HeteroData, items: Tensor | None = None
     ) -> dict[str, Tensor]:
         return encode_features(self.encoders, data, items)
 
-    def modality_widths(self) -> dict[str, int]:
-        return dict.fromkeys(self.dims, self.embedding_dim)
-
     def encode(self, data: HeteroData) -> tuple[Tensor, Tensor]:
         if self.last_step is not None and (stale := self.last_step.embeddings()):
             return stale
-        z = self.item_modalities(data)
+        z = self.encode_modalities(data)
         return self.fuse(data, self.propagate(z, self.user_item_graph(data)))
 
     def loss(self, data: HeteroData, batch: Batch) -> dict[str, Tensor]:
-        released = self.fidelity == "released"
-        z = self.item_modalities(data)
+        z = self.encode_modalities(data)
         h = self.propagate(z, self.user_item_graph(data))
         z_user, z_item = self.fuse(data, h)
         user, pos, neg = batch.rows(z_user, z_item)
-        base = 2 if released else "e"
-        bpr = bpr_loss((user * pos).sum(-1), (user * neg).sum(-1), base=base)
+        base = 2 if self.released else "e"
+        bpr = inner_product_bpr(user, pos, neg, base=base)
         tables = self.propagate.preference.values()
         penalty = mean_square_penalty(
             *(take_rows(table, batch.user) for table in tables), self.fuse_users.weight
@@ -233,14 +236,14 @@ class MENTOR(Recommender):
 
     def mask_loss(self, z: Tensor) -> Tensor:
         """What is masked, predicted from all; a constant in the public code."""
-        online = z.detach() if self.fidelity == "released" else z
+        online = z.detach() if self.released else z
         masked = F.dropout(z.detach(), self.mask_rate, self.training)
         return bootstrap_loss(self.predict(online), masked)
 
     def perturbed_views(self, data: HeteroData, z: dict[str, Tensor]) -> list[View]:
         """Two views of all users, and two of all items."""
         sources = [(z, self.propagate)] * 2
-        if self.fidelity == "released":
+        if self.released:
             sources = [
                 (encode_features(encoders, data), self.other_towers[view])
                 for view, encoders in self.other_encoders.items()
@@ -248,10 +251,3 @@ class MENTOR(Recommender):
         graph = self.user_item_graph(data)
         views = [self.fuse(data, tower(z, graph, self.perturb)) for z, tower in sources]
         return list(zip(*views, strict=True))
-
-    def __repr__(self) -> str:
-        return (
-            f"MENTOR({self.num_users}, {self.num_items}, {self.dims}, "
-            f"embedding_dim={self.embedding_dim}, "
-            f"num_layers={self.propagate.propagate.num_layers})"
-        )

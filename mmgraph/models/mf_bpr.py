@@ -5,10 +5,11 @@ from __future__ import annotations
 from torch import Tensor, nn
 from torch_geometric.data import HeteroData
 
-from mmgraph.functional.losses.bpr import bpr_loss
+from mmgraph.functional.losses.bpr import inner_product_bpr
 from mmgraph.models.base import Recommender
 from mmgraph.models.batch import Batch
 from mmgraph.models.parts.regularize import embedding_penalty
+from mmgraph.options import Fidelity, NonNegativeFloat, PositiveInt
 
 
 class MFBPR(Recommender):
@@ -39,18 +40,17 @@ class MFBPR(Recommender):
         num_users: int,
         num_items: int,
         *,
-        embedding_dim: int = 64,
-        reg_weight: float = 1e-4,
-        fidelity: str = "paper",
+        embedding_dim: PositiveInt = 64,
+        reg_weight: NonNegativeFloat = 1e-4,
+        fidelity: Fidelity = "paper",
     ) -> None:
-        super().__init__()
-        self.reg_weight, self.fidelity = reg_weight, self.check_fidelity(fidelity)
-        self.user = nn.Embedding(num_users, embedding_dim)
-        self.item = nn.Embedding(num_items, embedding_dim)
+        super().__init__(num_users, num_items, fidelity=fidelity)
+        self.reg_weight = reg_weight
+        self.add_id_embeddings(embedding_dim)
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        """Xavier-normal tables."""
+        """Xavier-normal embeddings."""
         nn.init.xavier_normal_(self.user.weight)
         nn.init.xavier_normal_(self.item.weight)
 
@@ -60,10 +60,6 @@ class MFBPR(Recommender):
     def loss(self, data: HeteroData, batch: Batch) -> dict[str, Tensor]:
         user, pos, neg = batch.rows(self.user.weight, self.item.weight)
         return {
-            "bpr": bpr_loss((user * pos).sum(-1), (user * neg).sum(-1)),
+            "bpr": inner_product_bpr(user, pos, neg),
             "reg": self.reg_weight * embedding_penalty(self.fidelity, user, pos, neg),
         }
-
-    def __repr__(self) -> str:
-        users, dim = self.user.weight.shape
-        return f"MFBPR({users}, {self.item.num_embeddings}, embedding_dim={dim})"

@@ -7,10 +7,9 @@ from torch import Tensor, nn
 from torch_geometric.data import HeteroData
 from torch_geometric.transforms import BaseTransform
 
-from mmgraph.functional.checks import check_above_zero
 from mmgraph.functional.graph.adjacency import Adjacency
 from mmgraph.functional.graph.normalize import symmetric_norm
-from mmgraph.functional.losses.bpr import bpr_loss
+from mmgraph.functional.losses.bpr import inner_product_bpr
 from mmgraph.functional.losses.contrastive import solosim
 from mmgraph.functional.losses.regularizers import half_square_penalty
 from mmgraph.functional.rows import take_rows
@@ -22,6 +21,13 @@ from mmgraph.nn.conv import BipartiteConv, ItemGraphConv
 from mmgraph.nn.encoder import LightGCNEncoder
 from mmgraph.nn.fusion import ModalityAttention
 from mmgraph.nn.modality_dict import ModalityDict
+from mmgraph.options import (
+    Fidelity,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+)
 from mmgraph.schema import INTERACTS, EdgeType, similar_edge_type
 
 
@@ -82,36 +88,38 @@ class MGCN(Recommender):
     lr_decay = 0.96
     fidelities = ("paper", "released")
 
+    shown = ("embedding_dim", "num_layers")
+
     def __init__(
         self,
         num_users: int,
         num_items: int,
         dims: dict[str, int],
         *,
-        embedding_dim: int = 64,
-        num_layers: int = 2,
-        num_item_layers: int = 1,
-        k: int = 10,
-        contrast_weight: float = 0.01,
-        contrast_temperature: float = 0.2,
-        reg_weight: float = 1e-4,
-        fidelity: str = "paper",
+        embedding_dim: PositiveInt = 64,
+        num_layers: NonNegativeInt = 2,
+        num_item_layers: NonNegativeInt = 1,
+        k: PositiveInt = 10,
+        contrast_weight: NonNegativeFloat = 0.01,
+        contrast_temperature: PositiveFloat = 0.2,
+        reg_weight: NonNegativeFloat = 1e-4,
+        fidelity: Fidelity = "paper",
     ) -> None:
-        super().__init__()
-        check_above_zero(contrast_temperature=contrast_temperature)
-        self.dims, self.fidelity = dims, self.check_fidelity(fidelity)
-        self.k, self.contrast_temperature = k, contrast_temperature
+        super().__init__(num_users, num_items, dims, fidelity=fidelity)
+        self.num_layers, self.k = num_layers, k
+        self.contrast_temperature = contrast_temperature
         self.contrast_weight, self.reg_weight = contrast_weight, reg_weight
-        self.user = nn.Embedding(num_users, embedding_dim)
-        self.item = nn.Embedding(num_items, embedding_dim)
+        self.add_id_embeddings(embedding_dim)
         self.project = ModalityDict(
-            {m: nn.Linear(dim, embedding_dim) for m, dim in dims.items()}
+            {m: nn.Linear(dim, embedding_dim) for m, dim in self.dims.items()}
         )
         self.purify, self.prefer = (
-            ModalityDict({m: nn.Linear(embedding_dim, embedding_dim) for m in dims})
+            ModalityDict(
+                {m: nn.Linear(embedding_dim, embedding_dim) for m in self.dims}
+            )
             for _ in range(2)
         )
-        trained = dims if fidelity == "released" else {}
+        trained = self.dims if fidelity == "released" else {}
         self.features = TrainedFeatures(num_items, trained)
         self.propagate = LightGCNEncoder(num_layers, readout="mean")
         self.smooth = ItemGraphConv(num_item_layers)
@@ -120,9 +128,8 @@ class MGCN(Recommender):
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        """Xavier-uniform tables, PyTorch's default for the maps."""
-        nn.init.xavier_uniform_(self.user.weight)
-        nn.init.xavier_uniform_(self.item.weight)
+        """Xavier-uniform embeddings, PyTorch's default for the maps."""
+        super().reset_parameters()
         for maps in (self.project, self.purify, self.prefer):
             for linear in maps.values():
                 linear.reset_parameters()
@@ -134,26 +141,22 @@ class MGCN(Recommender):
     def item_graph_types(self) -> list[EdgeType]:
         return [similar_edge_type(m) for m in self.dims]
 
-    def encode_modalities(
+    def _encode_modalities(
         self, data: HeteroData, items: Tensor | None = None
     ) -> dict[str, Tensor]:
         return encode_features(self.project, data, items, self.features)
 
-    def modality_widths(self) -> dict[str, int]:
-        return dict.fromkeys(self.dims, self.item.embedding_dim)
-
     def encode(self, data: HeteroData) -> tuple[Tensor, Tensor]:
         behaviour, content = self.views(data)
-        z_user, z_item = self.split(behaviour + content)
-        return z_user, z_item
+        return self.split(behaviour + content)
 
     def loss(self, data: HeteroData, batch: Batch) -> dict[str, Tensor]:
         behaviour, content = self.views(data)
         user, pos, neg = batch.rows(*self.split(behaviour + content))
-        size = 2048 if self.fidelity == "released" else len(user)
+        size = 2048 if self.released else len(user)
         penalty = half_square_penalty(user, pos, neg, batch_size=size)
         terms = {
-            "bpr": bpr_loss((user * pos).sum(-1), (user * neg).sum(-1)),
+            "bpr": inner_product_bpr(user, pos, neg),
             "reg": self.reg_weight * penalty,
         }
         if self.contrast_weight:
@@ -170,10 +173,10 @@ class MGCN(Recommender):
 
     def views(self, data: HeteroData) -> tuple[Tensor, Tensor]:
         r"""All nodes by behaviour :math:`\mathbf{C}` and content :math:`\mathbf{B}`."""
-        e_0 = torch.cat([self.user.weight, self.item.weight])
+        e_0 = self.id_embeddings()
         c = self.propagate(e_0, self.user_item_graph(data))
 
-        f = self.item_modalities(data)
+        f = self.encode_modalities(data)
         views = []
         for m, gate in self.purify.items():
             item = self.item.weight * gate(f[m]).sigmoid()
@@ -187,32 +190,19 @@ class MGCN(Recommender):
             gate * (view - common) for gate, view in zip(gates, views, strict=True)
         ]
         total = torch.stack(specific).sum(dim=0)
-        if self.fidelity == "released":
+        if self.released:
             return c, (common + total) / (len(views) + 1)
         return c, common + total / len(views)
-
-    def split(self, nodes: Tensor) -> tuple[Tensor, Tensor]:
-        """Users and items."""
-        user, item = nodes.split([self.user.num_embeddings, self.item.num_embeddings])
-        return user, item
 
     def item_user_graph(self, data: HeteroData) -> Adjacency:
         r"""The symmetrically normalised graph :math:`\hat{\mathbf{R}}` to the users."""
         edge_index = data[INTERACTS].edge_index
-        users, items = self.user.num_embeddings, self.item.num_embeddings
 
         def build() -> Adjacency:
             to_user = edge_index.flip(0)
-            weight = symmetric_norm(to_user, items, users)
+            weight = symmetric_norm(to_user, self.num_items, self.num_users)
             return Adjacency.from_edge_index(
-                to_user, weight, num_src=items, num_dst=users
+                to_user, weight, num_src=self.num_items, num_dst=self.num_users
             )
 
-        return self.derive("item-user", (edge_index,), build)
-
-    def __repr__(self) -> str:
-        return (
-            f"MGCN({self.user.num_embeddings}, {self.item.num_embeddings}, "
-            f"{self.dims}, embedding_dim={self.item.embedding_dim}, "
-            f"num_layers={self.propagate.num_layers})"
-        )
+        return self.cached("item-user", (edge_index,), build)

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor
 from torch_geometric.data import HeteroData
 
-from mmgraph.functional.checks import check_above_zero
 from mmgraph.functional.losses.grace import grace
 from mmgraph.models.batch import Batch
 from mmgraph.models.parts.graph_learner import Edges, GraphLearner
 from mmgraph.nn.fusion import ModalityAttention
+from mmgraph.options import (
+    NonNegativeFloat,
+    PositiveFloat,
+)
 
 
 class MICRO(GraphLearner):
@@ -68,29 +73,11 @@ class MICRO(GraphLearner):
         num_items: int,
         dims: dict[str, int],
         *,
-        embedding_dim: int = 64,
-        num_layers: int = 2,
-        num_item_layers: int = 1,
-        k: int = 10,
-        raw_weight: float = 0.9,
-        contrast_weight: float = 0.03,
-        contrast_temperature: float = 0.5,
-        reg_weight: float = 1e-5,
-        fidelity: str = "paper",
+        contrast_weight: NonNegativeFloat = 0.03,
+        contrast_temperature: PositiveFloat = 0.5,
+        **options: Any,
     ) -> None:
-        super().__init__(
-            num_users,
-            num_items,
-            dims,
-            embedding_dim=embedding_dim,
-            num_layers=num_layers,
-            num_item_layers=num_item_layers,
-            k=k,
-            raw_weight=raw_weight,
-            reg_weight=reg_weight,
-            fidelity=fidelity,
-        )
-        check_above_zero(contrast_temperature=contrast_temperature)
+        super().__init__(num_users, num_items, dims, **options)
         self.contrast_weight = contrast_weight
         self.contrast_temperature = contrast_temperature
 

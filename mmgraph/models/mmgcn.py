@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-from typing import cast
+from itertools import pairwise
+from typing import Literal, cast
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch_geometric.data import HeteroData
 
-from mmgraph.functional.checks import check_at_least
 from mmgraph.functional.graph.adjacency import Adjacency
 from mmgraph.functional.graph.normalize import mean_norm, stack_user_item
-from mmgraph.functional.losses.bpr import bpr_loss
+from mmgraph.functional.losses.bpr import inner_product_bpr
 from mmgraph.functional.losses.regularizers import mean_square_penalty
 from mmgraph.functional.rows import take_rows
 from mmgraph.models.base import Recommender
 from mmgraph.models.batch import Batch
-from mmgraph.models.parts.last_step import LastStep
+from mmgraph.models.parts.last_step import LastStepEmbeddings
 from mmgraph.nn.conv import MMGCNConv
 from mmgraph.nn.modality_dict import ModalityDict
+from mmgraph.options import Fidelity, NonNegativeFloat, NonNegativeInt, PositiveInt
 from mmgraph.schema import INTERACTS, ITEM, feature_key
 
 
@@ -71,64 +72,62 @@ class MMGCN(Recommender):
     #: Embeddings of users, then items, that all modalities and layers share.
     shared: Tensor
 
+    shown = ("embedding_dim", "num_layers")
+
     def __init__(
         self,
         num_users: int,
         num_items: int,
         dims: dict[str, int],
         *,
-        embedding_dim: int = 64,
-        hidden_dim: int = 256,
-        map_above: int = 512,
-        num_layers: int = 3,
-        combine: str | None = None,
-        reg_weight: float = 1e-3,
-        fidelity: str = "paper",
+        embedding_dim: PositiveInt = 64,
+        hidden_dim: PositiveInt = 256,
+        map_above: NonNegativeInt = 512,
+        num_layers: PositiveInt = 3,
+        combine: Literal["sum", "concat"] | None = None,
+        reg_weight: NonNegativeFloat = 1e-3,
+        fidelity: Fidelity = "paper",
     ) -> None:
-        super().__init__()
-        check_at_least(1, num_layers=num_layers)
-        self.num_users, self.num_items, self.dims = num_users, num_items, dims
+        super().__init__(num_users, num_items, dims, fidelity=fidelity)
         self.embedding_dim, self.num_layers = embedding_dim, num_layers
-        self.reg_weight, self.fidelity = reg_weight, self.check_fidelity(fidelity)
+        self.reg_weight = reg_weight
         if combine is None:
             combine = "concat" if fidelity == "released" else "sum"
+        wide = {m: dim for m, dim in self.dims.items() if dim > map_above}
         self.project = ModalityDict(
-            {
-                m: nn.Linear(dim, hidden_dim)
-                for m, dim in dims.items()
-                if dim > map_above
-            }
+            {m: nn.Linear(dim, hidden_dim) for m, dim in wide.items()}
         )
         convs = {}
-        for m, dim in dims.items():
-            width = hidden_dim if m in self.project else dim
-            widths = [width] + num_layers * [embedding_dim]
+        for m, dim in self.dims.items():
+            first_dim = hidden_dim if m in self.project else dim
+            out_dims = num_layers * [embedding_dim]
             layers = [
-                MMGCNConv(widths[i], widths[i + 1], combine) for i in range(num_layers)
+                MMGCNConv(d_in, d_out, combine)
+                for d_in, d_out in pairwise([first_dim, *out_dims])
             ]
             nn.init.xavier_normal_(layers[0].lin_out.weight)
             convs[m] = nn.ModuleList(layers)
-            self.add_table(f"preference_{m}", num_users, width)
+            self.add_embedding(f"preference_{m}", num_users, first_dim)
         self.convs = ModalityDict(convs)
-        self.add_table("shared", num_users + num_items, embedding_dim)
-        self.last_step: LastStep | None = None
+        self.add_embedding("shared", num_users + num_items, embedding_dim)
+        self.last_step: LastStepEmbeddings | None = None
         if fidelity == "released":
-            self.last_step = LastStep(num_users, num_items, embedding_dim)
+            self.last_step = LastStepEmbeddings(num_users, num_items, embedding_dim)
 
-    def add_table(self, name: str, rows: int, width: int) -> None:
-        """A Xavier-normal table, trained or frozen as the fidelity has it."""
-        table = nn.init.xavier_normal_(torch.empty(rows, width))
-        if self.fidelity == "released":
-            self.register_buffer(name, table)
+    def add_embedding(self, name: str, rows: int, dim: int) -> None:
+        """Add a Xavier-normal embedding, trained or frozen as the fidelity has it."""
+        embedding = nn.init.xavier_normal_(torch.empty(rows, dim))
+        if self.released:
+            self.register_buffer(name, embedding)
         else:
-            self.register_parameter(name, nn.Parameter(table))
+            self.register_parameter(name, nn.Parameter(embedding))
 
     def preference(self, modality: str) -> Tensor:
-        r"""The users' table :math:`\mathbf{P}_m`."""
-        table: Tensor = getattr(self, f"preference_{modality}")
-        return table
+        r"""The users' embeddings :math:`\mathbf{P}_m`."""
+        preference: Tensor = getattr(self, f"preference_{modality}")
+        return preference
 
-    def encode_modalities(
+    def _encode_modalities(
         self, data: HeteroData, items: Tensor | None = None
     ) -> dict[str, Tensor]:
         out = {}
@@ -137,7 +136,7 @@ class MMGCN(Recommender):
             out[m] = self.project[m](x) if m in self.project else x
         return out
 
-    def modality_widths(self) -> dict[str, int]:
+    def modality_dims(self) -> dict[str, int]:
         return {m: self.preference(m).size(1) for m in self.dims}
 
     def encoders_learn(self) -> bool:
@@ -153,7 +152,7 @@ class MMGCN(Recommender):
             weight = mean_norm(stacked, num_nodes)
             return Adjacency.from_edge_index(stacked, weight, num_src=num_nodes)
 
-        graph: Adjacency = self.derive("mean graph", (edge_index,), build)
+        graph: Adjacency = self.cached("mean graph", (edge_index,), build)
         return graph
 
     def first_layer(
@@ -168,42 +167,36 @@ class MMGCN(Recommender):
 
         if preference.requires_grad or z_item is not data[ITEM][feature_key(modality)]:
             return build()
-        # A frozen table and raw features: the same in every step.
-        of = (preference, z_item, data[INTERACTS].edge_index)
-        first: tuple[Tensor, Tensor] = self.derive(("first layer", modality), of, build)
+        # Frozen embeddings and raw features: the same in every step.
+        sources = (preference, z_item, data[INTERACTS].edge_index)
+        first: tuple[Tensor, Tensor] = self.cached(
+            ("first layer", modality), sources, build
+        )
         return first
 
     def encode(self, data: HeteroData) -> tuple[Tensor, Tensor]:
         if self.last_step is not None and (stale := self.last_step.embeddings()):
             return stale
         graph, out = self.mean_graph(data), []
-        for m, z_item in self.item_modalities(data).items():
+        for m, z_item in self.encode_modalities(data).items():
             first, *others = cast("list[MMGCNConv]", list(self.convs[m]))
             x, mean = self.first_layer(data, m, z_item)
             x = first.update_nodes(x, mean, self.shared)
             for conv in others:
                 x = conv(x, self.shared, graph)
             out.append(x)
-        released = self.fidelity == "released"
+        released = self.released
         z = torch.stack(out).mean(0) if released else torch.stack(out).sum(0)
-        z_user, z_item = z.split([self.num_users, self.num_items])
-        return z_user, z_item
+        return self.split(z)
 
     def loss(self, data: HeteroData, batch: Batch) -> dict[str, Tensor]:
         z_user, z_item = self.encode(data)
         user, pos, neg = batch.rows(z_user, z_item)
-        terms = {"bpr": bpr_loss((user * pos).sum(-1), (user * neg).sum(-1))}
-        if self.last_step is not None:  # no penalty either: the tables are frozen
+        terms = {"bpr": inner_product_bpr(user, pos, neg)}
+        if self.last_step is not None:  # no penalty either: the embeddings are frozen
             self.last_step.keep(z_user, z_item)
             return terms
-        shared = self.shared.split([self.num_users, self.num_items])
-        user, pos, neg = batch.rows(*shared)
-        tables = [self.preference(m) for m in self.dims]
-        penalty = mean_square_penalty(user, torch.cat([pos, neg]), *tables)
+        user, pos, neg = batch.rows(*self.split(self.shared))
+        preferences = [self.preference(m) for m in self.dims]
+        penalty = mean_square_penalty(user, torch.cat([pos, neg]), *preferences)
         return terms | {"reg": self.reg_weight * penalty}
-
-    def __repr__(self) -> str:
-        return (
-            f"MMGCN({self.num_users}, {self.num_items}, {self.dims}, "
-            f"embedding_dim={self.embedding_dim}, num_layers={self.num_layers})"
-        )

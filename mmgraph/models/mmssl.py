@@ -7,10 +7,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch_geometric.data import HeteroData
 
-from mmgraph.functional.checks import check_above_zero, check_share
 from mmgraph.functional.graph.adjacency import Adjacency
 from mmgraph.functional.graph.root_norm import root_norm_graphs
-from mmgraph.functional.losses.bpr import bpr_loss
+from mmgraph.functional.losses.bpr import inner_product_bpr
 from mmgraph.functional.losses.grace import grace
 from mmgraph.functional.losses.regularizers import half_square_penalty
 from mmgraph.functional.recommend.unseen import seen_items, top_unseen_items
@@ -23,6 +22,14 @@ from mmgraph.nn.encoder import AlternatingEncoder
 from mmgraph.nn.fusion import CrossModalAttention
 from mmgraph.nn.losses import AdversarialScoreLoss
 from mmgraph.nn.modality_dict import ModalityDict
+from mmgraph.options import (
+    DropRatio,
+    Fidelity,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+)
 from mmgraph.schema import INTERACTS
 
 #: Users and items.
@@ -131,39 +138,36 @@ class MMSSL(Recommender):
     multimodal = True
     fidelities = ("paper", "released")
 
+    shown = ("embedding_dim", "num_layers")
+
     def __init__(
         self,
         num_users: int,
         num_items: int,
         dims: dict[str, int],
         *,
-        embedding_dim: int = 64,
-        num_layers: int = 2,
-        num_heads: int = 4,
-        num_neighbors: int | None = None,
-        refresh_batches: int = 1,
-        dropout: float = 0.2,
-        graph_weight: float = 0.36,
-        feature_weight: float = 0.55,
-        contrast_weight: float = 0.03,
-        contrast_temperature: float = 0.5,
-        adversarial_weight: float = 1e-4,
-        critic_dim: int | None = None,
-        critic_lr: float = 3e-4,
-        noise_scale: float = 2e-3,
-        score_weight: float = 100.0,
-        reg_weight: float = 1e-5,
-        feature_reg_weight: float = 1e-5,
-        fidelity: str = "paper",
+        embedding_dim: PositiveInt = 64,
+        num_layers: NonNegativeInt = 2,
+        num_heads: PositiveInt = 4,
+        num_neighbors: NonNegativeInt | None = None,
+        refresh_batches: PositiveInt = 1,
+        dropout: DropRatio = 0.2,
+        graph_weight: NonNegativeFloat = 0.36,
+        feature_weight: NonNegativeFloat = 0.55,
+        contrast_weight: NonNegativeFloat = 0.03,
+        contrast_temperature: PositiveFloat = 0.5,
+        adversarial_weight: NonNegativeFloat = 1e-4,
+        critic_dim: PositiveInt | None = None,
+        critic_lr: PositiveFloat = 3e-4,
+        noise_scale: PositiveFloat = 2e-3,
+        score_weight: NonNegativeFloat = 100.0,
+        reg_weight: NonNegativeFloat = 1e-5,
+        feature_reg_weight: NonNegativeFloat = 1e-5,
+        fidelity: Fidelity = "paper",
     ) -> None:
-        super().__init__()
-        check_share(dropout=dropout)
-        check_above_zero(
-            contrast_temperature=contrast_temperature, noise_scale=noise_scale
-        )
-        self.dims, self.fidelity = dims, self.check_fidelity(fidelity)
+        super().__init__(num_users, num_items, dims, fidelity=fidelity)
         released = fidelity == "released"
-        self.sizes = num_users, num_items
+        self.num_layers = num_layers
         if num_neighbors is None:
             num_neighbors = num_items // 10_000 if released else 10
         self.graph_weight, self.feature_weight = graph_weight, feature_weight
@@ -171,24 +175,23 @@ class MMSSL(Recommender):
         self.contrast_weight = contrast_weight
         self.adversarial_weight = adversarial_weight
         self.reg_weight, self.feature_reg_weight = reg_weight, feature_reg_weight
-        self.user = nn.Embedding(num_users, embedding_dim)
-        self.item = nn.Embedding(num_items, embedding_dim)
+        self.add_id_embeddings(embedding_dim)
         self.project = ModalityDict(
-            {m: nn.Linear(dim, embedding_dim) for m, dim in dims.items()}
+            {m: nn.Linear(dim, embedding_dim) for m, dim in self.dims.items()}
         )
         self.encoder = AlternatingEncoder(num_layers)
         self.attend = CrossModalAttention(embedding_dim, num_heads)
         self.attend.query.requires_grad_(not released)
         self.attend.key.requires_grad_(not released)
         self.generated = GeneratedItems(
-            len(dims), num_users, num_neighbors, refresh_batches
+            len(self.dims), num_users, num_neighbors, refresh_batches
         )
         self.adversary: AdversarialScoreLoss | None = None
         if adversarial_weight:
-            width = max(1, num_items // 4) if released else 64
+            default_dim = max(1, num_items // 4) if released else 64
             self.adversary = AdversarialScoreLoss(
                 num_items,
-                width if critic_dim is None else critic_dim,
+                default_dim if critic_dim is None else critic_dim,
                 noise_scale=noise_scale,
                 score_weight=score_weight,
                 slope=1.0 if released else 0.01,
@@ -197,9 +200,8 @@ class MMSSL(Recommender):
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        """Xavier-uniform tables and maps, PyTorch's default for the biases."""
-        nn.init.xavier_uniform_(self.user.weight)
-        nn.init.xavier_uniform_(self.item.weight)
+        """Xavier-uniform embeddings and maps, PyTorch's default for the biases."""
+        super().reset_parameters()
         for linear in self.project.values():
             linear.reset_parameters()
             nn.init.xavier_uniform_(linear.weight)
@@ -207,13 +209,10 @@ class MMSSL(Recommender):
         if self.adversary is not None:
             self.adversary.reset_parameters()
 
-    def encode_modalities(
+    def _encode_modalities(
         self, data: HeteroData, items: Tensor | None = None
     ) -> dict[str, Tensor]:
         return encode_features(self.project, data, items)
-
-    def modality_widths(self) -> dict[str, int]:
-        return dict.fromkeys(self.dims, self.item.embedding_dim)
 
     def encoders_reach_scores(self) -> bool:
         by_graph = self.graph_weight and self.generated.lists.size(-1)
@@ -225,19 +224,19 @@ class MMSSL(Recommender):
         return self.add_features(mean, features)
 
     def loss(self, data: HeteroData, batch: Batch) -> dict[str, Tensor]:
-        by_batch = self.fidelity == "released" and self.training
+        by_batch = self.released and self.training
         collects = by_batch and not self.generated.next_batch()
         features = self.feature_views(data)
         p, (u_mean, v_mean) = self.propagate(data)
         z_user, z_item = self.add_features((u_mean, v_mean), features)
 
         user, pos, neg = batch.rows(z_user, z_item)
-        size = 1024 if self.fidelity == "released" else len(user)
+        size = 1024 if self.released else len(user)
         penalty = half_square_penalty(user, pos, neg, batch_size=size)
-        tables = [table for pair in features.values() for table in pair]
-        feature_penalty = half_square_penalty(*tables, batch_size=len(z_item))
+        views = [view for pair in features.values() for view in pair]
+        feature_penalty = half_square_penalty(*views, batch_size=len(z_item))
         terms = {
-            "bpr": bpr_loss((user * pos).sum(-1), (user * neg).sum(-1)),
+            "bpr": inner_product_bpr(user, pos, neg),
             "reg": self.reg_weight * penalty,
             "features": self.feature_reg_weight * feature_penalty,
         }
@@ -266,7 +265,7 @@ class MMSSL(Recommender):
         r"""Users :math:`\mathbf{U}_m` and items :math:`\mathbf{V}_m` by features."""
         to_user, to_item = self.interaction_graphs(data)
         views = {}
-        for m, f in self.item_modalities(data).items():
+        for m, f in self.encode_modalities(data).items():
             u = to_user.matmul(F.dropout(f, self.dropout, self.training and drop))
             views[m] = u, to_item.matmul(u)
         return views
@@ -283,7 +282,7 @@ class MMSSL(Recommender):
 
     def mix(self, views: list[Tensor]) -> Tensor:
         """Attention across the modalities; in the public code each head copies."""
-        if self.fidelity == "released":
+        if self.released:
             mean = torch.stack(views).mean(dim=0)
             copied: Tensor = self.attend.combine(mean.repeat(1, self.attend.num_heads))
             return copied
@@ -303,9 +302,8 @@ class MMSSL(Recommender):
     def on_epoch_start(
         self, data: HeteroData, epoch: int, generator: torch.Generator
     ) -> None:
-        super().on_epoch_start(data, epoch, generator)
         self.generated.start_epoch()
-        if self.fidelity == "paper":
+        if not self.released:
             with torch.no_grad():
                 features = self.feature_views(data, drop=False)
                 self.generated.replace(self.generate(data, features))
@@ -316,11 +314,11 @@ class MMSSL(Recommender):
     ) -> Tensor:
         """Best unseen items of all or the given users in each modality."""
         seen, k = self.seen(data, users), self.generated.lists.size(-1)
-        lists = [
+        neighbours = [
             top_unseen_items(take_rows(u, users), v, seen, k)
             for u, v in features.values()
         ]
-        return torch.stack(lists)
+        return torch.stack(neighbours)
 
     def seen(self, data: HeteroData, users: Tensor | None) -> Adjacency:
         """Interactions of all or the given users; their weights mean nothing."""
@@ -335,33 +333,34 @@ class MMSSL(Recommender):
             if not bool(self.generated.known):
                 return [self.interaction_graphs(data)] * count
             edges = [self.generated.edge_index(m) for m in range(count)]
-            return [root_norm_graphs(edge_index, *self.sizes) for edge_index in edges]
+            return [
+                root_norm_graphs(edge_index, self.num_users, self.num_items)
+                for edge_index in edges
+            ]
 
-        of = data[INTERACTS].edge_index, self.generated.lists, self.generated.known
-        return self.derive("modality graphs", of, build)
+        sources = (
+            data[INTERACTS].edge_index,
+            self.generated.lists,
+            self.generated.known,
+        )
+        graphs: list[Graphs] = self.cached("modality graphs", sources, build)
+        return graphs
 
     def interaction_graphs(self, data: HeteroData) -> Graphs:
         r"""The graphs :math:`\bar{\mathbf{R}}` and :math:`\bar{\mathbf{R}^\top}`."""
         edge_index = data[INTERACTS].edge_index
-        return self.derive(
+        return self.cached(
             "interactions",
             (edge_index,),
-            lambda: root_norm_graphs(edge_index, *self.sizes),
+            lambda: root_norm_graphs(edge_index, self.num_users, self.num_items),
         )
 
     def auxiliary_parameters(self) -> list[nn.Parameter]:
         own = [] if self.adversary is None else list(self.adversary.parameters())
-        return own + super().auxiliary_parameters()
+        return own
 
     def auxiliary_optimizers(self) -> dict[str, torch.optim.Optimizer]:
         own: dict[str, torch.optim.Optimizer] = {}
         if self.adversary is not None:
             own["critic"] = self.adversary.optimizer
-        return own | super().auxiliary_optimizers()
-
-    def __repr__(self) -> str:
-        return (
-            f"MMSSL({self.sizes[0]}, {self.sizes[1]}, {self.dims}, "
-            f"embedding_dim={self.item.embedding_dim}, "
-            f"num_layers={self.encoder.num_layers})"
-        )
+        return own

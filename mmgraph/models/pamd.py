@@ -13,13 +13,19 @@ from torch import Tensor, nn
 from torch_geometric.data import HeteroData
 
 from mmgraph.errors import UserError
-from mmgraph.functional.checks import check_above_zero, check_at_least
 from mmgraph.functional.losses.bpr import bpr_loss
 from mmgraph.functional.rows import take_rows
 from mmgraph.models.base import Recommender
 from mmgraph.models.batch import Batch
 from mmgraph.models.parts.item_features import encode_features
 from mmgraph.nn.modality_dict import ModalityDict
+from mmgraph.options import (
+    Fidelity,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+)
 from mmgraph.schema import ITEM, feature_key
 
 logger = logging.getLogger(__name__)
@@ -106,62 +112,58 @@ class PAMD(Recommender):
         num_items: int,
         dims: dict[str, int],
         *,
-        embedding_dim: int = 64,
-        pretrain_epochs: int = 220,
-        pretrain_batch_size: int = 100,
-        pretrain_lr: float = 1e-3,
-        contrast_temperature: float = 0.5,
-        map_lr_share: float = 0.1,
+        embedding_dim: PositiveInt = 64,
+        pretrain_epochs: NonNegativeInt = 220,
+        pretrain_batch_size: PositiveInt = 100,
+        pretrain_lr: PositiveFloat = 1e-3,
+        contrast_temperature: PositiveFloat = 0.5,
+        map_lr_share: NonNegativeFloat = 0.1,
         normalize_features: bool = False,
-        fidelity: str = "paper",
+        fidelity: Fidelity = "paper",
     ) -> None:
-        super().__init__()
-        if len(dims) < 2:
+        super().__init__(num_users, num_items, dims, fidelity=fidelity)
+        if len(self.dims) < 2:
             raise UserError(
-                f"PAMD needs two modalities or more (got {list(dims)})",
+                f"PAMD needs two modalities or more (got {list(self.dims)})",
                 "add features, or choose VBPR",
             )
-        check_above_zero(
-            contrast_temperature=contrast_temperature, pretrain_lr=pretrain_lr
-        )
-        check_at_least(0, map_lr_share=map_lr_share)
-        self.dims, self.fidelity = dims, self.check_fidelity(fidelity)
         self.pretrain_epochs, self.pretrain_lr = pretrain_epochs, pretrain_lr
         self.pretrain_batch_size = pretrain_batch_size
         self.contrast_temperature = contrast_temperature
         self.map_lr_share, self.normalize_features = map_lr_share, normalize_features
-        self.user = nn.Embedding(num_users, embedding_dim)
-        self.item = nn.Embedding(num_items, embedding_dim)
+        self.add_id_embeddings(embedding_dim)
         self.encoders = ModalityDict(
-            {m: nn.Linear(dim, embedding_dim) for m, dim in dims.items()}
+            {m: nn.Linear(dim, embedding_dim) for m, dim in self.dims.items()}
         )
         self.common = ModalityDict(
-            {m: nn.Linear(embedding_dim, embedding_dim, bias=False) for m in dims}
+            {m: nn.Linear(embedding_dim, embedding_dim, bias=False) for m in self.dims}
         )
         self.decoders = ModalityDict(  # from one modality to each of the others
             {
                 m: ModalityDict(
-                    {n: nn.Linear(embedding_dim, dims[n]) for n in dims if n != m}
+                    {
+                        n: nn.Linear(embedding_dim, self.dims[n])
+                        for n in self.dims
+                        if n != m
+                    }
                 )
-                for m in dims
+                for m in self.dims
             }
         )
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        """Kaiming-uniform :math:`W_m`; see the fidelity for the tables."""
-        for table in (self.user, self.item):
-            if self.fidelity == "released":
-                nn.init.normal_(table.weight)
-            else:
-                nn.init.xavier_uniform_(table.weight)
+        """Kaiming-uniform :math:`W_m`; see the fidelity for the embeddings."""
+        start = nn.init.normal_ if self.released else nn.init.xavier_uniform_
+        start(self.user.weight)
+        start(self.item.weight)
         for m in self.dims:
             self.encoders[m].reset_parameters()
             nn.init.kaiming_uniform_(self.common[m].weight)
             for decoder in self.decoders[m].values():
                 decoder.reset_parameters()
 
-    def encode_modalities(
+    def _encode_modalities(
         self, data: HeteroData, items: Tensor | None = None
     ) -> dict[str, Tensor]:
         if not self.normalize_features:
@@ -171,10 +173,7 @@ class PAMD(Recommender):
             for m, encoder in self.encoders.items()
         }
 
-    def modality_widths(self) -> dict[str, int]:
-        return dict.fromkeys(self.dims, self.item.embedding_dim)
-
-    def split(
+    def disentangle(
         self, f: dict[str, Tensor]
     ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         """What is common and what is specific, per modality."""
@@ -191,7 +190,7 @@ class PAMD(Recommender):
             weight_decay=self.weight_decay,
             fused=True,
         )
-        device, num_items = self.item.weight.device, self.item.num_embeddings
+        device, num_items = self.item.weight.device, self.num_items
         for epoch in range(1, self.pretrain_epochs + 1):
             order = torch.randperm(num_items, generator=generator, device=device)
             total = torch.zeros((), device=device)
@@ -214,8 +213,8 @@ class PAMD(Recommender):
 
     def pretrain_loss(self, data: HeteroData, items: Tensor) -> dict[str, Tensor]:
         """Named terms of a batch of items, without users."""
-        f = self.encode_modalities(data, items)
-        common, specific = self.split(f)
+        f = self._encode_modalities(data, items)  # no plug-in without users
+        common, specific = self.disentangle(f)
         similar, orthogonal, contrast = [], [], []
         for m, n in combinations(f, 2):
             similar.append(F.mse_loss(common[m], common[n]))
@@ -225,7 +224,7 @@ class PAMD(Recommender):
             decoded = self.decoders[m][n](torch.stack([f[m], common[m], specific[m]]))
             cosine = (y * F.normalize(decoded, dim=-1, eps=1e-12)).sum(-1)
             full, shared, own = cosine / self.contrast_temperature
-            if self.fidelity == "released":
+            if self.released:
                 own = own.sum().expand_as(own)
             contrast.append(first_of(shared, full, own) + first_of(full, own))
         return {
@@ -236,19 +235,19 @@ class PAMD(Recommender):
 
     def auxiliary_parameters(self) -> list[nn.Parameter]:
         # The decoders have done their work when the main optimiser begins.
-        return list(self.decoders.parameters()) + super().auxiliary_parameters()
+        return list(self.decoders.parameters())
 
     def parameter_groups(self) -> list[dict[str, Any]]:
         maps = [*self.encoders.parameters(), *self.common.parameters()]
         pretrained = {id(p) for p in maps}
         rest = [p for p in self.main_parameters() if id(p) not in pretrained]
-        return [{"params": rest}, {"params": maps, "lr_share": self.map_lr_share}]
+        return [{"params": rest}, {"params": maps, "lr_ratio": self.map_lr_share}]
 
     # Users and items ------------------------------------------------------------
 
     def encode_items(self, data: HeteroData, items: Tensor | None = None) -> Tensor:
         """ID embeddings and parts, side by side, of all items or the given rows."""
-        common, specific = self.split(self.item_modalities(data, items))
+        common, specific = self.disentangle(self.encode_modalities(data, items))
         e = take_rows(self.item.weight, items)
         return torch.cat([e, *common.values(), *specific.values()], dim=1)
 
@@ -268,7 +267,7 @@ class PAMD(Recommender):
         )
         pos = self.score_pairs(user, take_rows(z_item, pos_place))
         neg = self.score_pairs(user, take_rows(z_item, neg_place))
-        if self.fidelity == "released":
+        if self.released:
             return {"bpr": pointwise_loss(pos, neg)}  # BPR is what its authors call it
         return {"bpr": bpr_loss(pos, neg)}
 
@@ -277,12 +276,6 @@ class PAMD(Recommender):
         whole = z_item.view(len(user), -1, user.size(1))
         e, a = (whole @ user.unsqueeze(-1)).squeeze(-1).tensor_split([1], dim=1)
         return e.squeeze(1) + (a.softmax(dim=1) * a).sum(dim=1)
-
-    def __repr__(self) -> str:
-        return (
-            f"PAMD({self.user.num_embeddings}, {self.item.num_embeddings}, "
-            f"{self.dims}, embedding_dim={self.item.embedding_dim})"
-        )
 
 
 def first_of(first: Tensor, *others: Tensor) -> Tensor:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import inspect
-from difflib import get_close_matches
+from dataclasses import replace
 from typing import Any
 
 from torch import nn
 from torch_geometric.data import HeteroData
 
-from mmgraph.errors import UserError
+from mmgraph.errors import UserError, name_key, unknown_name
 from mmgraph.models.base import Recommender
 from mmgraph.models.bm3 import BM3
 from mmgraph.models.clear import CLEAR
@@ -32,7 +31,7 @@ from mmgraph.models.plugins.sea import SEAPlugin
 from mmgraph.models.sea import SEA
 from mmgraph.models.slmrec import SLMRec
 from mmgraph.models.vbpr import VBPR
-from mmgraph.options import check_types, option_types
+from mmgraph.options import Option, declared_options
 from mmgraph.schema import modalities
 
 MODELS: dict[str, type[Recommender]] = {
@@ -62,45 +61,6 @@ VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
 }
 
 
-#: Least values of options that several systems share.
-LEAST = {
-    "embedding_dim": 1,
-    "hidden_dim": 1,
-    "k": 1,
-    "club_inner_steps": 0,
-    "num_item_layers": 0,
-    "reg_weight": 0,
-    "modality_weight": 0,
-    "contrast_weight": 0,
-    "align_weight": 0,
-    "distance_weight": 0,
-    "moment_weight": 0,
-    "mask_weight": 0,
-    "perturb_weight": 0,
-    "perturb_scale": 0,
-    "adversarial_weight": 0,
-    "feature_reg_weight": 0,
-    "critic_dim": 1,
-    "num_neighbors": 0,
-    "pretrain_epochs": 0,
-    "pretrain_batch_size": 1,
-}
-
-
-def _key(name: str) -> str:
-    return name.lower().replace("-", "").replace("_", "")
-
-
-def _look_up(name: str, names: list[str], what: str) -> str:
-    """The listed spelling of a name; case, ``-`` and ``_`` do not matter."""
-    by_key = {_key(known): known for known in names}
-    if _key(name) in by_key:
-        return by_key[_key(name)]
-    near = get_close_matches(_key(name), by_key, n=1, cutoff=0.4)
-    hint = f"did you mean {by_key[near[0]]!r}? " if near else ""
-    raise UserError(f"unknown {what} {name!r}", f"{hint}choose from {', '.join(names)}")
-
-
 def register_model(name: str, model_class: type[Recommender]) -> None:
     """Add a system of your own to the table.
 
@@ -117,9 +77,11 @@ def register_model(name: str, model_class: type[Recommender]) -> None:
         ...
         mmgraph.errors.UserError: the name 'MF-BPR' is taken - choose another
     """
-    taken = {_key(known): known for known in [*MODELS, *VARIANTS]}
-    if _key(name) in taken:
-        raise UserError(f"the name {taken[_key(name)]!r} is taken", "choose another")
+    taken = {name_key(known): known for known in [*MODELS, *VARIANTS]}
+    if name_key(name) in taken:
+        raise UserError(
+            f"the name {taken[name_key(name)]!r} is taken", "choose another"
+        )
     MODELS[name] = model_class
 
 
@@ -172,31 +134,23 @@ def resolve_plugin(name: str) -> tuple[str, type[Plugin]]:
     return canonical, PLUGINS[canonical]
 
 
-def model_options(name: str, plugin: str | None = None) -> dict[str, Any]:
-    """Options of a model (and of a plug-in) with their defaults.
+def model_options(name: str, plugin: str | None = None) -> dict[str, Option]:
+    """The declared options of a model (and of a plug-in), by name.
+
+    An option of a variant has the variant's value as its default.
 
     Example:
-        >>> sorted(model_options("MF-BPR"))
-        ['embedding_dim', 'fidelity', 'reg_weight']
+        >>> options = model_options("MF-BPR")
+        >>> sorted(options), options["reg_weight"].default, options["reg_weight"].domain
+        (['embedding_dim', 'fidelity', 'reg_weight'], 0.0001, 'a number at least 0')
     """
     _, model_class, preset = resolve_model(name)
-    options = model_class.option_defaults() | preset
-    if plugin is not None:
-        options = _plugin_options(resolve_plugin(plugin)[1]) | options
-    return options
-
-
-def model_option_types(name: str, plugin: str | None = None) -> dict[str, Any]:
-    """Types of the options of a model (and of a plug-in), as far as they are named.
-
-    Example:
-        >>> model_option_types("MF-BPR")["reg_weight"]
-        <class 'float'>
-    """
-    types = option_types(resolve_model(name)[1].__init__)
-    if plugin is not None:
-        types = option_types(resolve_plugin(plugin)[1].__init__) | types
-    return types
+    options = dict(declared_options(model_class))
+    for option, value in preset.items():
+        options[option] = replace(options[option], default=value)
+    if plugin is None:
+        return options
+    return declared_options(resolve_plugin(plugin)[1]) | options
 
 
 def build_model(
@@ -218,8 +172,8 @@ def build_model(
         options: Options of the model and of the plug-in.
 
     Raises:
-        UserError: If a name, an option or the fidelity is unknown, or the model cannot
-            carry the plug-in or these data.
+        UserError: If a name, an option or the fidelity is unknown, an option may not
+            have its value, or the model cannot carry the plug-in or these data.
 
     Example:
         >>> from mmgraph.data import load_dataset
@@ -233,44 +187,43 @@ def build_model(
             f"{canonical} has no fidelity {fidelity!r}",
             f"choose from {', '.join(model_class.fidelities)}",
         )
-    own = model_class.option_defaults()
+    own = declared_options(model_class)
     plugin_class = None if plugin is None else resolve_plugin(plugin)[1]
-    extra = {} if plugin_class is None else _plugin_options(plugin_class)
-    known = {key: value for key, value in (own | extra).items() if key != "fidelity"}
-    check_types(options, model_option_types(name, plugin), canonical)
+    of_plugin = {} if plugin_class is None else declared_options(plugin_class)
     for option, value in options.items():
+        if option not in own and option not in of_plugin:
+            known = sorted((own | of_plugin).keys() - {"fidelity"})
+            raise unknown_name(f"option of {canonical}", option, known)
         if option in preset and value != preset[option]:
             raise UserError(
                 f"{canonical} is {option}={preset[option]!r} by name (got {value!r})",
                 "leave the option out or use the plain name",
             )
-        lowest = LEAST.get(option)
-        if lowest is not None and value is not None and value < lowest:
-            raise UserError(
-                f"{option} must be at least {lowest} (got {value})", "raise it"
-            )
-        if option not in known:
-            near = get_close_matches(option, known, n=1)
-            hint = f"did you mean {near[0]!r}? " if near else ""
-            raise UserError(
-                f"unknown option {option!r} of {canonical}",
-                f"{hint}options are {', '.join(sorted(known)) or 'none'}",
-            )
+    if plugin_class is not None and not model_class.multimodal:
+        hosts = [known for known, c in MODELS.items() if c.multimodal]
+        raise UserError(
+            f"{canonical} has no modality encoders for the plug-in",
+            f"choose from {', '.join(hosts)}",
+        )
     if model_class.multimodal:
         _check_modality_names(data)
-    model_side = {k: v for k, v in options.items() if k in own}
+    of_model = preset | {k: v for k, v in options.items() if k in own}
     if "fidelity" in own:
-        model_side["fidelity"] = fidelity
-    try:
-        model = model_class.from_data(data, **(preset | model_side))
-        if plugin_class is not None:
-            plugin_side = {k: v for k, v in options.items() if k in extra}
-            _attach(model, plugin_class, canonical, plugin_side)
-    except UserError:
-        raise
-    except (TypeError, ValueError) as error:
-        raise UserError(f"{canonical}: {error}", "correct the option") from error
+        of_model["fidelity"] = fidelity
+    model = model_class.from_data(data, **of_model)
+    if plugin_class is not None:
+        model.attach(
+            plugin_class, **{k: v for k, v in options.items() if k in of_plugin}
+        )
     return model
+
+
+def _look_up(name: str, names: list[str], what: str) -> str:
+    """The listed spelling of a name; case, ``-`` and ``_`` do not matter."""
+    by_key = {name_key(known): known for known in names}
+    if name_key(name) not in by_key:
+        raise unknown_name(what, name, names)
+    return by_key[name_key(name)]
 
 
 def _check_modality_names(data: HeteroData) -> None:
@@ -282,43 +235,3 @@ def _check_modality_names(data: HeteroData) -> None:
                 f"a modality of a model cannot be called {m!r}: PyTorch uses the name",
                 "rename its file or attribute",
             )
-
-
-def _plugin_options(plugin_class: type[Plugin]) -> dict[str, Any]:
-    parameters = inspect.signature(plugin_class.__init__).parameters.values()
-    return {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY}
-
-
-def _attach(
-    model: Recommender,
-    plugin_class: type[Plugin],
-    name: str,
-    options: dict[str, Any],
-) -> None:
-    if model.built_in is not None and PLUGINS[model.built_in] is plugin_class:
-        raise UserError(f"{name} has this plug-in built in", "leave it out")
-    in_graph = options.get("where") == "graph"
-    if in_graph and model.item_graph_transform() is None:
-        raise UserError(
-            f"{name} has no item graph for the plug-in", "set where=encoder"
-        )
-    if model.has_encoders() and not in_graph and not model.encoders_reach_scores():
-        raise UserError(
-            f"with these options the modality encoders of {name} do not reach its "
-            "scores, so the plug-in could change nothing",
-            "give the weight of their loss terms a value above 0",
-        )
-    if plugin_class.trains_encoders and not model.encoders_learn():
-        raise UserError(
-            f"{name} takes these features as they are, so the plug-in could train "
-            "nothing",
-            "set map_above=0",
-        )
-    if not model.has_encoders():
-        multimodal = [n for n, c in MODELS.items() if c.multimodal]
-        raise UserError(
-            f"{name} has no modality encoders for the plug-in",
-            f"choose from {', '.join(multimodal)}",
-        )
-    widths = model.dims if in_graph else model.modality_widths()
-    model.plugin = plugin_class(widths, **options)

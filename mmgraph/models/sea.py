@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -10,18 +11,26 @@ from torch_geometric.data import HeteroData
 from torch_geometric.transforms import BaseTransform
 
 from mmgraph.functional.linear_chain import chained_linear
-from mmgraph.functional.losses.bpr import bpr_loss
+from mmgraph.functional.losses.bpr import inner_product_bpr
 from mmgraph.functional.rows import take_rows
 from mmgraph.models.base import Recommender
 from mmgraph.models.batch import Batch
 from mmgraph.models.parts.item_features import encode_features
 from mmgraph.models.parts.item_graph import fused_item_graph
-from mmgraph.models.parts.last_step import LastStep
+from mmgraph.models.parts.last_step import LastStepEmbeddings
 from mmgraph.nn.conv import ItemGraphConv
 from mmgraph.nn.encoder import ModalityEncoder, ModalityGraphEncoder
 from mmgraph.nn.fusion import UserModalityWeights
 from mmgraph.nn.losses import SeparateLearningLoss
 from mmgraph.nn.modality_dict import ModalityDict
+from mmgraph.options import (
+    Fidelity,
+    Fraction,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+)
 from mmgraph.schema import ITEM, feature_key
 
 #: Alignment and distance of the variants of Table 4.
@@ -31,21 +40,8 @@ VARIANTS = {
     "c": ("info_nce", "mim"),
     "d": ("info_nce", "neg_l2"),
 }
-SPLITS = ("encoder", "graph")
-CANDIDATES = ("all", "batch")
 # What reads an encoder's output: the first layer of the MLP, and those of the losses.
 MLP, SEPARATION = ("mlp",), ("head", "generic", "unique")
-
-
-def check_candidates(value: str) -> str:
-    """The value, if it names the items that SEA's losses are over.
-
-    Raises:
-        ValueError: If it does not.
-    """
-    if value not in CANDIDATES:
-        raise ValueError(f"'candidates' must be one of {CANDIDATES} (got {value!r})")
-    return value
 
 
 class SEA(Recommender):
@@ -117,67 +113,63 @@ class SEA(Recommender):
     built_in = "SEA"
     fidelities = ("paper", "released")
 
+    shown = ("variant",)
+
     def __init__(
         self,
         num_users: int,
         num_items: int,
         dims: dict[str, int],
         *,
-        variant: str = "a",
-        align_weight: float = 0.012,
-        distance_weight: float = 0.003,
-        temperature: float = 0.2,
-        club_inner_steps: int = 50,
-        club_lr: float = 1e-4,
-        club_pairs: str | None = None,
+        variant: Literal["a", "b", "c", "d"] = "a",
+        align_weight: NonNegativeFloat = 0.012,
+        distance_weight: NonNegativeFloat = 0.003,
+        temperature: PositiveFloat = 0.2,
+        club_inner_steps: NonNegativeInt = 50,
+        club_lr: PositiveFloat = 1e-4,
+        club_pairs: Literal["paper", "released"] | None = None,
         normalize_distance: bool = False,
-        split_at: str = "encoder",
-        candidates: str = "all",
-        encoder_dim: int | None = None,
-        embedding_dim: int = 64,
-        hidden_dim: int = 256,
-        num_layers: int = 2,
-        num_item_layers: int = 1,
-        k: int = 10,
-        visual_weight: float = 0.1,
+        split_at: Literal["encoder", "graph"] = "encoder",
+        candidates: Literal["all", "batch"] = "all",
+        encoder_dim: PositiveInt | None = None,
+        embedding_dim: PositiveInt = 64,
+        hidden_dim: PositiveInt = 256,
+        num_layers: NonNegativeInt = 2,
+        num_item_layers: NonNegativeInt = 1,
+        k: PositiveInt = 10,
+        visual_weight: Fraction = 0.1,
         modality_weights: dict[str, float] | None = None,
-        user_weights: str = "free",
-        fidelity: str = "paper",
+        user_weights: Literal["free", "softmax"] = "free",
+        fidelity: Fidelity = "paper",
     ) -> None:
-        super().__init__()
-        if variant not in VARIANTS:
-            raise ValueError(
-                f"'variant' must be one of {list(VARIANTS)} (got {variant!r})"
-            )
-        if split_at not in SPLITS:
-            raise ValueError(f"'split_at' must be one of {SPLITS} (got {split_at!r})")
-        self.num_users, self.num_items, self.dims = num_users, num_items, dims
-        self.fidelity = self.check_fidelity(fidelity)
+        super().__init__(num_users, num_items, dims, fidelity=fidelity)
         self.variant, self.split_at = variant, split_at
-        self.candidates = check_candidates(candidates)
+        self.candidates = candidates
         released = fidelity == "released"
         self.graph_transform = fused_item_graph(
-            list(dims), k, modality_weights, visual_weight
+            list(self.dims), k, modality_weights, visual_weight
         )
-        width = {m: encoder_dim or dim for m, dim in dims.items()}
+        encoder_dims = {m: encoder_dim or dim for m, dim in self.dims.items()}
         self.encoders = ModalityDict(
-            {m: nn.Linear(dim, width[m]) for m, dim in dims.items()}
+            {m: nn.Linear(dim, encoder_dims[m]) for m, dim in self.dims.items()}
         )
         self.mlps = ModalityDict(
             {
-                m: ModalityEncoder(width[m], embedding_dim, hidden_dim, init="default")
-                for m in dims
+                m: ModalityEncoder(
+                    encoder_dims[m], embedding_dim, hidden_dim, init="default"
+                )
+                for m in self.dims
             }
         )
         self.propagate = ModalityGraphEncoder(
-            num_users, list(dims), embedding_dim, num_layers
+            num_users, list(self.dims), embedding_dim, num_layers
         )
-        self.fuse_users = UserModalityWeights(num_users, len(dims), user_weights)
+        self.fuse_users = UserModalityWeights(num_users, len(self.dims), user_weights)
         self.smooth = ItemGraphConv(num_item_layers)
         align, distance = VARIANTS[variant]
         at_encoder = split_at == "encoder"
         self.separate = SeparateLearningLoss(
-            width if at_encoder else dict.fromkeys(dims, embedding_dim),
+            encoder_dims if at_encoder else dict.fromkeys(self.dims, embedding_dim),
             align=align,
             distance=distance,
             align_weight=align_weight,
@@ -186,24 +178,26 @@ class SEA(Recommender):
             club_inner_steps=club_inner_steps,
             club_lr=club_lr,
             club_pairs=club_pairs
-            or ("released" if released and len(dims) > 1 else "paper"),
+            or ("released" if released and len(self.dims) > 1 else "paper"),
             normalize_distance=normalize_distance,
             club_estimator="sample" if released else "closed",
             mim_proj="linear" if at_encoder else "none",
         )
-        self.last_step: LastStep | None = None
+        self.last_step: LastStepEmbeddings | None = None
         if released:
-            self.last_step = LastStep(num_users, num_items, embedding_dim * len(dims))
+            self.last_step = LastStepEmbeddings(
+                num_users, num_items, embedding_dim * len(self.dims)
+            )
 
     def item_graph_transform(self) -> BaseTransform:
         return self.graph_transform
 
-    def encode_modalities(
+    def _encode_modalities(
         self, data: HeteroData, items: Tensor | None = None
     ) -> dict[str, Tensor]:
         return encode_features(self.encoders, data, items)
 
-    def modality_widths(self) -> dict[str, int]:
+    def modality_dims(self) -> dict[str, int]:
         return {m: encoder.out_features for m, encoder in self.encoders.items()}
 
     def encode(self, data: HeteroData) -> tuple[Tensor, Tensor]:
@@ -212,7 +206,7 @@ class SEA(Recommender):
         if self.plugin is None:
             hidden = {m: maps["mlp"] for m, maps in self.maps(data).items()}
         else:
-            hidden = self.hidden(self.item_modalities(data))
+            hidden = self.hidden(self.encode_modalities(data))
         z_user, z_item, _ = self.fuse(data, hidden)
         return z_user, z_item
 
@@ -226,7 +220,7 @@ class SEA(Recommender):
                 maps = self.maps(data, SEPARATION, items)
             parts = self.separate_from_maps(maps)
         else:
-            z = self.item_modalities(data)
+            z = self.encode_modalities(data)
             z_user, z_item, h_item = self.fuse(data, self.hidden(z))
             z = z if self.split_at == "encoder" else h_item
             z = {m: take_rows(x, items) for m, x in z.items()}
@@ -235,8 +229,8 @@ class SEA(Recommender):
             parts = separate(z)
 
         user, pos, neg = batch.rows(z_user, z_item)
-        base = 2 if self.fidelity == "released" else "e"
-        bpr = bpr_loss((user * pos).sum(-1), (user * neg).sum(-1), base=base)
+        base = 2 if self.released else "e"
+        bpr = inner_product_bpr(user, pos, neg, base=base)
         if self.last_step is not None:
             self.last_step.keep(z_user, z_item)
         return {"bpr": bpr, **parts}
@@ -303,16 +297,8 @@ class SEA(Recommender):
         return terms
 
     def auxiliary_parameters(self) -> list[nn.Parameter]:
-        own = list(self.separate.estimator_parameters())
-        return own + super().auxiliary_parameters()
+        return list(self.separate.estimator_parameters())
 
     def auxiliary_optimizers(self) -> dict[str, torch.optim.Optimizer]:
         optimizer = self.separate.estimator_optimizer
-        own = {} if optimizer is None else {"estimator": optimizer}
-        return own | super().auxiliary_optimizers()
-
-    def __repr__(self) -> str:
-        return (
-            f"SEA({self.num_users}, {self.num_items}, {self.dims}, "
-            f"variant={self.variant!r})"
-        )
+        return {} if optimizer is None else {"estimator": optimizer}

@@ -3,24 +3,30 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch_geometric.data import HeteroData
 
-from mmgraph.functional.checks import check_above_zero, check_share
 from mmgraph.functional.losses.contrastive import info_nce
 from mmgraph.functional.rows import take_rows
 from mmgraph.models.base import Recommender
 from mmgraph.models.batch import Batch
-from mmgraph.models.parts.last_step import LastStep
+from mmgraph.models.parts.last_step import LastStepEmbeddings
 from mmgraph.nn.encoder import LightGCNEncoder
 from mmgraph.nn.losses.chained_alignment import ChainedAlignmentLoss
 from mmgraph.nn.modality_dict import ModalityDict
+from mmgraph.options import (
+    DropRatio,
+    Fidelity,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+)
 from mmgraph.schema import ITEM, feature_key
-
-TASKS = ("FAC", "FD", "FM", "FD+FM")
 
 #: Users and items of one propagation.
 Tower = tuple[Tensor, Tensor]
@@ -84,86 +90,80 @@ class SLMRec(Recommender):
     needs_negatives = False
     fidelities = ("paper", "released")
 
+    shown = ("embedding_dim", "num_layers", "ssl_task")
+
     def __init__(
         self,
         num_users: int,
         num_items: int,
         dims: dict[str, int],
         *,
-        embedding_dim: int = 64,
-        num_layers: int = 3,
-        contrast_temperature: float = 0.2,
-        ssl_task: str = "FAC",
-        ssl_weight: float = 0.1,
-        ssl_temperature: float = 0.2,
-        dropout: float = 0.3,
-        fidelity: str = "paper",
+        embedding_dim: PositiveInt = 64,
+        num_layers: NonNegativeInt = 3,
+        contrast_temperature: PositiveFloat = 0.2,
+        ssl_task: Literal["FAC", "FD", "FM", "FD+FM"] = "FAC",
+        ssl_weight: NonNegativeFloat = 0.1,
+        ssl_temperature: PositiveFloat = 0.2,
+        dropout: DropRatio = 0.3,
+        fidelity: Fidelity = "paper",
     ) -> None:
-        super().__init__()
-        if ssl_task not in TASKS:
-            raise ValueError(f"'ssl_task' must be one of {TASKS} (got {ssl_task!r})")
-        check_above_zero(
-            contrast_temperature=contrast_temperature, ssl_temperature=ssl_temperature
-        )
-        check_share(dropout=dropout)
-        dims = dict(sorted(dims.items(), key=lambda item: item[0] == "textual"))
-        self.dims, self.fidelity = dims, self.check_fidelity(fidelity)
+        super().__init__(num_users, num_items, dims, fidelity=fidelity)
+        # As in the paper, the textual modality is the last of the chain.
+        self.dims = dict(sorted(self.dims.items(), key=lambda m: m[0] == "textual"))
+        self.num_layers = num_layers
         self.contrast_temperature = contrast_temperature
         self.ssl_temperature = ssl_temperature
         self.ssl_task, self.ssl_weight = ssl_task, ssl_weight
         self.dropout = dropout if "FD" in ssl_task else 0.0
-        self.user = nn.Embedding(num_users, embedding_dim)
-        self.item = nn.Embedding(num_items, embedding_dim)
+        self.add_id_embeddings(embedding_dim)
         self.project = ModalityDict(
-            {m: nn.Linear(dim, embedding_dim) for m, dim in dims.items()}
+            {m: nn.Linear(dim, embedding_dim) for m, dim in self.dims.items()}
         )
         self.propagate = LightGCNEncoder(num_layers, readout="mean")
-        width = embedding_dim * (1 + len(dims))
-        self.fuse_users = nn.Linear(width, embedding_dim)
-        self.fuse_items = nn.Linear(width, embedding_dim)
+        all_dims = embedding_dim * (1 + len(self.dims))
+        self.fuse_users = nn.Linear(all_dims, embedding_dim)
+        self.fuse_items = nn.Linear(all_dims, embedding_dim)
         self.align: ChainedAlignmentLoss | None = None
         if ssl_task == "FAC" and ssl_weight:
-            self.align = ChainedAlignmentLoss(len(dims), embedding_dim, ssl_temperature)
-        self.last_step: LastStep | None = None
+            self.align = ChainedAlignmentLoss(
+                len(self.dims), embedding_dim, ssl_temperature
+            )
+        self.last_step: LastStepEmbeddings | None = None
         if fidelity == "released":
-            self.last_step = LastStep(num_users, num_items, embedding_dim)
+            self.last_step = LastStepEmbeddings(num_users, num_items, embedding_dim)
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        """Xavier-uniform tables and maps, PyTorch's default for the biases."""
-        nn.init.xavier_uniform_(self.user.weight)
-        nn.init.xavier_uniform_(self.item.weight)
+        """Xavier-uniform embeddings and maps, PyTorch's default for the biases."""
+        super().reset_parameters()
         for linear in (*self.project.values(), self.fuse_users, self.fuse_items):
             linear.reset_parameters()
             nn.init.xavier_uniform_(linear.weight)
         if self.align is not None:
             self.align.reset_parameters()
 
-    def encode_modalities(
+    def _encode_modalities(
         self, data: HeteroData, items: Tensor | None = None
     ) -> dict[str, Tensor]:
         out = {}
         for m, linear in self.project.items():
             x = data[ITEM][feature_key(m)]
-            # norm(x) W = (x W) / |x|: the lengths are kept, not a second feature table.
-            length = self.derive(
+            # norm(x) W = (x W) / |x|: lengths are kept, not a second feature matrix.
+            length = self.cached(
                 ("length", m), (x,), partial(torch.norm, x, dim=1, keepdim=True)
             )
             scale = take_rows(length, items).clamp_min(1e-12)
             out[m] = take_rows(x, items) @ linear.weight.t() / scale + linear.bias
         return out
 
-    def modality_widths(self) -> dict[str, int]:
-        return dict.fromkeys(self.dims, self.item.embedding_dim)
-
     def inputs(self, data: HeteroData) -> dict[str, Tensor]:
         """The items' rows with which each propagation starts; the ID has no name."""
-        return {"": self.item.weight, **self.item_modalities(data)}
+        return {"": self.item.weight, **self.encode_modalities(data)}
 
     def towers(
         self, data: HeteroData, inputs: dict[str, Tensor], dropout: float = 0.0
     ) -> dict[str, Tower]:
-        """One LightGCN per input, all on the same user table."""
+        """One LightGCN per input, all on the same user embeddings."""
         graph, out = self.user_item_graph(data), {}
         for name, e_item in inputs.items():
             x = torch.cat([self.user.weight, e_item])
@@ -175,7 +175,7 @@ class SLMRec(Recommender):
                 h = h / (self.propagate.num_layers + 1)
             else:
                 h = self.propagate(x, graph)
-            h_user, h_item = h.split([self.user.num_embeddings, e_item.size(0)])
+            h_user, h_item = h.split([self.num_users, e_item.size(0)])
             out[name] = (h_user, h_item)
         return out
 
@@ -238,10 +238,3 @@ class SLMRec(Recommender):
             # Propagations that are neither masked nor dropped from are as before.
             views.append(towers | self.towers(data, changed, self.dropout))
         return views
-
-    def __repr__(self) -> str:
-        return (
-            f"SLMRec({self.user.num_embeddings}, {self.item.num_embeddings}, "
-            f"{self.dims}, embedding_dim={self.item.embedding_dim}, "
-            f"num_layers={self.propagate.num_layers}, ssl_task={self.ssl_task!r})"
-        )

@@ -6,13 +6,14 @@ import torch
 from torch import Tensor, nn
 from torch_geometric.data import HeteroData
 
-from mmgraph.functional.losses.bpr import bpr_loss
+from mmgraph.functional.losses.bpr import inner_product_bpr
 from mmgraph.functional.rows import take_rows
 from mmgraph.models.base import Recommender
 from mmgraph.models.batch import Batch
 from mmgraph.models.parts.item_features import encode_features
 from mmgraph.models.parts.regularize import embedding_penalty
 from mmgraph.nn.modality_dict import ModalityDict
+from mmgraph.options import Fidelity, NonNegativeFloat, PositiveInt
 from mmgraph.schema import ITEM, feature_key
 
 
@@ -52,55 +53,52 @@ class VBPR(Recommender):
         num_items: int,
         dims: dict[str, int],
         *,
-        embedding_dim: int = 64,
-        reg_weight: float = 1e-4,
-        fidelity: str = "paper",
+        embedding_dim: PositiveInt = 64,
+        reg_weight: NonNegativeFloat = 1e-4,
+        fidelity: Fidelity = "paper",
     ) -> None:
-        super().__init__()
-        self.fidelity = self.check_fidelity(fidelity)
-        self.dims, self.reg_weight = dims, reg_weight
-        self.user = nn.Embedding(num_users, 2 * embedding_dim)  # [gamma_u, theta_u]
-        self.item = nn.Embedding(num_items, embedding_dim)  # gamma_i
+        super().__init__(num_users, num_items, dims, fidelity=fidelity)
+        self.reg_weight = reg_weight
+        self.add_id_embeddings(embedding_dim, user_dim=2 * embedding_dim)
         self.project = ModalityDict(
-            {m: nn.Linear(dim, embedding_dim, bias=False) for m, dim in dims.items()}
+            {
+                m: nn.Linear(dim, embedding_dim, bias=False)
+                for m, dim in self.dims.items()
+            }
         )
         if fidelity == "released":
             self.bias = nn.Parameter(torch.empty(embedding_dim))
         else:
             self.item_bias = nn.Embedding(num_items, 1)
             self.feature_bias = ModalityDict(
-                {m: nn.Linear(dim, 1, bias=False) for m, dim in dims.items()}
+                {m: nn.Linear(dim, 1, bias=False) for m, dim in self.dims.items()}
             )
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        """Xavier-uniform tables, Xavier-normal maps, zero biases."""
-        nn.init.xavier_uniform_(self.user.weight)
-        nn.init.xavier_uniform_(self.item.weight)
-        # One map of the concatenated features: its fan-in is their total width.
-        fan = sum(self.dims.values()) + self.item.embedding_dim
+        """Xavier-uniform embeddings, Xavier-normal maps, zero biases."""
+        super().reset_parameters()
+        # One map of the concatenated features: its fan-in is their total dimension.
+        fan = sum(self.dims.values()) + self.embedding_dim
         for linear in self.project.values():
             nn.init.normal_(linear.weight, std=(2.0 / fan) ** 0.5)
-        if self.fidelity == "released":
+        if self.released:
             nn.init.zeros_(self.bias)
         else:
             nn.init.zeros_(self.item_bias.weight)
             for linear in self.feature_bias.values():
                 nn.init.zeros_(linear.weight)
 
-    def encode_modalities(
+    def _encode_modalities(
         self, data: HeteroData, items: Tensor | None = None
     ) -> dict[str, Tensor]:
         return encode_features(self.project, data, items)
 
-    def modality_widths(self) -> dict[str, int]:
-        return dict.fromkeys(self.dims, self.item.embedding_dim)
-
     def encode_items(self, data: HeteroData, items: Tensor | None = None) -> Tensor:
         """Item vectors, of all items or of the given rows only."""
         gamma = take_rows(self.item.weight, items)
-        content = torch.stack(list(self.item_modalities(data, items).values())).sum(0)
-        if self.fidelity == "released":
+        content = torch.stack(list(self.encode_modalities(data, items).values())).sum(0)
+        if self.released:
             return torch.cat([gamma, content + self.bias], dim=1)
         beta = take_rows(self.item_bias.weight, items)
         for m, linear in self.feature_bias.items():
@@ -110,7 +108,7 @@ class VBPR(Recommender):
     def encode_users(self, users: Tensor | None = None) -> Tensor:
         """User vectors; a column of ones meets the items' biases."""
         user = take_rows(self.user.weight, users)
-        if self.fidelity == "released":
+        if self.released:
             return user
         return torch.cat([user, user.new_ones(user.size(0), 1)], dim=1)
 
@@ -125,12 +123,6 @@ class VBPR(Recommender):
         pos, neg = take_rows(z_item, pos_place), take_rows(z_item, neg_place)
         own = user[:, : self.user.embedding_dim]  # the ones are no parameters
         return {
-            "bpr": bpr_loss((user * pos).sum(-1), (user * neg).sum(-1)),
+            "bpr": inner_product_bpr(user, pos, neg),
             "reg": self.reg_weight * embedding_penalty(self.fidelity, own, pos, neg),
         }
-
-    def __repr__(self) -> str:
-        return (
-            f"VBPR({self.user.num_embeddings}, {self.item.num_embeddings}, "
-            f"{self.dims}, embedding_dim={self.item.embedding_dim})"
-        )

@@ -70,7 +70,7 @@ def rank_items(
     model.eval()
     try:
         device = next(model.parameters()).device
-        data = model.prepare(place(data, device))
+        data = model.add_graphs(place(data, device))
         with torch.no_grad():
             z_user, z_item = model.encode(data)
         history = _History(data)

@@ -83,10 +83,10 @@ class TrainingRun:
         start = time.perf_counter()
         self._seed(epoch)
         for group in self.optimizer.param_groups:
-            share = group.get("lr_share", 1.0)
+            share = group.get("lr_ratio", 1.0)
             group["lr"] = self.lr * share * self.lr_decay ** ((epoch - 1) / 50)
         self.model.train()
-        self.model.on_epoch_start(self.train, epoch, self.generator)
+        self.model.start_epoch(self.train, epoch, self.generator)
         steps: list[Tensor] = []
         names: list[str] = []
         for batch in self.batches():
@@ -101,7 +101,7 @@ class TrainingRun:
         self._check_finite(losses, names, epoch)
         means = losses.mean(dim=0).tolist()
         row = {f"loss/{name}": mean for name, mean in zip(names, means, strict=True)}
-        measures = self.model.epoch_measures(epoch)
+        measures = self.model.all_epoch_measures(epoch)
         row |= {f"measure/{name}": value for name, value in measures.items()}
         return row | {"seconds": time.perf_counter() - start}
 
@@ -162,7 +162,7 @@ class TrainingRun:
 
     def optimizers(self) -> dict[str, torch.optim.Optimizer]:
         """All optimisers by name."""
-        return {"main": self.optimizer} | self.model.auxiliary_optimizers()
+        return {"main": self.optimizer} | self.model.all_auxiliary_optimizers()
 
     def identity(self) -> dict[str, Any]:
         """What must not change between the parts of one run."""

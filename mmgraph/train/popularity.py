@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Self
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch_geometric.data import HeteroData
 
 from mmgraph.models.base import Recommender
@@ -29,20 +29,26 @@ class Popularity(Recommender):
         tensor([2, 0, 1])
     """
 
-    def __init__(self, degree: Tensor) -> None:
-        super().__init__()
+    shown = ()
+
+    #: Minus the place of each item ``[I, 1]``.
+    minus_place: Tensor
+
+    def __init__(self, num_users: int, degree: Tensor) -> None:
+        super().__init__(num_users, degree.numel())
         order = degree.argsort(descending=True, stable=True)
         # Places, not degrees, so that no two items tie.
         place = torch.empty(degree.numel(), 1, device=degree.device)
         place[order, 0] = torch.arange(degree.numel(), device=degree.device).float()
-        self.item = nn.Parameter(-place, requires_grad=False)
+        self.register_buffer("minus_place", -place)
 
     @classmethod
     def from_data(cls, data: HeteroData, **options: Any) -> Self:
         """Count the training interactions of ``data``."""
         item = data[INTERACTS].edge_index[1]
-        return cls(torch.bincount(item, minlength=data[ITEM].num_nodes), **options)
+        degree = torch.bincount(item, minlength=data[ITEM].num_nodes)
+        return cls(data[USER].num_nodes, degree, **options)
 
     def encode(self, data: HeteroData) -> tuple[Tensor, Tensor]:
         """Ones ``[U, 1]`` and minus the place of each item ``[I, 1]``."""
-        return self.item.new_ones(data[USER].num_nodes, 1), self.item
+        return self.minus_place.new_ones(self.num_users, 1), self.minus_place

@@ -131,8 +131,8 @@ class Trainer:
         device = resolve_device(self.device)
         model.to(device)
         memo: dict[int, Any] = {}
-        train = model.prepare(place(train, device, memo))
-        val = model.prepare(place(val, device, memo))
+        train = model.add_graphs(place(train, device, memo))
+        val = model.add_graphs(place(val, device, memo))
         run = TrainingRun(self, model, train, device)
         folder = None if checkpoint_dir is None else Path(checkpoint_dir)
         if resume and folder is not None and has_checkpoint(folder):

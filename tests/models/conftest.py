@@ -166,7 +166,7 @@ def first_epoch():
     """Prepared data; the model is in training mode and its first epoch has begun."""
 
     def start(model, data, epoch=1, seed=0):
-        data = model.prepare(data)
+        data = model.add_graphs(data)
         model.train()
         model.on_epoch_start(data, epoch, torch.Generator().manual_seed(seed))
         return data

@@ -85,7 +85,7 @@ def test_derived_values_are_built_once_per_state_of_their_tensors():
     model, calls = Recommender(), []
 
     def derive(*tensors):
-        return model.derive("key", tensors, lambda: calls.append(1) or len(calls))
+        return model.cached("key", tensors, lambda: calls.append(1) or len(calls))
 
     a, b = torch.zeros(2), torch.zeros(2)
     assert [derive(a, b), derive(a, b)] == [1, 1]
@@ -104,7 +104,7 @@ def test_prepare_never_changes_its_input(catalogue, name):
     data = catalogue(WIDTHS)
     model = build_model(name, data)
     before, edge_types = snapshot(data), list(data.edge_types)
-    prepared = model.prepare(data)
+    prepared = model.add_graphs(data)
     assert snapshot(data) == before
     assert data.edge_types == edge_types
     assert (SIMILAR in prepared.edge_types) == (name in GRAPH_MODELS)
@@ -121,14 +121,14 @@ def test_prepare_builds_a_graph_once_for_all_splits(catalogue, name, monkeypatch
         model, "graph_transform", lambda d: calls.append(1) or transform(d)
     )
     splits = [data, copy.copy(data), copy.copy(data)]
-    edges = {id(model.prepare(split)[SIMILAR].edge_index) for split in splits}
+    edges = {id(model.add_graphs(split)[SIMILAR].edge_index) for split in splits}
     assert (len(calls), len(edges)) == (1, 1)
-    model.prepare(model.prepare(data))
+    model.add_graphs(model.add_graphs(data))
     assert len(calls) == 1
     data["item"].x_visual.mul_(-1)
-    model.prepare(data)
+    model.add_graphs(data)
     data["item"].x_visual = torch.randn(14, 6)
-    model.prepare(data)
+    model.add_graphs(data)
     assert len(calls) == 3
 
 
@@ -137,7 +137,7 @@ def test_prepare_keeps_the_graphs_that_the_data_have(catalogue, name):
     data = catalogue(WIDTHS)
     data[SIMILAR].edge_index = torch.tensor([[0], [1]])
     model = small(name, data)
-    assert model.prepare(data)[SIMILAR].edge_index is data[SIMILAR].edge_index
+    assert model.add_graphs(data)[SIMILAR].edge_index is data[SIMILAR].edge_index
 
 
 def test_prepare_builds_anew_when_an_item_loses_its_feature(catalogue):
@@ -145,9 +145,9 @@ def test_prepare_builds_anew_when_an_item_loses_its_feature(catalogue):
     data = catalogue(WIDTHS)
     data["item"].mask_visual = torch.ones(14, dtype=torch.bool)
     model = build_model("FREEDOM", data, k=3, visual_weight=1.0)
-    model.prepare(data)
+    model.add_graphs(data)
     data["item"].mask_visual[4] = False
-    neighbour, centre = model.prepare(data)["item", "similar_visual", "item"].edge_index
+    neighbour, centre = model.add_graphs(data)["item", "similar_visual", "item"].edge_index
     assert neighbour[centre == 4].tolist() == [4]
 
 
@@ -197,7 +197,7 @@ def test_without_encoders_the_modalities_are_refused(catalogue):
     model = build_model("LightGCN", data)
     assert not model.has_encoders()
     with pytest.raises(UserError, match="LightGCN has no modality encoders"):
-        model.encode_modalities(data)
+        model._encode_modalities(data)
 
 
 @pytest.mark.parametrize(

@@ -170,8 +170,8 @@ def test_released_trains_a_copy_of_the_features_and_paper_none(
 def test_gathered_rows_equal_the_full_projection(catalogue, pairs, randomise):
     data = catalogue(WIDTHS)
     model = randomise(make(data))
-    whole, rows = model.encode_modalities(data), pairs.pos_item
-    for m, part in model.encode_modalities(data, rows).items():
+    whole, rows = model._encode_modalities(data), pairs.pos_item
+    for m, part in model._encode_modalities(data, rows).items():
         torch.testing.assert_close(part, whole[m][rows], rtol=1e-12, atol=1e-14)
 
 

@@ -188,7 +188,7 @@ def test_gradients_along_shared_directions_are_scaled(started, batch, strength):
     model, data = started(strength=strength)
     basis = {m: model.project.get_buffer(f"basis_{m}") for m in WIDTHS}
     z = {
-        m: x.detach().requires_grad_() for m, x in model.encode_modalities(data).items()
+        m: x.detach().requires_grad_() for m, x in model._encode_modalities(data).items()
     }
     projected = {m: x.detach().requires_grad_() for m, x in model.project(z).items()}
 

@@ -71,7 +71,7 @@ SMALLER = {
 #: The unit Gaussian start of PAMD's public code drowns what is learned, unless tables
 #: are narrow and the weights decay.
 SLOW = {
-    ("PAMD", "paper"): ({"map_lr_share": 1.0}, {"epochs": 50, "lr": 1e-2}),
+    ("PAMD", "paper"): ({"map_lr_ratio": 1.0}, {"epochs": 50, "lr": 1e-2}),
     ("PAMD", "released"): (
         {"embedding_dim": 16},
         {"epochs": 30, "lr": 0.1, "weight_decay": 0.1},
@@ -164,7 +164,7 @@ def some_batch(data, size=512):
 
 
 def first_epoch(model, data):
-    data = model.prepare(data)
+    data = model.add_graphs(data)
     model.train()
     generator = torch.Generator(data[INTERACTS].edge_index.device).manual_seed(0)
     model.on_epoch_start(data, 1, generator)
@@ -252,12 +252,12 @@ def test_no_held_out_edge_can_be_reached(splits, trained):
         test[REV_INTERACTS].edge_index.flip(0), train[INTERACTS].edge_index
     )
     # ... and scores do not depend on which positives are being asked for.
-    z = model.encode(model.prepare(test))
+    z = model.encode(model.add_graphs(test))
     other = copy.copy(test)
     other[INTERACTS].edge_label_index = test[INTERACTS].edge_label_index[:, :1]
     assert all(
         torch.equal(a, b)
-        for a, b in zip(model.encode(model.prepare(other)), z, strict=True)
+        for a, b in zip(model.encode(model.add_graphs(other)), z, strict=True)
     )
     assert evaluate(model, test) == trained.metrics
 
@@ -300,7 +300,7 @@ def test_one_and_three_modalities(host, other_modalities):
     model = build(host, train)
     Trainer(epochs=2, eval_every=2, device="cpu").fit(model, train, val)
     assert 0 <= evaluate(model, test)["recall@20"] <= 1
-    assert list(model.item_modalities(model.prepare(train))) == names
+    assert list(model.encode_modalities(model.add_graphs(train))) == names
 
 
 @pytest.mark.parametrize("name", available_models())

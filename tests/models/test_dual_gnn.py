@@ -145,7 +145,7 @@ def test_the_draws_are_saved_with_the_parameters(catalogue, first_epoch):
     data = catalogue(WIDTHS)
     model, other = (make(data, num_neighbors=12) for _ in range(2))
     first_epoch(model, data, seed=5)
-    prepared = other.prepare(data)
+    prepared = other.add_graphs(data)
     assert drawn_lists(other, prepared) != drawn_lists(model, prepared)
     other.load_state_dict(model.state_dict())
     assert drawn_lists(other, prepared) == drawn_lists(model, prepared)
@@ -161,11 +161,11 @@ def test_top_users_bounds_the_neighbours(catalogue, first_epoch):
 def test_the_user_graph_is_built_once_and_the_input_stays(catalogue):
     data = catalogue(WIDTHS)
     model = make(data)
-    first, second = model.prepare(data), model.prepare(data)
+    first, second = model.add_graphs(data), model.add_graphs(data)
     assert CO_INTERACTS not in data.edge_types
     edges = [prepared[CO_INTERACTS].edge_index for prepared in (first, second)]
     assert edges[0] is edges[1]
-    assert model.prepare(first)[CO_INTERACTS].edge_index is edges[0]
+    assert model.add_graphs(first)[CO_INTERACTS].edge_index is edges[0]
 
 
 def test_data_without_the_user_graph_are_refused(catalogue):
@@ -204,10 +204,10 @@ def test_user_weights_start_near_an_equal_share(catalogue, fidelity):
 def test_encoders_read_gathered_rows(catalogue, randomise):
     data = catalogue(WIDTHS)
     model = randomise(make(data))
-    whole, rows = model.encode_modalities(data), torch.tensor([3, 3, 0])
-    for m, part in model.encode_modalities(data, rows).items():
+    whole, rows = model._encode_modalities(data), torch.tensor([3, 3, 0])
+    for m, part in model._encode_modalities(data, rows).items():
         torch.testing.assert_close(part, whole[m][rows], rtol=1e-12, atol=1e-14)
-    assert {m: z.size(1) for m, z in whole.items()} == model.modality_widths()
+    assert {m: z.size(1) for m, z in whole.items()} == model.modality_dims()
 
 
 def test_no_neighbour_is_refused(catalogue):

@@ -89,7 +89,7 @@ def test_each_epoch_draws_its_own_graph_and_a_seed_repeats_it(catalogue, first_e
 
 def test_item_graph_weighs_visual_neighbours_01_and_textual_09(catalogue):
     data = catalogue(WIDTHS)
-    graph = make(data).prepare(data)["item", "similar", "item"]
+    graph = make(data).add_graphs(data)["item", "similar", "item"]
     expected = torch.zeros(14, 14)
     for m, share in (("visual", 0.1), ("textual", 0.9)):
         x = data["item"][f"x_{m}"].tolist()
@@ -117,7 +117,7 @@ def test_item_graph_is_frozen(catalogue, batch, randomise, first_epoch):
     before = model.item_graph(data)
     with torch.no_grad():
         model.features["visual"].add_(1.0)
-    assert model.item_graph(model.prepare(data)) is before
+    assert model.item_graph(model.add_graphs(data)) is before
 
 
 def test_paper_has_no_trainable_features(catalogue):
@@ -130,8 +130,8 @@ def test_paper_has_no_trainable_features(catalogue):
 def test_gathered_rows_equal_the_full_projection(catalogue, batch, randomise):
     data = catalogue(WIDTHS)
     model = randomise(make(data))
-    whole, rows = model.encode_modalities(data), batch.pos_item
-    for m, part in model.encode_modalities(data, rows).items():
+    whole, rows = model._encode_modalities(data), batch.pos_item
+    for m, part in model._encode_modalities(data, rows).items():
         torch.testing.assert_close(part, whole[m][rows], rtol=1e-12, atol=1e-14)
 
 

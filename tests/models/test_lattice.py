@@ -30,7 +30,7 @@ def test_forms_differ_only_where_modalities_meet(catalogue, dense, randomise):
     for fidelity in FIDELITIES:
         torch.manual_seed(1)
         model = make(data, fidelity)
-        ((edge_index, weight),) = model.item_graphs(model.prepare(data))
+        ((edge_index, weight),) = model.item_graphs(model.add_graphs(data))
         matrix = torch.zeros(14, 14)
         index = (edge_index[1], edge_index[0])
         graphs.append(matrix.index_put(index, weight.detach(), accumulate=True))

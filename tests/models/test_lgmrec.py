@@ -174,8 +174,8 @@ def test_the_features_are_frozen_and_the_maps_have_no_bias(catalogue):
 def test_gathered_rows_equal_the_full_projection(catalogue, batch, randomise):
     data = catalogue(WIDTHS)
     model = randomise(make(data))
-    whole, rows = model.encode_modalities(data), batch.pos_item
-    for m, part in model.encode_modalities(data, rows).items():
+    whole, rows = model._encode_modalities(data), batch.pos_item
+    for m, part in model._encode_modalities(data, rows).items():
         torch.testing.assert_close(part, whole[m][rows], rtol=1e-12, atol=1e-14)
 
 

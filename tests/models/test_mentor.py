@@ -184,7 +184,7 @@ def test_losses_and_gradients_equal_a_dense_reference(
 def test_scores_equal_the_written_out_equation(catalogue, dense, randomise, fidelity):
     train = catalogue(THREE)
     model = randomise(make(train, fidelity)).eval()
-    data = model.prepare(train)
+    data = model.add_graphs(train)
     mine, expected = model.encode(data), Reference(model, data, dense).fused()
     for a, b in zip(mine, expected, strict=True):
         torch.testing.assert_close(a, b, rtol=1e-10, atol=1e-12)

@@ -79,7 +79,7 @@ def test_loss_and_gradients_equal_a_dense_reference(
 def test_scores_are_behaviour_plus_content(catalogue, dense, randomise, fidelity):
     data = catalogue(WIDTHS)
     model = randomise(make(data, fidelity)).eval()
-    data = model.prepare(data)
+    data = model.add_graphs(data)
     c, b = reference(model, data, dense)
     for mine, other in zip(model.encode(data), (c + b).split([9, 14]), strict=True):
         torch.testing.assert_close(mine, other, rtol=1e-10, atol=1e-12)
@@ -87,7 +87,7 @@ def test_scores_are_behaviour_plus_content(catalogue, dense, randomise, fidelity
 
 def test_item_graphs_weigh_cosines_by_the_roots_of_both_lists_sums(catalogue, dense):
     data = catalogue(WIDTHS)
-    prepared = make(data).prepare(data)
+    prepared = make(data).add_graphs(data)
     for m in WIDTHS:
         kept = dense.nearest_cosines(data["item"][f"x_{m}"], 4)
         mine = dense.item_graph(prepared, f"similar_{m}")
@@ -99,19 +99,19 @@ def test_item_graphs_weigh_cosines_by_the_roots_of_both_lists_sums(catalogue, de
 def test_graphs_are_built_once_and_kept(catalogue, caplog):
     data = catalogue(WIDTHS)
     model = make(data)
-    first, second = model.prepare(data), model.prepare(data)
+    first, second = model.add_graphs(data), model.add_graphs(data)
     for m in WIDTHS:
         edge_type = ("item", f"similar_{m}", "item")
         assert first[edge_type].edge_index is second[edge_type].edge_index
-    assert model.prepare(first) is first
+    assert model.add_graphs(first) is first
     assert not caplog.records
-    make(data, k=3).prepare(first)
+    make(data, k=3).add_graphs(first)
     assert "the data have an item graph, which is used as it is" in caplog.text
 
 
 def test_data_prepared_for_another_system_are_completed(catalogue, caplog):
     data = catalogue(WIDTHS)
-    ready = build_model("FREEDOM", data).prepare(make(data).prepare(data))
+    ready = build_model("FREEDOM", data).add_graphs(make(data).add_graphs(data))
     assert ("item", "similar", "item") in ready.edge_types
     assert not caplog.records
 

@@ -98,7 +98,7 @@ def test_what_is_constant_is_averaged_once(catalogue, first_epoch):
     released, paper = make(data, "released"), make(data)
     for model, kept in ((released, {"textual"}), (paper, set())):
         prepared = first_epoch(model, data)
-        z = model.item_modalities(prepared)
+        z = model.encode_modalities(prepared)
         first = {m: model.first_layer(prepared, m, z[m]) for m in WIDTHS}
         again = {m: model.first_layer(prepared, m, z[m]) for m in WIDTHS}
         assert {m for m in WIDTHS if first[m][1] is again[m][1]} == kept
@@ -120,8 +120,8 @@ def test_a_plugin_sees_raw_features_too(catalogue, dense, first_epoch):
     options = {"plugin": "clear", "rank": 1, "strength": 1.0}
     model = make(data, "released", **options)
     data = first_epoch(model, data)
-    raw = model.encode_modalities(data)
-    seen = model.item_modalities(data)
+    raw = model._encode_modalities(data)
+    seen = model.encode_modalities(data)
     assert torch.equal(raw["textual"], data["item"].x_textual)
     assert not torch.allclose(seen["textual"], raw["textual"])
     x, _ = model.first_layer(data, "textual", seen["textual"])
@@ -154,16 +154,16 @@ def test_only_wide_features_are_mapped(catalogue, map_above, mapped):
     model = make(data, map_above=map_above)
     widths = {m: 3 if m in mapped else WIDTHS[m] for m in WIDTHS}
     assert set(model.project) == mapped
-    assert model.modality_widths() == widths
-    assert {m: z.size(1) for m, z in model.encode_modalities(data).items()} == widths
+    assert model.modality_dims() == widths
+    assert {m: z.size(1) for m, z in model._encode_modalities(data).items()} == widths
     assert {m: model.preference(m).size(1) for m in WIDTHS} == widths
 
 
 def test_gathered_rows_equal_the_full_projection(catalogue, randomise):
     data = catalogue(WIDTHS)
     model = randomise(make(data))
-    whole, rows = model.encode_modalities(data), torch.tensor([3, 3, 0])
-    for m, part in model.encode_modalities(data, rows).items():
+    whole, rows = model._encode_modalities(data), torch.tensor([3, 3, 0])
+    for m, part in model._encode_modalities(data, rows).items():
         torch.testing.assert_close(part, whole[m][rows], rtol=1e-12, atol=1e-14)
 
 

@@ -272,7 +272,7 @@ def test_scores_equal_the_written_out_equation(
 
     def check(graphs):
         *_, expected = reference.embed(graphs)
-        for a, b in zip(model.encode(model.prepare(train)), expected, strict=True):
+        for a, b in zip(model.encode(model.add_graphs(train)), expected, strict=True):
             torch.testing.assert_close(a, b, rtol=1e-10, atol=1e-12)
 
     check([reference.r] * 3)

@@ -198,7 +198,7 @@ def test_pretraining_ranks_common_before_whole_before_specific():
     model.pretrain(train, torch.Generator().manual_seed(0))
     end = {k: v.item() for k, v in model.pretrain_loss(train, items).items()}
     assert sum(end.values()) < 0.6 * sum(start.values())
-    f = model.encode_modalities(train)
+    f = model._encode_modalities(train)
     common, specific = model.split(f)
     (m, n) = f
     y = train["item"][f"x_{n}"]
@@ -254,7 +254,7 @@ def test_features_of_any_length_are_alike_once_normalised(catalogue):
     scaled["item"].x_visual = data["item"].x_visual * 40.0
     model = make(data, normalize_features=True)
     torch.testing.assert_close(model.encode(scaled)[1], model.encode(data)[1])
-    f = model.encode_modalities(data, torch.tensor([3]))["visual"][0]
+    f = model._encode_modalities(data, torch.tensor([3]))["visual"][0]
     x = data["item"].x_visual[3]
     linear = model.encoders["visual"]
     torch.testing.assert_close(f, linear.weight @ (x / x.norm()) + linear.bias)

@@ -111,7 +111,7 @@ def test_losses_of_the_batch_are_those_of_its_items_alone(
     model, data = planted(variant=variant, split_at=split_at, candidates="batch")
     items = sorted({*batch.pos_item.tolist(), *batch.neg_item.tolist()})
     assert 2 < len(items) < 14
-    z = model.encode_modalities(data)
+    z = model._encode_modalities(data)
     if split_at == "graph":
         z = model.fuse(data, model.hidden(z))[2]
     separate = copy.deepcopy(model.separate)
@@ -171,10 +171,10 @@ def test_released_scores_exist_before_any_step(planted, dense):
 
 def test_encoders_keep_the_width_of_the_features_unless_told(catalogue):
     data = catalogue(WIDTHS)
-    assert make(data).modality_widths() == WIDTHS
+    assert make(data).modality_dims() == WIDTHS
     narrow = make(data, encoder_dim=4)
-    assert narrow.modality_widths() == {"visual": 4, "textual": 4}
-    z = narrow.encode_modalities(data)
+    assert narrow.modality_dims() == {"visual": 4, "textual": 4}
+    z = narrow._encode_modalities(data)
     assert {m: x.size(1) for m, x in z.items()} == {"visual": 4, "textual": 4}
 
 
@@ -208,7 +208,7 @@ def test_odd_halves_have_no_distance(catalogue):
 
 def mean_cosine(model, data):
     """Of the generic heads of one item in two modalities."""
-    separate, z = model.separate, model.encode_modalities(data)
+    separate, z = model.separate, model._encode_modalities(data)
     with torch.no_grad():
         a, b = (separate.heads[m](x) for m, x in separate.split(z)[0].items())
     return (a * b).sum(dim=1).mean().item()
@@ -216,7 +216,7 @@ def mean_cosine(model, data):
 
 def information(model, data, steps=120):
     """Between the halves of each modality, by an estimator fitted from scratch."""
-    pairs = model.separate.distance_inputs(model.encode_modalities(data))
+    pairs = model.separate.distance_inputs(model._encode_modalities(data))
     total = 0.0
     for x, y in pairs.values():
         torch.manual_seed(0)

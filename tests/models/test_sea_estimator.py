@@ -65,9 +65,9 @@ def test_q_of_the_right_pairs_sees_what_q_of_the_wrong_pairs_misses(catalogue):
         with torch.no_grad():
             for encoder in model.encoders.values():
                 encoder.weight.copy_(torch.eye(8))
-        model.separate.club_step(model.encode_modalities(data))
+        model.separate.club_step(model._encode_modalities(data))
         club = model.separate.club["shared"]
-        pairs = model.separate.distance_inputs(model.encode_modalities(data))
+        pairs = model.separate.distance_inputs(model._encode_modalities(data))
         judge = CLUBLoss(32, 32, clamp=False)  # the full bound for both
         judge.load_state_dict(club.state_dict())
         bounds[fidelity] = [judge.bound(x, y).item() for x, y in pairs.values()]

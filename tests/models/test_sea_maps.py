@@ -28,7 +28,7 @@ def test_composed_maps_equal_the_direct_path(
     data = catalogue({"visual": 400, "textual": 40}, num_items=160)
     options = {"variant": variant, "candidates": candidates, "hidden_dim": 4}
     composed = make(data, fidelity, club_inner_steps=3, **options)
-    data = composed.prepare(data)
+    data = composed.add_graphs(data)
     direct = copy.deepcopy(composed)
     direct.plugin = Plugin()  # does nothing, but wants the encoders' output itself
     losses = []
@@ -57,7 +57,7 @@ def test_composed_maps_equal_the_direct_path(
 def test_composed_embeddings_equal_the_direct_ones_and_cost_less(catalogue):
     data = catalogue({"visual": 400, "textual": 40}, num_items=160)
     model = make(data, hidden_dim=4)
-    data, out, flops = model.prepare(data), [], []
+    data, out, flops = model.add_graphs(data), [], []
     for plugin in (None, Plugin()):
         model.plugin = plugin
         with torch.no_grad(), FlopCounterMode(display=False) as counter:

@@ -174,12 +174,12 @@ def test_alignment_alone_needs_no_draws(catalogue, pairs, first_epoch):
 def test_features_count_by_direction_alone(catalogue, pairs, randomise):
     data = catalogue(WIDTHS)
     model = randomise(make(data))
-    z = model.encode_modalities(data)
+    z = model._encode_modalities(data)
     data["item"].x_visual = 7 * data["item"].x_visual
-    scaled = model.encode_modalities(data)
+    scaled = model._encode_modalities(data)
     for m in WIDTHS:
         torch.testing.assert_close(scaled[m], z[m], rtol=1e-12, atol=1e-14)
-        part = model.encode_modalities(data, pairs.pos_item)[m]
+        part = model._encode_modalities(data, pairs.pos_item)[m]
         torch.testing.assert_close(part, z[m][pairs.pos_item], rtol=1e-12, atol=1e-14)
 
 
@@ -187,7 +187,7 @@ def test_an_item_without_features_gets_the_bias(catalogue, randomise):
     data = catalogue(WIDTHS)
     model = randomise(make(data))
     data["item"].x_visual[3] = 0
-    z = model.encode_modalities(data)["visual"]
+    z = model._encode_modalities(data)["visual"]
     torch.testing.assert_close(z[3], model.project["visual"].bias)
 
 

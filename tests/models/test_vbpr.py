@@ -131,11 +131,11 @@ def test_biases_start_at_zero(catalogue):
 def test_encoders_are_the_summands_of_the_content(catalogue, randomise):
     data = catalogue(WIDTHS)
     model = randomise(make(data))
-    z = model.encode_modalities(data)
+    z = model._encode_modalities(data)
     torch.testing.assert_close(
         sum(z.values()), item_content(model, data), rtol=1e-10, atol=1e-12
     )
     rows = torch.tensor([3, 3, 0])
-    gathered = model.encode_modalities(data, rows)
+    gathered = model._encode_modalities(data, rows)
     assert all(torch.allclose(gathered[m], z[m][rows], rtol=1e-12) for m in z)
-    assert {m: x.size(1) for m, x in z.items()} == model.modality_widths()
+    assert {m: x.size(1) for m, x in z.items()} == model.modality_dims()

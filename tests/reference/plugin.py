@@ -19,7 +19,7 @@ def check_that_its_output_is_used(model, loss):
 
     ``loss`` gives the model's loss terms from the same draws at every call.
     """
-    model.plugin = Affine()
+    model.plugin = Affine(model.modality_dims())
     with_plugin = loss()
     model.plugin = None
     assert abs(loss()["bpr"] - with_plugin["bpr"]) > 1e-6

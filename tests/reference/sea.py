@@ -32,7 +32,7 @@ def away_from_start(catalogue, randomise, widths=WIDTHS, fidelity="paper", **opt
     """A model away from its start, with an estimator that has seen these data."""
     data = catalogue(widths)
     model = randomise(make(data, fidelity, **options))
-    data = model.prepare(data)
+    data = model.add_graphs(data)
     model.train()
     fit_right_pairs(model, data)
     return model, data
@@ -43,7 +43,7 @@ def fit_right_pairs(model, data, steps=60):
     separate = model.separate
     if not separate.club:
         return
-    z = model.encode_modalities(data)
+    z = model._encode_modalities(data)
     if model.split_at == "graph":
         z = model.fuse(data, model.hidden(z))[2]
     pairs = separate.distance_inputs(z)

@@ -155,7 +155,7 @@ def test_the_batch_is_never_changed(splits):
 
     for name in MODELS:
         model = build(name, train)
-        data = model.prepare(train)
+        data = model.add_graphs(train)
         model.on_epoch_start(data, 1, torch.Generator().manual_seed(0))
         batch = Batch(*(torch.tensor([1, 2, 3]) for _ in range(3)))
         model.training_loss(data, batch)

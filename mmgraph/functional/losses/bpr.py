@@ -45,3 +45,22 @@ def bpr_loss(
     if reduction == "none":
         return loss
     raise ValueError(f"'reduction' must be 'mean', 'sum' or 'none' (got {reduction!r})")
+
+
+def inner_product_bpr(
+    user: Tensor, pos: Tensor, neg: Tensor, base: str | int = "e"
+) -> Tensor:
+    r"""BPR of triples that are scored by inner products.
+
+    Args:
+        user: Users' embeddings ``[B, d]``.
+        pos: Embeddings of the items they interacted with ``[B, d]``.
+        neg: Embeddings of the sampled items ``[B, d]``.
+        base: See :func:`bpr_loss`.
+
+    Example:
+        >>> one = torch.ones(1, 2)
+        >>> inner_product_bpr(one, one, one)
+        tensor(0.6931)
+    """
+    return bpr_loss((user * pos).sum(-1), (user * neg).sum(-1), base=base)

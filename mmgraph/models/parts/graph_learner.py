@@ -14,7 +14,7 @@ from torch_geometric.utils import add_self_loops
 from mmgraph.functional.graph.adjacency import Adjacency
 from mmgraph.functional.graph.edge_similarity import edge_cosine
 from mmgraph.functional.graph.normalize import mean_norm, row_sum_norm, stack_user_item
-from mmgraph.functional.losses.bpr import bpr_loss
+from mmgraph.functional.losses.bpr import inner_product_bpr
 from mmgraph.functional.losses.regularizers import half_square_penalty
 from mmgraph.knn import knn_graph
 from mmgraph.models.base import Recommender
@@ -24,6 +24,13 @@ from mmgraph.models.parts.item_graph import similarity_graphs
 from mmgraph.nn.conv import ItemGraphConv
 from mmgraph.nn.encoder import LightGCNEncoder
 from mmgraph.nn.modality_dict import ModalityDict
+from mmgraph.options import (
+    Fidelity,
+    Fraction,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveInt,
+)
 from mmgraph.schema import (
     INTERACTS,
     ITEM,
@@ -66,9 +73,6 @@ class GraphLearner(Recommender):
         raw_weight: :math:`\lambda`. At 1 nothing is learned.
         reg_weight: Weight of half the squares of the batch's vectors, per triple.
         fidelity: See :class:`~mmgraph.models.lattice.LATTICE`.
-
-    Raises:
-        ValueError: If ``raw_weight`` is not in [0, 1].
     """
 
     lr = 5e-4
@@ -76,31 +80,30 @@ class GraphLearner(Recommender):
     multimodal = True
     fidelities = ("paper", "released")
 
+    shown = ("embedding_dim", "num_layers")
+
     def __init__(
         self,
         num_users: int,
         num_items: int,
         dims: dict[str, int],
         *,
-        embedding_dim: int = 64,
-        num_layers: int = 2,
-        num_item_layers: int = 1,
-        k: int = 10,
-        raw_weight: float = 0.9,
-        reg_weight: float = 1e-5,
-        fidelity: str = "paper",
+        embedding_dim: PositiveInt = 64,
+        num_layers: NonNegativeInt = 2,
+        num_item_layers: NonNegativeInt = 1,
+        k: PositiveInt = 10,
+        raw_weight: Fraction = 0.9,
+        reg_weight: NonNegativeFloat = 1e-5,
+        fidelity: Fidelity = "paper",
     ) -> None:
-        super().__init__()
-        if not 0.0 <= raw_weight <= 1.0:
-            raise ValueError(f"'raw_weight' must lie in [0, 1] (got {raw_weight})")
-        self.dims, self.fidelity = dims, self.check_fidelity(fidelity)
+        super().__init__(num_users, num_items, dims, fidelity=fidelity)
+        self.num_layers = num_layers
         self.k, self.raw_weight, self.reg_weight = k, raw_weight, reg_weight
-        self.user = nn.Embedding(num_users, embedding_dim)
-        self.item = nn.Embedding(num_items, embedding_dim)
+        self.add_id_embeddings(embedding_dim)
         self.project = ModalityDict(
-            {m: nn.Linear(dim, embedding_dim) for m, dim in dims.items()}
+            {m: nn.Linear(dim, embedding_dim) for m, dim in self.dims.items()}
         )
-        trained = dims if fidelity == "released" else {}
+        trained = self.dims if fidelity == "released" else {}
         self.features = TrainedFeatures(num_items, trained)
         self.propagate = LightGCNEncoder(num_layers, readout="mean")
         self.smooth = ItemGraphConv(num_item_layers)
@@ -109,9 +112,8 @@ class GraphLearner(Recommender):
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        """Xavier-uniform tables, PyTorch's default for the maps."""
-        nn.init.xavier_uniform_(self.user.weight)
-        nn.init.xavier_uniform_(self.item.weight)
+        """Xavier-uniform embeddings, PyTorch's default for the maps."""
+        super().reset_parameters()
         for linear in self.project.values():
             linear.reset_parameters()
 
@@ -140,7 +142,6 @@ class GraphLearner(Recommender):
     def on_epoch_start(
         self, data: HeteroData, epoch: int, generator: torch.Generator
     ) -> None:
-        super().on_epoch_start(data, epoch, generator)
         self.learned_graphs = None
 
     def user_item_graph(self, data: HeteroData) -> Adjacency:
@@ -149,10 +150,10 @@ class GraphLearner(Recommender):
         :math:`D^{-1/2} A D^{-1/2}` in the paper, :math:`(D + I)^{-1} (A + I)` in the
         public code.
         """
-        if self.fidelity == "paper":
+        if not self.released:
             return super().user_item_graph(data)
-        edge_index, users = data[INTERACTS].edge_index, self.user.num_embeddings
-        num_nodes = users + self.item.num_embeddings
+        edge_index, users = data[INTERACTS].edge_index, self.num_users
+        num_nodes = users + self.num_items
 
         def build() -> Adjacency:
             stacked = stack_user_item(edge_index, users)
@@ -160,7 +161,8 @@ class GraphLearner(Recommender):
             weight = mean_norm(stacked, num_nodes)
             return Adjacency.from_edge_index(stacked, weight, num_src=num_nodes)
 
-        return self.derive("user-item with loops", (edge_index,), build)
+        graph: Adjacency = self.cached("user-item with loops", (edge_index,), build)
+        return graph
 
     def raw_edges(self, data: HeteroData, modality: str) -> Edges:
         """The frozen graph of the raw features."""
@@ -170,7 +172,7 @@ class GraphLearner(Recommender):
     def similar_items(self, data: HeteroData) -> dict[str, Edges]:
         """Each item's nearest items by projected features, with their cosines."""
         out = {}
-        for m, z in self.item_modalities(data).items():
+        for m, z in self.encode_modalities(data).items():
             edge_index = nearest_items(z, self.k, self.observed(data, m))
             out[m] = edge_index, edge_cosine(z, edge_index)
         return out
@@ -179,14 +181,14 @@ class GraphLearner(Recommender):
         """Which items have this feature: not masked, and not a row of zeros."""
         x, mask = data[ITEM][feature_key(modality)], data[ITEM].get(mask_key(modality))
         # A row of zeros is missing in the raw graph; projected, it would be the bias.
-        known = self.derive(("observed", modality), (x,), partial(torch.any, x, dim=1))
+        known = self.cached(("observed", modality), (x,), partial(torch.any, x, dim=1))
         return known if mask is None else known & mask
 
     def modality_graphs(self, data: HeteroData) -> dict[str, Edges]:
         r"""The graphs :math:`\mathbf{S}_m`."""
         out = {}
         for m, (near, cosine) in self.similar_items(data).items():
-            learned = row_sum_norm(near, cosine, self.item.num_embeddings)
+            learned = row_sum_norm(near, cosine, self.num_items)
             out[m] = weighted_union(
                 [(near, learned), self.raw_edges(data, m)],
                 [1.0 - self.raw_weight, self.raw_weight],
@@ -195,16 +197,13 @@ class GraphLearner(Recommender):
 
     # Embeddings -----------------------------------------------------------------
 
-    def encode_modalities(
+    def _encode_modalities(
         self, data: HeteroData, items: Tensor | None = None
     ) -> dict[str, Tensor]:
         return encode_features(self.project, data, items, self.features)
 
     def encoders_reach_scores(self) -> bool:
         return self.raw_weight < 1.0 and self.smooth.num_layers > 0
-
-    def modality_widths(self) -> dict[str, int]:
-        return dict.fromkeys(self.dims, self.item.embedding_dim)
 
     def smooth_items(self, data: HeteroData) -> list[Tensor]:
         r"""Items after each of their graphs, :math:`\mathbf{S}^n \mathbf{E}_I`."""
@@ -221,10 +220,8 @@ class GraphLearner(Recommender):
 
     def embeddings(self, data: HeteroData, h: Tensor) -> tuple[Tensor, Tensor]:
         """Users, and items with the direction of ``h`` added."""
-        e_0 = torch.cat([self.user.weight, self.item.weight])
-        z_user, z_item = self.propagate(e_0, self.user_item_graph(data)).split(
-            [self.user.num_embeddings, self.item.num_embeddings]
-        )
+        e_0 = self.id_embeddings()
+        z_user, z_item = self.split(self.propagate(e_0, self.user_item_graph(data)))
         return z_user, z_item + F.normalize(h, dim=1, eps=1e-12)
 
     def ranking_terms(
@@ -232,21 +229,13 @@ class GraphLearner(Recommender):
     ) -> dict[str, Tensor]:
         """BPR and the penalty."""
         user, pos, neg = batch.rows(z_user, z_item)
-        released = self.fidelity == "released"
+        released = self.released
         size = 2048 if released else len(user)
-        bpr = bpr_loss((user * pos).sum(-1), (user * neg).sum(-1))
+        bpr = inner_product_bpr(user, pos, neg)
         if released:
             bpr = bpr + zero_with_gradient(self.graph_parameters())
         penalty = half_square_penalty(user, pos, neg, batch_size=size)
         return {"bpr": bpr, "reg": self.reg_weight * penalty}
-
-    def __repr__(self) -> str:
-        return (
-            f"{type(self).__name__}({self.user.num_embeddings}, "
-            f"{self.item.num_embeddings}, {self.dims}, "
-            f"embedding_dim={self.item.embedding_dim}, "
-            f"num_layers={self.propagate.num_layers})"
-        )
 
 
 def nearest_items(z: Tensor, k: int, observed: Tensor | None = None) -> Tensor:

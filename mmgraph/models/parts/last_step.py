@@ -6,24 +6,24 @@ import torch
 from torch import Tensor, nn
 
 
-class LastStep(nn.Module):
+class LastStepEmbeddings(nn.Module):
     """Final embeddings of the last training step's forward pass.
 
     The public codes of several systems keep what the forward pass of a training step
-    gave and rank by it, so that their scores lack the step that followed. Both tables
+    gave and rank by it, so that their scores lack the step that followed. Both matrices
     are saved with the parameters. Before the first step there is nothing to rank by.
 
     Args:
         num_users: Number of users.
         num_items: Number of items.
-        channels: Width of the final embeddings.
+        channels: Dimension of the final embeddings.
 
     Shapes:
         - **user:** :math:`(U, d)`
         - **item:** :math:`(I, d)`
 
     Example:
-        >>> last_step = LastStep(num_users=2, num_items=1, channels=1)
+        >>> last_step = LastStepEmbeddings(num_users=2, num_items=1, channels=1)
         >>> last_step.keep(torch.ones(2, 1), torch.ones(1, 1))
         >>> last_step.eval().embeddings()
         (tensor([[1.],
@@ -50,4 +50,5 @@ class LastStep(nn.Module):
         return self.user, self.item
 
     def __repr__(self) -> str:
-        return f"LastStep({len(self.user)}, {len(self.item)}, {self.user.size(1)})"
+        users, channels = self.user.shape
+        return f"LastStepEmbeddings({users}, {len(self.item)}, {channels})"

@@ -1,38 +1,75 @@
-"""What attaches to any model with modality encoders, without touching its file."""
+"""The interface of what attaches to any system with modality encoders."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from collections.abc import Callable
+from typing import ClassVar, Literal, Protocol
 
 import torch
 from torch import Tensor, nn
 from torch_geometric.data import HeteroData
 
-if TYPE_CHECKING:
-    from mmgraph.models.base import Recommender
-    from mmgraph.models.batch import Batch
+from mmgraph.errors import UserError
+from mmgraph.models.batch import Batch
+from mmgraph.options import CheckedOptions
+
+#: Item embeddings per modality as the host's encoders give them, before any plug-in,
+#: of the given rows or of all items.
+Encode = Callable[[Tensor | None], dict[str, Tensor]]
 
 
-class Plugin(nn.Module):
-    """Does nothing; CLEAR and SEA override what they need."""
+class Host(Protocol):
+    """What has to be known of the system that a plug-in is to attach to."""
 
+    built_in: ClassVar[str | None]
+
+    def has_encoders(self) -> bool:
+        """True if there are modality encoders."""
+
+    def encoders_reach_scores(self) -> bool:
+        """True if the modality encoders can change a score."""
+
+    def encoders_learn(self) -> bool:
+        """True if the modality encoders have something to train."""
+
+    def has_item_graph(self) -> bool:
+        """True if there is a frozen item graph."""
+
+
+class Plugin(CheckedOptions, nn.Module):
+    """Changes nothing; a subclass overrides what it needs.
+
+    Args:
+        dims: Dimension of each modality's embeddings, or of its features for a plug-in
+            that acts on the item graph.
+    """
+
+    #: Its name in tables of systems.
+    name: ClassVar[str] = ""
     #: ``"encoder"`` acts on the embeddings, ``"graph"`` on the item graphs.
-    where: str = "encoder"
-    #: Whether all it does is to train the host's encoders.
+    where: Literal["encoder", "graph"] = "encoder"
+    #: True if all it does is to train the host's encoders.
     trains_encoders: ClassVar[bool] = False
+
+    def __init__(self, dims: dict[str, int]) -> None:
+        super().__init__()
+        self.dims = dims
 
     def forward(self, z: dict[str, Tensor]) -> dict[str, Tensor]:
         """What the host sees instead of its item embeddings ``{m: [N, d]}``."""
         return z
 
     def losses(
-        self, model: Recommender, data: HeteroData, batch: Batch
+        self, encode: Encode, data: HeteroData, batch: Batch
     ) -> dict[str, Tensor]:
         """Loss terms beside those of the host."""
         return {}
 
-    def on_epoch_start(self, model: Recommender, data: HeteroData, epoch: int) -> None:
-        """Called before the first batch of each epoch, counted from 1."""
+    def on_epoch_start(self, encode: Encode, data: HeteroData, epoch: int) -> None:
+        """Called before the first batch of each epoch, counted from 1.
+
+        ``encode`` is then in evaluation mode and makes no gradients.
+        """
 
     def epoch_measures(self, epoch: int) -> dict[str, float]:
         """Numbers about the start of this epoch for the history, by name."""
@@ -49,3 +86,40 @@ class Plugin(nn.Module):
     def auxiliary_optimizers(self) -> dict[str, torch.optim.Optimizer]:
         """Optimisers that the plug-in steps by itself."""
         return {}
+
+
+def check_host(host: Host, plugin: type[Plugin], where: str) -> None:
+    """Refuse a host on which a plug-in could change nothing.
+
+    Args:
+        host: The system.
+        plugin: Class of the plug-in.
+        where: What it is to act on, ``"encoder"`` or ``"graph"``.
+
+    Raises:
+        UserError: If the host has the plug-in built in, or nothing for it to act on.
+    """
+    name = type(host).__name__
+    if host.built_in is not None and host.built_in == plugin.name:
+        raise UserError(f"{name} has this plug-in built in", "leave it out")
+    if not host.has_encoders():
+        raise UserError(
+            f"{name} has no modality encoders for the plug-in",
+            "choose a system with features, VBPR for example",
+        )
+    if where == "graph" and not host.has_item_graph():
+        raise UserError(
+            f"{name} has no item graph for the plug-in", "set where=encoder"
+        )
+    if where == "encoder" and not host.encoders_reach_scores():
+        raise UserError(
+            f"with these options the modality encoders of {name} do not reach its "
+            "scores, so the plug-in could change nothing",
+            "give the weight of their loss terms a value above 0",
+        )
+    if plugin.trains_encoders and not host.encoders_learn():
+        raise UserError(
+            f"{name} takes these features as they are, so the plug-in could train "
+            "nothing",
+            "set map_above=0",
+        )

@@ -3,37 +3,38 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, Any
+from typing import Annotated, Any, Literal
 
-import torch
 from torch import Tensor
 from torch_geometric.data import HeteroData
 
-from mmgraph.functional.redundancy.projection import check_strength
-from mmgraph.models.plugins.base import Plugin
+from mmgraph.errors import UserError
+from mmgraph.models.plugins.base import Encode, Plugin
 from mmgraph.nn.projection import NullSpaceProjection as Projection
+from mmgraph.options import Fraction, NonNegativeInt, PositiveInt, Range
 from mmgraph.schema import ITEM, mask_key
 from mmgraph.transforms import NullSpaceProjection as ProjectFeatures
 
-if TYPE_CHECKING:
-    from mmgraph.models.base import Recommender
-
 logger = logging.getLogger(__name__)
+
+
+#: A ratio of energy: above 0, at most all of it.
+Energy = Annotated[float, Range(0, 1, "(]")]
 
 
 class CLEARPlugin(Plugin):
     r"""Null-space projection of the host's item embeddings.
 
-    Right after the host's modality maps, every item embedding loses the share
+    Right after the host's modality maps, every item embedding loses the fraction
     :math:`\lambda` of its first :math:`k` shared directions,
     :math:`\tilde{V} = V - \lambda (V U_k) U_k^\top` (Eq. 9-10 of "CLEAR: Null-Space
     Projection for Cross-Modal De-Redundancy in Multimodal Recommendation", 2026).
 
     Args:
         rank: Number of shared directions :math:`k`.
-        strength: Share removed :math:`\lambda \in [0, 1]`.
+        strength: Fraction removed :math:`\lambda \in [0, 1]`.
         refresh_every: Epochs between two computations of the directions.
-        energy: Choose the number of directions by this share of the energy instead.
+        energy: Choose the number of directions by this ratio of the energy instead.
         sides: ``"both"``, or the one modality that is projected.
         where: ``"encoder"`` projects the embeddings, ``"graph"`` projects the raw
             features once, before the host's item graphs are built from them.
@@ -42,34 +43,30 @@ class CLEARPlugin(Plugin):
     VBPR's paper form the visual bias, so VBPR+CLEAR@released is the paper's plug-in.
 
     Raises:
-        ValueError: If ``where`` is neither, or an option is out of range.
+        UserError: If an option is out of range or does not suit the embeddings.
     """
+
+    name = "CLEAR"
 
     def __init__(
         self,
         dims: dict[str, int],
         *,
-        rank: int = 8,
-        strength: float = 0.9,
-        refresh_every: int = 1,
-        energy: float | None = None,
+        rank: NonNegativeInt = 8,
+        strength: Fraction = 0.9,
+        refresh_every: PositiveInt = 1,
+        energy: Energy | None = None,
         sides: str = "both",
-        where: str = "encoder",
+        where: Literal["encoder", "graph"] = "encoder",
     ) -> None:
-        super().__init__()
-        if where not in ("encoder", "graph"):
-            raise ValueError(f"'where' must be 'encoder' or 'graph' (got {where!r})")
-        if energy is None and len(dims) > 1:
-            check_rank(rank, min(dims.values()))
-        check_strength(strength)
-        of_encoder = (refresh_every, energy, sides)
-        if where == "graph" and of_encoder != (1, None, "both"):
-            raise ValueError(
-                "'sides', 'energy' and 'refresh_every' belong to where='encoder': "
-                "where='graph' projects once, with 'rank' and 'strength'"
+        super().__init__(dims)
+        check_projection(dims, rank, energy, sides)
+        if where == "graph" and (refresh_every, energy, sides) != (1, None, "both"):
+            raise UserError(
+                "'sides', 'energy' and 'refresh_every' belong to where='encoder'",
+                "where='graph' projects once: give 'rank' and 'strength' alone",
             )
         self.where = where
-        self.dims = dims
         self.rank, self.strength = rank, strength
         if where == "encoder":
             self.projection = Projection(
@@ -86,10 +83,10 @@ class CLEARPlugin(Plugin):
         projected: dict[str, Tensor] = self.projection(z)
         return projected
 
-    def on_epoch_start(self, model: Recommender, data: HeteroData, epoch: int) -> None:
+    def on_epoch_start(self, encode: Encode, data: HeteroData, epoch: int) -> None:
         warn_of_one_modality(self.dims, self.strength, epoch)
-        if self.where == "encoder" and self.projection.should_refresh(epoch):
-            refresh_projection(self.projection, model, data, epoch)
+        if self.where == "encoder":
+            refresh_projection(self.projection, encode, data, epoch)
 
     def epoch_measures(self, epoch: int) -> dict[str, float]:
         if self.where == "graph":
@@ -106,14 +103,32 @@ class CLEARPlugin(Plugin):
         return projected
 
 
-def check_rank(rank: int, width: int) -> None:
-    """Refuse more shared directions than the embeddings have.
+def check_projection(
+    dims: dict[str, int], rank: int, energy: float | None, sides: str
+) -> None:
+    """Refuse a projection that the embeddings do not have room for.
+
+    Args:
+        dims: Dimension of each modality's embeddings.
+        rank: Number of shared directions.
+        energy: Ratio of the energy that decides in the place of ``rank``.
+        sides: ``"both"``, or a modality.
 
     Raises:
-        ValueError: If ``rank`` is not in ``[0, width]``.
+        UserError: If there are fewer dimensions than directions, or no such modality.
+
+    Example:
+        >>> check_projection({"visual": 8, "textual": 6}, 6, None, "both")
     """
-    if not 0 <= rank <= width:
-        raise ValueError(f"'rank' must be in [0, {width}] (got {rank})")
+    most = min(dims.values(), default=0)
+    if energy is None and len(dims) > 1 and rank > most:
+        raise UserError(f"'rank' must be in [0, {most}] (got {rank})", "lower it")
+    if sides != "both" and sides not in dims:
+        names = ", ".join(map(repr, dims))
+        raise UserError(
+            f"'sides' must be 'both' or one of {names} (got {sides!r})",
+            "correct the option",
+        )
 
 
 def warn_of_one_modality(dims: dict[str, int], strength: float, epoch: int) -> None:
@@ -131,17 +146,21 @@ def warn_of_one_modality(dims: dict[str, int], strength: float, epoch: int) -> N
 
 
 def refresh_projection(
-    projection: Projection, model: Recommender, data: HeteroData, epoch: int
+    projection: Projection, encode: Encode, data: HeteroData, epoch: int
 ) -> None:
-    """Compute the shared directions of the current embeddings, without gradients.
+    """Compute the shared directions of the current embeddings, if they are due.
 
     Items whose features are missing (mask False) do not take part.
+
+    Args:
+        projection: The projection.
+        encode: Gives the embeddings, without gradients.
+        data: Where the masks are.
+        epoch: The epoch that begins.
     """
-    was_training = model.training
-    model.eval()
-    with torch.no_grad():
-        z = model.encode_modalities(data)
-    model.train(was_training)
+    if not projection.should_refresh(epoch):
+        return
+    z = encode(None)
     masks: dict[str, Any] = {
         m: data[ITEM][mask_key(m)] for m in z if mask_key(m) in data[ITEM]
     }
@@ -149,7 +168,7 @@ def refresh_projection(
 
 
 def refreshed_measures(projection: Projection, epoch: int) -> dict[str, float]:
-    """What the refresh of this epoch found; nothing if there was none.
+    """Measures of the refresh of this epoch; none if there was no refresh.
 
     Example:
         >>> projection = Projection(2, 0.9)

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch_geometric.data import HeteroData
 
-from mmgraph.models.plugins.base import Plugin
-from mmgraph.models.sea import check_candidates
+from mmgraph.errors import UserError
+from mmgraph.models.batch import Batch
+from mmgraph.models.plugins.base import Encode, Plugin
 from mmgraph.nn.losses import SeparateLearningLoss
-
-if TYPE_CHECKING:
-    from mmgraph.models.base import Recommender
-    from mmgraph.models.batch import Batch
+from mmgraph.options import NonNegativeFloat, NonNegativeInt, PositiveFloat
 
 
 class SEAPlugin(Plugin):
@@ -45,36 +43,38 @@ class SEAPlugin(Plugin):
             host that adds modalities up has them side by side, and zeros elsewhere.
 
     Raises:
-        ValueError: If ``score_heads`` is set where there are no heads, or the modality
-            embeddings of the host differ in width.
+        UserError: If an option is out of range, or ``score_heads`` is set where there
+            are no heads or the modality embeddings of the host differ in dimension.
     """
 
+    name = "SEA"
     trains_encoders = True
 
     def __init__(
         self,
         dims: dict[str, int],
         *,
-        align: str | None = "solosim",
-        distance: str | None = "mim",
-        align_weight: float = 0.012,
-        distance_weight: float = 0.003,
-        temperature: float = 0.2,
-        club_inner_steps: int = 50,
-        candidates: str = "all",
+        align: Literal["solosim", "info_nce"] | None = "solosim",
+        distance: Literal["mim", "neg_l2"] | None = "mim",
+        align_weight: NonNegativeFloat = 0.012,
+        distance_weight: NonNegativeFloat = 0.003,
+        temperature: PositiveFloat = 0.2,
+        club_inner_steps: NonNegativeInt = 50,
+        candidates: Literal["all", "batch"] = "all",
         score_heads: bool = False,
     ) -> None:
-        super().__init__()
-        self.candidates = check_candidates(candidates)
-        self.score_heads = score_heads
+        super().__init__(dims)
+        self.candidates, self.score_heads = candidates, score_heads
         if score_heads and (align is None or len(dims) < 2):
-            raise ValueError(
-                "'score_heads' needs the heads of the alignment: two modalities, and "
-                f"an 'align' (got {list(dims)}, {align!r})"
+            raise UserError(
+                "'score_heads' needs the heads of the alignment (got "
+                f"{list(dims)}, {align!r})",
+                "use two modalities and an 'align'",
             )
         if score_heads and len(set(dims.values())) > 1:
-            raise ValueError(
-                f"'score_heads' needs modalities of one width (got {dims})"
+            raise UserError(
+                f"'score_heads' needs modalities of one dimension (got {dims})",
+                "leave it out",
             )
         narrow = all(dim <= 128 for dim in dims.values())
         self.separate = SeparateLearningLoss(
@@ -100,12 +100,12 @@ class SEAPlugin(Plugin):
         }
 
     def losses(
-        self, model: Recommender, data: HeteroData, batch: Batch
+        self, encode: Encode, data: HeteroData, batch: Batch
     ) -> dict[str, Tensor]:
         items = batch.items() if self.candidates == "batch" else None
         if items is not None and len(items) < 2:
             items = None  # a single item has nothing to be told from
-        z = model.encode_modalities(data, items)
+        z = encode(items)
         if self.training:
             self.separate.club_step(z)
         terms: dict[str, Tensor] = self.separate(z)

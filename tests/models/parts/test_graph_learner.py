@@ -78,7 +78,7 @@ def test_other_batches_equal_it_with_constant_graphs(
 def test_evaluation_equals_it_too(catalogue, dense, randomise, name, fidelity):
     data = catalogue(THREE)
     model = randomise(make(name, data, fidelity)).eval()
-    data = model.prepare(data)
+    data = model.add_graphs(data)
     graphs = reference.graphs(model, data, dense)
     expected = reference.embeddings(model, data, dense, graphs)
     for mine, other in zip(model.encode(data), expected, strict=True):
@@ -163,7 +163,7 @@ def test_evaluation_rebuilds_the_graph_once_from_the_current_parameters(name):
     model.item_graphs = lambda data: calls.append(1) or build(data)
     first = evaluate(model, val)
     assert len(calls) == 1
-    data = model.prepare(val)
+    data = model.add_graphs(val)
     with torch.no_grad():
         before = model.eval().encode(data)[1]
         for linear in model.project.values():
@@ -195,7 +195,7 @@ def test_frozen_graph_stays_that_of_the_features_as_given(
 ):
     data = catalogue(WIDTHS)
     model = make(name, data, "released")
-    before = model.raw_edges(model.prepare(data), "visual")
+    before = model.raw_edges(model.add_graphs(data), "visual")
     randomise(model)
     after = model.raw_edges(first_epoch(model, data), "visual")
     assert all(map(torch.equal, before, after))
@@ -225,7 +225,7 @@ def test_mask_of_the_data_reaches_the_learned_graph(catalogue, name):
     data = catalogue(WIDTHS)
     data["item"].mask_visual = torch.arange(14) > 2
     model = make(name, data)
-    neighbour, centre = model.similar_items(model.prepare(data))["visual"][0]
+    neighbour, centre = model.similar_items(model.add_graphs(data))["visual"][0]
     missing = (neighbour <= 2) | (centre <= 2)
     assert neighbour[missing].tolist() == centre[missing].tolist() == [0, 1, 2]
 
@@ -235,13 +235,13 @@ def test_a_row_of_zeros_is_a_missing_feature_in_the_learned_graph_too(catalogue,
     data = catalogue(WIDTHS)
     data["item"].x_visual[:3] = 0.0
     model = make(name, data)
-    edge_index, _ = model.similar_items(model.prepare(data))["visual"]
+    edge_index, _ = model.similar_items(model.add_graphs(data))["visual"]
     data["item"].mask_visual = torch.arange(14) > 2
-    masked, _ = model.similar_items(model.prepare(data))["visual"]
+    masked, _ = model.similar_items(model.add_graphs(data))["visual"]
     assert torch.equal(edge_index, masked)
     data["item"].x_visual[0] = 1.0  # what was derived from it is not kept
     del data["item"].mask_visual
-    neighbour, centre = model.similar_items(model.prepare(data))["visual"][0]
+    neighbour, centre = model.similar_items(model.add_graphs(data))["visual"][0]
     assert neighbour[(neighbour <= 2) & (neighbour == centre)].tolist() == [0, 1, 2]
     assert (centre == 0).sum() > 1
 

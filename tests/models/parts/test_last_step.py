@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from mmgraph.models.parts.last_step import LastStep
+from mmgraph.models.parts.last_step import LastStepEmbeddings
 
 
 @pytest.fixture
@@ -13,7 +13,7 @@ def tables():
 
 
 def test_evaluation_gets_what_the_last_training_step_kept(tables):
-    last_step = LastStep(4, 6, 3)
+    last_step = LastStepEmbeddings(4, 6, 3)
     last_step.keep(torch.ones(4, 3), torch.ones(6, 3))
     last_step.keep(*tables)
     for got, kept in zip(last_step.eval().embeddings(), tables, strict=True):
@@ -22,20 +22,20 @@ def test_evaluation_gets_what_the_last_training_step_kept(tables):
 
 
 def test_nothing_is_kept_in_evaluation_mode(tables):
-    last_step = LastStep(4, 6, 3).eval()
+    last_step = LastStepEmbeddings(4, 6, 3).eval()
     last_step.keep(*tables)
     assert last_step.embeddings() is None
 
 
 def test_nothing_is_given_in_training_mode_or_before_the_first_step(tables):
-    last_step = LastStep(4, 6, 3)
+    last_step = LastStepEmbeddings(4, 6, 3)
     assert last_step.eval().embeddings() is None
     last_step.train().keep(*tables)
     assert last_step.embeddings() is None
 
 
 def test_it_follows_the_mode_of_the_model_and_is_saved_with_it(tables):
-    model, other = (nn.ModuleDict({"last_step": LastStep(4, 6, 3)}) for _ in range(2))
+    model, other = (nn.ModuleDict({"last_step": LastStepEmbeddings(4, 6, 3)}) for _ in range(2))
     model["last_step"].keep(*tables)
     state = model.state_dict()
     assert set(state) == {"last_step.user", "last_step.item"}
@@ -45,4 +45,4 @@ def test_it_follows_the_mode_of_the_model_and_is_saved_with_it(tables):
 
 
 def test_repr():
-    assert repr(LastStep(4, 6, 3)) == "LastStep(4, 6, 3)"
+    assert repr(LastStepEmbeddings(4, 6, 3)) == "LastStepEmbeddings(4, 6, 3)"

@@ -23,7 +23,7 @@ def make(host, data, plugin=None, **options):
 def test_the_base_plugin_changes_nothing(catalogue, batch, first_epoch, host):
     data = catalogue(WIDTHS)
     bare, carrying = make(host, data), make(host, data)
-    carrying.plugin = Plugin()
+    carrying.plugin = Plugin(carrying.modality_dims())
     losses = []
     for model in (bare, carrying):
         losses.append(model.training_loss(first_epoch(model, data), batch))

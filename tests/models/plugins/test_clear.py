@@ -115,11 +115,11 @@ def test_clear_in_the_graph_projects_the_raw_features_before_the_search(catalogu
             ]
             for j in sorted(range(14), key=lambda j, c=cosine: -c[j])[:3]:
                 expected[i, j] += share / 3
-    prepared = model.prepare(data)
+    prepared = model.add_graphs(data)
     graph, matrix = prepared[SIMILAR], torch.zeros(14, 14)
     matrix[graph.edge_index[1], graph.edge_index[0]] = graph.edge_weight.double()
     torch.testing.assert_close(matrix, expected, rtol=1e-6, atol=1e-9)
-    bare = make("FREEDOM", data).prepare(data)[SIMILAR].edge_index
+    bare = make("FREEDOM", data).add_graphs(data)[SIMILAR].edge_index
     assert not torch.equal(graph.edge_index, bare)  # the test can tell
 
 
@@ -129,7 +129,7 @@ def test_clear_in_the_graph_changes_the_graph_and_only_it(
     data = catalogue(WIDTHS)
     bare = make("FREEDOM", data)
     model = make("FREEDOM", data, "clear", where="graph", rank=2, strength=0.8)
-    prepared = model.prepare(data)
+    prepared = model.add_graphs(data)
     assert all(prepared["item"][f"x_{m}"] is data["item"][f"x_{m}"] for m in WIDTHS)
     assert list(model.state_dict()) == list(bare.state_dict())
     # On one and the same graph the two are one model.
@@ -143,7 +143,7 @@ def test_clear_in_the_graph_may_have_a_rank_beyond_the_embeddings(catalogue):
     """There the features are projected, whose widths are their own."""
     data = catalogue({"visual": 12, "textual": 10})
     model = make("FREEDOM", data, "clear", where="graph", rank=9)
-    assert ("item", "similar", "item") in model.prepare(data).edge_types
+    assert ("item", "similar", "item") in model.add_graphs(data).edge_types
 
 
 def test_clear_refreshes_before_the_epochs_it_should(catalogue, randomise):
@@ -162,7 +162,7 @@ def test_epochs_with_a_refresh_have_measures_and_no_others(catalogue, randomise,
     data = catalogue(WIDTHS)
     options = {"rank": 2, "refresh_every": 3}
     model = make(host, data, None if host == "CLEAR" else "clear", **options)
-    data, seen = model.prepare(data), {}
+    data, seen = model.add_graphs(data), {}
     for epoch in range(1, 8):
         randomise(model)
         model.on_epoch_start(data, epoch, torch.Generator().manual_seed(0))
@@ -180,7 +180,7 @@ def test_what_refreshes_nothing_measures_nothing(catalogue):
     bare = make("VBPR", data)
     graph = make("FREEDOM", data, "clear", where="graph", rank=2)
     for model in (bare, graph):
-        prepared = model.prepare(data)
+        prepared = model.add_graphs(data)
         model.on_epoch_start(prepared, 1, torch.Generator().manual_seed(0))
         assert model.epoch_measures(1) == {}
 
@@ -248,7 +248,7 @@ def test_with_one_modality_it_says_once_that_nothing_is_projected(
     ]
     for model in [*silent, make(host, data, plugin, rank=2, **options)]:
         assert "CLEAR changes nothing" not in caplog.text
-        of = data if model.modality_widths().keys() == {"visual"} else catalogue(WIDTHS)
+        of = data if model.modality_dims().keys() == {"visual"} else catalogue(WIDTHS)
         for epoch in range(1, 4):
             model.on_epoch_start(of, epoch, torch.Generator().manual_seed(0))
     assert caplog.text.count("visual is the only modality, so nothing is shared") == 1

@@ -73,7 +73,7 @@ def test_losses_of_the_batch_are_those_of_its_items_alone(
     data = first_epoch(model, data)
     terms = model.training_loss(data, batch)
     items = sorted({*batch.pos_item.tolist(), *batch.neg_item.tolist()})
-    z = model.encode_modalities(data)
+    z = model._encode_modalities(data)
     expected = model.plugin.separate({m: x[items] for m, x in z.items()})
     for name, value in expected.items():
         torch.testing.assert_close(terms[name], value, rtol=1e-9, atol=1e-12)

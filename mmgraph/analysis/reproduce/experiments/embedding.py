@@ -207,7 +207,7 @@ def _sea_parts(lab: Lab, model: SEA) -> Parts:
 
 
 def _micro_parts(lab: Lab, model: GraphLearner) -> Parts:
-    data = model.prepare(lab.train)
+    data = model.add_graphs(lab.train)
     views = dict(zip(lab.modalities, model.smooth_items(data), strict=True))
     fuse: Any = model.get_submodule("fuse")
     shared = fuse(list(views.values()))

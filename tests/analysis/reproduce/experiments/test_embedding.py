@@ -28,7 +28,7 @@ def test_modalities_before_and_after_the_projection(make_lab, tmp_path):
     )[:40]
     rows = complete_items(lab)[chosen]
     with torch.no_grad():
-        z = model.encode_modalities(lab.train)
+        z = model._encode_modalities(lab.train)
         stages = {"before projection": z, "after projection": model.project(z)}
     for stage, tables in stages.items():
         (entry,) = outcome.numbers["stages"][stage]
@@ -51,7 +51,7 @@ def test_parts_of_sea_are_its_heads_and_maps(make_lab, tmp_path):
     model, rows = lab.fit("SEA").model, complete_items(lab)
     model.separate.heads.train()
     with torch.no_grad():
-        z = model.encode_modalities(lab.train)
+        z = model._encode_modalities(lab.train)
         heads, uniques, cosines = [], [], []
         for m, x in z.items():
             half = x.size(1) // 2
@@ -80,7 +80,7 @@ def test_parts_of_micro_add_up_to_its_views(make_lab, tmp_path):
     assert list(dict.fromkeys(row[1] for row in outcome.figures[0].data.rows)) == names
     model, rows = lab.fit("MICRO@released").model, complete_items(lab)
     with torch.no_grad():
-        views = model.smooth_items(model.prepare(lab.train))
+        views = model.smooth_items(model.add_graphs(lab.train))
         shared = model.fuse(views)
     cosines = [
         F.cosine_similarity(shared[rows], (v - shared)[rows]).mean() for v in views

@@ -27,9 +27,9 @@ def test_spectra_are_those_of_the_two_models(make_lab, tmp_path):
 
     rows = complete_items(lab).numpy()
     with_, without = (lab.fit(name).model for name in ("CLEAR", "CLEAR:strength=0"))
-    z = with_.encode_modalities(lab.train)
+    z = with_._encode_modalities(lab.train)
     expected = {
-        "trained without": singular_values(without.encode_modalities(lab.train), rows),
+        "trained without": singular_values(without._encode_modalities(lab.train), rows),
         "before projection": singular_values(z, rows),
         "after projection": singular_values(with_.project(z), rows),
     }
