@@ -53,13 +53,16 @@ def name_key(name: str) -> str:
     return name.lower().replace("-", "").replace("_", "")
 
 
-def unknown_name(what: str, name: str, known: Iterable[str]) -> UserError:
+def unknown_name(
+    what: str, name: str, known: Iterable[str], *, of: str = ""
+) -> UserError:
     """The error about a name that is not in a list: the nearest one, and the list.
 
     Args:
         what: What is named.
         name: The name.
         known: The list.
+        of: Whose name it would be.
 
     Example:
         >>> print(unknown_name("model", "Lightgcm", ["MF-BPR", "LightGCN"]))
@@ -69,4 +72,5 @@ def unknown_name(what: str, name: str, known: Iterable[str]) -> UserError:
     near = get_close_matches(name_key(name), by_key, n=1, cutoff=0.4)
     hint = f"did you mean {by_key[near[0]]!r}? " if near else ""
     choice = f"choose from {', '.join(by_key.values())}" if by_key else "there are none"
-    return UserError(f"unknown {what} {name!r}", hint + choice)
+    owner = f" of {of}" if of else ""
+    return UserError(f"unknown {what} {name!r}{owner}", hint + choice)

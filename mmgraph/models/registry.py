@@ -193,7 +193,7 @@ def build_model(
     for option, value in options.items():
         if option not in own and option not in of_plugin:
             known = sorted((own | of_plugin).keys() - {"fidelity"})
-            raise unknown_name(f"option of {canonical}", option, known)
+            raise unknown_name("option", option, known, of=canonical)
         if option in preset and value != preset[option]:
             raise UserError(
                 f"{canonical} is {option}={preset[option]!r} by name (got {value!r})",

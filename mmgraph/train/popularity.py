@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Self
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch_geometric.data import HeteroData
 
 from mmgraph.models.base import Recommender
@@ -18,6 +18,7 @@ class Popularity(Recommender):
     A system that does not beat it has not learned anything about the single user.
 
     Args:
+        num_users: Number of users.
         degree: Training interactions of each item ``[I]``.
 
     Example:
@@ -31,16 +32,13 @@ class Popularity(Recommender):
 
     shown = ()
 
-    #: Minus the place of each item ``[I, 1]``.
-    minus_place: Tensor
-
     def __init__(self, num_users: int, degree: Tensor) -> None:
         super().__init__(num_users, degree.numel())
         order = degree.argsort(descending=True, stable=True)
         # Places, not degrees, so that no two items tie.
         place = torch.empty(degree.numel(), 1, device=degree.device)
         place[order, 0] = torch.arange(degree.numel(), device=degree.device).float()
-        self.register_buffer("minus_place", -place)
+        self.minus_place = nn.Parameter(-place, requires_grad=False)
 
     @classmethod
     def from_data(cls, data: HeteroData, **options: Any) -> Self:

@@ -168,7 +168,7 @@ def first_epoch():
     def start(model, data, epoch=1, seed=0):
         data = model.add_graphs(data)
         model.train()
-        model.on_epoch_start(data, epoch, torch.Generator().manual_seed(seed))
+        model.start_epoch(data, epoch, torch.Generator().manual_seed(seed))
         return data
 
     return start

@@ -1,17 +1,31 @@
 from __future__ import annotations
 
 import copy
+from typing import Any
 
 import pytest
 import torch
 
 from mmgraph.errors import UserError
-from mmgraph.models import available_models, build_model, resolve_model
+from mmgraph.models import (
+    available_models,
+    build_model,
+    resolve_model,
+    resolve_plugin,
+)
 from mmgraph.models.base import Recommender, user_item_adjacency
+from mmgraph.models.vbpr import VBPR
+from mmgraph.options import declared_options, fits
 
 INTERACTS = ("user", "interacts", "item")
 SIMILAR = ("item", "similar", "item")
 WIDTHS = {"visual": 6, "textual": 4}
+#: Options that make a system quick.
+SMALL = {
+    "SEA": {"club_inner_steps": 2},
+    "CLEAR": {"rank": 2},
+    "MMGCN": {"map_above": 0},
+}
 GRAPH_MODELS = ["FREEDOM", "MENTOR", "CLEAR", "SEA"]
 
 
@@ -82,7 +96,7 @@ def test_an_item_graph_follows_its_edges_and_its_weights(catalogue):
 
 
 def test_derived_values_are_built_once_per_state_of_their_tensors():
-    model, calls = Recommender(), []
+    model, calls = Recommender(2, 3), []
 
     def derive(*tensors):
         return model.cached("key", tensors, lambda: calls.append(1) or len(calls))
@@ -147,7 +161,9 @@ def test_prepare_builds_anew_when_an_item_loses_its_feature(catalogue):
     model = build_model("FREEDOM", data, k=3, visual_weight=1.0)
     model.add_graphs(data)
     data["item"].mask_visual[4] = False
-    neighbour, centre = model.add_graphs(data)["item", "similar_visual", "item"].edge_index
+    neighbour, centre = model.add_graphs(data)[
+        "item", "similar_visual", "item"
+    ].edge_index
     assert neighbour[centre == 4].tolist() == [4]
 
 
@@ -162,21 +178,13 @@ def test_a_missing_item_graph_says_what_to_do(catalogue, name):
 
 
 @pytest.mark.parametrize("name", available_models())
-def test_defaults_are_those_of_the_constructor(name):
-    model_class = resolve_model(name)[1]
-    defaults = model_class.option_defaults()
-    assert set(defaults) == set(model_class.__init__.__kwdefaults__)
-    assert defaults == model_class.__init__.__kwdefaults__
-
-
-@pytest.mark.parametrize("name", available_models())
 def test_main_and_auxiliary_parameters_are_all_and_share_none(catalogue, name):
     model = build_model(name, catalogue(WIDTHS))
     main = {id(p) for p in model.main_parameters()}
-    own = {id(p) for p in model.auxiliary_parameters()}
+    own = {id(p) for p in model.all_auxiliary_parameters()}
     moved = {
         id(p)
-        for optimizer in model.auxiliary_optimizers().values()
+        for optimizer in model.all_auxiliary_optimizers().values()
         for group in optimizer.param_groups
         for p in group["params"]
     }
@@ -209,3 +217,154 @@ def test_an_unknown_fidelity_is_refused_by_the_constructor(catalogue, name):
     model_class = resolve_model(name)[1]
     with pytest.raises(ValueError, match=r"fidelity.*'relaesed'"):
         model_class.from_data(catalogue(WIDTHS), fidelity="relaesed")
+
+
+# Hooks and plug-ins ---------------------------------------------------------------
+
+
+class Careless(VBPR):
+    """Writes every hook, and calls ``super()`` in none."""
+
+    def on_epoch_start(self, data, epoch, generator):
+        self.began = epoch
+
+    def epoch_measures(self, epoch):
+        return {"own": 1.0}
+
+    def auxiliary_parameters(self):
+        return [self.item.weight]
+
+    def auxiliary_optimizers(self):
+        return {"own": torch.optim.SGD([self.item.weight])}
+
+
+def careless(data, plugin, **options):
+    model = Careless.from_data(data, embedding_dim=6)
+    return model.attach(resolve_plugin(plugin)[1], **options)
+
+
+def test_hooks_without_super_lose_no_plugin(catalogue):
+    data = catalogue(WIDTHS)
+    model = careless(data, "clear", rank=2)
+    model.start_epoch(data, 1, torch.Generator())
+    assert model.began == 1
+    assert model.plugin.projection.refreshed_at == 1
+    measures = model.all_epoch_measures(1)
+    assert measures["own"] == 1.0
+    assert measures["visual/rank"] == 2
+
+    model = careless(data, "sea")
+    estimator = {id(p) for p in model.plugin.separate.estimator_parameters()}
+    assert estimator
+    own = {id(p) for p in model.all_auxiliary_parameters()}
+    assert own == estimator | {id(model.item.weight)}
+    assert list(model.all_auxiliary_optimizers()) == ["own", "estimator"]
+    assert not own & {id(p) for p in model.main_parameters()}
+
+
+@pytest.mark.parametrize(
+    ("name", "hook"),
+    [
+        ("encode_modalities", "_encode_modalities"),
+        ("start_epoch", "on_epoch_start"),
+        ("training_loss", "loss"),
+        ("all_epoch_measures", "epoch_measures"),
+        ("all_auxiliary_parameters", "auxiliary_parameters"),
+        ("all_auxiliary_optimizers", "auxiliary_optimizers"),
+    ],
+)
+def test_what_calls_the_plugin_cannot_be_overridden(name, hook):
+    with pytest.raises(TypeError, match=rf"Mine may not override {name}: write {hook}"):
+        type("Mine", (VBPR,), {name: lambda self: None})
+
+
+def test_a_system_that_passes_its_plugin_by_is_refused_at_its_first_loss(
+    catalogue, batch
+):
+    class Bypass(VBPR):
+        def encode_items(self, data, items=None):
+            z = self._encode_modalities(data, items)
+            content = torch.stack(list(z.values())).sum(0)
+            gamma = self.item.weight if items is None else self.item.weight[items]
+            return torch.cat([gamma, content, content[:, :1]], dim=1)
+
+    data = catalogue(WIDTHS)
+    model = Bypass.from_data(data, embedding_dim=6)
+    model.training_loss(data, batch)
+    model.attach(resolve_plugin("clear")[1], rank=2, strength=1.0)
+    with pytest.raises(TypeError, match="Bypass does not read encode_modalities"):
+        model.training_loss(data, batch)
+
+
+def test_a_programming_error_in_a_constructor_is_raised_as_it_is(
+    catalogue, monkeypatch
+):
+    class Broken(VBPR):
+        def __init__(self, num_users, num_items, dims, **options):
+            super().__init__(num_users, num_items, dims, **options)
+            raise ValueError("a mistake of the author")
+
+    monkeypatch.setattr("mmgraph.models.registry.MODELS", {"Broken": Broken})
+    with pytest.raises(ValueError, match=r"^a mistake of the author$") as caught:
+        build_model("broken", catalogue(WIDTHS), embedding_dim=6)
+    assert not isinstance(caught.value, UserError)
+
+
+@pytest.mark.parametrize("name", available_models())
+def test_every_option_is_declared_and_refused_alike_through_every_door(catalogue, name):
+    data, model_class = catalogue(WIDTHS), resolve_model(name)[1]
+    sizes = (9, 14, WIDTHS) if model_class.multimodal else (9, 14)
+    for option in declared_options(model_class).values():
+        assert option.annotation is not Any, option.name
+        option.check(option.default, name)
+        if option.help == "":
+            assert option.name in {"fidelity"}, option.name
+        for bad in (object(), -3, float("nan")):
+            assert not fits(bad, option.annotation), (option.name, bad)
+            messages = set()
+            for build in (
+                lambda **o: model_class(*sizes, **o),
+                lambda **o: model_class.from_data(data, **o),
+                lambda **o: build_model(name, data, **o),
+            ):
+                if option.name == "fidelity" and len(messages) == 1:
+                    continue  # build_model lists what the system has
+                with pytest.raises(UserError) as caught:
+                    build(**{option.name: bad})
+                messages.add(str(caught.value))
+            assert len(messages) == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "fidelity"),
+    [
+        (name, fidelity)
+        for name in available_models()
+        if resolve_model(name)[1].multimodal
+        for fidelity in resolve_model(name)[1].fidelities
+    ],
+)
+def test_the_order_in_which_modalities_are_named_changes_nothing(
+    catalogue, batch, first_epoch, name, fidelity
+):
+    """Roles go by name: who anchors, who is last in a chain, who is contaminated."""
+    widths = {"visual": 6, "textual": 6, "acoustic": 4}
+    data = catalogue(widths)
+    other = copy.copy(data)
+    for m in widths:
+        del other["item"][f"x_{m}"]
+    for m in reversed(widths):
+        other["item"][f"x_{m}"] = data["item"][f"x_{m}"]
+    results = []
+    for d in (data, other):
+        torch.manual_seed(3)
+        model = build_model(name, d, fidelity=fidelity, **SMALL.get(name, {}))
+        torch.manual_seed(4)
+        ready = first_epoch(model, d)
+        results.append((model.state_dict(), model.training_loss(ready, batch)))
+    for one, two in zip(*results, strict=True):
+        assert list(one) == list(two)
+        assert all(torch.equal(one[key], two[key]) for key in one)
+    torch.manual_seed(3)
+    swapped = type(model)(9, 14, dict(reversed(widths.items())))
+    assert list(swapped.dims) == list(model.dims)

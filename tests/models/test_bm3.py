@@ -185,7 +185,7 @@ def test_without_weight_the_features_have_no_term(catalogue, pairs, first_epoch)
 
 
 def test_full_dropout_is_refused(catalogue):
-    with pytest.raises(UserError, match=r"'dropout' must lie in \[0, 1\) \(got 1"):
+    with pytest.raises(UserError, match=r"'dropout' must be in \[0, 1\) \(got 1"):
         make(catalogue(WIDTHS), dropout=1.0)
 
 

@@ -149,7 +149,7 @@ def test_directions_are_refreshed_at_epoch_starts_only(started, batch, every):
     model, data = started(refresh_every=every)
     history = []
     for epoch in range(1, 8):
-        model.on_epoch_start(data, epoch, torch.Generator().manual_seed(0))
+        model.start_epoch(data, epoch, torch.Generator().manual_seed(0))
         at_start = model.project.basis_visual.clone()
         torch.stack(list(model.loss(data, batch).values())).sum().backward()
         with torch.no_grad():
@@ -188,7 +188,8 @@ def test_gradients_along_shared_directions_are_scaled(started, batch, strength):
     model, data = started(strength=strength)
     basis = {m: model.project.get_buffer(f"basis_{m}") for m in WIDTHS}
     z = {
-        m: x.detach().requires_grad_() for m, x in model._encode_modalities(data).items()
+        m: x.detach().requires_grad_()
+        for m, x in model._encode_modalities(data).items()
     }
     projected = {m: x.detach().requires_grad_() for m, x in model.project(z).items()}
 
@@ -290,9 +291,9 @@ def test_encoders_start_xavier_normal_with_zero_biases(catalogue):
 def test_bad_options_are_refused(catalogue):
     data = catalogue(WIDTHS)
     for options, message in (
-        ({"edge_drop": 1.0}, r"'edge_drop' must lie in \[0, 1\) \(got 1"),
+        ({"edge_drop": 1.0}, r"'edge_drop' must be in \[0, 1\) \(got 1"),
         ({"strength": 1.5}, r"'strength' must be in \[0, 1\] \(got 1.5"),
-        ({"rank": -1}, r"'rank' must be in \[0, 5\] \(got -1"),
+        ({"rank": -1}, r"'rank' must be at least 0 \(got -1"),
         ({"rank": 6}, r"'rank' must be in \[0, 5\] \(got 6"),
         ({"edge_drop_by": "age"}, r"'edge_drop_by' must be .* \(got 'age'\)"),
         ({"user_weights": "fixed"}, "'mode' must be one of"),

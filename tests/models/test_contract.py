@@ -14,6 +14,7 @@ from mmgraph.errors import UserError
 from mmgraph.functional import ranking_metrics
 from mmgraph.models import (
     Batch,
+    Plugin,
     Recommender,
     available_models,
     available_plugins,
@@ -71,7 +72,7 @@ SMALLER = {
 #: The unit Gaussian start of PAMD's public code drowns what is learned, unless tables
 #: are narrow and the weights decay.
 SLOW = {
-    ("PAMD", "paper"): ({"map_lr_ratio": 1.0}, {"epochs": 50, "lr": 1e-2}),
+    ("PAMD", "paper"): ({"map_lr_share": 1.0}, {"epochs": 50, "lr": 1e-2}),
     ("PAMD", "released"): (
         {"embedding_dim": 16},
         {"epochs": 30, "lr": 0.1, "weight_decay": 0.1},
@@ -79,6 +80,8 @@ SLOW = {
 }
 #: Systems whose loss draws in training; the two devices have other random numbers.
 DRAWING = ("BM3", "LGMRec", "LayerGCN", "MENTOR", "MMSSL")
+#: Systems whose encoders reach the scores by training alone.
+SCORES_WITHOUT_ENCODERS = ("BM3", "FREEDOM")
 #: Options without which the two devices would draw different graphs.
 STEADY = {"DualGNN": {"num_neighbors": 1}}
 
@@ -167,7 +170,7 @@ def first_epoch(model, data):
     data = model.add_graphs(data)
     model.train()
     generator = torch.Generator(data[INTERACTS].edge_index.device).manual_seed(0)
-    model.on_epoch_start(data, 1, generator)
+    model.start_epoch(data, 1, generator)
     return data
 
 
@@ -301,6 +304,48 @@ def test_one_and_three_modalities(host, other_modalities):
     Trainer(epochs=2, eval_every=2, device="cpu").fit(model, train, val)
     assert 0 <= evaluate(model, test)["recall@20"] <= 1
     assert list(model.encode_modalities(model.add_graphs(train))) == names
+
+
+class Stretched(Plugin):
+    """Stretches and turns every embedding; its own losses are none."""
+
+    def forward(self, z):
+        return {m: x * torch.linspace(-2.0, 3.0, x.size(1)) for m, x in z.items()}
+
+
+@pytest.mark.parametrize(
+    "host", [s for s in SYSTEMS if s[0] in MULTIMODAL and s[1] is None], ids=spelled
+)
+def test_a_plugin_that_changes_embeddings_is_seen_by_loss_and_scores(splits, host):
+    """A host that read its encoders past the plug-in would pass all other tests."""
+    train, seen = splits[0], []
+    for plugged in (False, True):
+        model = build(host, train, **(WITH_PLUGIN if host[0] == "MMGCN" else {}))
+        if plugged:
+            model.attach(Stretched)
+        torch.manual_seed(1)
+        with torch.no_grad():  # away from the small start, where scores are all alike
+            for p in model.parameters():
+                p.normal_(std=0.3)
+        data = first_epoch(model, train)
+        terms = model.training_loss(data, some_batch(train))
+        model.eval()
+        with torch.no_grad():
+            z_user, z_item = model.encode(data)
+            seen.append((terms, model.score(z_user[:20], z_item)))
+    (plain, scores), (shifted, shifted_scores) = seen
+    assert plain.keys() == shifted.keys()
+    moved = {
+        name
+        for name, value in plain.items()
+        if (value - shifted[name]).abs() > 1e-3 * value.abs()
+    }
+    assert moved
+    if host[0] in SCORES_WITHOUT_ENCODERS:
+        assert torch.equal(scores, shifted_scores)
+        assert all("_" in name for name in moved)  # the terms of single modalities
+    else:
+        assert not torch.allclose(scores, shifted_scores, rtol=1e-3)
 
 
 @pytest.mark.parametrize("name", available_models())

@@ -170,7 +170,7 @@ def test_the_user_graph_is_built_once_and_the_input_stays(catalogue):
 
 def test_data_without_the_user_graph_are_refused(catalogue):
     data = catalogue(WIDTHS)
-    with pytest.raises(UserError, match=r"pass them through model.prepare\(data\)"):
+    with pytest.raises(UserError, match=r"pass them through model.add_graphs\(data\)"):
         make(data).encode(data)
 
 

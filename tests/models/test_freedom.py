@@ -148,7 +148,7 @@ def test_without_weight_the_features_have_no_term_and_no_gradient(
 
 
 def test_full_drop_is_refused(catalogue):
-    with pytest.raises(ValueError, match=r"'edge_drop' must lie in \[0, 1\) \(got 1"):
+    with pytest.raises(ValueError, match=r"'edge_drop' must be in \[0, 1\) \(got 1"):
         make(catalogue(WIDTHS), edge_drop=1.0)
 
 

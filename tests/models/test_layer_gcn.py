@@ -146,7 +146,7 @@ def test_nodes_without_edges_end_at_zero_with_finite_gradients(
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"edge_drop": 1.0}, r"'edge_drop' must lie in \[0, 1\) \(got 1.0\)"),
+        ({"edge_drop": 1.0}, r"'edge_drop' must be in \[0, 1\) \(got 1.0\)"),
         ({"num_layers": 0}, r"'num_layers' must be at least 1 \(got 0\)"),
         ({"edge_drop_by": "age"}, r"'edge_drop_by' must be one of .* \(got 'age'\)"),
     ],

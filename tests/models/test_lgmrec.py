@@ -184,7 +184,7 @@ def test_bad_options_are_refused(catalogue):
     for options, message in (
         ({"num_hypergraph_layers": 0}, r"'num_hypergraph_layers' must be at least 1"),
         ({"num_hyperedges": 0}, r"'num_hyperedges' must be at least 1 \(got 0\)"),
-        ({"dropout": 1.0}, r"'dropout' must lie in \[0, 1\) \(got 1.0\)"),
+        ({"dropout": 1.0}, r"'dropout' must be in \[0, 1\) \(got 1.0\)"),
         (
             {"contrast_temperature": 0.0},
             r"temperature' must be above 0 \(got 0.0\)",

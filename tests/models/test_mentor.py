@@ -270,7 +270,7 @@ def test_two_equal_runs_end_alike(fidelity):
 @pytest.mark.parametrize(
     ("option", "message"),
     [
-        ({"mask_rate": 1.0}, "'mask_rate' must lie in"),
+        ({"mask_rate": 1.0}, "'mask_rate' must be in"),
         ({"contrast_temperature": 0}, "above 0"),
     ],
 )

@@ -118,7 +118,7 @@ def test_data_prepared_for_another_system_are_completed(catalogue, caplog):
 
 def test_missing_graphs_are_told(catalogue, batch):
     data = catalogue(WIDTHS)
-    with pytest.raises(UserError, match=r"pass them through model\.prepare"):
+    with pytest.raises(UserError, match=r"pass them through model\.add_graphs"):
         make(data).loss(data, batch)
 
 
@@ -133,7 +133,7 @@ def test_option_out_of_range_is_refused(catalogue):
         ValueError, match=r"'contrast_temperature' must be above 0 \(got 0"
     ):
         make(catalogue(WIDTHS), contrast_temperature=0.0)
-    with pytest.raises(UserError, match="contrast_weight must be at least 0"):
+    with pytest.raises(UserError, match="'contrast_weight' must be at least 0"):
         make(catalogue(WIDTHS), contrast_weight=-1.0)
 
 

@@ -324,8 +324,8 @@ def test_a_task_of_weight_zero_has_no_term_and_no_parameter(
     off = {"contrast_weight": 0.0, "adversarial_weight": 0.0}
     for fidelity in FIDELITIES:
         model = make(train, fidelity, **off)
-        assert not model.auxiliary_parameters()
-        assert not model.auxiliary_optimizers()
+        assert not model.all_auxiliary_parameters()
+        assert not model.all_auxiliary_optimizers()
         assert not [n for n, _ in model.named_parameters() if "adversary" in n]
         data = first_epoch(model, train)
         assert set(model.loss(data, batch)) == {"bpr", "reg", "features"}
@@ -337,9 +337,9 @@ def test_the_critic_has_an_optimiser_of_its_own_and_rests_in_evaluation(
     train = catalogue(WIDTHS)
     model = make(train)
     critic = list(model.adversary.parameters())
-    assert model.auxiliary_parameters() == critic
+    assert model.all_auxiliary_parameters() == critic
     assert not {id(p) for p in critic} & {id(p) for p in model.main_parameters()}
-    assert model.auxiliary_optimizers() == {"critic": model.adversary.optimizer}
+    assert model.all_auxiliary_optimizers() == {"critic": model.adversary.optimizer}
     data = first_epoch(model, train)
     model.eval()
     before = [p.detach().clone() for p in critic]
@@ -401,15 +401,18 @@ def test_weight_decay_shrinks_the_parameters_and_not_the_gradients(monkeypatch):
 @pytest.mark.parametrize(
     ("option", "message"),
     [
-        ({"dropout": 1.0}, r"'dropout' must lie in \[0, 1\) \(got 1.0\)"),
+        ({"dropout": 1.0}, r"'dropout' must be in \[0, 1\) \(got 1.0\)"),
         ({"noise_scale": 0.0}, r"'noise_scale' must be above 0 \(got 0.0\)"),
         ({"contrast_temperature": 0.0}, r"temperature' must be above 0 \(got 0.0\)"),
-        ({"num_layers": -1}, r"'num_layers' must not be negative \(got -1\)"),
-        ({"num_neighbors": -1}, r"num_neighbors must be at least 0 \(got -1\)"),
+        ({"num_layers": -1}, r"'num_layers' must be at least 0 \(got -1\)"),
+        (
+            {"num_neighbors": -1},
+            r"'num_neighbors' must be at least 0 or null \(got -1\)",
+        ),
         ({"refresh_batches": 0}, r"'refresh_batches' must be at least 1 \(got 0\)"),
-        ({"num_heads": 4}, r"'num_heads' must divide the width 6 \(got 4\)"),
-        ({"adversarial_weight": -1.0}, r"adversarial_weight must be at least 0"),
-        ({"critic_dim": 0}, r"critic_dim must be at least 1 \(got 0\)"),
+        ({"num_heads": 4}, r"'num_heads' must divide the dimension 6 \(got 4\)"),
+        ({"adversarial_weight": -1.0}, r"'adversarial_weight' must be at least 0"),
+        ({"critic_dim": 0}, r"'critic_dim' must be at least 1 or null \(got 0\)"),
     ],
 )
 def test_options_out_of_range_are_refused(catalogue, option, message):

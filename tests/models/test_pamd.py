@@ -199,7 +199,7 @@ def test_pretraining_ranks_common_before_whole_before_specific():
     end = {k: v.item() for k, v in model.pretrain_loss(train, items).items()}
     assert sum(end.values()) < 0.6 * sum(start.values())
     f = model._encode_modalities(train)
-    common, specific = model.split(f)
+    common, specific = model.disentangle(f)
     (m, n) = f
     y = train["item"][f"x_{n}"]
     quality = [

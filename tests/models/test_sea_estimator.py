@@ -77,7 +77,7 @@ def test_q_of_the_right_pairs_sees_what_q_of_the_wrong_pairs_misses(catalogue):
 
 def test_the_fit_moves_no_model_parameter_and_the_step_no_estimator(planted, batch):
     model, data = planted(club_inner_steps=4)
-    main, own = model.main_parameters(), model.auxiliary_parameters()
+    main, own = model.main_parameters(), model.all_auxiliary_parameters()
     assert {id(p) for p in main} | {id(p) for p in own} == {
         id(p) for p in model.parameters()
     }
@@ -103,7 +103,7 @@ def test_the_fit_moves_no_model_parameter_and_the_step_no_estimator(planted, bat
 
 def test_the_estimator_rests_in_evaluation(planted, batch):
     model, data = planted(club_inner_steps=4)
-    before = [p.detach().clone() for p in model.auxiliary_parameters()]
+    before = [p.detach().clone() for p in model.all_auxiliary_parameters()]
     model.eval()
     model.loss(data, batch)
-    assert all(map(torch.equal, model.auxiliary_parameters(), before))
+    assert all(map(torch.equal, model.all_auxiliary_parameters(), before))

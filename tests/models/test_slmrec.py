@@ -241,7 +241,7 @@ def test_bad_options_are_refused(catalogue):
             r"t_temperature' must be above 0 \(got 0\)",
         ),
         ({"ssl_temperature": -1}, r"'ssl_temperature' must be above 0 \(got -1\)"),
-        ({"dropout": 1.0}, r"'dropout' must lie in \[0, 1\) \(got 1.0\)"),
+        ({"dropout": 1.0}, r"'dropout' must be in \[0, 1\) \(got 1.0\)"),
     ):
         with pytest.raises(UserError, match=message):
             make(data, **options)

@@ -171,6 +171,7 @@ def refreshed_measures(projection: Projection, epoch: int) -> dict[str, float]:
     """Measures of the refresh of this epoch; none if there was no refresh.
 
     Example:
+        >>> import torch
         >>> projection = Projection(2, 0.9)
         >>> x = {"visual": torch.randn(9, 4), "textual": torch.randn(9, 3)}
         >>> projection.refresh(x, epoch=5)

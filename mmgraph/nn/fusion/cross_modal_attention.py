@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from mmgraph.errors import UserError
+
 
 class CrossModalAttention(nn.Module):
     r"""Multi-head attention of a node's modalities over one another, averaged.
@@ -39,8 +41,9 @@ class CrossModalAttention(nn.Module):
     def __init__(self, channels: int, num_heads: int = 4) -> None:
         super().__init__()
         if num_heads < 1 or channels % num_heads:
-            raise ValueError(
-                f"'num_heads' must divide the width {channels} (got {num_heads})"
+            raise UserError(
+                f"'num_heads' must divide the dimension {channels} (got {num_heads})",
+                "choose a divisor of it",
             )
         self.num_heads = num_heads
         self.query = nn.Linear(channels, channels, bias=False)

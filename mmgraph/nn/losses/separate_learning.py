@@ -8,11 +8,13 @@ from itertools import combinations
 import torch
 from torch import Tensor, nn
 
+from mmgraph.errors import UserError
 from mmgraph.nn.losses.club import CLUBLoss
 from mmgraph.nn.losses.contrastive import InfoNCELoss, SoloSimLoss
 from mmgraph.nn.losses.negative_distance import NegativeDistanceLoss
 from mmgraph.nn.losses.projection_head import ProjectionHead
 from mmgraph.nn.modality_dict import ModalityDict
+from mmgraph.schema import in_order
 
 Halves = dict[str, tuple[Tensor, Tensor]]
 _SHARED = "shared"
@@ -24,8 +26,9 @@ class SeparateLearningLoss(nn.Module):
     From "It is Never Too Late to Mend: Separate Learning for Multimedia
     Recommendation", 2024 (Eqs. 13-16, 19, 30). The first half of each modality's
     vectors is generic, the second unique. ``align`` contrasts the heads of the generic
-    halves of two modalities, the later one (in the order of ``dims``) as anchor, and is
-    the mean over unordered pairs; a single modality has 0. ``distance`` is the mean
+    halves of two modalities, the later one (in the order of
+    :func:`~mmgraph.schema.in_order`, whatever that of ``dims``) as anchor, and is the
+    mean over unordered pairs; a single modality has 0. ``distance`` is the mean
     over modalities of the mutual information of generic and unique half (bounded by
     :class:`CLUBLoss` on linear maps of them) or of their negative distance.
 
@@ -68,7 +71,7 @@ class SeparateLearningLoss(nn.Module):
           their sum is the term to add
 
     Raises:
-        ValueError: If an option is unknown or does not fit the widths.
+        ValueError: If an option is unknown or does not suit the dimensions.
 
     Example:
         >>> dims = {"visual": 16, "textual": 8}
@@ -108,8 +111,11 @@ class SeparateLearningLoss(nn.Module):
         _check("distance", distance, ("mim", "neg_l2", None))
         _check("club_pairs", club_pairs, ("paper", "released"))
         if not dims or min(dims.values()) < 2:
-            raise ValueError(f"every modality needs a width of 2 (got {dict(dims)})")
-        self.dims = dict(dims)
+            raise UserError(
+                f"every modality needs a dimension of 2 or more (got {dict(dims)})",
+                "use a larger embedding",
+            )
+        dims = self.dims = in_order(dims)
         self.align_weight = align_weight
         self.distance_weight = distance_weight
         self.club_inner_steps = club_inner_steps
@@ -137,7 +143,10 @@ class SeparateLearningLoss(nn.Module):
         self.club = nn.ModuleDict()
         if distance == "neg_l2":
             if generic != unique:
-                raise ValueError(f"'neg_l2' needs even widths (got {self.dims})")
+                raise UserError(
+                    f"'neg_l2' needs even dimensions (got {self.dims})",
+                    "choose the distance 'mim'",
+                )
             self.distancing = NegativeDistanceLoss(normalize=normalize_distance)
         elif distance == "mim":
             if mim_proj == "linear":
@@ -147,14 +156,16 @@ class SeparateLearningLoss(nn.Module):
                     generic[m] = unique[m] = mim_dim
             widths = {(generic[m], unique[m]) for m in dims}
             if club_shared and len(widths) > 1:
-                raise ValueError(
-                    "one estimator for all modalities needs equal widths: use "
-                    f"mim_proj='linear' or club_shared=False (got {self.dims})"
+                raise UserError(
+                    "one estimator for all modalities needs equal dimensions (got "
+                    f"{self.dims})",
+                    "use mim_proj='linear' or club_shared=False",
                 )
             if club_pairs == "released" and not (len(dims) > 1 and club_shared):
-                raise ValueError(
+                raise UserError(
                     "club_pairs='released' needs two modalities and club_shared=True "
-                    f"(got {list(dims)}, club_shared={club_shared})"
+                    f"(got {list(dims)}, club_shared={club_shared})",
+                    "choose club_pairs='paper'",
                 )
             for name in [_SHARED] if club_shared else dims:
                 m = next(iter(dims)) if club_shared else name

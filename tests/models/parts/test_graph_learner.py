@@ -266,7 +266,7 @@ def test_without_learned_share_no_plugin_can_attach(catalogue, name):
 @each
 @pytest.mark.parametrize("value", [-0.1, 1.1])
 def test_share_out_of_range_is_refused(catalogue, name, value):
-    expected = rf"'raw_weight' must lie in \[0, 1\] \(got {value}"
+    expected = rf"'raw_weight' must be in \[0, 1\] \(got {value}"
     with pytest.raises(ValueError, match=expected):
         make(name, catalogue(WIDTHS), raw_weight=value)
 

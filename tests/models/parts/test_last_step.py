@@ -35,7 +35,9 @@ def test_nothing_is_given_in_training_mode_or_before_the_first_step(tables):
 
 
 def test_it_follows_the_mode_of_the_model_and_is_saved_with_it(tables):
-    model, other = (nn.ModuleDict({"last_step": LastStepEmbeddings(4, 6, 3)}) for _ in range(2))
+    model, other = (
+        nn.ModuleDict({"last_step": LastStepEmbeddings(4, 6, 3)}) for _ in range(2)
+    )
     model["last_step"].keep(*tables)
     state = model.state_dict()
     assert set(state) == {"last_step.user", "last_step.item"}

@@ -29,5 +29,5 @@ def test_the_base_plugin_changes_nothing(catalogue, batch, first_epoch, host):
         losses.append(model.training_loss(first_epoch(model, data), batch))
     assert losses[0].keys() == losses[1].keys()
     assert all(torch.equal(losses[0][name], losses[1][name]) for name in losses[0])
-    assert carrying.auxiliary_parameters() == []
-    assert carrying.auxiliary_optimizers() == {}
+    assert carrying.all_auxiliary_parameters() == []
+    assert carrying.all_auxiliary_optimizers() == {}

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 import torch
 
+from mmgraph.errors import UserError
 from mmgraph.models import build_model
-from mmgraph.models.plugins.clear import CLEARPlugin, refresh_projection
+from mmgraph.models.plugins.clear import CLEARPlugin
 
 WIDTHS = {"visual": 8, "textual": 6}
 HOSTS = ["VBPR", "FREEDOM"]
@@ -152,7 +153,7 @@ def test_clear_refreshes_before_the_epochs_it_should(catalogue, randomise):
     seen = []
     for epoch in range(1, 8):
         randomise(model)
-        model.on_epoch_start(data, epoch, torch.Generator())
+        model.start_epoch(data, epoch, torch.Generator())
         seen.append(int(model.plugin.projection.refreshed_at))
     assert seen == [1, 1, 3, 3, 3, 6, 6]
 
@@ -165,8 +166,8 @@ def test_epochs_with_a_refresh_have_measures_and_no_others(catalogue, randomise,
     data, seen = model.add_graphs(data), {}
     for epoch in range(1, 8):
         randomise(model)
-        model.on_epoch_start(data, epoch, torch.Generator().manual_seed(0))
-        seen[epoch] = model.epoch_measures(epoch)
+        model.start_epoch(data, epoch, torch.Generator().manual_seed(0))
+        seen[epoch] = model.all_epoch_measures(epoch)
     assert [epoch for epoch, found in seen.items() if found] == [1, 3, 6]
     assert {name for name in seen[6] if name not in seen[1]} == {
         "visual/affinity",
@@ -181,8 +182,8 @@ def test_what_refreshes_nothing_measures_nothing(catalogue):
     graph = make("FREEDOM", data, "clear", where="graph", rank=2)
     for model in (bare, graph):
         prepared = model.add_graphs(data)
-        model.on_epoch_start(prepared, 1, torch.Generator().manual_seed(0))
-        assert model.epoch_measures(1) == {}
+        model.start_epoch(prepared, 1, torch.Generator().manual_seed(0))
+        assert model.all_epoch_measures(1) == {}
 
 
 def test_clear_saves_its_directions_with_the_host(catalogue, first_epoch):
@@ -199,16 +200,16 @@ def test_clear_saves_its_directions_with_the_host(catalogue, first_epoch):
 def test_refresh_puts_the_mode_back_and_leaves_no_gradient(catalogue, monkeypatch):
     data = catalogue(WIDTHS)
     model = make("VBPR", data, "clear", rank=2)
-    encode, modes = model.encode_modalities, []
+    encode, modes = model._encode_modalities, []
 
     def spy(data, items=None):
         modes.append((model.training, torch.is_grad_enabled()))
         return encode(data, items)
 
-    monkeypatch.setattr(model, "encode_modalities", spy)
+    monkeypatch.setattr(model, "_encode_modalities", spy)
     for training in (True, False):
         model.train(training)
-        refresh_projection(model.plugin.projection, model, data, epoch=1)
+        model.start_epoch(data, 1, torch.Generator())
         assert model.training is training
     assert modes == [(False, False)] * 2
     assert not model.plugin.projection.basis_visual.requires_grad
@@ -216,7 +217,7 @@ def test_refresh_puts_the_mode_back_and_leaves_no_gradient(catalogue, monkeypatc
 
 @pytest.mark.parametrize(
     "option",
-    [{"sides": "visual"}, {"energy": 0.9}, {"energy": 0.0}, {"refresh_every": 2}],
+    [{"sides": "visual"}, {"energy": 0.9}, {"refresh_every": 2}],
 )
 def test_clear_in_the_graph_refuses_options_of_the_encoder(option):
     with pytest.raises(ValueError, match="belong to where='encoder'"):
@@ -225,7 +226,7 @@ def test_clear_in_the_graph_refuses_options_of_the_encoder(option):
 
 def test_clear_refuses_an_unknown_place():
     with pytest.raises(
-        ValueError, match=r"'where' must be 'encoder' or 'graph' \(got 'x'\)"
+        UserError, match=r"'where' must be one of 'encoder', 'graph' \(got 'x'\)"
     ):
         CLEARPlugin(WIDTHS, where="x")
 
@@ -250,5 +251,5 @@ def test_with_one_modality_it_says_once_that_nothing_is_projected(
         assert "CLEAR changes nothing" not in caplog.text
         of = data if model.modality_dims().keys() == {"visual"} else catalogue(WIDTHS)
         for epoch in range(1, 4):
-            model.on_epoch_start(of, epoch, torch.Generator().manual_seed(0))
+            model.start_epoch(of, epoch, torch.Generator().manual_seed(0))
     assert caplog.text.count("visual is the only modality, so nothing is shared") == 1

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 import torch
 
@@ -79,9 +81,10 @@ def test_losses_of_the_batch_are_those_of_its_items_alone(
         torch.testing.assert_close(terms[name], value, rtol=1e-9, atol=1e-12)
     one = batch._replace(pos_item=batch.pos_item[:1], neg_item=batch.pos_item[:1])
     model.plugin.candidates = "all"
-    everything = model.plugin.losses(model, data, one)
+    encode = partial(model._encode_modalities, data)
+    everything = model.plugin.losses(encode, data, one)
     model.plugin.candidates = "batch"
-    alone = model.plugin.losses(model, data, one)  # a single item has no other
+    alone = model.plugin.losses(encode, data, one)  # a single item has no other
     assert all(torch.equal(alone[name], everything[name]) for name in everything)
     model.plugin.candidates = "all"
     assert abs(model.training_loss(data, batch)["align"] - terms["align"]) > 1e-3
@@ -123,7 +126,7 @@ def test_the_authors_vbpr_scores_by_the_aligned_heads(catalogue, batch, randomis
     [
         ({"visual": 8}, {}, r"needs the heads of the alignment.*\['visual'\]"),
         ({"visual": 8, "textual": 8}, {"align": None}, "needs the heads.*None"),
-        ({"visual": 8, "textual": 6}, {}, "needs modalities of one width"),
+        ({"visual": 8, "textual": 6}, {}, "needs modalities of one dimension"),
     ],
 )
 def test_heads_that_cannot_be_scored_are_refused(widths, options, complaint):
@@ -172,7 +175,7 @@ def test_clear_in_the_graph_needs_a_graph(catalogue):
 def test_seas_estimator_moves_by_its_own_optimiser_only(catalogue, batch):
     data = catalogue(WIDTHS)
     model = make("VBPR", data, "sea", club_inner_steps=2)
-    own = model.auxiliary_parameters()
+    own = model.all_auxiliary_parameters()
     assert {id(p) for p in own} == {
         id(p) for p in model.plugin.separate.club.parameters()
     }
@@ -187,6 +190,6 @@ def test_seas_estimator_moves_by_its_own_optimiser_only(catalogue, batch):
 def test_seas_estimator_rests_in_evaluation(catalogue, batch):
     data = catalogue(WIDTHS)
     model = make("VBPR", data, "sea", club_inner_steps=2).eval()
-    before = [p.detach().clone() for p in model.auxiliary_parameters()]
+    before = [p.detach().clone() for p in model.all_auxiliary_parameters()]
     model.training_loss(data, batch)
-    assert all(map(torch.equal, model.auxiliary_parameters(), before))
+    assert all(map(torch.equal, model.all_auxiliary_parameters(), before))
