@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from mmgraph.functional.graph.normalize import stack_user_item, symmetric_norm
 from mmgraph.functional.rows import row_dots
 
 
@@ -92,6 +93,33 @@ class Adjacency:
         else:
             weight = edge_weight[order]
         return cls(rowptr, src[order].to(index_type), weight, num_src)
+
+    @classmethod
+    def user_item(cls, edge_index: Tensor, num_users: int, num_items: int) -> Adjacency:
+        r"""LightGCN's graph: users and items stacked, symmetrically normalised.
+
+        .. math::
+            \mathbf{D}^{-1/2} \begin{bmatrix} 0 & \mathbf{R} \\
+            \mathbf{R}^\top & 0 \end{bmatrix} \mathbf{D}^{-1/2}
+
+        without self-loops. Users are the nodes :math:`0..U-1`, items the rest.
+
+        Args:
+            edge_index: User (row 0) and item (row 1) of each interaction.
+            num_users: Number of users :math:`U`.
+            num_items: Number of items :math:`I`.
+
+        Raises:
+            ValueError: If an index is negative or beyond its number of nodes.
+
+        Example:
+            >>> Adjacency.user_item(torch.tensor([[0, 1], [0, 0]]), 2, 1)
+            Adjacency(3 x 3, 4 edges)
+        """
+        stacked = stack_user_item(edge_index, num_users)
+        num_nodes = num_users + num_items
+        weight = symmetric_norm(stacked, num_nodes)
+        return cls.from_edge_index(stacked, weight, num_src=num_nodes)
 
     def t(self) -> Adjacency:
         """The transpose: this very object when the matrix is symmetric."""
