@@ -17,6 +17,7 @@ from mmgraph.functional.redundancy.projection import (
 )
 from mmgraph.functional.redundancy.refresh_measures import refresh_measures
 from mmgraph.functional.redundancy.spectrum import spectral_gap, suggest_rank
+from mmgraph.nn.modality_dict import attribute_name, modality_name
 
 logger = logging.getLogger(__name__)
 
@@ -144,20 +145,21 @@ class NullSpaceProjection(nn.Module):
             smallest = min(table.size(1) for table in x.values())
             rank = self.rank if self.energy is None else smallest - 1
             bases, sigmas = shared_bases(x, rank, masks=masks, weights=self.weights)
-            earlier = {name: self._buffers[f"basis_{name}"] for name in self.modalities}
+            earlier = {name: self._basis(name) for name in self.modalities}
             self._drop_buffers()
             for name in sides:
                 basis = self._cut(name, bases[name], sigmas[name])
                 found = refresh_measures(basis, sigmas[name], earlier.get(name))
                 self.measures |= {f"{name}/{key}": v for key, v in found.items()}
-                self.register_buffer(f"basis_{name}", basis)
-                self.register_buffer(f"sigma_{name}", sigmas[name])
+                attribute = attribute_name(name)
+                self.register_buffer(f"basis_{attribute}", basis)
+                self.register_buffer(f"sigma_{attribute}", sigmas[name])
                 if self.center_output:
                     rows = x[name]
                     if masks is not None and name in masks:
                         rows = rows[masks[name]]
                     mean = rows.mean(dim=0, dtype=torch.float64)
-                    self.register_buffer(f"mean_{name}", mean.to(basis.dtype))
+                    self.register_buffer(f"mean_{attribute}", mean.to(basis.dtype))
         self.refreshed_at.fill_(self.refreshed_at + 1 if epoch is None else epoch)
 
     def forward(self, x: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -168,7 +170,7 @@ class NullSpaceProjection(nn.Module):
     def modalities(self) -> list[str]:
         """Names of the modalities that have a basis."""
         names = [name for name in self._buffers if name.startswith("basis_")]
-        return [name.removeprefix("basis_") for name in names]
+        return [modality_name(name.removeprefix("basis_")) for name in names]
 
     def extra_repr(self) -> str:
         """Options shown in the module's repr."""
@@ -176,11 +178,14 @@ class NullSpaceProjection(nn.Module):
         return f"{rank}, strength={self.strength}"
 
     def _project(self, name: str, x: Tensor) -> Tensor:
-        basis = self._buffers.get(f"basis_{name}")
+        basis = self._basis(name)
         if basis is None or self.strength == 0:
             return x
-        mean = self._buffers.get(f"mean_{name}")
+        mean = self._buffers.get(f"mean_{attribute_name(name)}")
         return suppress(x if mean is None else x - mean, basis, self.strength)
+
+    def _basis(self, name: str) -> Tensor | None:
+        return self._buffers.get(f"basis_{attribute_name(name)}")
 
     def _projected(self, x: Mapping[str, Tensor]) -> list[str]:
         if self.sides == "both":

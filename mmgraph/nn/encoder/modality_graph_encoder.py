@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from mmgraph.nn.conv.weighted_sum_conv import Graph
 from mmgraph.nn.encoder.light_gcn_encoder import LightGCNEncoder
+from mmgraph.nn.modality_dict import ModalityParameterDict
 
 
 class ModalityGraphEncoder(nn.Module):
@@ -41,7 +42,7 @@ class ModalityGraphEncoder(nn.Module):
         self, num_users: int, modalities: list[str], channels: int, num_layers: int
     ) -> None:
         super().__init__()
-        self.preference = nn.ParameterDict(
+        self.preference = ModalityParameterDict(
             {m: nn.Parameter(torch.empty(num_users, channels)) for m in modalities}
         )
         self.propagate = LightGCNEncoder(num_layers, readout="sum")

@@ -134,7 +134,7 @@ class SeparateLearningLoss(nn.Module):
         self.distancing: NegativeDistanceLoss | None = None
         self.maps_generic: ModalityDict[nn.Linear] = ModalityDict({})
         self.maps_unique: ModalityDict[nn.Linear] = ModalityDict({})
-        self.club = nn.ModuleDict()
+        self.club: ModalityDict[CLUBLoss] = ModalityDict({})
         if distance == "neg_l2":
             if generic != unique:
                 raise ValueError(f"'neg_l2' needs even widths (got {self.dims})")
@@ -277,9 +277,7 @@ class SeparateLearningLoss(nn.Module):
         return self.distancing is not None or len(self.club) > 0
 
     def _estimator_of(self, modality: str) -> CLUBLoss:
-        club = self.club[_SHARED if self.club_shared else modality]
-        assert isinstance(club, CLUBLoss)
-        return club
+        return self.club[_SHARED if self.club_shared else modality]
 
     def _estimator_batches(
         self, pairs: Halves
