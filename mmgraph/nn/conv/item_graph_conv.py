@@ -50,8 +50,8 @@ class ItemGraphConv(WeightedSumConv):
         self, x: Features, edge_index: Graph, edge_weight: Tensor | None = None
     ) -> Tensor:
         h = target_features(x)
-        if not isinstance(x, Tensor) and len(h) != len(x[0]):
-            raise ValueError(f"items must be one set (got {len(x[0])} and {len(h)})")
+        if isinstance(x, tuple) and h.size(0) != x[0].size(0):
+            raise ValueError("sources and targets must be one set of items (got two)")
         for _ in range(self.num_layers):
             h = super().forward(h, edge_index, edge_weight)
         return h
