@@ -71,15 +71,8 @@ class Adjacency:
         """
         num_dst = num_src if num_dst is None else num_dst
         src, dst = edge_index
-        if src.numel():
-            for name, index, size in (
-                ("source", src, num_src),
-                ("target", dst, num_dst),
-            ):
-                low, high = int(index.min()), int(index.max())
-                if low < 0 or high >= size:
-                    bad = low if low < 0 else high
-                    raise ValueError(f"{name} ids must lie in [0, {size}) (got {bad})")
+        _check_ids("source", src, num_src)
+        _check_ids("target", dst, num_dst)
         order = torch.argsort(dst * num_src + src, stable=True)
         counts = torch.bincount(dst, minlength=num_dst)
         # 32-bit indices halve the traffic; they hold any graph below 2^31 edges.
@@ -115,6 +108,8 @@ class Adjacency:
             >>> Adjacency.user_item(torch.tensor([[0, 1], [0, 0]]), 2, 1)
             Adjacency(3 x 3, 4 edges)
         """
+        _check_ids("user", edge_index[0], num_users)
+        _check_ids("item", edge_index[1], num_items)
         stacked = stack_user_item(edge_index, num_users)
         num_nodes = num_users + num_items
         weight = symmetric_norm(stacked, num_nodes)
@@ -273,6 +268,14 @@ class Adjacency:
     def __repr__(self) -> str:
         size = f"{self.num_dst} x {self.num_src}"
         return f"{self.__class__.__name__}({size}, {self.col.numel()} edges)"
+
+
+def _check_ids(kind: str, index: Tensor, size: int) -> None:
+    if index.numel():
+        low, high = int(index.min()), int(index.max())
+        if low < 0 or high >= size:
+            bad = low if low < 0 else high
+            raise ValueError(f"{kind} ids must lie in [0, {size}) (got {bad})")
 
 
 def _multiply(adj: Adjacency, x: Tensor) -> Tensor:

@@ -270,8 +270,11 @@ def test_the_bipartite_graph_is_the_user_item_matrix():
 
 @pytest.mark.parametrize("make", [Adjacency.user_item, Adjacency.bipartite])
 def test_users_and_items_out_of_range_are_refused(make):
-    with pytest.raises(ValueError, match=r"ids must lie in \[0, .*\) \(got"):
-        make(torch.tensor([[0, 3], [0, 9]]), 3, 4)
+    # Stacked, user 3 of 3 would be taken for item 0.
+    with pytest.raises(ValueError, match=r"ids must lie in \[0, 3\) \(got 3\)"):
+        make(torch.tensor([[0, 3], [0, 1]]), 3, 4)
+    with pytest.raises(ValueError, match=r"ids must lie in \[0, 4\) \(got -1\)"):
+        make(torch.tensor([[0, 1], [0, -1]]), 3, 4)
 
 
 def test_rows_are_those_of_the_dense_matrix():
