@@ -111,7 +111,7 @@ class NullSpaceProjection(nn.Module):
         self.register_buffer("refreshed_at", torch.tensor(0))
 
     def should_refresh(self, epoch: int) -> bool:
-        """Whether the paper refreshes at the start of this epoch, counted from 1."""
+        """True if the paper refreshes at the start of this epoch, counted from 1."""
         return epoch == 1 or epoch % self.refresh_every == 0
 
     @torch.no_grad()

@@ -1,4 +1,4 @@
-"""What each modality of a node learns from the others, by attention."""
+"""Attention of a node's modalities over one another."""
 
 from __future__ import annotations
 

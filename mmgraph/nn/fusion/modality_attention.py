@@ -1,4 +1,4 @@
-"""How much each node listens to each modality, by attention."""
+"""Weights of the modalities of each node, by attention."""
 
 from __future__ import annotations
 

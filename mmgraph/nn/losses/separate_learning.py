@@ -37,7 +37,7 @@ class SeparateLearningLoss(nn.Module):
     results.
 
     Args:
-        dims: Width of each modality's vectors.
+        dims: Dimension of each modality's vectors.
         proj_hidden: Width inside the heads.
         proj_out: Width of the heads' output.
         mim_dim: Width of the linear maps in front of CLUB.
@@ -273,7 +273,7 @@ class SeparateLearningLoss(nn.Module):
 
     @property
     def has_distance(self) -> bool:
-        """Whether there is a distance term."""
+        """True if there is a distance term."""
         return self.distancing is not None or len(self.club) > 0
 
     def _estimator_of(self, modality: str) -> CLUBLoss:
