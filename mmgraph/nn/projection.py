@@ -42,20 +42,20 @@ class NullSpaceProjection(nn.Module):
     was never refreshed itself. It is the identity before the first refresh, at
     strength 0, at rank 0 and for a single modality.
 
-    :attr:`measures` says what the last refresh found, by ``<modality>/<name>`` (see
+    :attr:`measures` holds those of the last refresh, by ``<modality>/<name>`` (see
     :func:`mmgraph.functional.refresh_measures`); it is empty before the first one and
     after loading.
 
     Args:
         rank: Directions per modality (the paper's :math:`k`); not used where ``energy``
             is given.
-        strength: Share removed (:math:`\lambda`), in ``[0, 1]``.
+        strength: Fraction removed (:math:`\lambda`), in ``[0, 1]``.
         refresh_every: Epochs between refreshes (:math:`\tau`).
         sides: ``"both"``, or the name or names of the modalities to project.
         center_output: Subtract the mean of the last refresh before projecting.
-        energy: Share of :math:`\sum_i \sigma_i^2` that the directions must hold. The
+        energy: Fraction of :math:`\sum_i \sigma_i^2` that the directions must hold. The
             rank is then chosen anew at every refresh (the "dynamic ratio" ablation), at
-            most one less than the smallest width.
+            most one less than the smallest dimension.
         weights: How pairs of three or more modalities are weighted, see
             :func:`mmgraph.functional.shared_bases`.
 
@@ -129,7 +129,7 @@ class NullSpaceProjection(nn.Module):
             masks: Boolean ``[N]`` by modality, False leaves an item out.
 
         Raises:
-            ValueError: If ``rank`` exceeds the smallest width, ``sides`` names an
+            ValueError: If ``rank`` exceeds the smallest dimension, ``sides`` names an
                 unknown modality, or the first features hold NaN or infinity. (Later
                 ones only log a warning, and the last bases stay.)
         """
@@ -142,15 +142,15 @@ class NullSpaceProjection(nn.Module):
             logger.warning("%s: the last projection stays", what)
             return
         if len(x) > 1:
-            smallest = min(table.size(1) for table in x.values())
+            smallest = min(rows.size(1) for rows in x.values())
             rank = self.rank if self.energy is None else smallest - 1
             bases, sigmas = shared_bases(x, rank, masks=masks, weights=self.weights)
             earlier = {name: self._basis(name) for name in self.modalities}
             self._drop_buffers()
             for name in sides:
                 basis = self._cut(name, bases[name], sigmas[name])
-                found = refresh_measures(basis, sigmas[name], earlier.get(name))
-                self.measures |= {f"{name}/{key}": v for key, v in found.items()}
+                measures = refresh_measures(basis, sigmas[name], earlier.get(name))
+                self.measures |= {f"{name}/{key}": v for key, v in measures.items()}
                 attribute = attribute_name(name)
                 self.register_buffer(f"basis_{attribute}", basis)
                 self.register_buffer(f"sigma_{attribute}", sigmas[name])
@@ -164,7 +164,7 @@ class NullSpaceProjection(nn.Module):
 
     def forward(self, x: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Project each modality; one without a basis passes unchanged."""
-        return {name: self._project(name, table) for name, table in x.items()}
+        return {name: self._project(name, rows) for name, rows in x.items()}
 
     @property
     def modalities(self) -> list[str]:
@@ -223,8 +223,8 @@ class NullSpaceProjection(nn.Module):
     def _load_from_state_dict(
         self, state_dict: Mapping[str, Any], prefix: str, *args: Any
     ) -> None:
-        # Modalities, widths and ranks are known only after a refresh: take the set of
-        # buffers from the saved state before PyTorch compares names and shapes.
+        # Modalities, dimensions and ranks are known only after a refresh: take the set
+        # of buffers from the saved state before PyTorch compares names and shapes.
         if f"{prefix}refreshed_at" in state_dict:
             self._drop_buffers()
             for key, value in state_dict.items():
@@ -240,8 +240,8 @@ def _non_finite(
     x: Mapping[str, Tensor], masks: Mapping[str, Tensor] | None
 ) -> str | None:
     """Name of the first modality with a NaN or infinity in a row that counts."""
-    for name, table in x.items():
-        is_bad = ~table.isfinite().all(dim=1)
+    for name, rows in x.items():
+        is_bad = ~rows.isfinite().all(dim=1)
         if masks is not None and name in masks:
             is_bad &= masks[name]
         if is_bad.any():

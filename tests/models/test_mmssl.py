@@ -407,7 +407,7 @@ def test_weight_decay_shrinks_the_parameters_and_not_the_gradients(monkeypatch):
         ({"num_layers": -1}, r"'num_layers' must not be negative \(got -1\)"),
         ({"num_neighbors": -1}, r"num_neighbors must be at least 0 \(got -1\)"),
         ({"refresh_batches": 0}, r"'refresh_batches' must be at least 1 \(got 0\)"),
-        ({"num_heads": 4}, r"'num_heads' must divide the width 6 \(got 4\)"),
+        ({"num_heads": 4}, r"'num_heads' must divide the dimension 6 \(got 4\)"),
         ({"adversarial_weight": -1.0}, r"adversarial_weight must be at least 0"),
         ({"critic_dim": 0}, r"critic_dim must be at least 1 \(got 0\)"),
     ],

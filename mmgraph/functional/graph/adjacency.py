@@ -17,7 +17,7 @@ class Adjacency:
 
     Sorting and normalising happen once, here; :meth:`matmul` then does one fused
     product forward and one backward. The transpose that the backward needs is the
-    matrix itself when the graph is symmetric (which is found out, not promised),
+    matrix itself when the graph is symmetric (which is checked, not promised),
     and is otherwise built once. Weights that require a gradient get theirs, again
     without a row per edge in memory; none may be changed in place.
 

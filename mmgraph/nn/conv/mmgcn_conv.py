@@ -40,8 +40,8 @@ class MMGCNConv(WeightedSumConv):
     with :math:`\phi` the leaky ReLU of slope 0.01.
 
     Args:
-        in_channels: Width of the features.
-        out_channels: Width of the output and of :math:`\mathbf{e}`.
+        in_channels: Dimension of the features.
+        out_channels: Dimension of the output and of :math:`\mathbf{e}`.
         combine: ``"concat"`` (the first form) or ``"sum"`` (the second).
 
     Shapes:

@@ -12,7 +12,7 @@ from mmgraph.nn.modality_dict import ModalityParameterDict
 
 
 class ModalityGraphEncoder(nn.Module):
-    r"""Users learn a preference table per modality and meet the items on the graph.
+    r"""Users learn a preference embedding per modality and meet the items on the graph.
 
     .. math::
         \mathbf{X}_m^{(0)} = \mathrm{norm}([\mathbf{P}_m ; \mathbf{Z}_m]), \qquad
@@ -23,7 +23,7 @@ class ModalityGraphEncoder(nn.Module):
     Args:
         num_users: Number of users.
         modalities: Names of the modalities.
-        channels: Width of the embeddings.
+        channels: Dimension of the embeddings.
         num_layers: :math:`L`.
 
     Shapes:
@@ -49,9 +49,9 @@ class ModalityGraphEncoder(nn.Module):
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        """Xavier-normal tables."""
-        for table in self.preference.values():
-            nn.init.xavier_normal_(table)
+        """Xavier-normal embeddings."""
+        for embedding in self.preference.values():
+            nn.init.xavier_normal_(embedding)
 
     def forward(
         self,

@@ -16,11 +16,11 @@ class CrossModalAttention(nn.Module):
         \mathbf{x} = \frac{1}{M} \sum_m \Big( \big\Vert_{h=1}^{H}
         \sum_{m'} \beta^h_{m m'} \mathbf{x}_{m'} \Big) \mathbf{W}_O
 
-    The values are the embeddings themselves, in their full width for each head. From
-    Wei et al., "Multi-Modal Self-Supervised Learning for Recommendation", WWW 2023.
+    The values are the embeddings themselves, whole for each head. From Wei et al.,
+    "Multi-Modal Self-Supervised Learning for Recommendation", WWW 2023.
 
     Args:
-        channels: Width :math:`d` of the embeddings.
+        channels: Dimension :math:`d` of the embeddings.
         num_heads: :math:`H`, a divisor of it.
 
     Shapes:
@@ -40,7 +40,7 @@ class CrossModalAttention(nn.Module):
         super().__init__()
         if num_heads < 1 or channels % num_heads:
             raise ValueError(
-                f"'num_heads' must divide the width {channels} (got {num_heads})"
+                f"'num_heads' must divide the dimension {channels} (got {num_heads})"
             )
         self.num_heads = num_heads
         self.query = nn.Linear(channels, channels, bias=False)

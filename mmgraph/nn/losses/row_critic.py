@@ -108,8 +108,8 @@ class RowCritic(nn.Module):
         mixed = ratio * real + (1 - ratio) * fake
         (g,) = torch.autograd.grad(self(mixed).sum(), mixed, create_graph=True)
         # The gradient of a row is W_1 g; its length by what needs less memory.
-        num_rows, width = g.shape
-        if width * width <= num_rows * self.table.size(0):
+        num_rows, dim = g.shape
+        if dim * dim <= num_rows * self.table.size(0):
             square = ((g @ (self.table.t() @ self.table)) * g).sum(dim=1)
         else:
             square = (g @ self.table.t()).square().sum(dim=1)
@@ -148,9 +148,9 @@ class RowCritic(nn.Module):
         return self._optimizer
 
     def __repr__(self) -> str:
-        columns, width = self.table.shape
+        columns, dim = self.table.shape
         name = type(self).__name__
-        return f"{name}({columns}, hidden_channels={width}, slope={self.slope})"
+        return f"{name}({columns}, hidden_channels={dim}, slope={self.slope})"
 
 
 class _BatchMoments(nn.Module):

@@ -1,4 +1,4 @@
-"""SEA's losses: align what modalities share, part it from what each alone knows."""
+"""SEA's losses: align what modalities share, separate it from what each alone knows."""
 
 from __future__ import annotations
 
@@ -38,9 +38,9 @@ class SeparateLearningLoss(nn.Module):
 
     Args:
         dims: Dimension of each modality's vectors.
-        proj_hidden: Width inside the heads.
-        proj_out: Width of the heads' output.
-        mim_dim: Width of the linear maps in front of CLUB.
+        proj_hidden: Dimension inside the heads.
+        proj_out: Dimension of the heads' output.
+        mim_dim: Dimension of the linear maps in front of CLUB.
         mim_proj: ``"linear"``, or ``"none"`` to use the halves as they are.
         align: ``"solosim"``, ``"info_nce"`` or None.
         distance: ``"mim"``, ``"neg_l2"`` or None.
@@ -54,8 +54,8 @@ class SeparateLearningLoss(nn.Module):
             of the same modality, for which the bound is evaluated. ``"released"``: the
             pairs of the public code, the same half of two modalities, which leaves the
             bound nearly inert.
-        club_shared: One estimator for all modalities (which then need the same widths)
-            or one each.
+        club_shared: One estimator for all modalities (which then need the same
+            dimensions) or one each.
         club_hidden: Hidden units of the estimator.
         club_estimator: ``"closed"`` or ``"sample"``, see :class:`CLUBLoss`.
         club_clamp: Cut the bound off at 0.
@@ -68,7 +68,7 @@ class SeparateLearningLoss(nn.Module):
           their sum is the term to add
 
     Raises:
-        ValueError: If an option is unknown or does not fit the widths.
+        ValueError: If an option is unknown or does not fit the dimensions.
 
     Example:
         >>> dims = {"visual": 16, "textual": 8}
@@ -108,7 +108,7 @@ class SeparateLearningLoss(nn.Module):
         _check("distance", distance, ("mim", "neg_l2", None))
         _check("club_pairs", club_pairs, ("paper", "released"))
         if not dims or min(dims.values()) < 2:
-            raise ValueError(f"every modality needs a width of 2 (got {dict(dims)})")
+            raise ValueError(f"every dimension must be at least 2 (got {dict(dims)})")
         self.dims = dict(dims)
         self.align_weight = align_weight
         self.distance_weight = distance_weight
@@ -137,7 +137,7 @@ class SeparateLearningLoss(nn.Module):
         self.club: ModalityDict[CLUBLoss] = ModalityDict({})
         if distance == "neg_l2":
             if generic != unique:
-                raise ValueError(f"'neg_l2' needs even widths (got {self.dims})")
+                raise ValueError(f"'neg_l2' needs even dimensions (got {self.dims})")
             self.distancing = NegativeDistanceLoss(normalize=normalize_distance)
         elif distance == "mim":
             if mim_proj == "linear":
@@ -145,10 +145,10 @@ class SeparateLearningLoss(nn.Module):
                     self.maps_generic[m] = nn.Linear(generic[m], mim_dim)
                     self.maps_unique[m] = nn.Linear(unique[m], mim_dim)
                     generic[m] = unique[m] = mim_dim
-            widths = {(generic[m], unique[m]) for m in dims}
-            if club_shared and len(widths) > 1:
+            halves = {(generic[m], unique[m]) for m in dims}
+            if club_shared and len(halves) > 1:
                 raise ValueError(
-                    "one estimator for all modalities needs equal widths: use "
+                    "one estimator for all modalities needs equal dimensions: use "
                     f"mim_proj='linear' or club_shared=False (got {self.dims})"
                 )
             if club_pairs == "released" and not (len(dims) > 1 and club_shared):
@@ -185,11 +185,11 @@ class SeparateLearningLoss(nn.Module):
         """Generic (first) and unique (second) halves of each modality's vectors.
 
         Raises:
-            ValueError: If the modalities or their widths are not those of ``dims``.
+            ValueError: If the modalities or their dimensions are not those of ``dims``.
         """
-        widths = {m: x.size(-1) for m, x in z.items()}
-        if widths != self.dims:
-            raise ValueError(f"widths must be {self.dims} (got {widths})")
+        dims = {m: x.size(-1) for m, x in z.items()}
+        if dims != self.dims:
+            raise ValueError(f"dimensions must be {self.dims} (got {dims})")
         generic = {m: z[m][..., : dim // 2] for m, dim in self.dims.items()}
         unique = {m: z[m][..., dim // 2 :] for m, dim in self.dims.items()}
         return generic, unique

@@ -348,15 +348,17 @@ def test_training_aligns_generic_halves_and_parts_the_unique_ones():
 def test_errors_name_the_value():
     with pytest.raises(ValueError, match=r"'align' must be one of .* \(got 'cosine'\)"):
         make(align="cosine")
-    with pytest.raises(ValueError, match=r"'neg_l2' needs even widths \(got .*7"):
+    with pytest.raises(ValueError, match=r"'neg_l2' needs even dimensions \(got .*7"):
         make({"visual": 7}, distance="neg_l2")
     with pytest.raises(ValueError, match=r"club_shared=False \(got .*'textual': 8"):
         make(mim_proj="none")
     with pytest.raises(ValueError, match=r"needs two modalities .* \(got \['visual'\]"):
         make({"visual": 8}, club_pairs="released")
-    with pytest.raises(ValueError, match=r"width of 2 \(got {'visual': 1}\)"):
+    with pytest.raises(ValueError, match=r"must be at least 2 \(got {'visual': 1}\)"):
         make({"visual": 1})
-    with pytest.raises(ValueError, match=r"widths must be .* \(got {'visual': 4}\)"):
+    with pytest.raises(
+        ValueError, match=r"dimensions must be .* \(got {'visual': 4"
+    ):
         make().split({"visual": torch.zeros(2, 4)})
 
 
