@@ -6,7 +6,7 @@ from mmgraph.data.content_hash import fingerprint
 from mmgraph.data.feature_rows import FeatureRows, catalogue_features, open_features
 from mmgraph.data.formats.features import check_finite, read_features
 from mmgraph.data.formats.interactions import Interactions, read_interactions
-from mmgraph.data.ids import ids_to_index
+from mmgraph.data.ids import ids_to_index, original_ids
 from mmgraph.data.label_split import split_by_label
 from mmgraph.data.load import load_dataset
 from mmgraph.data.planted import PlantedTruth, plant_catalogue, synthetic
@@ -37,6 +37,7 @@ __all__ = [
     "leave_one_out",
     "load_dataset",
     "open_features",
+    "original_ids",
     "plant_catalogue",
     "read_catalogue",
     "read_features",

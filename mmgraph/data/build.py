@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch_geometric.data import HeteroData
 
-from mmgraph.data.ids import as_ids, match_ids
+from mmgraph.data.ids import RawIds, as_ids, match_ids
 from mmgraph.data.pairs import first_duplicate
 from mmgraph.data.validation import validate
 from mmgraph.errors import UserError
@@ -103,7 +103,7 @@ def from_interactions(
                 "keep one",
             )
         data[kind].num_nodes = len(raw)
-        data[kind].raw_id = raw
+        data[kind].raw_id = raw.view(RawIds)
     for name, array in arrays.items():
         values, seen = _rows_to_items(
             name, array, row_ids.get(name), masks.get(name), item_raw

@@ -55,6 +55,49 @@ def as_ids(values: Any) -> np.ndarray:
     )
 
 
+class RawIds(np.ndarray):
+    """Ids as a NumPy array, strings too, that PyG's loaders can slice.
+
+    PyG takes rows by an index tensor and makes a tensor of them, which holds no
+    strings: it gets their code points, which :func:`original_ids` reads. For all other
+    purposes this is the array that it was made from.
+
+    Example:
+        >>> ids = as_ids(["tea", "rum", "ale"]).view(RawIds)
+        >>> ids[[2, 0]].tolist()
+        ['ale', 'tea']
+        >>> rows = torch.from_numpy(np.take(ids, torch.tensor([2, 0]), axis=0))
+        >>> original_ids(rows).tolist()
+        ['ale', 'tea']
+    """
+
+    def take(self, indices: Any, *args: Any, **kwargs: Any) -> Any:
+        """Rows by number; code points ``[n, length]`` by the numbers of a tensor."""
+        taken = np.asarray(self).take(indices, *args, **kwargs)
+        if not isinstance(indices, torch.Tensor) or taken.dtype.kind != "U":
+            return taken
+        length = taken.dtype.itemsize // 4
+        return taken.view(np.int32).reshape(len(taken), length)
+
+
+def original_ids(raw_id: Any) -> np.ndarray:
+    """The ids in a ``raw_id``, also in that of a sampled batch, as an array.
+
+    Args:
+        raw_id: Of a catalogue, or of what a PyG loader took from it.
+
+    Example:
+        >>> original_ids(torch.tensor([[97, 98], [99, 0]], dtype=torch.int32)).tolist()
+        ['ab', 'c']
+    """
+    if not isinstance(raw_id, torch.Tensor):
+        return np.asarray(raw_id)
+    values = raw_id.cpu().numpy()
+    if values.ndim == 1:
+        return values
+    return np.ascontiguousarray(values).view(f"U{values.shape[1]}").reshape(-1)
+
+
 def check_distinct(ids: np.ndarray, path: str | Path) -> None:
     """Refuse a feature file in which an item has two rows.
 
@@ -125,7 +168,7 @@ def ids_to_index(data: HeteroData, node_type: str, ids: Any) -> torch.Tensor:
         tensor([1])
     """
     wanted = as_ids(ids)
-    index = match_ids(data[node_type].raw_id, wanted)
+    index = match_ids(original_ids(data[node_type].raw_id), wanted)
     unknown = np.flatnonzero(index < 0)
     if unknown.size:
         raise UserError(

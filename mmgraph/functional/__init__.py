@@ -9,13 +9,14 @@ from mmgraph.functional.graph.edge_similarity import edge_cosine
 from mmgraph.functional.graph.fixed_neighbors import fixed_neighbors
 from mmgraph.functional.graph.normalize import (
     mean_norm,
+    root_norm,
     row_sum_norm,
     stack_user_item,
     symmetric_norm,
 )
 from mmgraph.functional.graph.prune import prune_edges
 from mmgraph.functional.graph.relaxed_interactions import relaxed_interactions
-from mmgraph.functional.graph.root_norm import root_norm, root_norm_graphs
+from mmgraph.functional.graph.root_norm import root_norm_graphs
 from mmgraph.functional.gumbel import gumbel_softmax
 from mmgraph.functional.linear_chain import chained_linear
 from mmgraph.functional.losses.bootstrap import bootstrap_loss

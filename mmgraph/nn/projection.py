@@ -17,6 +17,7 @@ from mmgraph.functional.redundancy.projection import (
 )
 from mmgraph.functional.redundancy.refresh_measures import refresh_measures
 from mmgraph.functional.redundancy.spectrum import spectral_gap, suggest_rank
+from mmgraph.nn.modality_dict import attribute_name, modality_name
 
 logger = logging.getLogger(__name__)
 
@@ -41,20 +42,20 @@ class NullSpaceProjection(nn.Module):
     was never refreshed itself. It is the identity before the first refresh, at
     strength 0, at rank 0 and for a single modality.
 
-    :attr:`measures` says what the last refresh found, by ``<modality>/<name>`` (see
+    :attr:`measures` holds those of the last refresh, by ``<modality>/<name>`` (see
     :func:`mmgraph.functional.refresh_measures`); it is empty before the first one and
     after loading.
 
     Args:
         rank: Directions per modality (the paper's :math:`k`); not used where ``energy``
             is given.
-        strength: Share removed (:math:`\lambda`), in ``[0, 1]``.
+        strength: Fraction removed (:math:`\lambda`), in ``[0, 1]``.
         refresh_every: Epochs between refreshes (:math:`\tau`).
         sides: ``"both"``, or the name or names of the modalities to project.
         center_output: Subtract the mean of the last refresh before projecting.
-        energy: Share of :math:`\sum_i \sigma_i^2` that the directions must hold. The
+        energy: Fraction of :math:`\sum_i \sigma_i^2` that the directions must hold. The
             rank is then chosen anew at every refresh (the "dynamic ratio" ablation), at
-            most one less than the smallest width.
+            most one less than the smallest dimension.
         weights: How pairs of three or more modalities are weighted, see
             :func:`mmgraph.functional.shared_bases`.
 
@@ -110,7 +111,7 @@ class NullSpaceProjection(nn.Module):
         self.register_buffer("refreshed_at", torch.tensor(0))
 
     def should_refresh(self, epoch: int) -> bool:
-        """Whether the paper refreshes at the start of this epoch, counted from 1."""
+        """True if the paper refreshes at the start of this epoch, counted from 1."""
         return epoch == 1 or epoch % self.refresh_every == 0
 
     @torch.no_grad()
@@ -128,7 +129,7 @@ class NullSpaceProjection(nn.Module):
             masks: Boolean ``[N]`` by modality, False leaves an item out.
 
         Raises:
-            ValueError: If ``rank`` exceeds the smallest width, ``sides`` names an
+            ValueError: If ``rank`` exceeds the smallest dimension, ``sides`` names an
                 unknown modality, or the first features hold NaN or infinity. (Later
                 ones only log a warning, and the last bases stay.)
         """
@@ -141,34 +142,35 @@ class NullSpaceProjection(nn.Module):
             logger.warning("%s: the last projection stays", what)
             return
         if len(x) > 1:
-            smallest = min(table.size(1) for table in x.values())
+            smallest = min(rows.size(1) for rows in x.values())
             rank = self.rank if self.energy is None else smallest - 1
             bases, sigmas = shared_bases(x, rank, masks=masks, weights=self.weights)
-            earlier = {name: self._buffers[f"basis_{name}"] for name in self.modalities}
+            earlier = {name: self._basis(name) for name in self.modalities}
             self._drop_buffers()
             for name in sides:
                 basis = self._cut(name, bases[name], sigmas[name])
-                found = refresh_measures(basis, sigmas[name], earlier.get(name))
-                self.measures |= {f"{name}/{key}": v for key, v in found.items()}
-                self.register_buffer(f"basis_{name}", basis)
-                self.register_buffer(f"sigma_{name}", sigmas[name])
+                measures = refresh_measures(basis, sigmas[name], earlier.get(name))
+                self.measures |= {f"{name}/{key}": v for key, v in measures.items()}
+                attribute = attribute_name(name)
+                self.register_buffer(f"basis_{attribute}", basis)
+                self.register_buffer(f"sigma_{attribute}", sigmas[name])
                 if self.center_output:
                     rows = x[name]
                     if masks is not None and name in masks:
                         rows = rows[masks[name]]
                     mean = rows.mean(dim=0, dtype=torch.float64)
-                    self.register_buffer(f"mean_{name}", mean.to(basis.dtype))
+                    self.register_buffer(f"mean_{attribute}", mean.to(basis.dtype))
         self.refreshed_at.fill_(self.refreshed_at + 1 if epoch is None else epoch)
 
     def forward(self, x: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Project each modality; one without a basis passes unchanged."""
-        return {name: self._project(name, table) for name, table in x.items()}
+        return {name: self._project(name, rows) for name, rows in x.items()}
 
     @property
     def modalities(self) -> list[str]:
         """Names of the modalities that have a basis."""
         names = [name for name in self._buffers if name.startswith("basis_")]
-        return [name.removeprefix("basis_") for name in names]
+        return [modality_name(name.removeprefix("basis_")) for name in names]
 
     def extra_repr(self) -> str:
         """Options shown in the module's repr."""
@@ -176,11 +178,14 @@ class NullSpaceProjection(nn.Module):
         return f"{rank}, strength={self.strength}"
 
     def _project(self, name: str, x: Tensor) -> Tensor:
-        basis = self._buffers.get(f"basis_{name}")
+        basis = self._basis(name)
         if basis is None or self.strength == 0:
             return x
-        mean = self._buffers.get(f"mean_{name}")
+        mean = self._buffers.get(f"mean_{attribute_name(name)}")
         return suppress(x if mean is None else x - mean, basis, self.strength)
+
+    def _basis(self, name: str) -> Tensor | None:
+        return self._buffers.get(f"basis_{attribute_name(name)}")
 
     def _projected(self, x: Mapping[str, Tensor]) -> list[str]:
         if self.sides == "both":
@@ -218,8 +223,8 @@ class NullSpaceProjection(nn.Module):
     def _load_from_state_dict(
         self, state_dict: Mapping[str, Any], prefix: str, *args: Any
     ) -> None:
-        # Modalities, widths and ranks are known only after a refresh: take the set of
-        # buffers from the saved state before PyTorch compares names and shapes.
+        # Modalities, dimensions and ranks are known only after a refresh: take the set
+        # of buffers from the saved state before PyTorch compares names and shapes.
         if f"{prefix}refreshed_at" in state_dict:
             self._drop_buffers()
             for key, value in state_dict.items():
@@ -235,8 +240,8 @@ def _non_finite(
     x: Mapping[str, Tensor], masks: Mapping[str, Tensor] | None
 ) -> str | None:
     """Name of the first modality with a NaN or infinity in a row that counts."""
-    for name, table in x.items():
-        is_bad = ~table.isfinite().all(dim=1)
+    for name, rows in x.items():
+        is_bad = ~rows.isfinite().all(dim=1)
         if masks is not None and name in masks:
             is_bad &= masks[name]
         if is_bad.any():

@@ -13,6 +13,7 @@ from torch_geometric.data import HeteroData
 
 from mmgraph.device import place
 from mmgraph.errors import UserError
+from mmgraph.functional.graph.adjacency import Adjacency
 from mmgraph.functional.recommend.metrics import ranking_metrics
 from mmgraph.models.base import Recommender
 from mmgraph.schema import INTERACTS, ITEM, USER
@@ -20,30 +21,6 @@ from mmgraph.schema import INTERACTS, ITEM, USER
 # Scores held at a time: on a CPU few enough to stay in its cache between the product
 # and the search (1.4 times faster than 64 MiB), on a GPU enough to fill it.
 _BLOCK_SCORES = {"cpu": 2**20, "cuda": 2**26}
-
-
-def _rowptr(user: Tensor, num_users: int) -> Tensor:
-    counts = torch.bincount(user, minlength=num_users)
-    return torch.cat([counts.new_zeros(1), counts.cumsum(0)])
-
-
-class _History:
-    """Training items by user, as CSR."""
-
-    def __init__(self, data: HeteroData) -> None:
-        user, item = data[INTERACTS].edge_index
-        order = torch.argsort(user, stable=True)
-        self.item = item[order]
-        self.rowptr = _rowptr(user, data[USER].num_nodes)
-
-    def mask(self, scores: Tensor, users: Tensor) -> None:
-        """Set the scores of the users' training items to minus infinity."""
-        start, end = self.rowptr[users], self.rowptr[users + 1]
-        counts = end - start
-        row = torch.repeat_interleave(counts)
-        offset = torch.arange(row.numel(), device=row.device)
-        offset = offset - (counts.cumsum(0) - counts)[row]
-        scores[row, self.item[start[row] + offset]] = float("-inf")
 
 
 def rank_items(
@@ -73,14 +50,15 @@ def rank_items(
         data = model.add_graphs(place(data, device))
         with torch.no_grad():
             z_user, z_item = model.encode(data)
-        history = _History(data)
-        num_items = data[ITEM].num_nodes
+        num_users, num_items = data[USER].num_nodes, data[ITEM].num_nodes
+        seen = Adjacency.bipartite(data[INTERACTS].edge_index, num_users, num_items)
         k = min(k, num_items)
         users = users.to(z_user.device)
         for block in users.split(max(1, _BLOCK_SCORES[device.type] // num_items)):
             with torch.no_grad():
                 scores = model.score(z_user[block], z_item)
-            history.mask(scores, block)
+            own = seen.rows(block)
+            scores[own.row().long(), own.col.long()] = float("-inf")
             best, item = scores.topk(k, dim=1)
             # NaN and infinity rank first, so the best scores show them.
             if bool((best.isnan() | (best == float("inf"))).any()):

@@ -25,7 +25,7 @@ class NullSpaceProjection(BaseTransform):
 
     Args:
         rank: Shared directions per modality.
-        strength: Share to remove, in ``[0, 1]``; 0 changes nothing.
+        strength: Fraction to remove, in ``[0, 1]``; 0 changes nothing.
         modalities: Modalities to compare; all by default.
         multi: What three and more modalities lose: ``"stacked"``, the ``rank``
             directions that each shares most with all the others together
@@ -34,7 +34,7 @@ class NullSpaceProjection(BaseTransform):
 
     Raises:
         ValueError: An option is unknown, ``strength`` is outside ``[0, 1]``, ``rank``
-            exceeds a width, or the data lacks a modality.
+            exceeds a dimension, or the data lacks a modality.
 
     Example:
         >>> import torch

@@ -11,7 +11,7 @@ from mmgraph.schema import INTERACTS, REV_INTERACTS
 
 
 class PruneEdges(BaseTransform):
-    """Remove a random share of the message-passing edges between users and items.
+    """Remove a random part of the message-passing edges between users and items.
 
     See :func:`mmgraph.functional.graph.prune.prune_edges`. Attributes of the edges are
     pruned with them, ``rev_interacts`` becomes the reverse of what is left, and
@@ -19,7 +19,7 @@ class PruneEdges(BaseTransform):
     survive a change of degrees: prune first, normalise afterwards.
 
     Args:
-        ratio: Share to remove, in ``[0, 1]``.
+        ratio: Fraction to remove, in ``[0, 1]``.
         by: ``degree`` removes edges between popular nodes first; ``uniform``.
         generator: Source of randomness, on the device of the edges; the global one
             by default.

@@ -1,14 +1,17 @@
 from __future__ import annotations
 
+import copy
+
 import numpy as np
 import pandas as pd
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from torch_geometric.loader.utils import index_select
 
 from mmgraph.data import from_interactions, ids_to_index
-from mmgraph.data.ids import as_ids, check_distinct, match_ids
+from mmgraph.data.ids import as_ids, check_distinct, match_ids, original_ids
 from mmgraph.errors import UserError
 
 
@@ -68,3 +71,26 @@ def test_ids_that_stand_twice_are_named_with_file_and_rows():
     )
     with pytest.raises(UserError, match=message):
         check_distinct(np.array(["a", "b", "c", "b", "a"]), "x.npz")
+
+
+@pytest.mark.parametrize("ids", [["a", "bcd", "é漢", ""], [7, -3, 2**40, 0]])
+def test_ids_survive_the_slicing_of_pyg_and_are_found_again(ids):
+    users = [f"u{i}" for i in range(len(ids))]
+    data = from_interactions(users, ids, items=ids)
+    index = torch.tensor([3, 1])
+    batch = copy.copy(data)
+    batch["item"].num_nodes = 2
+    batch["item"].raw_id = index_select(data["item"].raw_id, index)
+    assert isinstance(batch["item"].raw_id, torch.Tensor)
+    assert original_ids(batch["item"].raw_id).tolist() == [ids[i] for i in index]
+    assert ids_to_index(batch, "item", [ids[1], ids[3]]).tolist() == [1, 0]
+    assert original_ids(data["item"].raw_id).tolist() == ids
+    with pytest.raises(UserError, match="unknown item id"):
+        ids_to_index(batch, "item", [ids[2]])
+
+
+def test_ids_stay_an_ordinary_array_for_all_others():
+    ids = from_interactions(["b", "a"], ["x", "y"])["user"].raw_id
+    assert isinstance(ids, np.ndarray)
+    assert ids.take([1, 0]).tolist() == np.take(ids, np.array([1, 0])).tolist()
+    assert copy.deepcopy(ids).tolist() == ids[:].tolist() == ["a", "b"]

@@ -199,7 +199,7 @@ def test_bad_options_are_refused(catalogue):
 
 
 def test_odd_halves_have_no_distance(catalogue):
-    with pytest.raises(ValueError, match="'neg_l2' needs even widths"):
+    with pytest.raises(ValueError, match="'neg_l2' needs even dimensions"):
         make(catalogue({"visual": 5, "textual": 8}), variant="b")
 
 

@@ -7,8 +7,8 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
+from mmgraph.functional.graph.normalize import stack_user_item, symmetric_norm
 from mmgraph.functional.rows import row_dots
 
 
@@ -17,7 +17,7 @@ class Adjacency:
 
     Sorting and normalising happen once, here; :meth:`matmul` then does one fused
     product forward and one backward. The transpose that the backward needs is the
-    matrix itself when the graph is symmetric (which is found out, not promised),
+    matrix itself when the graph is symmetric (which is checked, not promised),
     and is otherwise built once. Weights that require a gradient get theirs, again
     without a row per edge in memory; none may be changed in place.
 
@@ -71,15 +71,8 @@ class Adjacency:
         """
         num_dst = num_src if num_dst is None else num_dst
         src, dst = edge_index
-        if src.numel():
-            for name, index, size in (
-                ("source", src, num_src),
-                ("target", dst, num_dst),
-            ):
-                low, high = int(index.min()), int(index.max())
-                if low < 0 or high >= size:
-                    bad = low if low < 0 else high
-                    raise ValueError(f"{name} ids must lie in [0, {size}) (got {bad})")
+        _check_ids("source", src, num_src)
+        _check_ids("target", dst, num_dst)
         order = torch.argsort(dst * num_src + src, stable=True)
         counts = torch.bincount(dst, minlength=num_dst)
         # 32-bit indices halve the traffic; they hold any graph below 2^31 edges.
@@ -92,6 +85,85 @@ class Adjacency:
         else:
             weight = edge_weight[order]
         return cls(rowptr, src[order].to(index_type), weight, num_src)
+
+    @classmethod
+    def user_item(cls, edge_index: Tensor, num_users: int, num_items: int) -> Adjacency:
+        r"""LightGCN's graph: users and items stacked, symmetrically normalised.
+
+        .. math::
+            \mathbf{D}^{-1/2} \begin{bmatrix} 0 & \mathbf{R} \\
+            \mathbf{R}^\top & 0 \end{bmatrix} \mathbf{D}^{-1/2}
+
+        without self-loops. Users are the nodes :math:`0..U-1`, items the rest.
+
+        Args:
+            edge_index: User (row 0) and item (row 1) of each interaction.
+            num_users: Number of users :math:`U`.
+            num_items: Number of items :math:`I`.
+
+        Raises:
+            ValueError: If an index is negative or beyond its number of nodes.
+
+        Example:
+            >>> Adjacency.user_item(torch.tensor([[0, 1], [0, 0]]), 2, 1)
+            Adjacency(3 x 3, 4 edges)
+        """
+        _check_ids("user", edge_index[0], num_users)
+        _check_ids("item", edge_index[1], num_items)
+        stacked = stack_user_item(edge_index, num_users)
+        num_nodes = num_users + num_items
+        weight = symmetric_norm(stacked, num_nodes)
+        return cls.from_edge_index(stacked, weight, num_src=num_nodes)
+
+    @classmethod
+    def bipartite(
+        cls,
+        edge_index: Tensor,
+        num_users: int,
+        num_items: int,
+        edge_weight: Tensor | None = None,
+    ) -> Adjacency:
+        r"""The user-item matrix :math:`\mathbf{R}`: row = user, columns = her items.
+
+        Its product brings items to users, that of its transpose :meth:`t` users to
+        items; :meth:`rows` gives the histories of some users.
+
+        Args:
+            edge_index: User (row 0) and item (row 1) of each interaction.
+            num_users: Number of users.
+            num_items: Number of items.
+            edge_weight: Weights (default: ones).
+
+        Raises:
+            ValueError: If an index is negative or beyond its number of nodes.
+
+        Example:
+            >>> adj = Adjacency.bipartite(torch.tensor([[0, 1], [0, 0]]), 2, 1)
+            >>> adj, adj.t().matmul(torch.ones(2, 1))
+            (Adjacency(2 x 1, 2 edges), tensor([[2.]]))
+        """
+        return cls.from_edge_index(
+            edge_index.flip(0), edge_weight, num_src=num_items, num_dst=num_users
+        )
+
+    def rows(self, index: Tensor) -> Adjacency:
+        """The given rows, in their order.
+
+        Args:
+            index: Row numbers, int64 ``[B]``; a row may occur more than once.
+
+        Example:
+            >>> edge_index = torch.tensor([[0, 1, 1], [2, 0, 1]])
+            >>> history = Adjacency.bipartite(edge_index, num_users=2, num_items=3)
+            >>> history.rows(torch.tensor([1, 1])).col
+            tensor([0, 1, 0, 1], dtype=torch.int32)
+        """
+        start, counts = self.rowptr[index], self.rowptr.diff()[index]
+        rowptr = F.pad(counts.cumsum(0), (1, 0)).to(self.rowptr.dtype)
+        row = torch.repeat_interleave(counts)
+        entry = torch.arange(row.numel(), device=row.device)
+        entry = entry + (start - rowptr[:-1])[row]
+        return Adjacency(rowptr, self.col[entry], self.weight[entry], self.num_src)
 
     def t(self) -> Adjacency:
         """The transpose: this very object when the matrix is symmetric."""
@@ -198,6 +270,14 @@ class Adjacency:
         return f"{self.__class__.__name__}({size}, {self.col.numel()} edges)"
 
 
+def _check_ids(kind: str, index: Tensor, size: int) -> None:
+    if index.numel():
+        low, high = int(index.min()), int(index.max())
+        if low < 0 or high >= size:
+            bad = low if low < 0 else high
+            raise ValueError(f"{kind} ids must lie in [0, {size}) (got {bad})")
+
+
 def _multiply(adj: Adjacency, x: Tensor) -> Tensor:
     """The kernels, chosen by measurement (benchmarks/propagation.py)."""
     if x.is_cuda:
@@ -224,16 +304,34 @@ class _SpMM(torch.autograd.Function):
         return _multiply(adj, x)
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, Tensor | None, None]:
         adj: Adjacency = ctx.adj
         of_x = of_weight = None
         if ctx.needs_input_grad[0]:
-            of_x = _multiply(adj.t(), grad)
+            of_x = adj.t().matmul(grad)
         if ctx.needs_input_grad[1]:
             (x,) = ctx.saved_tensors
-            of_weight = row_dots(grad, adj.row(), x, adj.col).to(adj.weight.dtype)
+            of_weight = _EntryDots.apply(grad, x, adj).to(adj.weight.dtype)
         return of_x, of_weight, None
+
+
+class _EntryDots(torch.autograd.Function):
+    """``<y_i, x_j>`` of each entry: with the gradient ``g`` of these products as
+    weights of the graph, ``dy = G x`` and ``dx = G^T y``.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, y: Tensor, x: Tensor, adj: Adjacency) -> Tensor:
+        ctx.save_for_backward(y, x)
+        ctx.adj = adj
+        return row_dots(y, adj.row(), x, adj.col)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor, None]:
+        y, x = ctx.saved_tensors
+        adj: Adjacency = ctx.adj
+        weighted = Adjacency(adj.rowptr, adj.col, grad, adj.num_src)
+        return weighted.matmul(x), weighted.t().matmul(y), None
 
 
 def _horner(adj: Adjacency, x: Tensor, num_layers: int, scale: float) -> Tensor:
@@ -254,6 +352,6 @@ class _PowerSum(torch.autograd.Function):
         return _horner(adj, x, num_layers, scale)
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None, None]:
-        return _horner(ctx.adj.t(), grad, ctx.num_layers, ctx.scale), None, None, None
+        of_x = ctx.adj.t().power_sum(grad, ctx.num_layers, ctx.scale)
+        return of_x, None, None, None

@@ -1,4 +1,4 @@
-"""How many items two users have in common."""
+"""Numbers of items that users have in common."""
 
 from __future__ import annotations
 
@@ -64,20 +64,20 @@ def co_occurrence(
         centre, neighbour, count = centre[other], neighbour[other], block.data[other]
         order = np.lexsort((neighbour, -count, centre))
         if top is not None:
-            order = order[_place_in_run(centre[order]) < top]
+            order = order[_position_in_run(centre[order]) < top]
         centres.append(centre[order])
         neighbours.append(neighbour[order])
         counts.append(count[order])
         start = stop
     if not centres:
         return edge_index.new_zeros((2, 0)), edge_index.new_zeros(0)
-    found = np.stack([np.concatenate(neighbours), np.concatenate(centres)])
+    edges = np.stack([np.concatenate(neighbours), np.concatenate(centres)])
     count = torch.from_numpy(np.concatenate(counts))
-    return torch.from_numpy(found).to(edge_index.device), count.to(edge_index.device)
+    return torch.from_numpy(edges).to(edge_index.device), count.to(edge_index.device)
 
 
-def _place_in_run(
+def _position_in_run(
     values: np.ndarray[tuple[int, ...], np.dtype[np.int64]],
 ) -> np.ndarray[tuple[int, ...], np.dtype[np.int64]]:
-    """Place of each element among its equals, where ``values`` is sorted."""
+    """Position of each element among its equals, where ``values`` is sorted."""
     return np.arange(len(values)) - np.searchsorted(values, values)

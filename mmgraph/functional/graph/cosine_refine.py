@@ -9,17 +9,17 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 _EPS = 1e-8  # least length a row counts with, as in torch's cosine_similarity
-_ROWS_ON_CPU = 2048  # of width 64, a few tables of them stay in a core's cache
+_ROWS_ON_CPU = 2048  # of dimension 64, a few matrices of them stay in a core's cache
 
 
 def cosine_refine(y: Tensor, x_0: Tensor) -> Tensor:
-    r"""Weight each row by how much it agrees with the same row of another table.
+    r"""Weight each row by how much it agrees with the same row of another matrix.
 
     .. math::
         \mathbf{x}_i = \cos(\mathbf{y}_i, \mathbf{x}^{(0)}_i)\, \mathbf{y}_i
 
     Forward and backward walk over the rows a block at a time, so that the steps of
-    the formula do not each read and write a whole table (6 times less CPU time than
+    the formula do not each read and write a whole matrix (6 times less CPU time than
     the composition of tensor operations, at 54,000 rows of 64).
 
     Args:
@@ -40,7 +40,7 @@ def cosine_refine(y: Tensor, x_0: Tensor) -> Tensor:
     """
     if y.shape != x_0.shape or y.dim() != 2:
         raise ValueError(
-            "'y' and 'x_0' must be two tables of the same shape "
+            "'y' and 'x_0' must be two matrices of the same shape "
             f"(got {list(y.shape)} and {list(x_0.shape)})"
         )
     result: Tensor = _CosineRefine.apply(y, x_0)
@@ -78,10 +78,10 @@ class _CosineRefine(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor]:
-        table, table_0, scalars = ctx.saved_tensors
-        grad_y, grad_x = torch.empty_like(table), torch.empty_like(table_0)
-        for rows in _blocks(table):
-            y, x, g = table[rows], table_0[rows], grad[rows]
+        matrix, matrix_0, scalars = ctx.saved_tensors
+        grad_y, grad_x = torch.empty_like(matrix), torch.empty_like(matrix_0)
+        for rows in _blocks(matrix):
+            y, x, g = matrix[rows], matrix_0[rows], grad[rows]
             a, n, m = scalars[:, rows]
             c = (g * y).sum(dim=1, keepdim=True)
             both, by_y, by_x = c / (n * m), c * a / n.square(), c * a / m.square()

@@ -58,12 +58,12 @@ def fixed_neighbors(
     node = degree.nonzero().squeeze(1)
     degree, start = degree[node].unsqueeze(1), start[node].unsqueeze(1)
 
-    # Place of each neighbour in its node's list: 0, 1, ..., then draws from the list.
+    # Position of a neighbour among its node's: 0, 1, ..., then draws among them.
     shape, device = (node.numel(), size), edge_index.device
-    place = torch.arange(size, device=device).expand(shape)
+    position = torch.arange(size, device=device).expand(shape)
     draw = torch.rand(shape, generator=generator, device=device, dtype=torch.float64)
-    place = torch.where(place < degree, place, (draw * degree).long())
-    edge = start + place
+    position = torch.where(position < degree, position, (draw * degree).long())
+    edge = start + position
     weight = count[edge].to(torch.get_default_dtype()).softmax(dim=1)
     edges = torch.stack([neighbor[edge].flatten(), node.repeat_interleave(size)])
     return edges, weight.flatten()

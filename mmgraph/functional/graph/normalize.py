@@ -33,6 +33,10 @@ def _inverse_power(degree: Tensor, exponent: float) -> Tensor:
     return power.masked_fill_(degree <= 0, 0.0)
 
 
+def _degree(index: Tensor, num_nodes: int) -> Tensor:
+    return torch.bincount(index, minlength=num_nodes).to(torch.get_default_dtype())
+
+
 def symmetric_norm(
     edge_index: Tensor,
     num_src: int,
@@ -86,8 +90,28 @@ def mean_norm(edge_index: Tensor, num_dst: int) -> Tensor:
         tensor([0.5000, 0.5000])
     """
     dst = edge_index[1]
-    degree = torch.bincount(dst, minlength=num_dst).to(torch.get_default_dtype())
-    return _inverse_power(degree, -1.0)[dst]
+    return _inverse_power(_degree(dst, num_dst), -1.0)[dst]
+
+
+def root_norm(edge_index: Tensor, num_dst: int) -> Tensor:
+    r"""Weights of :math:`\mathbf{D}^{-1/2} \mathbf{A}`: the target's degree alone.
+
+    Each target sums its sources over the root of their number (Wei et al.,
+    "Multi-Modal Self-Supervised Learning for Recommendation", WWW 2023).
+
+    Args:
+        edge_index: Source (row 0) and target (row 1) of each edge.
+        num_dst: Number of target nodes.
+
+    Shapes:
+        - **output:** :math:`(E)` of the default dtype
+
+    Example:
+        >>> root_norm(torch.tensor([[0, 1, 2, 3], [0, 0, 0, 0]]), 1)
+        tensor([0.5000, 0.5000, 0.5000, 0.5000])
+    """
+    dst = edge_index[1]
+    return _degree(dst, num_dst)[dst].rsqrt()
 
 
 def row_sum_norm(edge_index: Tensor, edge_weight: Tensor, num_nodes: int) -> Tensor:

@@ -28,7 +28,7 @@ def prune_edges(
 
     Args:
         edge_index: User (row 0) and item (row 1) of each edge.
-        ratio: Share to remove, in ``[0, 1]``.
+        ratio: Fraction to remove, in ``[0, 1]``.
         by: ``degree`` or ``uniform``.
         generator: Source of randomness, on the device of ``edge_index``.
 

@@ -2,32 +2,10 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor
 
 from mmgraph.functional.graph.adjacency import Adjacency
-
-
-def root_norm(edge_index: Tensor, num_dst: int) -> Tensor:
-    r"""Weights of :math:`\mathbf{D}^{-1/2} \mathbf{A}`: the target's degree alone.
-
-    Each target sums its sources over the root of their number (Wei et al.,
-    "Multi-Modal Self-Supervised Learning for Recommendation", WWW 2023).
-
-    Args:
-        edge_index: Source (row 0) and target (row 1) of each edge.
-        num_dst: Number of target nodes.
-
-    Shapes:
-        - **output:** :math:`(E)` of the default dtype
-
-    Example:
-        >>> root_norm(torch.tensor([[0, 1, 2, 3], [0, 0, 0, 0]]), 1)
-        tensor([0.5000, 0.5000, 0.5000, 0.5000])
-    """
-    dst = edge_index[1]
-    degree = torch.bincount(dst, minlength=num_dst).to(torch.get_default_dtype())
-    return degree[dst].rsqrt()
+from mmgraph.functional.graph.normalize import root_norm
 
 
 def root_norm_graphs(
@@ -42,14 +20,13 @@ def root_norm_graphs(
         num_items: Number of items.
 
     Example:
+        >>> import torch
         >>> to_user, to_item = root_norm_graphs(torch.tensor([[0, 1], [0, 0]]), 2, 1)
         >>> to_user, to_item.matmul(torch.ones(2, 1))
         (Adjacency(2 x 1, 2 edges), tensor([[1.4142]]))
     """
-    back = edge_index.flip(0)
-    to_user = Adjacency.from_edge_index(
-        back, root_norm(back, num_users), num_src=num_items, num_dst=num_users
-    )
+    weight = root_norm(edge_index.flip(0), num_users)
+    to_user = Adjacency.bipartite(edge_index, num_users, num_items, weight)
     to_item = Adjacency.from_edge_index(
         edge_index,
         root_norm(edge_index, num_items),

@@ -30,11 +30,7 @@ def seen_items(history: Adjacency, users: Tensor) -> Adjacency:
         >>> seen_items(history, torch.tensor([1, 1])).col
         tensor([0, 1, 0, 1], dtype=torch.int32)
     """
-    start, counts = history.rowptr[users], history.rowptr.diff()[users]
-    rowptr = F.pad(counts.cumsum(0), (1, 0)).to(history.rowptr.dtype)
-    row = torch.repeat_interleave(counts)
-    entry = torch.arange(row.numel(), device=row.device) + (start - rowptr[:-1])[row]
-    return Adjacency(rowptr, history.col[entry], history.weight[entry], history.num_src)
+    return history.rows(users)
 
 
 def unseen_scores(user: Tensor, item: Tensor, seen: Adjacency) -> Tensor:

@@ -6,7 +6,12 @@ from typing import Any
 
 from torch import Tensor
 
-from mmgraph.nn.conv.weighted_sum_conv import Graph, WeightedSumConv
+from mmgraph.nn.conv.weighted_sum_conv import (
+    Features,
+    Graph,
+    WeightedSumConv,
+    target_features,
+)
 
 
 class ItemGraphConv(WeightedSumConv):
@@ -25,7 +30,7 @@ class ItemGraphConv(WeightedSumConv):
         - **output:** item features :math:`(|\mathcal{I}|, F)`
 
     Raises:
-        ValueError: If ``num_layers`` is negative.
+        ValueError: If ``num_layers`` is negative, or sources and targets are two sets.
 
     Example:
         >>> import torch
@@ -42,11 +47,14 @@ class ItemGraphConv(WeightedSumConv):
         self.num_layers = num_layers
 
     def forward(  # type: ignore[override]
-        self, x: Tensor, edge_index: Graph, edge_weight: Tensor | None = None
+        self, x: Features, edge_index: Graph, edge_weight: Tensor | None = None
     ) -> Tensor:
+        h = target_features(x)
+        if isinstance(x, tuple) and h.size(0) != x[0].size(0):
+            raise ValueError("sources and targets must be one set of items (got two)")
         for _ in range(self.num_layers):
-            x = super().forward(x, edge_index, edge_weight)
-        return x
+            h = super().forward(h, edge_index, edge_weight)
+        return h
 
     def __repr__(self) -> str:
         return f"{self.__class__.__name__}(num_layers={self.num_layers})"

@@ -6,7 +6,7 @@ from torch import Tensor
 
 from mmgraph.functional.graph.cosine_refine import cosine_refine
 from mmgraph.nn.conv.light_gcn_conv import LightGCNConv
-from mmgraph.nn.conv.weighted_sum_conv import Graph
+from mmgraph.nn.conv.weighted_sum_conv import Features, Graph, target_features
 
 
 class LayerRefinedConv(LightGCNConv):
@@ -20,7 +20,8 @@ class LayerRefinedConv(LightGCNConv):
 
     Shapes:
         - **input:** node features :math:`(|\mathcal{V}|, F)`, first-layer features
-          :math:`(|\mathcal{V}|, F)`, edge indices :math:`(2, |\mathcal{E}|)`,
+          :math:`(|\mathcal{V}|, F)`, or pairs of them for a bipartite graph,
+          edge indices :math:`(2, |\mathcal{E}|)`,
           edge weights :math:`(|\mathcal{E}|)` *(optional)*
         - **output:** node features :math:`(|\mathcal{V}|, F)`
 
@@ -34,10 +35,10 @@ class LayerRefinedConv(LightGCNConv):
 
     def forward(  # type: ignore[override]
         self,
-        x: Tensor,
-        x_0: Tensor,
+        x: Features,
+        x_0: Features,
         edge_index: Graph,
         edge_weight: Tensor | None = None,
     ) -> Tensor:
         y = super().forward(x, edge_index, edge_weight)
-        return cosine_refine(y, x_0)
+        return cosine_refine(y, target_features(x_0))

@@ -8,7 +8,13 @@ from torch import Tensor
 from torch_geometric.nn.conv.gcn_conv import gcn_norm
 
 from mmgraph.functional.graph.adjacency import Adjacency
-from mmgraph.nn.conv.weighted_sum_conv import Graph, WeightedSumConv
+from mmgraph.functional.graph.normalize import symmetric_norm
+from mmgraph.nn.conv.weighted_sum_conv import (
+    Features,
+    Graph,
+    WeightedSumConv,
+    edge_list,
+)
 
 
 class LightGCNConv(WeightedSumConv):
@@ -19,15 +25,19 @@ class LightGCNConv(WeightedSumConv):
         \mathbf{e}^{(k+1)}_i = \sum_{j \in \mathcal{N}(i)}
         \frac{1}{\sqrt{|\mathcal{N}_i|\,|\mathcal{N}_j|}} \mathbf{e}^{(k)}_j
 
+    In a bipartite graph, as in ``HeteroConv``, :math:`\mathcal{N}_j` are the targets of
+    source :math:`j`.
+
     Args:
         normalize: Compute these weights from ``edge_index`` at every call. A prepared
             ``Adjacency`` already holds its weights and is used as it is.
 
     Shapes:
-        - **input:** node features :math:`(|\mathcal{V}|, F)`,
+        - **input:** node features :math:`(|\mathcal{V}|, F)`, or a pair of source and
+          target features for a bipartite graph,
           edge indices :math:`(2, |\mathcal{E}|)`,
           edge weights :math:`(|\mathcal{E}|)` *(optional)*
-        - **output:** node features :math:`(|\mathcal{V}|, F)`
+        - **output:** node features :math:`(|\mathcal{V}_t|, F)`
 
     Example:
         >>> import torch
@@ -41,10 +51,16 @@ class LightGCNConv(WeightedSumConv):
         super().__init__(**kwargs)
         self.normalize = normalize
 
-    def forward(  # type: ignore[override]
-        self, x: Tensor, edge_index: Graph, edge_weight: Tensor | None = None
+    def forward(
+        self,
+        x: Features,
+        edge_index: Graph,
+        edge_weight: Tensor | None = None,
+        size: tuple[int, int] | None = None,
     ) -> Tensor:
-        if self.normalize and not isinstance(edge_index, Adjacency):
+        if isinstance(edge_index, Adjacency) or not self.normalize:
+            return super().forward(x, edge_index, edge_weight, size)
+        if isinstance(x, Tensor) and size is None:
             edge_index, edge_weight = gcn_norm(
                 edge_index,
                 edge_weight,
@@ -53,4 +69,16 @@ class LightGCNConv(WeightedSumConv):
                 flow=self.flow,
                 dtype=x.dtype,
             )
-        return super().forward(x, edge_index, edge_weight)
+            return super().forward(x, edge_index, edge_weight)
+        size = _sizes(x) if size is None else size
+        edges, weight = edge_list(edge_index, edge_weight)
+        weight = symmetric_norm(edges, *size, weight)
+        weight = weight.to(x.dtype if isinstance(x, Tensor) else x[0].dtype)
+        return super().forward(x, edges, weight, size)
+
+
+def _sizes(x: Features) -> tuple[int, int]:
+    """Numbers of sources and targets of a bipartite graph."""
+    if isinstance(x, Tensor) or x[1] is None:
+        raise ValueError("'size' is needed where the targets have no features")
+    return x[0].size(0), x[1].size(0)

@@ -8,7 +8,13 @@ from torch import Tensor, nn
 
 from mmgraph.functional.graph.adjacency import Adjacency
 from mmgraph.functional.graph.normalize import mean_norm
-from mmgraph.nn.conv.weighted_sum_conv import Graph, WeightedSumConv
+from mmgraph.nn.conv.weighted_sum_conv import (
+    Features,
+    Graph,
+    WeightedSumConv,
+    edge_list,
+    target_features,
+)
 
 COMBINATIONS = ("concat", "sum")
 
@@ -34,13 +40,14 @@ class MMGCNConv(WeightedSumConv):
     with :math:`\phi` the leaky ReLU of slope 0.01.
 
     Args:
-        in_channels: Width of the features.
-        out_channels: Width of the output and of :math:`\mathbf{e}`.
+        in_channels: Dimension of the features.
+        out_channels: Dimension of the output and of :math:`\mathbf{e}`.
         combine: ``"concat"`` (the first form) or ``"sum"`` (the second).
 
     Shapes:
         - **input:** node features :math:`(|\mathcal{V}|, F_{in})`, shared embeddings
-          :math:`(|\mathcal{V}|, F_{out})`, edge indices :math:`(2, |\mathcal{E}|)`,
+          :math:`(|\mathcal{V}|, F_{out})`, or pairs of them for a bipartite graph,
+          edge indices :math:`(2, |\mathcal{E}|)`,
           edge weights :math:`(|\mathcal{E}|)` *(optional, replace those of the mean)*
         - **output:** node features :math:`(|\mathcal{V}|, F_{out})`
 
@@ -79,14 +86,17 @@ class MMGCNConv(WeightedSumConv):
 
     def forward(  # type: ignore[override]
         self,
-        x: Tensor,
-        shared: Tensor,
+        x: Features,
+        shared: Features,
         edge_index: Graph,
         edge_weight: Tensor | None = None,
     ) -> Tensor:
+        target = target_features(x)
         if edge_weight is None and not isinstance(edge_index, Adjacency):
-            edge_weight = mean_norm(edge_index, x.size(0)).to(x.dtype)
-        return self.update_nodes(x, super().forward(x, edge_index, edge_weight), shared)
+            edge_index, _ = edge_list(edge_index)
+            edge_weight = mean_norm(edge_index, target.size(0)).to(target.dtype)
+        mean = super().forward(x, edge_index, edge_weight)
+        return self.update_nodes(target, mean, target_features(shared))
 
     def update_nodes(self, x: Tensor, mean: Tensor, shared: Tensor) -> Tensor:
         """The output, from the features and the mean of the neighbours' features."""

@@ -6,11 +6,13 @@ from typing import Any
 
 from torch import Tensor
 from torch_geometric.nn import MessagePassing
-from torch_geometric.utils import spmm
+from torch_geometric.utils import is_sparse, spmm, to_edge_index
 
 from mmgraph.functional.graph.adjacency import Adjacency
 
 Graph = Tensor | Adjacency
+#: Features of one node set, or of the sources and targets of a bipartite graph.
+Features = Tensor | tuple[Tensor, Tensor | None]
 
 
 class WeightedSumConv(MessagePassing):
@@ -42,10 +44,13 @@ class WeightedSumConv(MessagePassing):
     def __init__(self, **kwargs: Any) -> None:
         kwargs.setdefault("aggr", "add")
         super().__init__(**kwargs)
+        # PyG takes a base class's compiled propagate for the original one of a
+        # subclass; an explainer, which masks messages, then finds none.
+        type(self)._orig_propagate = MessagePassing.propagate
 
     def forward(
         self,
-        x: Tensor | tuple[Tensor, Tensor | None],
+        x: Features,
         edge_index: Graph,
         edge_weight: Tensor | None = None,
         size: tuple[int, int] | None = None,
@@ -62,11 +67,31 @@ class WeightedSumConv(MessagePassing):
     def message(self, x_j: Tensor, edge_weight: Tensor | None) -> Tensor:
         return x_j if edge_weight is None else edge_weight.view(-1, 1) * x_j
 
-    def message_and_aggregate(
-        self, adj_t: Graph, x: Tensor | tuple[Tensor, Tensor | None]
-    ) -> Tensor:
+    def message_and_aggregate(self, adj_t: Graph, x: Features) -> Tensor:
         source = x if isinstance(x, Tensor) else x[0]
         if isinstance(adj_t, Adjacency):
             return adj_t.matmul(source)
         result: Tensor = spmm(adj_t, source, reduce="sum")
         return result
+
+
+def target_features(x: Features) -> Tensor:
+    """Features of the targets.
+
+    Raises:
+        ValueError: If a bipartite graph's targets have none.
+    """
+    target = x if isinstance(x, Tensor) else x[1]
+    if target is None:
+        raise ValueError("the targets have no features, which this layer needs")
+    return target
+
+
+def edge_list(
+    graph: Tensor, edge_weight: Tensor | None = None
+) -> tuple[Tensor, Tensor | None]:
+    """A sparse tensor's edges and weights; an ``edge_index`` as it is."""
+    if not is_sparse(graph):
+        return graph, edge_weight
+    transposed, weight = to_edge_index(graph)  # its rows are the targets
+    return transposed.flip(0), weight

@@ -4,6 +4,7 @@ from mmgraph.nn.encoder.alternating_encoder import AlternatingEncoder
 from mmgraph.nn.encoder.light_gcn_encoder import LightGCNEncoder
 from mmgraph.nn.encoder.modality_encoder import ModalityEncoder
 from mmgraph.nn.encoder.modality_graph_encoder import ModalityGraphEncoder
+from mmgraph.nn.encoder.multimodal_gcn import MultimodalGCN
 from mmgraph.nn.encoder.perturbed_encoder import PerturbedEncoder
 
 __all__ = [
@@ -11,5 +12,6 @@ __all__ = [
     "LightGCNEncoder",
     "ModalityEncoder",
     "ModalityGraphEncoder",
+    "MultimodalGCN",
     "PerturbedEncoder",
 ]

@@ -1,4 +1,4 @@
-"""From raw item features to the width of the embeddings."""
+"""From raw item features to the dimension of the embeddings."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ class ModalityEncoder(nn.Module):
         \mathrm{LeakyReLU}(\mathbf{W}_1 \mathbf{x} + \mathbf{b}_1) + \mathbf{b}_2
 
     Args:
-        in_channels: Width of the features.
-        out_channels: Width of the embeddings.
-        hidden_channels: Width between the layers.
+        in_channels: Dimension of the features.
+        out_channels: Dimension of the embeddings.
+        hidden_channels: Dimension between the layers.
         init: ``"xavier"`` (normal weights, zero biases) or ``"default"``, PyTorch's.
 
     Shapes:
@@ -66,8 +66,8 @@ class ModalityEncoder(nn.Module):
         return self.tail(self.first(x))
 
     def __repr__(self) -> str:
-        widths = (
+        sizes = (
             f"{self.first.in_features}, {self.second.out_features}, "
             f"hidden_channels={self.first.out_features}"
         )
-        return f"ModalityEncoder({widths})"
+        return f"ModalityEncoder({sizes})"

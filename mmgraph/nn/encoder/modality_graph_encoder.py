@@ -8,10 +8,11 @@ from torch import Tensor, nn
 
 from mmgraph.nn.conv.weighted_sum_conv import Graph
 from mmgraph.nn.encoder.light_gcn_encoder import LightGCNEncoder
+from mmgraph.nn.modality_dict import ModalityParameterDict
 
 
 class ModalityGraphEncoder(nn.Module):
-    r"""Users learn a preference table per modality and meet the items on the graph.
+    r"""Users learn a preference embedding per modality and meet the items on the graph.
 
     .. math::
         \mathbf{X}_m^{(0)} = \mathrm{norm}([\mathbf{P}_m ; \mathbf{Z}_m]), \qquad
@@ -22,7 +23,7 @@ class ModalityGraphEncoder(nn.Module):
     Args:
         num_users: Number of users.
         modalities: Names of the modalities.
-        channels: Width of the embeddings.
+        channels: Dimension of the embeddings.
         num_layers: :math:`L`.
 
     Shapes:
@@ -41,16 +42,16 @@ class ModalityGraphEncoder(nn.Module):
         self, num_users: int, modalities: list[str], channels: int, num_layers: int
     ) -> None:
         super().__init__()
-        self.preference = nn.ParameterDict(
+        self.preference = ModalityParameterDict(
             {m: nn.Parameter(torch.empty(num_users, channels)) for m in modalities}
         )
         self.propagate = LightGCNEncoder(num_layers, readout="sum")
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        """Xavier-normal tables."""
-        for table in self.preference.values():
-            nn.init.xavier_normal_(table)
+        """Xavier-normal embeddings."""
+        for embedding in self.preference.values():
+            nn.init.xavier_normal_(embedding)
 
     def forward(
         self,

@@ -1,4 +1,4 @@
-"""What each modality of a node learns from the others, by attention."""
+"""Attention of a node's modalities over one another."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ class CrossModalAttention(nn.Module):
         \mathbf{x} = \frac{1}{M} \sum_m \Big( \big\Vert_{h=1}^{H}
         \sum_{m'} \beta^h_{m m'} \mathbf{x}_{m'} \Big) \mathbf{W}_O
 
-    The values are the embeddings themselves, in their full width for each head. From
-    Wei et al., "Multi-Modal Self-Supervised Learning for Recommendation", WWW 2023.
+    The values are the embeddings themselves, whole for each head. From Wei et al.,
+    "Multi-Modal Self-Supervised Learning for Recommendation", WWW 2023.
 
     Args:
-        channels: Width :math:`d` of the embeddings.
+        channels: Dimension :math:`d` of the embeddings.
         num_heads: :math:`H`, a divisor of it.
 
     Shapes:

@@ -1,4 +1,4 @@
-"""How much each node listens to each modality, by attention."""
+"""Weights of the modalities of each node, by attention."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class ModalityAttention(nn.Module):
     "Multi-View Graph Convolutional Network for Multimedia Recommendation", 2023).
 
     Args:
-        channels: Width of the embeddings.
+        channels: Dimension of the embeddings.
 
     Shapes:
         - **input:** one tensor :math:`(N, d)` per modality

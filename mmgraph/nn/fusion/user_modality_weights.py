@@ -1,4 +1,4 @@
-"""How much each user listens to each modality."""
+"""Weights of the modalities, one per user."""
 
 from __future__ import annotations
 

@@ -22,13 +22,13 @@ class ChainedAlignmentLoss(nn.Module):
     with inner products over a temperature as logits and the other rows as negatives.
     It is the task "feature alignment and contrasting" of Tao et al., "Self-Supervised
     Learning for Multimedia Recommendation", 2022: the ID meets the visual, then the
-    acoustic, then the textual view. The last space has half the width; its query comes
-    by two maps where no view stands between the first and the last, as where the
+    acoustic, then the textual view. The last space has half the dimension; its query
+    comes by two maps where no view stands between the first and the last, as where the
     acoustic one is left out.
 
     Args:
         num_modalities: :math:`M`, at least 1.
-        channels: Width of the views.
+        channels: Dimension of the views.
         temperature: Above 0.
 
     Shapes:
@@ -51,9 +51,9 @@ class ChainedAlignmentLoss(nn.Module):
         check_above_zero(temperature=temperature)
         self.temperature = temperature
         last = num_modalities > 1
-        widths = [channels] * (num_modalities - last) + [max(1, channels // 2)] * last
-        self.view = nn.ModuleList(nn.Linear(channels, width) for width in widths)
-        self.query = nn.ModuleList(nn.Linear(channels, width) for width in widths)
+        dims = [channels] * (num_modalities - last) + [max(1, channels // 2)] * last
+        self.view = nn.ModuleList(nn.Linear(channels, dim) for dim in dims)
+        self.query = nn.ModuleList(nn.Linear(channels, dim) for dim in dims)
         if num_modalities == 2:
             self.query.insert(1, nn.Linear(channels, channels))
         self.reset_parameters()

@@ -27,8 +27,8 @@ class CLUBLoss(nn.Module):
     :math:`\log \sigma^2` ends in tanh, so :math:`\sigma^2 \in [1/e, e]`.
 
     Args:
-        x_channels: Width of ``x``.
-        y_channels: Width of ``y``.
+        x_channels: Dimension of ``x``.
+        y_channels: Dimension of ``y``.
         hidden_channels: Hidden units of either network.
         estimator: ``"closed"``: the bound over all pairs, in closed form;
             ``"sample"``: against one random permutation.

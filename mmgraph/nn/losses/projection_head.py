@@ -14,9 +14,9 @@ class ProjectionHead(nn.Module):
     inputs are themselves a linear map can multiply the two weights first.
 
     Args:
-        in_channels: Width of the input.
-        hidden_channels: Width inside.
-        out_channels: Width of the output.
+        in_channels: Dimension of the input.
+        hidden_channels: Dimension inside.
+        out_channels: Dimension of the output.
 
     Shapes:
         - **input:** :math:`(N, F_{in})`, :math:`N \ge 2` in training

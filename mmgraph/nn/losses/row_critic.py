@@ -35,13 +35,13 @@ class RowCritic(nn.Module):
     always.
 
     Args:
-        num_columns: Width of the rows.
-        hidden_channels: Width of the first hidden layer; the second has half of it.
+        num_columns: Dimension of the rows.
+        hidden_channels: Dimension of the first hidden layer; the second has half of it.
         slope: Of the leaky ReLU. At 1 there is none, and no biases in front of BN,
             which would remove them.
         dropout: Rates after the first and the second hidden layer.
         penalty_weight: :math:`\lambda`.
-        lr: Step size of Adam, whose betas are 0.5 and 0.9.
+        lr: Learning rate of Adam, whose betas are 0.5 and 0.9.
 
     Shapes:
         - **input:** responses :math:`(N, h)`
@@ -98,23 +98,18 @@ class RowCritic(nn.Module):
     def _activate(self, h: Tensor) -> Tensor:
         return h if self.slope == 1 else F.leaky_relu(h, self.slope)
 
-    def critic_loss(self, real: Tensor, fake: Tensor) -> Tensor:
-        """:math:`L_D`, from as many real as generated responses."""
-        distance = self.distance(real, fake)
-        return distance + self.penalty_weight * self.gradient_penalty(real, fake)
-
     def distance(self, real: Tensor, fake: Tensor) -> Tensor:
-        """How much higher the generated responses are judged than the real ones."""
+        """Mean judgement of the generated responses minus that of the real ones."""
         return self(fake).mean() - self(real).mean()
 
     def gradient_penalty(self, real: Tensor, fake: Tensor) -> Tensor:
         """Mean squared difference of the gradient's length from 1."""
-        share = torch.rand(real.size(0), 1, dtype=real.dtype, device=real.device)
-        mixed = share * real + (1 - share) * fake
+        ratio = torch.rand(real.size(0), 1, dtype=real.dtype, device=real.device)
+        mixed = ratio * real + (1 - ratio) * fake
         (g,) = torch.autograd.grad(self(mixed).sum(), mixed, create_graph=True)
         # The gradient of a row is W_1 g; its length by what needs less memory.
-        num_rows, width = g.shape
-        if width * width <= num_rows * self.table.size(0):
+        num_rows, dim = g.shape
+        if dim * dim <= num_rows * self.table.size(0):
             square = ((g @ (self.table.t() @ self.table)) * g).sum(dim=1)
         else:
             square = (g @ self.table.t()).square().sum(dim=1)
@@ -153,9 +148,9 @@ class RowCritic(nn.Module):
         return self._optimizer
 
     def __repr__(self) -> str:
-        columns, width = self.table.shape
+        columns, dim = self.table.shape
         name = type(self).__name__
-        return f"{name}({columns}, hidden_channels={width}, slope={self.slope})"
+        return f"{name}({columns}, hidden_channels={dim}, slope={self.slope})"
 
 
 class _BatchMoments(nn.Module):

@@ -1,4 +1,4 @@
-"""SEA's losses: align what modalities share, part it from what each alone knows."""
+"""SEA's losses: align what modalities share, separate it from what each alone knows."""
 
 from __future__ import annotations
 
@@ -40,10 +40,10 @@ class SeparateLearningLoss(nn.Module):
     results.
 
     Args:
-        dims: Width of each modality's vectors.
-        proj_hidden: Width inside the heads.
-        proj_out: Width of the heads' output.
-        mim_dim: Width of the linear maps in front of CLUB.
+        dims: Dimension of each modality's vectors.
+        proj_hidden: Dimension inside the heads.
+        proj_out: Dimension of the heads' output.
+        mim_dim: Dimension of the linear maps in front of CLUB.
         mim_proj: ``"linear"``, or ``"none"`` to use the halves as they are.
         align: ``"solosim"``, ``"info_nce"`` or None.
         distance: ``"mim"``, ``"neg_l2"`` or None.
@@ -57,8 +57,8 @@ class SeparateLearningLoss(nn.Module):
             of the same modality, for which the bound is evaluated. ``"released"``: the
             pairs of the public code, the same half of two modalities, which leaves the
             bound nearly inert.
-        club_shared: One estimator for all modalities (which then need the same widths)
-            or one each.
+        club_shared: One estimator for all modalities (which then need the same
+            dimensions) or one each.
         club_hidden: Hidden units of the estimator.
         club_estimator: ``"closed"`` or ``"sample"``, see :class:`CLUBLoss`.
         club_clamp: Cut the bound off at 0.
@@ -140,7 +140,7 @@ class SeparateLearningLoss(nn.Module):
         self.distancing: NegativeDistanceLoss | None = None
         self.maps_generic: ModalityDict[nn.Linear] = ModalityDict({})
         self.maps_unique: ModalityDict[nn.Linear] = ModalityDict({})
-        self.club = nn.ModuleDict()
+        self.club: ModalityDict[CLUBLoss] = ModalityDict({})
         if distance == "neg_l2":
             if generic != unique:
                 raise UserError(
@@ -154,8 +154,8 @@ class SeparateLearningLoss(nn.Module):
                     self.maps_generic[m] = nn.Linear(generic[m], mim_dim)
                     self.maps_unique[m] = nn.Linear(unique[m], mim_dim)
                     generic[m] = unique[m] = mim_dim
-            widths = {(generic[m], unique[m]) for m in dims}
-            if club_shared and len(widths) > 1:
+            halves = {(generic[m], unique[m]) for m in dims}
+            if club_shared and len(halves) > 1:
                 raise UserError(
                     "one estimator for all modalities needs equal dimensions (got "
                     f"{self.dims})",
@@ -196,11 +196,11 @@ class SeparateLearningLoss(nn.Module):
         """Generic (first) and unique (second) halves of each modality's vectors.
 
         Raises:
-            ValueError: If the modalities or their widths are not those of ``dims``.
+            ValueError: If the modalities or their dimensions are not those of ``dims``.
         """
-        widths = {m: x.size(-1) for m, x in z.items()}
-        if widths != self.dims:
-            raise ValueError(f"widths must be {self.dims} (got {widths})")
+        dims = {m: x.size(-1) for m, x in z.items()}
+        if dims != self.dims:
+            raise ValueError(f"dimensions must be {self.dims} (got {dims})")
         generic = {m: z[m][..., : dim // 2] for m, dim in self.dims.items()}
         unique = {m: z[m][..., dim // 2 :] for m, dim in self.dims.items()}
         return generic, unique
@@ -284,13 +284,11 @@ class SeparateLearningLoss(nn.Module):
 
     @property
     def has_distance(self) -> bool:
-        """Whether there is a distance term."""
+        """True if there is a distance term."""
         return self.distancing is not None or len(self.club) > 0
 
     def _estimator_of(self, modality: str) -> CLUBLoss:
-        club = self.club[_SHARED if self.club_shared else modality]
-        assert isinstance(club, CLUBLoss)
-        return club
+        return self.club[_SHARED if self.club_shared else modality]
 
     def _estimator_batches(
         self, pairs: Halves

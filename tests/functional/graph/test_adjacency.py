@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 from scipy.sparse import coo_matrix
-from torch.autograd import gradcheck
+from torch.autograd import gradcheck, gradgradcheck
 
 from mmgraph.functional.graph.adjacency import Adjacency
 from mmgraph.functional.graph.normalize import stack_user_item, symmetric_norm
@@ -241,3 +241,69 @@ def test_detached_weights_are_constant():
     y.sum().backward()
     assert weight.grad is None
     assert x.grad is not None
+
+
+def test_the_user_item_graph_equals_a_dense_normalisation():
+    edge_index = torch.unique(
+        torch.stack([torch.randint(4, (12,)), torch.randint(5, (12,))]), dim=1
+    )
+    matrix = torch.zeros(9, 9)
+    for user, item in edge_index.T.tolist():
+        matrix[user, 4 + item] = matrix[4 + item, user] = 1.0
+    scale = matrix.sum(dim=1).clamp(min=1).rsqrt()
+    adj = Adjacency.user_item(edge_index, num_users=4, num_items=5)
+    torch.testing.assert_close(adj.csr().to_dense(), scale[:, None] * matrix * scale)
+    assert adj.t() is adj
+
+
+def test_the_bipartite_graph_is_the_user_item_matrix():
+    edge_index, weight = random_graph(num_src=4, num_dst=6, num_edges=9)
+    matrix = torch.zeros(4, 6)
+    matrix.index_put_(tuple(edge_index), weight, accumulate=True)
+    adj = Adjacency.bipartite(edge_index, 4, 6, weight)
+    x_item, x_user = torch.randn(6, 3), torch.randn(4, 3)
+    torch.testing.assert_close(adj.matmul(x_item), matrix @ x_item)
+    torch.testing.assert_close(adj.t().matmul(x_user), matrix.T @ x_user)
+    ones = Adjacency.bipartite(edge_index, 4, 6).weight
+    assert torch.equal(ones, torch.ones(9))
+
+
+@pytest.mark.parametrize("make", [Adjacency.user_item, Adjacency.bipartite])
+def test_users_and_items_out_of_range_are_refused(make):
+    # Stacked, user 3 of 3 would be taken for item 0.
+    with pytest.raises(ValueError, match=r"ids must lie in \[0, 3\) \(got 3\)"):
+        make(torch.tensor([[0, 3], [0, 1]]), 3, 4)
+    with pytest.raises(ValueError, match=r"ids must lie in \[0, 4\) \(got -1\)"):
+        make(torch.tensor([[0, 1], [0, -1]]), 3, 4)
+
+
+def test_rows_are_those_of_the_dense_matrix():
+    edge_index, weight = random_graph()
+    adj = Adjacency.from_edge_index(edge_index, weight, num_src=11, num_dst=7)
+    index = torch.tensor([6, 0, 6, 3])
+    assert torch.equal(adj.rows(index).csr().to_dense(), adj.csr().to_dense()[index])
+    assert repr(adj.rows(index[:0])) == "Adjacency(0 x 11, 0 edges)"
+
+
+@pytest.mark.parametrize("symmetric", [True, False])
+def test_products_can_be_differentiated_twice(symmetric):
+    edge_index, weight = random_graph(5, 5, 12, dtype=torch.float64)
+    if symmetric:
+        edge_index = torch.cat([edge_index, edge_index.flip(0)], dim=1)
+        weight = weight.repeat(2)
+    adj = Adjacency.from_edge_index(edge_index, weight, num_src=5)
+    x = torch.randn(5, 2, dtype=torch.float64, requires_grad=True)
+    # A linear map has no second derivative, but its square does.
+    assert gradgradcheck(lambda x: adj.matmul(x).square(), (x,))
+    assert gradgradcheck(lambda x: adj.power_sum(x, 2, 0.5).square(), (x,))
+
+
+def test_learned_weights_can_be_differentiated_twice():
+    edge_index, weight = random_graph(4, 3, 8, dtype=torch.float64)
+    x = torch.randn(4, 2, dtype=torch.float64, requires_grad=True)
+
+    def product(x, weight):
+        adj = Adjacency.from_edge_index(edge_index, weight, num_src=4, num_dst=3)
+        return adj.matmul(x)
+
+    assert gradgradcheck(product, (x, weight.requires_grad_()))

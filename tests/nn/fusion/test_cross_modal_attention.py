@@ -48,7 +48,7 @@ def test_with_a_single_modality_query_and_key_rest():
     assert fusion.combine.weight.grad.any()
 
 
-def test_heads_must_divide_the_width():
+def test_heads_must_divide_the_dimension():
     with pytest.raises(ValueError, match=r"must divide the dimension 6 \(got 4\)"):
         CrossModalAttention(6, num_heads=4)
 

@@ -356,7 +356,7 @@ def test_errors_name_the_value():
         make({"visual": 8}, club_pairs="released")
     with pytest.raises(ValueError, match=r"dimension of 2 .* \(got {'visual': 1}\)"):
         make({"visual": 1})
-    with pytest.raises(ValueError, match=r"widths must be .* \(got {'visual': 4}\)"):
+    with pytest.raises(ValueError, match=r"dimensions must be .* \(got {'visual': 4"):
         make().split({"visual": torch.zeros(2, 4)})
 
 
