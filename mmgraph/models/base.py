@@ -15,7 +15,6 @@ from torch_geometric.transforms import BaseTransform
 
 from mmgraph.errors import UserError
 from mmgraph.functional.graph.adjacency import Adjacency
-from mmgraph.functional.graph.normalize import stack_user_item, symmetric_norm
 from mmgraph.models.batch import Batch
 from mmgraph.models.parts.item_features import TrainedFeatures
 from mmgraph.models.parts.tensor_cache import TensorCache
@@ -71,6 +70,8 @@ class Recommender(CheckedOptions, nn.Module):
     built_in: ClassVar[str | None] = None
     #: ``"released"`` too, for systems whose public code behaves otherwise.
     fidelities: ClassVar[tuple[str, ...]] = ("paper",)
+    #: Prefixes of parameters in older files, and what they are called now.
+    former_names: ClassVar[tuple[tuple[str, str], ...]] = ()
     #: Attributes that ``repr`` shows after the sizes.
     shown: ClassVar[tuple[str, ...]] = ("embedding_dim",)
 
@@ -424,7 +425,7 @@ class Recommender(CheckedOptions, nn.Module):
         graph: Adjacency = self.cached(
             ("user-item", num_users, num_items),
             (edge_index,),
-            lambda: user_item_adjacency(edge_index, num_users, num_items),
+            lambda: Adjacency.user_item(edge_index, num_users, num_items),
         )
         return graph
 
@@ -457,6 +458,17 @@ class Recommender(CheckedOptions, nn.Module):
             )
         return data[edge_type]
 
+    def _load_from_state_dict(
+        self, state_dict: dict[str, Any], prefix: str, *args: Any
+    ) -> None:
+        for former, present in self.former_names:
+            start = prefix + former
+            for name in [name for name in state_dict if name.startswith(start)]:
+                state_dict[prefix + present + name.removeprefix(start)] = (
+                    state_dict.pop(name)
+                )
+        super()._load_from_state_dict(state_dict, prefix, *args)
+
     def __repr__(self) -> str:
         sizes = [f"{self.num_users}", f"{self.num_items}"]
         sizes += [f"{self.dims}"] if self.multimodal else []
@@ -478,23 +490,3 @@ _HOOK_OF: dict[str, str] = {
     "has_item_graph": "item_graph_transform",
     "add_graphs": "item_graph_transform",
 }
-
-
-def user_item_adjacency(
-    edge_index: Tensor, num_users: int, num_items: int
-) -> Adjacency:
-    r"""Stacked, symmetrically normalised user-item graph without self-loops.
-
-    Args:
-        edge_index: User (row 0) and item (row 1) of each interaction.
-        num_users: Number of users; they come first.
-        num_items: Number of items.
-
-    Example:
-        >>> user_item_adjacency(torch.tensor([[0, 1], [0, 0]]), 2, 1)
-        Adjacency(3 x 3, 4 edges)
-    """
-    stacked = stack_user_item(edge_index, num_users)
-    num_nodes = num_users + num_items
-    weight = symmetric_norm(stacked, num_nodes)
-    return Adjacency.from_edge_index(stacked, weight, num_src=num_nodes)

@@ -13,9 +13,7 @@ from torch_geometric.transforms import BaseTransform
 from mmgraph.functional.graph.adjacency import Adjacency
 from mmgraph.functional.graph.prune import prune_edges
 from mmgraph.functional.losses.bpr import inner_product_bpr
-from mmgraph.functional.losses.regularizers import mean_square_penalty
-from mmgraph.functional.rows import take_rows
-from mmgraph.models.base import Recommender, user_item_adjacency
+from mmgraph.models.base import Recommender
 from mmgraph.models.batch import Batch
 from mmgraph.models.parts.item_features import encode_features
 from mmgraph.models.parts.item_graph import fused_item_graph
@@ -26,9 +24,7 @@ from mmgraph.models.plugins.clear import (
     refreshed_measures,
     warn_of_one_modality,
 )
-from mmgraph.nn.conv import ItemGraphConv
-from mmgraph.nn.encoder import ModalityEncoder, ModalityGraphEncoder
-from mmgraph.nn.fusion import UserModalityWeights
+from mmgraph.nn.encoder import ModalityEncoder, MultimodalGCN
 from mmgraph.nn.modality_dict import ModalityDict
 from mmgraph.nn.projection import NullSpaceProjection
 from mmgraph.options import (
@@ -103,6 +99,10 @@ class CLEAR(Recommender):
     lr = 1e-4
     multimodal = True
     built_in = "CLEAR"
+    former_names = (
+        ("propagate.", "gcn.propagate."),
+        ("fuse_users.", "gcn.fuse_users."),
+    )
 
     shown = ("rank", "strength")
 
@@ -154,11 +154,14 @@ class CLEAR(Recommender):
             sides=sides,
             center_output=center_output,
         )
-        self.propagate = ModalityGraphEncoder(
-            num_users, list(self.dims), embedding_dim, num_layers
+        self.gcn = MultimodalGCN(
+            num_users,
+            list(self.dims),
+            embedding_dim,
+            num_layers,
+            num_item_layers,
+            user_weights,
         )
-        self.fuse_users = UserModalityWeights(num_users, len(self.dims), user_weights)
-        self.smooth = ItemGraphConv(num_item_layers)
         self.dropped_graph: Adjacency | None = None
 
     def item_graph_transform(self) -> BaseTransform:
@@ -175,7 +178,7 @@ class CLEAR(Recommender):
             kept = prune_edges(
                 edge_index, self.edge_drop, by=self.edge_drop_by, generator=generator
             )
-            self.dropped_graph = user_item_adjacency(
+            self.dropped_graph = Adjacency.user_item(
                 edge_index[:, kept], self.num_users, self.num_items
             )
 
@@ -191,19 +194,13 @@ class CLEAR(Recommender):
         z = self.project(self.encode_modalities(data))
         dropped = self.dropped_graph if self.training else None
         graph = self.user_item_graph(data) if dropped is None else dropped
-        h = self.propagate(z, graph)
-        z_user = self.fuse_users([h_user for h_user, _ in h.values()])
-        z_item = torch.cat([h_item for _, h_item in h.values()], dim=1)
-        return z_user, z_item + self.smooth(z_item, self.item_graph(data))
+        z_user, z_item = self.gcn(z, graph, self.item_graph(data))
+        return z_user, z_item
 
     def loss(self, data: HeteroData, batch: Batch) -> dict[str, Tensor]:
         z_user, z_item = self.encode(data)
         user, pos, neg = batch.rows(z_user, z_item)
-        preference = [
-            take_rows(p, batch.user) for p in self.propagate.preference.values()
-        ]
-        penalty = mean_square_penalty(*preference, self.fuse_users.weight)
         return {
             "bpr": inner_product_bpr(user, pos, neg),
-            "reg": self.reg_weight * penalty,
+            "reg": self.reg_weight * self.gcn.penalty(batch.user),
         }

@@ -11,7 +11,7 @@ from mmgraph.functional.graph.adjacency import Adjacency
 from mmgraph.functional.graph.prune import prune_edges
 from mmgraph.functional.losses.bpr import inner_product_bpr
 from mmgraph.functional.rows import take_rows
-from mmgraph.models.base import Recommender, user_item_adjacency
+from mmgraph.models.base import Recommender
 from mmgraph.models.batch import Batch
 from mmgraph.models.parts.item_features import TrainedFeatures, encode_features
 from mmgraph.models.parts.item_graph import fused_item_graph
@@ -119,7 +119,7 @@ class FREEDOM(Recommender):
     ) -> None:
         edge_index = data[INTERACTS].edge_index
         kept = prune_edges(edge_index, self.edge_drop, generator=generator)
-        self.pruned_graph = user_item_adjacency(
+        self.pruned_graph = Adjacency.user_item(
             edge_index[:, kept], self.num_users, self.num_items
         )
 

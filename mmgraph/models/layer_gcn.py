@@ -12,7 +12,7 @@ from mmgraph.functional.graph.adjacency import Adjacency
 from mmgraph.functional.graph.prune import prune_edges
 from mmgraph.functional.losses.bpr import bpr_loss
 from mmgraph.functional.losses.regularizers import half_square_sum_penalty
-from mmgraph.models.base import Recommender, user_item_adjacency
+from mmgraph.models.base import Recommender
 from mmgraph.models.batch import Batch
 from mmgraph.nn.conv import LayerRefinedConv
 from mmgraph.options import DropRatio, NonNegativeFloat, PositiveInt
@@ -89,7 +89,7 @@ class LayerGCN(Recommender):
                 by = "degree" if epoch % 2 else "uniform"
             edge_index = data[INTERACTS].edge_index
             kept = prune_edges(edge_index, self.edge_drop, by=by, generator=generator)
-            self.pruned_graph = user_item_adjacency(
+            self.pruned_graph = Adjacency.user_item(
                 edge_index[:, kept], self.num_users, self.num_items
             )
 

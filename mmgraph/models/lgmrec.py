@@ -221,12 +221,9 @@ class LGMRec(Recommender):
     def history(self, data: HeteroData) -> Adjacency:
         r"""The matrix :math:`\mathbf{R}`, from items to users."""
         edge_index = data[INTERACTS].edge_index
-        return self.cached(
+        history: Adjacency = self.cached(
             "history",
             (edge_index,),
-            lambda: Adjacency.from_edge_index(
-                edge_index.flip(0),
-                num_src=self.num_items,
-                num_dst=self.num_users,
-            ),
+            lambda: Adjacency.bipartite(edge_index, self.num_users, self.num_items),
         )
+        return history

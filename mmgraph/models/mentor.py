@@ -12,16 +12,17 @@ from mmgraph.functional.losses.bootstrap import bootstrap_loss
 from mmgraph.functional.losses.bpr import inner_product_bpr
 from mmgraph.functional.losses.contrastive import solosim
 from mmgraph.functional.losses.moments import moment_alignment
-from mmgraph.functional.losses.regularizers import mean_square_penalty
-from mmgraph.functional.rows import take_rows
 from mmgraph.models.base import Recommender
 from mmgraph.models.batch import Batch
 from mmgraph.models.parts.item_features import encode_features
 from mmgraph.models.parts.item_graph import fused_item_graph
 from mmgraph.models.parts.last_step import LastStepEmbeddings
-from mmgraph.nn.conv import ItemGraphConv
-from mmgraph.nn.encoder import ModalityEncoder, ModalityGraphEncoder, PerturbedEncoder
-from mmgraph.nn.fusion import UserModalityWeights
+from mmgraph.nn.encoder import (
+    ModalityEncoder,
+    ModalityGraphEncoder,
+    MultimodalGCN,
+    PerturbedEncoder,
+)
 from mmgraph.nn.modality_dict import ModalityDict
 from mmgraph.options import (
     DropRatio,
@@ -103,6 +104,10 @@ class MENTOR(Recommender):
     """
 
     lr = 1e-4
+    former_names = (
+        ("propagate.", "gcn.propagate."),
+        ("fuse_users.", "gcn.fuse_users."),
+    )
     multimodal = True
     fidelities = ("paper", "released")
 
@@ -139,10 +144,10 @@ class MENTOR(Recommender):
             list(self.dims), k, modality_weights, visual_weight
         )
 
-        def encoders(widths: dict[str, int]) -> ModalityDict[ModalityEncoder]:
+        def encoders(dims: dict[str, int]) -> ModalityDict[ModalityEncoder]:
             maps = {
-                m: ModalityEncoder(width, embedding_dim, hidden_dim, init="default")
-                for m, width in widths.items()
+                m: ModalityEncoder(dim, embedding_dim, hidden_dim, init="default")
+                for m, dim in dims.items()
             }
             return ModalityDict(maps)
 
@@ -151,9 +156,10 @@ class MENTOR(Recommender):
                 num_users, modalities, embedding_dim, num_layers
             )
 
-        self.encoders, self.propagate = encoders(self.dims), tower(list(self.dims))
-        self.fuse_users = UserModalityWeights(num_users, len(self.dims))
-        self.smooth = ItemGraphConv(num_item_layers)
+        self.encoders = encoders(self.dims)
+        self.gcn = MultimodalGCN(
+            num_users, list(self.dims), embedding_dim, num_layers, num_item_layers
+        )
         released, out = fidelity == "released", embedding_dim * len(self.dims)
         if moment_weight:
             self.item = nn.Embedding(num_items, embedding_dim)
@@ -183,20 +189,16 @@ class MENTOR(Recommender):
         if self.last_step is not None and (stale := self.last_step.embeddings()):
             return stale
         z = self.encode_modalities(data)
-        return self.fuse(data, self.propagate(z, self.user_item_graph(data)))
+        return self.fuse(data, self.gcn.propagate(z, self.user_item_graph(data)))
 
     def loss(self, data: HeteroData, batch: Batch) -> dict[str, Tensor]:
         z = self.encode_modalities(data)
-        h = self.propagate(z, self.user_item_graph(data))
+        h = self.gcn.propagate(z, self.user_item_graph(data))
         z_user, z_item = self.fuse(data, h)
         user, pos, neg = batch.rows(z_user, z_item)
         base = 2 if self.released else "e"
         bpr = inner_product_bpr(user, pos, neg, base=base)
-        tables = self.propagate.preference.values()
-        penalty = mean_square_penalty(
-            *(take_rows(table, batch.user) for table in tables), self.fuse_users.weight
-        )
-        terms = {"bpr": bpr, "reg": self.reg_weight * penalty}
+        terms = {"bpr": bpr, "reg": self.reg_weight * self.gcn.penalty(batch.user)}
         if self.moment_weight:
             aligned = self.moment_loss(data, h, torch.cat([z_user, z_item]))
             terms["moments"] = self.moment_weight * aligned
@@ -213,13 +215,8 @@ class MENTOR(Recommender):
 
     def fuse(self, data: HeteroData, h: dict[str, View]) -> View:
         """Users weighted, items smoothed."""
-        z_user = self.fuse_users([h_user for h_user, _ in h.values()])
-        z_item = torch.cat([h_item for _, h_item in h.values()], dim=1)
-        return z_user, self.spread(data, z_item)
-
-    def spread(self, data: HeteroData, z_item: Tensor) -> Tensor:
-        """Items and their neighbours, ``(I + S) z``."""
-        return z_item + self.smooth(z_item, self.item_graph(data))
+        z_user, z_item = self.gcn.fuse(h, self.item_graph(data))
+        return z_user, z_item
 
     def moment_loss(
         self, data: HeteroData, h: dict[str, View], fused: Tensor
@@ -227,8 +224,9 @@ class MENTOR(Recommender):
         """Alignment of the fused view, the guide and each modality."""
         ids = self.item_encoder["id"](self.item.weight)
         guide = self.propagate_item({"id": ids}, self.user_item_graph(data))["id"]
+        item_graph = self.item_graph(data)
         alone = [
-            torch.cat([h_user, self.spread(data, h_item)])
+            torch.cat([h_user, self.gcn.smooth(h_item, item_graph)])
             for h_user, h_item in (guide, *h.values())
         ]
         copies = [1] + [len(h)] * len(alone)
@@ -242,7 +240,7 @@ class MENTOR(Recommender):
 
     def perturbed_views(self, data: HeteroData, z: dict[str, Tensor]) -> list[View]:
         """Two views of all users, and two of all items."""
-        sources = [(z, self.propagate)] * 2
+        sources = [(z, self.gcn.propagate)] * 2
         if self.released:
             sources = [
                 (encode_features(encoders, data), self.other_towers[view])

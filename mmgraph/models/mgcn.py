@@ -197,12 +197,12 @@ class MGCN(Recommender):
     def item_user_graph(self, data: HeteroData) -> Adjacency:
         r"""The symmetrically normalised graph :math:`\hat{\mathbf{R}}` to the users."""
         edge_index = data[INTERACTS].edge_index
-
-        def build() -> Adjacency:
-            to_user = edge_index.flip(0)
-            weight = symmetric_norm(to_user, self.num_items, self.num_users)
-            return Adjacency.from_edge_index(
-                to_user, weight, num_src=self.num_items, num_dst=self.num_users
-            )
-
-        return self.cached("item-user", (edge_index,), build)
+        sizes = self.num_users, self.num_items
+        graph: Adjacency = self.cached(
+            "item-user",
+            (edge_index,),
+            lambda: Adjacency.bipartite(
+                edge_index, *sizes, symmetric_norm(edge_index, *sizes)
+            ),
+        )
+        return graph

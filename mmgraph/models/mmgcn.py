@@ -19,7 +19,7 @@ from mmgraph.models.base import Recommender
 from mmgraph.models.batch import Batch
 from mmgraph.models.parts.last_step import LastStepEmbeddings
 from mmgraph.nn.conv import MMGCNConv
-from mmgraph.nn.modality_dict import ModalityDict
+from mmgraph.nn.modality_dict import ModalityDict, attribute_name
 from mmgraph.options import Fidelity, NonNegativeFloat, NonNegativeInt, PositiveInt
 from mmgraph.schema import INTERACTS, ITEM, feature_key
 
@@ -107,7 +107,7 @@ class MMGCN(Recommender):
             ]
             nn.init.xavier_normal_(layers[0].lin_out.weight)
             convs[m] = nn.ModuleList(layers)
-            self.add_embedding(f"preference_{m}", num_users, first_dim)
+            self.add_embedding(f"preference_{attribute_name(m)}", num_users, first_dim)
         self.convs = ModalityDict(convs)
         self.add_embedding("shared", num_users + num_items, embedding_dim)
         self.last_step: LastStepEmbeddings | None = None
@@ -124,7 +124,7 @@ class MMGCN(Recommender):
 
     def preference(self, modality: str) -> Tensor:
         r"""The users' embeddings :math:`\mathbf{P}_m`."""
-        preference: Tensor = getattr(self, f"preference_{modality}")
+        preference: Tensor = getattr(self, f"preference_{attribute_name(modality)}")
         return preference
 
     def _encode_modalities(

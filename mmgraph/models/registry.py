@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from torch import nn
 from torch_geometric.data import HeteroData
 
 from mmgraph.errors import UserError, name_key, unknown_name
@@ -32,7 +31,6 @@ from mmgraph.models.sea import SEA
 from mmgraph.models.slmrec import SLMRec
 from mmgraph.models.vbpr import VBPR
 from mmgraph.options import Option, declared_options
-from mmgraph.schema import modalities
 
 MODELS: dict[str, type[Recommender]] = {
     "MF-BPR": MFBPR,
@@ -205,8 +203,6 @@ def build_model(
             f"{canonical} has no modality encoders for the plug-in",
             f"choose from {', '.join(hosts)}",
         )
-    if model_class.multimodal:
-        _check_modality_names(data)
     of_model = preset | {k: v for k, v in options.items() if k in own}
     if "fidelity" in own:
         of_model["fidelity"] = fidelity
@@ -224,14 +220,3 @@ def _look_up(name: str, names: list[str], what: str) -> str:
     if name_key(name) not in by_key:
         raise unknown_name(what, name, names)
     return by_key[name_key(name)]
-
-
-def _check_modality_names(data: HeteroData) -> None:
-    """Modalities name modules and parameters, and PyTorch keeps some names."""
-    taken = (nn.ModuleDict(), nn.ParameterDict())
-    for m in modalities(data):
-        if "." in m or any(hasattr(container, m) for container in taken):
-            raise UserError(
-                f"a modality of a model cannot be called {m!r}: PyTorch uses the name",
-                "rename its file or attribute",
-            )

@@ -18,9 +18,7 @@ from mmgraph.models.batch import Batch
 from mmgraph.models.parts.item_features import encode_features
 from mmgraph.models.parts.item_graph import fused_item_graph
 from mmgraph.models.parts.last_step import LastStepEmbeddings
-from mmgraph.nn.conv import ItemGraphConv
-from mmgraph.nn.encoder import ModalityEncoder, ModalityGraphEncoder
-from mmgraph.nn.fusion import UserModalityWeights
+from mmgraph.nn.encoder import ModalityEncoder, MultimodalGCN
 from mmgraph.nn.losses import SeparateLearningLoss
 from mmgraph.nn.modality_dict import ModalityDict
 from mmgraph.options import (
@@ -111,6 +109,10 @@ class SEA(Recommender):
     lr = 1e-4
     multimodal = True
     built_in = "SEA"
+    former_names = (
+        ("propagate.", "gcn.propagate."),
+        ("fuse_users.", "gcn.fuse_users."),
+    )
     fidelities = ("paper", "released")
 
     shown = ("variant",)
@@ -161,11 +163,14 @@ class SEA(Recommender):
                 for m in self.dims
             }
         )
-        self.propagate = ModalityGraphEncoder(
-            num_users, list(self.dims), embedding_dim, num_layers
+        self.gcn = MultimodalGCN(
+            num_users,
+            list(self.dims),
+            embedding_dim,
+            num_layers,
+            num_item_layers,
+            user_weights,
         )
-        self.fuse_users = UserModalityWeights(num_users, len(self.dims), user_weights)
-        self.smooth = ItemGraphConv(num_item_layers)
         align, distance = VARIANTS[variant]
         at_encoder = split_at == "encoder"
         self.separate = SeparateLearningLoss(
@@ -240,10 +245,8 @@ class SEA(Recommender):
     ) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
         """Users, items, and each modality's items, from the MLPs' first layers."""
         z = {m: mlp.tail(hidden[m]) for m, mlp in self.mlps.items()}
-        h = self.propagate(z, self.user_item_graph(data))
-        z_user = self.fuse_users([h_user for h_user, _ in h.values()])
-        z_item = torch.cat([h_item for _, h_item in h.values()], dim=1)
-        z_item = z_item + self.smooth(z_item, self.item_graph(data))
+        h = self.gcn.propagate(z, self.user_item_graph(data))
+        z_user, z_item = self.gcn.fuse(h, self.item_graph(data))
         return z_user, z_item, {m: h_item for m, (_, h_item) in h.items()}
 
     def hidden(self, z: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -253,7 +256,7 @@ class SEA(Recommender):
     def maps(
         self,
         data: HeteroData,
-        wanted: Sequence[str] = MLP,
+        readers: Sequence[str] = MLP,
         items: Tensor | None = None,
     ) -> dict[str, dict[str, Tensor]]:
         """Linear maps that read the encoders' output, per modality and by name.
@@ -265,15 +268,15 @@ class SEA(Recommender):
         for m, encoder in self.encoders.items():
             half = encoder.out_features // 2
             generic, unique = slice(0, half), slice(half, None)
-            readers: dict[str, tuple[slice, nn.Linear]] = {
+            every: dict[str, tuple[slice, nn.Linear]] = {
                 "mlp": (slice(None), self.mlps[m].first)
             }
             if m in self.separate.heads and self.separate.align_weight:
-                readers["head"] = (generic, self.separate.heads[m].first)
+                every["head"] = (generic, self.separate.heads[m].first)
             if m in self.separate.maps_generic and self.separate.distance_weight:
-                readers["generic"] = (generic, self.separate.maps_generic[m])
-                readers["unique"] = (unique, self.separate.maps_unique[m])
-            chosen = {name: readers[name] for name in readers if name in wanted}
+                every["generic"] = (generic, self.separate.maps_generic[m])
+                every["unique"] = (unique, self.separate.maps_unique[m])
+            chosen = {name: every[name] for name in every if name in readers}
             consumers = [(s, r.weight, r.bias) for s, r in chosen.values()]
             x = take_rows(data[ITEM][feature_key(m)], items)
             outputs = chained_linear(x, encoder.weight, encoder.bias, consumers)
@@ -285,7 +288,7 @@ class SEA(Recommender):
     ) -> dict[str, Tensor]:
         """Alignment and distance, from what :meth:`maps` returns."""
         separate = self.separate
-        zero = self.fuse_users.weight.new_zeros(())
+        zero = self.gcn.fuse_users.weight.new_zeros(())
         terms = {"align": zero, "distance": zero}
         if separate.alignment is not None and separate.align_weight:
             terms["align"] = separate.align_loss({m: maps[m]["head"] for m in maps})

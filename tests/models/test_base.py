@@ -7,13 +7,14 @@ import pytest
 import torch
 
 from mmgraph.errors import UserError
+from mmgraph.functional import Adjacency
 from mmgraph.models import (
     available_models,
     build_model,
     resolve_model,
     resolve_plugin,
 )
-from mmgraph.models.base import Recommender, user_item_adjacency
+from mmgraph.models.base import Recommender
 from mmgraph.models.vbpr import VBPR
 from mmgraph.options import declared_options, fits
 
@@ -54,7 +55,7 @@ def small(name, data):
 
 def test_user_item_graph_is_the_normalised_stacked_matrix(catalogue, dense):
     edge_index = catalogue()[INTERACTS].edge_index
-    adj = user_item_adjacency(edge_index, 9, 14)
+    adj = Adjacency.user_item(edge_index, 9, 14)
     expected = dense.user_item(edge_index, 9, 14)
     torch.testing.assert_close(as_dense(adj), expected, rtol=1e-12, atol=0)
     assert adj.t() is adj
@@ -368,3 +369,16 @@ def test_the_order_in_which_modalities_are_named_changes_nothing(
     torch.manual_seed(3)
     swapped = type(model)(9, 14, dict(reversed(widths.items())))
     assert list(swapped.dims) == list(model.dims)
+
+
+@pytest.mark.parametrize("name", ["CLEAR", "MENTOR", "SEA"])
+def test_parameters_saved_under_former_names_are_found(catalogue, name):
+    model, other = (small(name, catalogue(WIDTHS)) for _ in range(2))
+    state = {
+        key.replace("gcn.propagate.", "propagate.").replace("gcn.fuse", "fuse"): value
+        for key, value in model.state_dict().items()
+    }
+    assert state.keys() != model.state_dict().keys()
+    other.load_state_dict(state)
+    for key, value in model.state_dict().items():
+        assert torch.equal(other.state_dict()[key], value)

@@ -58,15 +58,15 @@ def reference(
     for m, z in encoded(model, data, dense).items():
         basis = bases[m][:, :2]
         projector = torch.eye(5) - strength * basis @ basis.T
-        preference = model.propagate.preference[m]
+        preference = model.gcn.propagate.preference[m]
         if late:
             x = dense.unit_rows(torch.cat([preference, z]))
             x = torch.cat([x[:9], x[9:] @ projector])
         else:
             x = dense.unit_rows(torch.cat([preference, z @ projector]))
         h.append(sum(dense.layers(matrix, x, num_layers)))
-    weight = model.fuse_users.weight
-    if model.fuse_users.mode == "softmax":
+    weight = model.gcn.fuse_users.weight
+    if model.gcn.fuse_users.mode == "softmax":
         weight = weight.exp() / weight.exp().sum(dim=1, keepdim=True)
     z_user = torch.cat([weight[:, m] * x[:9] for m, x in enumerate(h)], dim=1)
     z_item = torch.cat([x[9:] for x in h], dim=1)
@@ -75,9 +75,9 @@ def reference(
 
 def penalty(model, batch):
     """Means of squares over the batch's preferences and over all user weights."""
-    parts = [*model.propagate.preference.values()]
+    parts = [*model.gcn.propagate.preference.values()]
     squares = [(p[batch.user] ** 2).sum() / (len(batch.user) * 5) for p in parts]
-    weight = model.fuse_users.weight
+    weight = model.gcn.fuse_users.weight
     return sum(squares) + (weight**2).sum() / weight.numel()
 
 
@@ -296,7 +296,7 @@ def test_bad_options_are_refused(catalogue):
         ({"rank": -1}, r"'rank' must be at least 0 \(got -1"),
         ({"rank": 6}, r"'rank' must be in \[0, 5\] \(got 6"),
         ({"edge_drop_by": "age"}, r"'edge_drop_by' must be .* \(got 'age'\)"),
-        ({"user_weights": "fixed"}, "'mode' must be one of"),
+        ({"user_weights": "fixed"}, "'user_weights' must be one of"),
         ({"init": "zero"}, "'init' must be one of"),
     ):
         with pytest.raises(ValueError, match=message):

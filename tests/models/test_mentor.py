@@ -68,16 +68,16 @@ class Reference:
         return out
 
     def fuse(self, h):
-        weight = self.model.fuse_users.weight
+        weight = self.model.gcn.fuse_users.weight
         users = [weight[:, m] * x[:9] for m, x in enumerate(h.values())]
         items = [x[9:] for x in h.values()]
         return torch.cat(users, dim=1), self.items @ torch.cat(items, dim=1)
 
     def fused(self):
-        return self.fuse(self.towers(self.model.encoders, self.model.propagate))
+        return self.fuse(self.towers(self.model.encoders, self.model.gcn.propagate))
 
     def moments(self):
-        h = self.towers(self.model.encoders, self.model.propagate)
+        h = self.towers(self.model.encoders, self.model.gcn.propagate)
         ids = mlp(self.model.item_encoder["id"], self.model.item.weight, self.dense)
         table = self.model.propagate_item.preference["id"]
         guide = tower(table, ids, self.matrix, self.dense)
@@ -116,7 +116,7 @@ class Reference:
                 for view in ("first", "second")
             ]
         else:
-            sources = [(model.encoders, model.propagate)] * 2
+            sources = [(model.encoders, model.gcn.propagate)] * 2
         first, second = (
             self.fuse(self.towers(*source, noise))
             for source, noise in zip(sources, noises, strict=True)
@@ -130,9 +130,9 @@ class Reference:
         return total
 
     def reg(self, batch):
-        tables = self.model.propagate.preference.values()
+        tables = self.model.gcn.propagate.preference.values()
         rows = [table[batch.user] for table in tables]
-        return sum((x**2).mean() for x in [*rows, self.model.fuse_users.weight])
+        return sum((x**2).mean() for x in [*rows, self.model.gcn.fuse_users.weight])
 
 
 def draws_of_a_step(names, seed):
@@ -210,7 +210,7 @@ def test_perturbation_reaches_the_released_model_through_the_user_weights_alone(
     data = first_epoch(model, train)
     found = reached(model, step(model, data, batch)["perturb"])
     own = {n for n in found if not n.startswith("other_")}
-    assert own == {"fuse_users.weight"}
+    assert own == {"gcn.fuse_users.weight"}
     assert {n for n, _ in model.named_parameters() if n.startswith("other_")} <= found
 
 
@@ -223,7 +223,8 @@ def test_in_the_paper_every_task_trains_the_encoders(
     data = first_epoch(model, train)
     terms = step(model, data, batch)
     shared = {n for n, _ in model.encoders.named_parameters(prefix="encoders")}
-    shared |= {n for n, _ in model.propagate.named_parameters(prefix="propagate")}
+    propagate = model.gcn.propagate.named_parameters(prefix="gcn.propagate")
+    shared |= {n for n, _ in propagate}
     for name in ("bpr", "moments", "mask", "perturb"):
         assert shared <= reached(model, terms[name]), name
 
@@ -252,7 +253,7 @@ def test_a_task_of_weight_zero_has_no_term_and_no_parameter(
         data = first_epoch(model, train)
         assert set(model.loss(data, batch)) == {"bpr", "reg"}
         parts = {name.partition(".")[0] for name, _ in model.named_parameters()}
-        assert parts == {"encoders", "propagate", "fuse_users"}
+        assert parts == {"encoders", "gcn"}
 
 
 @pytest.mark.parametrize("fidelity", FIDELITIES)

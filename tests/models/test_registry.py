@@ -3,6 +3,7 @@ from __future__ import annotations
 import inspect
 
 import pytest
+import torch
 
 from mmgraph.errors import UserError
 from mmgraph.models import (
@@ -15,6 +16,7 @@ from mmgraph.models import (
     resolve_plugin,
 )
 from mmgraph.models.registry import MODELS
+from mmgraph.schema import INTERACTS
 
 WIDTHS = {"visual": 6, "textual": 4}
 
@@ -188,12 +190,30 @@ def test_options_out_of_range_are_refused(catalogue, name, options, message):
         build_model(name, catalogue(WIDTHS), **options)
 
 
-@pytest.mark.parametrize("modality", ["type", "values", "image.cnn"])
-def test_a_modality_by_a_name_that_pytorch_uses_is_refused(catalogue, modality):
-    data = catalogue({"visual": 4, modality: 3})
-    with pytest.raises(UserError, match=rf"cannot be called '{modality}'.* - rename"):
-        build_model("VBPR", data)
-    build_model("LightGCN", data)  # looks at no modality
+@pytest.mark.parametrize("name", [n for n, c in MODELS.items() if c.multimodal])
+@pytest.mark.parametrize("fidelity", ["paper", "released"])
+def test_modalities_may_have_any_name(catalogue, batch, first_epoch, name, fidelity):
+    """Also names with dots, which PyTorch has no use for, and those it uses itself."""
+    data, losses = catalogue({"clip.v2": 4, "type": 3}), []
+    if fidelity not in MODELS[name].fidelities:
+        pytest.skip("one fidelity")
+    plain = catalogue({"a": 4, "b": 3})
+    plain["item"].x_a, plain["item"].x_b = (
+        data["item"]["x_clip.v2"],
+        data["item"].x_type,
+    )
+    plain[INTERACTS].edge_index = data[INTERACTS].edge_index
+    for d in (data, plain):
+        torch.manual_seed(0)
+        plugin = None if name == "CLEAR" else "clear"
+        options = {"rank": 2} | ({"map_above": 0} if name == "MMGCN" else {})
+        model = build_model(name, d, plugin=plugin, fidelity=fidelity, **options)
+        torch.manual_seed(0)
+        losses.append(model.training_loss(first_epoch(model, d), batch))
+        model.load_state_dict(model.state_dict())
+    assert [float(v) for v in losses[0].values()] == [
+        float(v) for v in losses[1].values()
+    ]
 
 
 @pytest.mark.parametrize(("name", "known"), [("CLEAR", "paper"), ("SEA", "paper, rel")])

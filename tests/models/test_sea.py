@@ -192,7 +192,7 @@ def test_bad_options_are_refused(catalogue):
     for options, message in (
         ({"variant": "e"}, r"'variant' must be one of 'a', 'b', 'c', 'd' .got 'e'"),
         ({"split_at": "end"}, r"'split_at' must be one of .*got 'end'"),
-        ({"user_weights": "fixed"}, "'mode' must be one of"),
+        ({"user_weights": "fixed"}, "'user_weights' must be one of"),
     ):
         with pytest.raises(ValueError, match=message):
             make(data, **options)

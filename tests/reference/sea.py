@@ -73,9 +73,9 @@ def embeddings(model, data, dense, z):
     h = []
     for m, mlp in model.mlps.items():
         small = dense.linear(mlp.second, dense.leaky(dense.linear(mlp.first, z[m])))
-        x = dense.unit_rows(torch.cat([model.propagate.preference[m], small]))
+        x = dense.unit_rows(torch.cat([model.gcn.propagate.preference[m], small]))
         h.append(sum(dense.layers(matrix, x, 2)))
-    weight = model.fuse_users.weight
+    weight = model.gcn.fuse_users.weight
     z_user = torch.cat([weight[:, m] * x[:9] for m, x in enumerate(h)], dim=1)
     z_item = torch.cat([x[9:] for x in h], dim=1)
     items = {m: x[9:] for m, x in zip(model.mlps, h, strict=True)}

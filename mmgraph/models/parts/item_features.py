@@ -7,19 +7,20 @@ from torch import Tensor, nn
 from torch_geometric.data import HeteroData
 
 from mmgraph.functional.rows import take_rows
+from mmgraph.nn.modality_dict import ModalityParameterDict
 from mmgraph.schema import ITEM, feature_key
 
 
-class TrainedFeatures(nn.ParameterDict):
+class TrainedFeatures(ModalityParameterDict):
     r"""A copy of the raw features :math:`\mathbf{X}_m` that is trained with the model.
 
-    The public codes of several systems put the features into tables of parameters, so
-    that what their papers call frozen moves. The tables start as zeros;
+    The public codes of several systems put the features into embeddings, so that what
+    their papers call frozen moves. The copy starts as zeros;
     :meth:`~mmgraph.models.base.Recommender.from_data` fills them.
 
     Args:
         num_items: Number of items.
-        dims: Width of each modality's features; without any, nothing is trained.
+        dims: Dimension of each modality's features; without any, nothing is trained.
 
     Shapes:
         - **features[m]:** :math:`(I, D_m)`
@@ -37,8 +38,8 @@ class TrainedFeatures(nn.ParameterDict):
     @torch.no_grad()
     def copy_from(self, data: HeteroData) -> None:
         """Start from the features of ``data``, which stay as they are."""
-        for m, table in self.items():
-            table.copy_(data[ITEM][feature_key(m)])
+        for m, x in self.items():
+            x.copy_(data[ITEM][feature_key(m)])
 
 
 def encode_features(
