@@ -103,7 +103,7 @@ def test_the_page_shows_what_the_build_returned(tmp_path, knn, built):
 
 def test_names_that_look_like_html_are_text(tmp_path):
     overlap = [{"modalities": ["<b>", "a&b"], "value": 0.25, "expected": 0.5}]
-    write_report(tmp_path / "r.html", {}, overlap, {})
+    write_report(tmp_path / "r.html", {"graphs": {}, "overlap": overlap})
     page = Cells((tmp_path / "r.html").read_text())
     assert page.rows == [
         ["Modalities", "Shared", "Of random lists"],
@@ -204,5 +204,5 @@ def test_another_kind_of_report_is_refused_and_not_written(tmp_path):
     with pytest.raises(UserError, match=r"cannot write 'r\.txt' - name it \.json or "):
         check_report(Path("r.txt"))
     with pytest.raises(UserError, match=r"cannot write 'r' - name it \.json or \.html"):
-        write_report(tmp_path / "r", {}, [], {})
+        write_report(tmp_path / "r", {"graphs": {}, "overlap": []})
     assert not any(tmp_path.iterdir())
