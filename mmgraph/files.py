@@ -53,7 +53,7 @@ def new_folder(path: Path, *, replace: bool = False) -> Iterator[Path]:
 
     Args:
         path: The folder to make; those above it are made.
-        replace: Put it in the place of one that exists.
+        replace: Replace a folder that exists.
 
     Yields:
         An empty folder beside it, to be filled.

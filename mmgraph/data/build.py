@@ -51,10 +51,11 @@ def from_interactions(
         features: Array ``[rows, D_m]`` of each modality; kept as float32.
         feature_ids: Item id of each feature row, for the modalities that have them.
         masks: Boolean ``[rows]`` of a modality, False where the row is a stand-in.
-        users: All user ids in the wanted order; sorted ids of the pairs by default.
-        items: All item ids in the wanted order; by default the sorted ids of the pairs
-            and of ``feature_ids``, or ``0..rows - 1`` with features that have no ids.
-            Feature rows of other ids are left out.
+        users: All user ids in the order of the nodes; by default those of the pairs,
+            ascending.
+        items: All item ids in the order of the nodes; feature rows of other ids are
+            left out. By default the ids of the pairs and of ``feature_ids``, ascending,
+            or ``0..rows - 1`` with features that have no ids.
         labels: 0 (train), 1 (valid) or 2 (test) of each interaction, kept as
             ``split_label``.
         timestamps: Time of each interaction, kept as ``time``.

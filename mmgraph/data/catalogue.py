@@ -119,7 +119,7 @@ def _is_index(value: str) -> bool:
 
 
 def _check_any_known(table: Interactions, ids: np.ndarray, path: Path) -> None:
-    """A feature file with ids: of another catalogue, if no item is in the table."""
+    """Refuse a feature file with ids of which no item is in the table."""
     if (match_ids(np.unique(table.item), ids) < 0).all():
         raise UserError(
             f"not one of its items is in {table.path.name}: its first id is "
@@ -130,7 +130,7 @@ def _check_any_known(table: Interactions, ids: np.ndarray, path: Path) -> None:
 
 
 def _check_row_numbers(table: Interactions, rows: int, path: Path) -> None:
-    """A feature file without ids: every item id must be one of its rows."""
+    """Refuse a feature file without ids whose rows are not the items."""
     if table.item.dtype.kind != "i":
         raise UserError(
             "the file has no item ids, and the items of the table are not row numbers",

@@ -259,7 +259,7 @@ def _read_folder(path: Path) -> GraphFile:
 
 def _edge_list(file: GraphFile) -> bytes:
     ids = np.arange(file.num_items) if file.ids is None else np.array(file.ids)
-    tables = []
+    parts = []
     for name, graph in file.graphs.items():
         neighbour, centre = graph.edge_index.numpy()
         columns = {
@@ -271,7 +271,7 @@ def _edge_list(file: GraphFile) -> bytes:
             columns["weight"] = graph.weight.numpy()
         if len(file.graphs) > 1:
             columns = {"modality": np.full(len(centre), name), **columns}
-        tables.append(pa.table(columns))
+        parts.append(pa.table(columns))
     buffer = io.BytesIO()
-    pq.write_table(pa.concat_tables(tables), buffer)
+    pq.write_table(pa.concat_tables(parts), buffer)
     return buffer.getvalue()

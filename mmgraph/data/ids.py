@@ -15,7 +15,7 @@ from mmgraph.errors import UserError
 
 
 def as_ids(values: Any) -> np.ndarray:
-    """Ids as an int64 or a string array, the two kinds that survive every file format.
+    """Ids as an int64 or a string array, the two kinds that every file format keeps.
 
     Args:
         values: Array-like of integers or strings: list, NumPy, pandas or tensor.

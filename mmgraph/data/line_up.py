@@ -67,10 +67,10 @@ def line_up_features(
         >>> folder = Path(tempfile.mkdtemp())
         >>> np.savez(folder / "a.npz", features=np.eye(2), ids=[12, 7])
         >>> np.savez(folder / "b.npz", features=np.eye(2), ids=["rum", "12"])
-        >>> found = line_up_features({n: folder / f"{n}.npz" for n in ("a", "b")})
-        >>> found.ids.tolist()
+        >>> items = line_up_features({n: folder / f"{n}.npz" for n in ("a", "b")})
+        >>> items.ids.tolist()
         ['12', '7', 'rum']
-        >>> found.features["b"].matrix.tolist()
+        >>> items.features["b"].matrix.tolist()
         [[0.0, 1.0], [0.0, 0.0], [1.0, 0.0]]
     """
     if zero not in ("isolate", "refuse"):
@@ -272,9 +272,9 @@ def _name_rows(
     own_ids: Sequence[np.ndarray | None], lengths: Sequence[int], items: np.ndarray
 ) -> list[np.ndarray]:
     """An id for every row of every file, as :func:`graph_features` says."""
-    numbers = np.arange(len(items))
-    by_number = (match_ids(items, numbers) >= 0).all()
-    names = numbers if by_number else items
+    row_numbers = np.arange(len(items))
+    by_number = (match_ids(items, row_numbers) >= 0).all()
+    names = row_numbers if by_number else items
     starts = np.cumsum([0, *lengths])
     return [
         names[start : start + length] if own is None else own

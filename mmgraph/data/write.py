@@ -28,7 +28,7 @@ def write_dataset(
     The folder is made beside its place and renamed when complete. Original ids are
     kept; rows of a modality that are missing (False in the mask) are left out, which is
     how they come back. A user without interactions, and an item with neither an
-    interaction nor features, has no place in these files.
+    interaction nor features, is in none of these files.
 
     Args:
         train: The training object.

@@ -38,7 +38,7 @@ def knn_report(
 
 
 def graph_report(file: GraphFile) -> dict[str, Any]:
-    """How each graph of a file was made, and what it is.
+    """The record of each graph of a file, and its figures.
 
     Returns:
         Of each graph its record (:data:`~mmgraph.data.graph_file.FACTS`), ``intact``
@@ -113,7 +113,7 @@ def certified(graph: ApproximateGraph, aim: float) -> dict[str, Any]:
 
 
 def overlaps(file: GraphFile) -> list[dict[str, Any]]:
-    """Shared neighbours of every pair of modalities, beside those of random lists.
+    """Neighbours that every pair of modalities has in common, beside chance.
 
     Example:
         >>> overlaps(GraphFile(2, None, {}))
@@ -122,8 +122,8 @@ def overlaps(file: GraphFile) -> list[dict[str, Any]]:
     rows = []
     for (a, first), (b, second) in combinations(file.graphs.items(), 2):
         value = neighbour_overlap(first.edge_index, second.edge_index, file.num_items)
-        # Random lists of a and b neighbours have a b / (N - 1) of them in common, and
-        # the overlap is a ratio to the longer list.
+        # a and b random neighbours have a b / (N - 1) in common, and the overlap is a
+        # ratio to the larger of the two numbers.
         shorter = min(first.facts["k"], second.facts["k"])
         expected = min(1.0, shorter / max(1, file.num_items - 1))
         rows.append({"modalities": [a, b], "value": value, "expected": expected})

@@ -132,7 +132,7 @@ def _check_extensible(graph: ModalityGraph) -> None:
         )
     if facts["symmetrise"] != "none" or facts["duplicates"] != "keep":
         raise UserError(
-            "items can be inserted into lists only, with --symmetrise none and "
+            "items can be inserted only into a graph of --symmetrise none and "
             "--duplicates keep",
             "build the graph again",
         )

@@ -48,7 +48,7 @@ _ROWS = {
     "collapsed_rows": "Copies collapsed",
     "isolated_rows": "Items without an edge",
     "components": "Components (isolated items included)",
-    "hubness": "Hubness (skewness of the lists an item is in)",
+    "hubness": "Hubness (skewness of the in-degrees)",
     "seconds": "Seconds",
     "peak_memory_bytes": "Peak memory, bytes",
     "input_sha256": "SHA-256 of the features",
@@ -109,10 +109,10 @@ def _section(name: str, row: Mapping[str, Any]) -> str:
     return (
         f"<h2>{escape(name)}</h2><table>{facts}</table>"
         f"{_certificate(row['certificate'])}"
-        "<h3>In how many lists an item is</h3>"
-        f"<table><tr><th>Lists</th><th>Items</th></tr>{bars}</table>"
+        "<h3>In-degrees: for how many items an item is a neighbour</h3>"
+        f"<table><tr><th>In-degree</th><th>Items</th></tr>{bars}</table>"
         "<h3>Hubs</h3>"
-        f"<table><tr><th>Row</th><th>Lists</th></tr>{hubs}</table>"
+        f"<table><tr><th>Row</th><th>In-degree</th></tr>{hubs}</table>"
     )
 
 
@@ -122,7 +122,7 @@ def _certificate(certificate: Mapping[str, Any] | None) -> str:
         return ""
     graph = "approximate"
     if certificate["fell_back"] and certificate["rows"] is None:
-        graph = "exact: no approximate search was worth it for this table"
+        graph = "exact: no approximate search was worth it for these features"
     elif certificate["fell_back"]:
         graph = "exact: the approximate graph, measured below, missed what was asked"
     rows = {"Recall asked for": _text(certificate["aim"]), "Graph": graph}
@@ -156,7 +156,7 @@ def _overlap(overlap: Sequence[Mapping[str, Any]]) -> str:
         f"<td>{row['value']:.4f}</td><td>{row['expected']:.4f}</td></tr>"
         for row in overlap
     )
-    head = "<tr><th>Modalities</th><th>Shared</th><th>Of random lists</th></tr>"
+    head = "<tr><th>Modalities</th><th>In common</th><th>By chance</th></tr>"
     return f"<h2>Neighbours in common</h2><table>{head}{rows}</table>"
 
 

@@ -43,8 +43,8 @@ def info(
     for row in result["overlap"]:
         a, b = row["modalities"]
         typer.echo(
-            f"{a} and {b} share {row['value']:.4f} of their neighbours, random lists "
-            f"{row['expected']:.4f}"
+            f"{a} and {b} have {row['value']:.4f} of their neighbours in common, "
+            f"by chance {row['expected']:.4f}"
         )
 
 

@@ -1,4 +1,4 @@
-"""``mmgraph knn verify``: recompute lists by brute force."""
+"""``mmgraph knn verify``: recompute neighbours by brute force."""
 
 from __future__ import annotations
 

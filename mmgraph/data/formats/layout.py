@@ -1,4 +1,4 @@
-"""Which file of a data folder is what."""
+"""The files of a data folder: interactions and features."""
 
 from __future__ import annotations
 

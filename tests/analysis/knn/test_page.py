@@ -106,7 +106,7 @@ def test_names_that_look_like_html_are_text(tmp_path):
     write_report(tmp_path / "r.html", {"graphs": {}, "overlap": overlap})
     page = Cells((tmp_path / "r.html").read_text())
     assert page.rows == [
-        ["Modalities", "Shared", "Of random lists"],
+        ["Modalities", "In common", "By chance"],
         ["<b> and a&b", "0.2500", "0.5000"],
     ]
     assert "b" not in page.tags
@@ -185,7 +185,7 @@ def test_the_page_says_why_a_graph_is_exact_after_all(
     assert knn(*clusters, "--recall", 0.9, *report)["certificate"]["rows"] is None
     assert certificate_of((tmp_path / "r.html").read_text()) == {
         "Recall asked for": "0.9",
-        "Graph": "exact: no approximate search was worth it for this table",
+        "Graph": "exact: no approximate search was worth it for these features",
     }
 
 

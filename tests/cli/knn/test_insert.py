@@ -105,7 +105,7 @@ def test_what_cannot_be_inserted_is_refused(tmp_path, knn, x):
         ((graph, "--features", named), r"named\.npz: the file has ids, the graph has"),
         ((again, "--features", named), r"item 0 is in the graph already"),
         ((graph, "--features", narrow), r"3 dimensions, but the graph's .* have 8"),
-        ((union, "--features", new), r"can be inserted into lists only"),
+        ((union, "--features", new), r"can be inserted only into a graph of"),
         ((graph, "--features", new, "--base", new), r"10 rows, but the graph has 50"),
         ((old, "--features", new), r"old\.npy: not a graph that can be read back"),
     ]
