@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
-import torch
 from torch import Tensor
 from torch_geometric.data import HeteroData
 from torch_geometric.transforms import BaseTransform
 
-from mmgraph.data import GraphFile, read_graph
-from mmgraph.data.ids import as_ids, match_ids
+from mmgraph.data import GraphFile, ids_to_index, read_graph
 from mmgraph.errors import UserError
 from mmgraph.schema import ITEM, similar_edge_type
 
@@ -31,6 +28,8 @@ class AddItemGraphs(BaseTransform):
         UserError: If the file is no graph, or its items are not those of the data.
 
     Example:
+        >>> import numpy as np
+        >>> import torch
         >>> from mmgraph.data import ModalityGraph
         >>> ones = torch.ones(2)
         >>> graph = ModalityGraph(torch.tensor([[1, 0], [0, 1]]), ones, ones, {"k": 1})
@@ -77,15 +76,7 @@ graph of these items, or one with ids
                     "give the graph of these items, or one with ids",
                 )
             return None
-        rows = as_ids(ids)
-        item = match_ids(data[ITEM].raw_id, rows)
-        unknown = np.flatnonzero(item < 0)
-        if unknown.size:
-            raise UserError(
-                f"item {rows[unknown[0]].item()!r} of the graph is not in the data",
-                "build the graph from the features of these items",
-            )
-        return torch.from_numpy(item)
+        return ids_to_index(data, ITEM, ids)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({', '.join(self.file.graphs)})"

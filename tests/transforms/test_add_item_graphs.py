@@ -69,7 +69,7 @@ def test_ids_say_which_item_a_row_is(tmp_path, train):
 def test_graphs_of_other_items_are_refused(tmp_path, train):
     with pytest.raises(UserError, match="the graph has 9 items, the data 600 - give"):
         AddItemGraphs(GraphFile(9, None, {}))(train)
-    with pytest.raises(UserError, match="item 'nobody' of the graph is not in the da"):
+    with pytest.raises(UserError, match="unknown item id 'nobody' - use an id of the"):
         AddItemGraphs(GraphFile(1, ["nobody"], {}))(train)
     with pytest.raises(UserError, match=r"no\.pt: no such file"):
         AddItemGraphs(tmp_path / "no.pt")

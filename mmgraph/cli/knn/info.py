@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import typer
 
@@ -12,7 +11,7 @@ from mmgraph.cli.knn import arguments as arg
 
 
 def info(
-    graph: Annotated[Path, typer.Argument(metavar="GRAPH", help=arg.GRAPH)],
+    graph: arg.Graph,
     seed: opt.Seed = 999,
     device: opt.Device = "cpu",
     threads: opt.Threads = 0,

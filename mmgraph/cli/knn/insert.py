@@ -12,7 +12,7 @@ from mmgraph.cli.knn import arguments as arg
 
 
 def insert(
-    graph: Annotated[Path, typer.Argument(metavar="GRAPH", help=arg.GRAPH)],
+    graph: arg.Graph,
     features: Annotated[
         list[Path],
         typer.Option(

@@ -14,7 +14,7 @@ WRONG = 1  # exit code of a graph that is not the one of the features
 
 
 def verify(
-    graph: Annotated[Path, typer.Argument(metavar="GRAPH", help=arg.GRAPH)],
+    graph: arg.Graph,
     features: Annotated[
         list[Path],
         typer.Option("--features", help="Feature files; repeat for more modalities."),

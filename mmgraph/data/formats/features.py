@@ -141,15 +141,10 @@ def check_finite(values: np.ndarray, path: str | Path, *, first_row: int = 0) ->
 infinity - repair the row, or leave it out of a file with ids
     """
     for start in range(0, len(values), ROWS_PER_CHECK):
-        block = values[start : start + ROWS_PER_CHECK]
-        broken = np.flatnonzero(~np.isfinite(block).all(axis=1))
-        if broken.size:
-            row = first_row + start + broken[0]
-            raise UserError(
-                f"row {row} (counted from 0) holds NaN or infinity",
-                "repair the row, or leave it out of a file with ids",
-                path=path,
-            )
+        broken = ~np.isfinite(values[start : start + ROWS_PER_CHECK]).all(axis=1)
+        what = "holds NaN or infinity"
+        fix = "repair the row, or leave it out of a file with ids"
+        _refuse_rows(broken, first_row + start, what, fix, path)
 
 
 def check_nonzero(values: np.ndarray, path: str | Path, *, first_row: int = 0) -> None:
@@ -169,13 +164,17 @@ def check_nonzero(values: np.ndarray, path: str | Path, *, first_row: int = 0) -
         mmgraph.errors.UserError: visual.npy: row 1 (counted from 0) is zero - leave \
 the row out of a file with ids, or use --zero isolate
     """
-    empty = np.flatnonzero(~values.any(axis=1))
-    if empty.size:
-        raise UserError(
-            f"row {first_row + empty[0]} (counted from 0) is zero",
-            "leave the row out of a file with ids, or use --zero isolate",
-            path=path,
-        )
+    fix = "leave the row out of a file with ids, or use --zero isolate"
+    _refuse_rows(~values.any(axis=1), first_row, "is zero", fix, path)
+
+
+def _refuse_rows(
+    refused: np.ndarray, first_row: int, what: str, fix: str, path: str | Path
+) -> None:
+    rows = np.flatnonzero(refused)
+    if rows.size:
+        what = f"row {first_row + rows[0]} (counted from 0) {what}"
+        raise UserError(what, fix, path=path)
 
 
 def check_file(path: Path) -> None:
