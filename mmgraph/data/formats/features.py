@@ -165,7 +165,8 @@ def check_nonzero(values: np.ndarray, path: str | Path, *, first_row: int = 0) -
 the row out of a file with ids, or use --zero isolate
     """
     fix = "leave the row out of a file with ids, or use --zero isolate"
-    _refuse_rows(~values.any(axis=1), first_row, "is zero", fix, path)
+    empty = np.logical_not(values.any(axis=1))
+    _refuse_rows(empty, first_row, "is zero", fix, path)
 
 
 def _refuse_rows(
