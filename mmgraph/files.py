@@ -1,11 +1,12 @@
-"""Files that are whole or absent: atomic replacement, append-only JSON lines."""
+"""Files and folders that are whole or absent, and append-only JSON lines."""
 
 from __future__ import annotations
 
 import json
 import os
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +45,63 @@ def _umask() -> int:
     mask = os.umask(0)
     os.umask(mask)
     return mask
+
+
+@contextmanager
+def new_folder(path: Path, *, replace: bool = False) -> Iterator[Path]:
+    """Fill a folder that appears under its name when the block ends, or not at all.
+
+    Args:
+        path: The folder to make; those above it are made.
+        replace: Replace a folder that exists.
+
+    Yields:
+        An empty folder beside it, to be filled.
+
+    Raises:
+        UserError: If the folder exists and is not to be replaced, or cannot be written.
+
+    Example:
+        >>> out = Path(tempfile.mkdtemp()) / "out"
+        >>> with new_folder(out) as folder:
+        ...     _ = (folder / "a.txt").write_text("whole")
+        >>> (out / "a.txt").read_text()
+        'whole'
+    """
+    if path.exists() and not replace:
+        raise UserError("exists already", "choose another folder", path=path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(
+            dir=path.parent, prefix=f".{path.name}."
+        ) as beside:
+            new, old = Path(beside) / "new", Path(beside) / "old"
+            new.mkdir()
+            yield new
+            if path.exists() and replace:
+                os.replace(path, old)
+            try:
+                os.replace(new, path)
+            except OSError:
+                if old.exists():  # or it would go with the temporary folder
+                    os.replace(old, path)
+                raise
+    except OSError as error:
+        raise unwritable(path, error) from error
+
+
+def unwritable(path: Path, error: OSError) -> UserError:
+    """The error of a file or folder that the system refused to write.
+
+    Example:
+        >>> print(unwritable(Path("a.pt"), OSError(28, "No space left on device")))
+        a.pt: cannot be written (No space left on device) - check space and permissions
+    """
+    return UserError(
+        f"cannot be written ({error.strerror or error})",
+        "check space and permissions",
+        path=path,
+    )
 
 
 def write_json(path: Path, value: Any) -> None:

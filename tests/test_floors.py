@@ -37,10 +37,7 @@ ALLOWED["cli"] = ALLOWED["analysis"] | {"cli"}
 CIRCLES_TO_MEND = [
     {"mmgraph.train.loop", "mmgraph.train.trainer"},
 ]
-SHADOWS_TO_MEND = {
-    f"mmgraph.cli.knn.{name}"
-    for name in ("blocks", "build", "info", "insert", "merge", "verify")
-}
+SHADOWS_TO_MEND: set[str] = set()
 MOST_FILES = 16
 LARGE_FOLDERS = {"models": "one file for each of eighteen systems, and nothing else"}
 

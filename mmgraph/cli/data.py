@@ -62,12 +62,12 @@ def synth(
     modality: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="NAME=WIDTH", help="Repeatable; visual=64, textual=48 by default."
+            metavar="NAME=DIM", help="Repeatable; visual=64, textual=48 by default."
         ),
     ] = None,
     shared_rank: Annotated[int, typer.Option(help="Factors all modalities share.")] = 4,
     private_share: Annotated[
-        float, typer.Option(help="Share of the liking in private factors.")
+        float, typer.Option(help="Ratio of the liking in private factors.")
     ] = 0.8,
     seed: Seed = 0,
     force: Force = False,
@@ -87,7 +87,7 @@ def synth(
             num_users=users,
             num_items=items,
             interactions_per_user=interactions,
-            modalities=_widths(modality) if modality else None,
+            modalities=_dims(modality) if modality else None,
             shared_rank=shared_rank,
             private_share=private_share,
         )
@@ -129,26 +129,26 @@ def import_(
     _report(splits, str(out), as_json, quiet)
 
 
-def _by_modality(words: list[str], form: str) -> dict[str, str]:
+def _by_modality(options: list[str], form: str) -> dict[str, str]:
     from mmgraph.data.formats.layout import check_modality_names
     from mmgraph.errors import UserError
 
-    pairs = [text.partition("=") for text in words]
-    for text, (name, _, value) in zip(words, pairs, strict=True):
+    pairs = [text.partition("=") for text in options]
+    for text, (name, _, value) in zip(options, pairs, strict=True):
         if not (name and value):
             raise UserError(f"cannot read {text!r}", f"write {form}")
     check_modality_names(name for name, *_ in pairs)
     return {name: value for name, _, value in pairs}
 
 
-def _widths(modality: list[str]) -> dict[str, int]:
+def _dims(modality: list[str]) -> dict[str, int]:
     from mmgraph.errors import UserError
 
-    widths = _by_modality(modality, "NAME=WIDTH")
-    for name, width in widths.items():
-        if not (width.isascii() and width.isdigit()):
-            raise UserError(f"cannot read '{name}={width}'", "write NAME=WIDTH")
-    return {name: int(width) for name, width in widths.items()}
+    dims = _by_modality(modality, "NAME=DIM")
+    for name, dim in dims.items():
+        if not (dim.isascii() and dim.isdigit()):
+            raise UserError(f"cannot read '{name}={dim}'", "write NAME=DIM")
+    return {name: int(dim) for name, dim in dims.items()}
 
 
 def _report(
@@ -181,8 +181,8 @@ def _print_tables(report: dict[str, Any], title: str) -> None:
         table.add_row(
             f"{kind}s without training edges", f"{report[f'{kind}s_without_train']:,}"
         )
-        spread = " / ".join(f"{value:g}" for value in report["degree"][kind])
-        table.add_row(f"{kind} degree (min, quartiles, max)", spread)
+        quartiles = " / ".join(f"{value:g}" for value in report["degree"][kind])
+        table.add_row(f"{kind} degree (min, quartiles, max)", quartiles)
     table.add_row("sha256", report["data_sha256"][:16])
     out.print(table)
     if report["modalities"]:

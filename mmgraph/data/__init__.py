@@ -3,11 +3,18 @@
 from mmgraph.data.build import from_interactions
 from mmgraph.data.catalogue import read_catalogue
 from mmgraph.data.content_hash import fingerprint
-from mmgraph.data.feature_rows import FeatureRows, catalogue_features, open_features
+from mmgraph.data.feature_rows import FeatureRows, catalogue_features
 from mmgraph.data.formats.features import check_finite, read_features
 from mmgraph.data.formats.interactions import Interactions, read_interactions
+from mmgraph.data.graph_file import GraphFile, ModalityGraph, read_graph, write_graph
 from mmgraph.data.ids import ids_to_index, original_ids
 from mmgraph.data.label_split import split_by_label
+from mmgraph.data.line_up import (
+    ItemFeatures,
+    graph_features,
+    line_up_features,
+    open_features,
+)
 from mmgraph.data.load import load_dataset
 from mmgraph.data.planted import PlantedTruth, plant_catalogue, synthetic
 from mmgraph.data.report import data_report
@@ -25,7 +32,10 @@ from mmgraph.data.write import write_dataset
 __all__ = [
     "SPLITS",
     "FeatureRows",
+    "GraphFile",
     "Interactions",
+    "ItemFeatures",
+    "ModalityGraph",
     "PlantedTruth",
     "catalogue_features",
     "check_finite",
@@ -33,14 +43,17 @@ __all__ = [
     "data_report",
     "fingerprint",
     "from_interactions",
+    "graph_features",
     "ids_to_index",
     "leave_one_out",
+    "line_up_features",
     "load_dataset",
     "open_features",
     "original_ids",
     "plant_catalogue",
     "read_catalogue",
     "read_features",
+    "read_graph",
     "read_interactions",
     "split_by_label",
     "split_cold_items",
@@ -50,4 +63,5 @@ __all__ = [
     "synthetic",
     "validate",
     "write_dataset",
+    "write_graph",
 ]

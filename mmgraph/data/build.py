@@ -9,8 +9,9 @@ import numpy as np
 import torch
 from torch_geometric.data import HeteroData
 
-from mmgraph.data.ids import RawIds, as_ids, match_ids
-from mmgraph.data.pairs import first_duplicate
+from mmgraph.data.feature_rows import FeatureRows
+from mmgraph.data.ids import RawIds, as_ids, check_distinct, match_ids
+from mmgraph.data.line_up import item_ids
 from mmgraph.data.validation import validate
 from mmgraph.errors import UserError
 from mmgraph.schema import (
@@ -50,10 +51,11 @@ def from_interactions(
         features: Array ``[rows, D_m]`` of each modality; kept as float32.
         feature_ids: Item id of each feature row, for the modalities that have them.
         masks: Boolean ``[rows]`` of a modality, False where the row is a stand-in.
-        users: All user ids in the wanted order; sorted ids of the pairs by default.
-        items: All item ids in the wanted order; by default the sorted ids of the pairs
-            and of ``feature_ids``, or ``0..rows - 1`` with features that have no ids.
-            Feature rows of other ids are left out.
+        users: All user ids in the order of the nodes; by default those of the pairs,
+            ascending.
+        items: All item ids in the order of the nodes; feature rows of other ids are
+            left out. By default the ids of the pairs and of ``feature_ids``, ascending,
+            or ``0..rows - 1`` with features that have no ids.
         labels: 0 (train), 1 (valid) or 2 (test) of each interaction, kept as
             ``split_label``.
         timestamps: Time of each interaction, kept as ``time``.
@@ -95,13 +97,7 @@ def from_interactions(
 
     data = HeteroData()
     for kind, raw in ((USER, user_raw), (ITEM, item_raw)):
-        twice = first_duplicate(raw)
-        if twice:
-            raise UserError(
-                f"{kind} id {raw[twice[0]].item()!r} stands at rows {twice[0]} and "
-                f"{twice[1]} of the {kind}s given",
-                "keep one",
-            )
+        check_distinct(raw, what=f"{kind} id", fix=f"keep one of the {kind}s given")
         data[kind].num_nodes = len(raw)
         data[kind].raw_id = raw.view(RawIds)
     for name, array in arrays.items():
@@ -152,9 +148,10 @@ def _all_items(
     item: np.ndarray, arrays: dict[str, np.ndarray], row_ids: dict[str, np.ndarray]
 ) -> np.ndarray:
     """Every item that an interaction or a feature row names."""
+    num_rows = {name: len(array) for name, array in arrays.items()}
     by_position = [name for name in arrays if name not in row_ids]
     if by_position:
-        rows = len(arrays[by_position[0]])
+        rows = num_rows[by_position[0]]
         if item.dtype.kind != "i" or (len(item) and item.min() < 0):
             raise UserError(
                 f"{by_position[0]} features have no ids and the item ids are not "
@@ -167,11 +164,10 @@ def _all_items(
                 f"{by_position[0]} features",
                 "give one row per item, or feature_ids",
             )
-        return np.arange(rows)
-    parts = [item, *row_ids.values()]
-    if len({part.dtype.kind for part in parts}) > 1:
-        parts = [part.astype(str) for part in parts]
-    return np.unique(np.concatenate(parts))
+    labels = {name: f"{name} features" for name in arrays}
+    items = item_ids(num_rows, row_ids, others=[item], labels=labels)
+    assert items is not None  # those of the interactions at least
+    return items
 
 
 def _positions(kind: str, known: np.ndarray, ids: np.ndarray) -> np.ndarray:
@@ -210,16 +206,8 @@ def _rows_to_items(
             f"{name} features have {len(array)} rows and {len(ids)} ids",
             "give one id per row",
         )
-    twice = first_duplicate(ids)
-    if twice:
-        raise UserError(
-            f"{name} features hold item id {ids[twice[0]].item()!r} twice (rows "
-            f"{twice[0]} and {twice[1]}, counted from 0)",
-            "keep one row per item",
-        )
-    index = match_ids(item_raw, ids)
-    values = np.zeros((len(item_raw), array.shape[1]), np.float32)
-    seen = np.zeros(len(item_raw), bool)
-    values[index[index >= 0]] = array[index >= 0]
-    seen[index[index >= 0]] = known[index >= 0]
-    return values, seen
+    check_distinct(ids, f"{name} features")
+    row = match_ids(ids, item_raw)
+    seen = row >= 0
+    seen[seen] = known[row[seen]]
+    return FeatureRows(array, row).matrix, seen

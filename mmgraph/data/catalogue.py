@@ -9,9 +9,10 @@ import numpy as np
 from torch_geometric.data import HeteroData
 
 from mmgraph.data.build import from_interactions
-from mmgraph.data.formats.features import check_finite, read_feature_table
+from mmgraph.data.formats.features import check_finite, read_feature_matrix
 from mmgraph.data.formats.interactions import Interactions, read_interactions
-from mmgraph.data.ids import match_ids
+from mmgraph.data.ids import check_distinct, match_ids
+from mmgraph.data.line_up import item_ids
 from mmgraph.errors import UserError
 
 
@@ -48,34 +49,36 @@ def read_catalogue(
     if table.path.suffix == ".inter":
         users = np.arange(_count_contiguous(table, table.user, "userID"))
         items = np.arange(_count_contiguous(table, table.item, "itemID"))
-    arrays, ids, dtypes = {}, {}, {}
-    for name, path in features.items():
-        stored = read_feature_table(path)
-        check_finite(stored.values, path)
-        if stored.ids is not None:
-            _check_any_known(table, stored.ids, path)
-            ids[name] = stored.ids
-        else:
-            if items is None:
-                items = np.arange(_check_row_numbers(table, len(stored.values), path))
-            if len(stored.values) != len(items):
-                raise UserError(
-                    f"{len(stored.values)} feature rows for {len(items)} items",
-                    "give one row per item, in the order of the item ids",
-                    path=path,
-                )
-        arrays[name], dtypes[name] = stored.values, stored.dtype
+    paths = {name: Path(path) for name, path in features.items()}
+    matrices = {name: read_feature_matrix(path) for name, path in paths.items()}
+    for name, matrix in matrices.items():
+        check_finite(matrix.values, paths[name])
+        if matrix.ids is not None:
+            check_distinct(matrix.ids, paths[name])
+            _check_any_known(table, matrix.ids, paths[name])
+        elif items is None:
+            _check_row_numbers(table, len(matrix.values), paths[name])
+        elif len(matrix.values) != len(items):
+            raise UserError(
+                f"{len(matrix.values)} feature rows for {len(items)} items",
+                "give one row per item, in the order of the item ids",
+                path=paths[name],
+            )
+    ids = {name: m.ids for name, m in matrices.items() if m.ids is not None}
+    if items is None:
+        num_rows = {name: len(matrix.values) for name, matrix in matrices.items()}
+        items = item_ids(num_rows, ids, others=[table.item], labels=paths)
     data = from_interactions(
         table.user,
         table.item,
-        features=arrays,
+        features={name: matrix.values for name, matrix in matrices.items()},
         feature_ids=ids,
         users=users,
         items=items,
         labels=table.label,
         timestamps=table.time,
     )
-    data.stored_dtype = dtypes
+    data.stored_dtype = {name: matrix.dtype for name, matrix in matrices.items()}
     return data
 
 
@@ -115,8 +118,8 @@ def _is_index(value: str) -> bool:
     return value.isascii() and value.isdigit() and len(value) <= 18
 
 
-def _check_any_known(table: Interactions, ids: np.ndarray, path: str | Path) -> None:
-    """A feature file with ids: of another catalogue, if no item is in the table."""
+def _check_any_known(table: Interactions, ids: np.ndarray, path: Path) -> None:
+    """Refuse a feature file with ids of which no item is in the table."""
     if (match_ids(np.unique(table.item), ids) < 0).all():
         raise UserError(
             f"not one of its items is in {table.path.name}: its first id is "
@@ -126,8 +129,8 @@ def _check_any_known(table: Interactions, ids: np.ndarray, path: str | Path) -> 
         )
 
 
-def _check_row_numbers(table: Interactions, rows: int, path: str | Path) -> int:
-    """A feature file without ids: every item id must be one of its rows."""
+def _check_row_numbers(table: Interactions, rows: int, path: Path) -> None:
+    """Refuse a feature file without ids whose rows are not the items."""
     if table.item.dtype.kind != "i":
         raise UserError(
             "the file has no item ids, and the items of the table are not row numbers",
@@ -142,4 +145,3 @@ def _check_row_numbers(table: Interactions, rows: int, path: str | Path) -> int:
             "give one row per item, or add the ids",
             path=path,
         )
-    return rows

@@ -1,4 +1,4 @@
-"""Graphs of one catalogue as a file: PyG, SciPy, or an edge list."""
+"""Graphs of one catalogue as a file: PyG, SciPy or an edge list; or a folder."""
 
 from __future__ import annotations
 
@@ -6,12 +6,19 @@ import io
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import torch
+from torch_geometric.data import HeteroData
+
+from mmgraph.data.formats.features import check_file
+from mmgraph.data.formats.npy import as_tensor, read_npy, read_npz
 from mmgraph.errors import UserError
-
-if TYPE_CHECKING:
-    import torch
+from mmgraph.files import write_atomic
+from mmgraph.schema import ITEM, similar_edge_type
 
 SUFFIXES = (".pt", ".npz", ".parquet")
 FACTS = (
@@ -26,6 +33,15 @@ FACTS = (
     "input_sha256",
     "graph_sha256",
 )
+#: What is true of every graph that is joined from blocks.
+_OF_BLOCKS = {
+    "nan": "refuse",
+    "duplicates": "keep",
+    "symmetrise": "none",
+    "weights": "similarity",
+    "exact": True,
+    "features": [],
+}
 _AGAIN = "make it with mmgraph knn build"
 
 
@@ -34,10 +50,11 @@ class ModalityGraph:
     """The graph of one modality.
 
     Attributes:
-        edge_index: Neighbour (row 0) and centre (row 1) of each edge.
+        edge_index: int64 ``[2, E]``: neighbour (row 0) and centre (row 1) of each edge.
         similarity: float32 ``[E]``.
         weight: float32 ``[E]``.
-        facts: How it was made, so that it can be verified and extended: :data:`FACTS`.
+        facts: How it was made, so that it can be verified and extended: :data:`FACTS`,
+            and ``dim``, the dimension of the features, where it is known.
     """
 
     edge_index: torch.Tensor
@@ -48,11 +65,11 @@ class ModalityGraph:
 
 @dataclass
 class GraphFile:
-    """What a file holds.
+    """Graphs of one or several modalities over the same items.
 
     Attributes:
-        num_items: Number of items.
-        ids: Their original ids, or None.
+        num_items: Number of items; item = row.
+        ids: Their original ids, integers or strings, or None.
         graphs: Modality -> graph.
     """
 
@@ -75,8 +92,20 @@ def check_out(out: Path, num_graphs: int) -> None:
         raise UserError("is a folder", "choose another --out", path=out)
 
 
-def write_graph(path: Path, file: GraphFile) -> None:
-    """Write ``.pt``, ``.npz`` or ``.parquet``; the file is whole or not there.
+def write_graph(path: str | Path, file: GraphFile) -> None:
+    """Write a graph file; it is whole or not there.
+
+    The suffix says how: ``.pt``, ``HeteroData.to_dict()``, read by
+    ``HeteroData.from_dict(torch.load(path, weights_only=True))``; ``.npz``, one graph
+    as a SciPy CSR matrix of the weights, row = item; ``.parquet``, a list of edges by
+    the original ids.
+
+    Args:
+        path: The file.
+        file: The graphs.
+
+    Raises:
+        UserError: If the suffix is another, or a ``.npz`` is to hold several graphs.
 
     Example:
         >>> import tempfile
@@ -85,33 +114,42 @@ def write_graph(path: Path, file: GraphFile) -> None:
         >>> read_graph(path).ids
         ['a', 'b']
     """
-    from mmgraph.files import write_atomic
-
+    path = Path(path)
     check_out(path, len(file.graphs))
     writer = {".pt": _hetero, ".npz": _csr, ".parquet": _edge_list}[path.suffix]
     write_atomic(path, writer(file))
 
 
-def read_graph(path: Path) -> GraphFile:
-    """Read a ``.pt`` or ``.npz`` that :func:`write_graph` wrote.
+def read_graph(path: str | Path) -> GraphFile:
+    """Read a graph, whatever made it.
+
+    Args:
+        path: A ``.pt`` or ``.npz`` that :func:`write_graph` wrote, or a folder that
+            :func:`mmgraph.knn.merge_shards` or ``mmgraph knn join`` made. The arrays of
+            a folder stay on disk, memory-mapped; its modality is the one that ``join``
+            recorded, else it is called as the folder.
 
     Raises:
         UserError: If the file is missing, damaged, or no graph with its record.
 
     Example:
-        >>> read_graph(Path("edges.parquet"))
+        >>> read_graph("edges.parquet")
         Traceback (most recent call last):
         mmgraph.errors.UserError: edges.parquet: not a graph that can be read back - \
-name a .pt or .npz
+name a .pt, a .npz or a folder of mmgraph knn join
     """
-    from mmgraph.data.formats.features import check_file
-
-    if path.suffix not in (".pt", ".npz"):
+    path = Path(path)
+    if path.is_dir():
+        file = _read_folder(path)
+    elif path.suffix not in (".pt", ".npz"):
         raise UserError(
-            "not a graph that can be read back", "name a .pt or .npz", path=path
+            "not a graph that can be read back",
+            "name a .pt, a .npz or a folder of mmgraph knn join",
+            path=path,
         )
-    check_file(path)
-    file = _read_hetero(path) if path.suffix == ".pt" else _read_csr(path)
+    else:
+        check_file(path)
+        file = _read_hetero(path) if path.suffix == ".pt" else _read_csr(path)
     for name, graph in file.graphs.items():
         lacks = [fact for fact in FACTS if fact not in graph.facts]
         if lacks:
@@ -127,11 +165,6 @@ name a .pt or .npz
 
 
 def _hetero(file: GraphFile) -> bytes:
-    import torch
-    from torch_geometric.data import HeteroData
-
-    from mmgraph.schema import ITEM, similar_edge_type
-
     data = HeteroData()
     data[ITEM].num_nodes = file.num_items
     if file.ids is not None:
@@ -147,10 +180,6 @@ def _hetero(file: GraphFile) -> bytes:
 
 
 def _read_hetero(path: Path) -> GraphFile:
-    import torch
-
-    from mmgraph.schema import ITEM
-
     try:
         stores = torch.load(path, weights_only=True)
         graphs = {
@@ -170,8 +199,6 @@ def _read_hetero(path: Path) -> GraphFile:
 
 
 def _csr(file: GraphFile) -> bytes:
-    import numpy as np
-
     ((name, graph),) = file.graphs.items()
     neighbour, centre = graph.edge_index.numpy()
     length = np.bincount(centre, minlength=file.num_items)
@@ -192,11 +219,6 @@ def _csr(file: GraphFile) -> bytes:
 
 
 def _read_csr(path: Path) -> GraphFile:
-    import numpy as np
-    import torch
-
-    from mmgraph.data.formats.npy import read_npz
-
     arrays = read_npz(path)
     try:
         facts = json.loads(str(arrays["facts"]))
@@ -213,13 +235,31 @@ def _read_csr(path: Path) -> GraphFile:
     return GraphFile(len(length), ids, {name: graph})
 
 
-def _edge_list(file: GraphFile) -> bytes:
-    import numpy as np
-    import pyarrow as pa
-    import pyarrow.parquet as pq
+def _read_folder(path: Path) -> GraphFile:
+    """Edges and similarities as they lie on disk, and the record beside them."""
+    record = path / "graph.json"
+    check_file(record)
+    arrays = []
+    for name in ("edge_index.npy", "similarity.npy"):
+        check_file(path / name)
+        arrays.append(as_tensor(read_npy(path / name)))
+    try:
+        facts = {**_OF_BLOCKS, **json.loads(record.read_text("utf-8"))}
+        num_items = int(facts.pop("num_nodes"))
+        name = str(facts.pop("modality", path.resolve().name))
+        edge_index, similarity = arrays
+        if edge_index.dtype != torch.int64 or edge_index.shape != (2, len(similarity)):
+            raise ValueError("edges and similarities do not fit")
+        facts.pop("num_edges", None)
+    except (KeyError, TypeError, ValueError) as error:
+        raise UserError("not a graph folder", _AGAIN, path=path) from error
+    graph = ModalityGraph(edge_index, similarity, similarity, facts)
+    return GraphFile(num_items, None, {name: graph})
 
+
+def _edge_list(file: GraphFile) -> bytes:
     ids = np.arange(file.num_items) if file.ids is None else np.array(file.ids)
-    tables = []
+    parts = []
     for name, graph in file.graphs.items():
         neighbour, centre = graph.edge_index.numpy()
         columns = {
@@ -231,7 +271,7 @@ def _edge_list(file: GraphFile) -> bytes:
             columns["weight"] = graph.weight.numpy()
         if len(file.graphs) > 1:
             columns = {"modality": np.full(len(centre), name), **columns}
-        tables.append(pa.table(columns))
+        parts.append(pa.table(columns))
     buffer = io.BytesIO()
-    pq.write_table(pa.concat_tables(tables), buffer)
+    pq.write_table(pa.concat_tables(parts), buffer)
     return buffer.getvalue()

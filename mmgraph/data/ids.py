@@ -1,7 +1,8 @@
-"""Original ids and positions: one order, two directions."""
+"""Original ids: two kinds, one order, and positions in both directions."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +11,11 @@ import pandas as pd
 import torch
 from torch_geometric.data import HeteroData
 
-from mmgraph.data.pairs import first_duplicate
 from mmgraph.errors import UserError
 
 
 def as_ids(values: Any) -> np.ndarray:
-    """Ids as an int64 or a string array, the two kinds that survive every file format.
+    """Ids as an int64 or a string array, the two kinds that every file format keeps.
 
     Args:
         values: Array-like of integers or strings: list, NumPy, pandas or tensor.
@@ -98,12 +98,74 @@ def original_ids(raw_id: Any) -> np.ndarray:
     return np.ascontiguousarray(values).view(f"U{values.shape[1]}").reshape(-1)
 
 
-def check_distinct(ids: np.ndarray, path: str | Path) -> None:
-    """Refuse a feature file in which an item has two rows.
+def union_ids(parts: Iterable[np.ndarray]) -> np.ndarray:
+    """All ids of several arrays, each once, in the order that items have everywhere.
+
+    The order is ascending: integers by value, strings by code point. Where one array
+    holds integers and another strings, all become strings and meet by their spelling.
+
+    Args:
+        parts: One array or more, as made by :func:`as_ids`.
+
+    Returns:
+        Distinct ids, ascending; int64, or strings if any of the arrays holds strings.
+
+    Example:
+        >>> union_ids([np.array([10, 9]), np.array([9, 2])]).tolist()
+        [2, 9, 10]
+        >>> union_ids([np.array([10, 9]), np.array(["9", "x"])]).tolist()
+        ['10', '9', 'x']
+    """
+    return np.unique(np.concatenate(one_kind(parts)))
+
+
+def one_kind(parts: Iterable[np.ndarray]) -> list[np.ndarray]:
+    """The same arrays of ids, all as strings where one holds integers, one strings.
+
+    Example:
+        >>> [part.tolist() for part in one_kind([np.array([9]), np.array(["x"])])]
+        [['9'], ['x']]
+    """
+    parts = list(parts)
+    if len({part.dtype.kind for part in parts}) > 1:
+        return [part.astype(str) for part in parts]
+    return parts
+
+
+def first_duplicate(keys: np.ndarray) -> tuple[int, int] | None:
+    """Positions of the first repeated value and of its first occurrence.
+
+    Args:
+        keys: One-dimensional array.
+
+    Returns:
+        ``(first, again)`` for the smallest ``again``, or None if all are distinct.
+
+    Example:
+        >>> first_duplicate(np.array([4, 7, 9, 7, 4]))
+        (1, 3)
+    """
+    repeated = np.flatnonzero(pd.Series(keys).duplicated())
+    if not repeated.size:
+        return None
+    again = int(repeated[0])
+    return int(np.flatnonzero(keys == keys[again])[0]), again
+
+
+def check_distinct(
+    ids: np.ndarray,
+    path: str | Path | None = None,
+    *,
+    what: str = "item id",
+    fix: str = "keep one row per item",
+) -> None:
+    """Refuse ids of which one stands twice.
 
     Args:
         ids: One per row, as made by :func:`as_ids`.
-        path: The file, for the message.
+        path: The file they came from, if they came from one.
+        what: What they are, for the message.
+        fix: What to do, for the message.
 
     Raises:
         UserError: If an id stands twice; the message names its first two rows.
@@ -118,9 +180,9 @@ def check_distinct(ids: np.ndarray, path: str | Path) -> None:
     if twice:
         first, again = twice
         raise UserError(
-            f"item id {ids[first].item()!r} stands at rows {first} and {again} "
+            f"{what} {ids[first].item()!r} stands at rows {first} and {again} "
             "(counted from 0)",
-            "keep one row per item",
+            fix,
             path=path,
         )
 
@@ -142,8 +204,7 @@ def match_ids(known: np.ndarray, ids: np.ndarray) -> np.ndarray:
         >>> match_ids(np.array(["a", "b"]), np.array(["b", "x"])).tolist()
         [1, -1]
     """
-    if known.dtype.kind != ids.dtype.kind:
-        known, ids = known.astype(str), ids.astype(str)
+    known, ids = one_kind([known, ids])
     return np.asarray(pd.Index(known).get_indexer(pd.Index(ids)), dtype=np.int64)
 
 
@@ -167,12 +228,31 @@ def ids_to_index(data: HeteroData, node_type: str, ids: Any) -> torch.Tensor:
         >>> ids_to_index(data, "user", ["bob"])
         tensor([1])
     """
-    wanted = as_ids(ids)
-    index = match_ids(original_ids(data[node_type].raw_id), wanted)
+    ids = as_ids(ids)
+    index = match_ids(original_ids(data[node_type].raw_id), ids)
     unknown = np.flatnonzero(index < 0)
     if unknown.size:
         raise UserError(
-            f"unknown {node_type} id {wanted[unknown[0]].item()!r}",
+            f"unknown {node_type} id {ids[unknown[0]].item()!r}",
             "use an id of the catalogue",
         )
     return torch.from_numpy(index)
+
+
+def pair_keys(user: np.ndarray, item: np.ndarray, num_items: int) -> np.ndarray:
+    """User-item pairs as numbers, so that sets of edges compare in one call.
+
+    Args:
+        user: User positions.
+        item: Item positions, below ``num_items``.
+        num_items: Number of items.
+
+    Returns:
+        int64 array, ``user * num_items + item``: equal where the pairs are equal, and
+        nowhere else.
+
+    Example:
+        >>> pair_keys(np.array([0, 2]), np.array([1, 0]), 3).tolist()
+        [1, 6]
+    """
+    return user.astype(np.int64) * num_items + item

@@ -61,10 +61,10 @@ def load_dataset(
     """
     if split not in SPLITS:
         raise UserError(f"unknown split {split!r}", f"choose among {', '.join(SPLITS)}")
-    wanted = None if modalities is None else list(modalities)
+    chosen = None if modalities is None else list(modalities)
     if str(path_or_name) == SYNTHETIC:
         data, _ = plant_catalogue()
-        _select(data, wanted)
+        _select(data, chosen)
         if split == "label":  # the one of the embedded data set, whatever the seed
             return split_per_user(data)
         return split_dataset(data, split, seed=seed)
@@ -75,32 +75,32 @@ def load_dataset(
         )
     table = interactions_file(folder)
     features = feature_files(folder, mmrec=table.suffix == ".inter")
-    if wanted is not None:
-        _check_wanted(wanted, list(features), folder)
-        features = {name: features[name] for name in wanted}
+    if chosen is not None:
+        _check_chosen(chosen, list(features), folder)
+        features = {name: features[name] for name in chosen}
     data = read_catalogue(table, features, duplicates=duplicates)
     return split_dataset(data, split, seed=seed, path=table)
 
 
-def _check_wanted(wanted: list[str], found: list[str], path: Path | None) -> None:
-    for name in wanted:
-        if name not in found:
+def _check_chosen(chosen: list[str], known: list[str], path: Path | None) -> None:
+    for name in chosen:
+        if name not in known:
             raise UserError(
                 f"no modality {name!r}",
-                f"choose among {', '.join(found) or 'none'}",
+                f"choose among {', '.join(known) or 'none'}",
                 path=path,
             )
 
 
-def _select(data: HeteroData, wanted: list[str] | None) -> None:
-    """Keep the wanted modalities of a catalogue, in their order."""
-    if wanted is None:
+def _select(data: HeteroData, chosen: list[str] | None) -> None:
+    """Keep the chosen modalities of a catalogue, in their order."""
+    if chosen is None:
         return
-    _check_wanted(wanted, modalities_of(data), None)
+    _check_chosen(chosen, modalities_of(data), None)
     store = data[ITEM]
     kept = [
         (key, store[key])
-        for name in wanted
+        for name in chosen
         for key in (feature_key(name), mask_key(name))
         if key in store
     ]

@@ -24,14 +24,14 @@ from torch_geometric.data import HeteroData
 from mmgraph.data.build import from_interactions
 from mmgraph.data.splits import split_per_user
 
-WIDTHS = {"visual": 64, "textual": 48}
+DIMS = {"visual": 64, "textual": 48}
 SHARED_SCALE = (2.0, 1.5)  # first and last; private factors have 1: redundancy is loud
 USER_BLOCK = 1024
 
 
 @dataclass(frozen=True)
 class PlantedTruth:
-    """What was planted.
+    """The factors that were planted.
 
     Attributes:
         shared_basis: Orthonormal ``[D_m, shared_rank]`` of each modality: the
@@ -69,7 +69,7 @@ def synthetic(
 
     Args:
         seed: Seed of everything drawn, the split included.
-        **options: Sizes and shares, see :func:`plant_catalogue`.
+        **options: Sizes and ratios, see :func:`plant_catalogue`.
 
     Returns:
         ``(train, val, test, truth)``.
@@ -106,14 +106,14 @@ def plant_catalogue(
         num_items: Number of items, more than twice the interactions per user.
         interactions_per_user: Mean number of items per user; half to one and a half
             of it each, and never under five.
-        modalities: Width of each modality; visual 64 and textual 48 by default.
+        modalities: Dimension of each modality; visual 64 and textual 48 by default.
         shared_rank: Number of factors that all modalities share.
         private_rank: Number of factors of each modality alone.
-        private_share: Share of the variance of the liking that lies in the private
+        private_share: Ratio of the variance of the liking that lies in the private
             factors, 0 to 1.
         taste: Log-odds per standard deviation of liking; 0: users pick by popularity.
         popularity: Exponent of the power law of item popularity; 0: none.
-        missing: Share of the items that lack a modality, other items for each.
+        missing: Ratio of the items that lack a modality, other items for each.
         noise: Standard deviation of the feature noise; the factors have 1 (private)
             and 2 to 1.5 (shared).
 
@@ -121,23 +121,23 @@ def plant_catalogue(
         ``(data, truth)``; ids are ``u000``, ``i000``, ...
 
     Raises:
-        ValueError: If the sizes or shares do not fit together.
+        ValueError: If the sizes or ratios do not fit together.
 
     Example:
         >>> data, truth = plant_catalogue(num_users=9, modalities={"a": 16})
         >>> data["item"].x_a.shape, truth.shared_basis["a"].shape
         (torch.Size([600, 16]), torch.Size([16, 4]))
     """
-    widths = dict(WIDTHS if modalities is None else modalities)
-    num_private = private_rank * len(widths)
+    dims = dict(DIMS if modalities is None else modalities)
+    num_private = private_rank * len(dims)
     num_factors = shared_rank + num_private
     if min(num_users, interactions_per_user) < 1:
         raise ValueError(
             "num_users and interactions_per_user must be at least 1 "
             f"(got {num_users}, {interactions_per_user})"
         )
-    _check_sizes(widths, num_items, interactions_per_user, shared_rank, private_rank)
-    if not (0 <= private_share <= 1 and 0 <= missing * len(widths) <= 1):
+    _check_sizes(dims, num_items, interactions_per_user, shared_rank, private_rank)
+    if not (0 <= private_share <= 1 and 0 <= missing * len(dims) <= 1):
         raise ValueError(
             "private_share must lie in 0..1 and missing in 0..1 / modalities "
             f"(got {private_share}, {missing})"
@@ -151,11 +151,11 @@ def plant_catalogue(
 
     features, masks, shared_basis, private_basis = {}, {}, {}, {}
     shuffled, lost = rng.permutation(num_items), round(missing * num_items)
-    for number, (name, width) in enumerate(widths.items()):
-        basis = np.linalg.qr(rng.normal(size=(width, shared_rank + private_rank)))[0]
+    for number, (name, dim) in enumerate(dims.items()):
+        basis = np.linalg.qr(rng.normal(size=(dim, shared_rank + private_rank)))[0]
         shared_basis[name], private_basis[name] = np.split(basis, [shared_rank], axis=1)
         x = scaled @ shared_basis[name].T + private[number] @ private_basis[name].T
-        x += rng.normal(size=width) / np.sqrt(width)  # a common part, as real data have
+        x += rng.normal(size=dim) / np.sqrt(dim)  # a common part, as real data have
         x += noise * rng.normal(size=x.shape)
         masks[name] = np.ones(num_items, bool)
         masks[name][shuffled[number * lost : (number + 1) * lost]] = False
@@ -187,7 +187,7 @@ def plant_catalogue(
         private_basis={name: _tensor(basis) for name, basis in private_basis.items()},
         shared_factors=_tensor(shared),
         private_factors={
-            name: _tensor(p) for name, p in zip(widths, private, strict=True)
+            name: _tensor(p) for name, p in zip(dims, private, strict=True)
         },
         user_factors=_tensor(user_factors),
         popularity=_tensor(log_weight),
@@ -196,20 +196,20 @@ def plant_catalogue(
 
 
 def _check_sizes(
-    widths: dict[str, int],
+    dims: dict[str, int],
     num_items: int,
     interactions_per_user: int,
     shared_rank: int,
     private_rank: int,
 ) -> None:
-    if not widths or min(shared_rank, private_rank) < 1:
+    if not dims or min(shared_rank, private_rank) < 1:
         raise ValueError("at least one modality and one factor of each kind are needed")
-    if min(widths.values()) < shared_rank + private_rank:
+    if min(dims.values()) < shared_rank + private_rank:
         raise ValueError(
-            f"each width must be {shared_rank + private_rank} or more (got {widths})"
+            f"each dimension must be {shared_rank + private_rank} or more (got {dims})"
         )
     least = max(
-        2 * max(5, interactions_per_user), shared_rank + private_rank * len(widths) + 2
+        2 * max(5, interactions_per_user), shared_rank + private_rank * len(dims) + 2
     )
     if num_items < least:
         raise ValueError(f"num_items must be at least {least} (got {num_items})")

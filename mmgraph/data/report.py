@@ -23,7 +23,7 @@ def data_report(train: HeteroData, val: HeteroData, test: HeteroData) -> dict[st
         test: The test object.
 
     Returns:
-        ``users``, ``items``, ``interactions``, ``sparsity`` (share of the pairs that
+        ``users``, ``items``, ``interactions``, ``sparsity`` (ratio of the pairs that
         did not occur), ``splits`` (``rows``, ``share``, ``users``, ``dropped_rows`` of
         each), ``users_without_train``, ``items_without_train``, ``degree`` (minimum,
         quartiles and maximum of the training degrees of users and items) and

@@ -57,8 +57,8 @@ def split_temporal(data: HeteroData, *, valid: float = 0.1, test: float = 0.1) -
 
     Args:
         data: Catalogue with ``time`` on its interactions.
-        valid: Share of the pairs, counted before the test part.
-        test: Share of the latest pairs.
+        valid: Ratio of the pairs, counted before the test part.
+        test: Ratio of the latest pairs.
 
     Returns:
         ``(train, val, test)``, see :func:`split_by_label`.
@@ -74,7 +74,7 @@ def split_temporal(data: HeteroData, *, valid: float = 0.1, test: float = 0.1) -
         tensor([9])
     """
     if not (valid > 0 and test > 0 and valid + test < 1):
-        raise ValueError(f"shares must be positive, sum < 1 (got {valid}, {test})")
+        raise ValueError(f"ratios must be positive, sum < 1 (got {valid}, {test})")
     if "time" not in data[INTERACTS]:
         raise UserError(
             "the interactions carry no timestamps",
@@ -127,8 +127,8 @@ def split_cold_items(
 
     Args:
         data: Catalogue of all interactions.
-        valid: Share of the interacted items that occur in valid only.
-        test: Share of the interacted items that occur in test only.
+        valid: Ratio of the interacted items that occur in valid only.
+        test: Ratio of the interacted items that occur in test only.
         seed: Seed of the draw.
 
     Returns:
@@ -142,7 +142,7 @@ def split_cold_items(
         8
     """
     if not (valid > 0 and test > 0 and valid + test < 1):
-        raise ValueError(f"shares must be positive, sum < 1 (got {valid}, {test})")
+        raise ValueError(f"ratios must be positive, sum < 1 (got {valid}, {test})")
     item = _arrays(data)[1]
     items = np.unique(item)
     order = np.random.default_rng(seed).permutation(items)

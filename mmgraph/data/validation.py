@@ -1,4 +1,4 @@
-"""The schema validator: what every catalogue must satisfy, said by name."""
+"""Check a catalogue against the schema."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch_geometric.data import HeteroData
 
-from mmgraph.data.pairs import first_duplicate, pair_keys
+from mmgraph.data.ids import check_distinct, first_duplicate, pair_keys
 from mmgraph.errors import UserError
 from mmgraph.schema import (
     INTERACTS,
@@ -33,7 +33,7 @@ def validate(data: HeteroData) -> None:
         data: The catalogue.
 
     Raises:
-        UserError: At the first rule broken, naming the place.
+        UserError: At the first rule broken, naming it.
 
     Example:
         >>> from mmgraph.data import from_interactions
@@ -133,10 +133,10 @@ def _keys(data: HeteroData, edges: Tensor) -> np.ndarray:
 def _called(data: HeteroData, user: int, item: int) -> str:
     """A pair by its original ids, where the catalogue has them."""
     names: list[Any] = [user, item]
-    for place, kind in enumerate((USER, ITEM)):
+    for end, kind in enumerate((USER, ITEM)):
         ids = data[kind].get("raw_id")
         if ids is not None:
-            names[place] = np.asarray(ids)[names[place]].item()
+            names[end] = np.asarray(ids)[names[end]].item()
     return f"user {names[0]!r} and item {names[1]!r}"
 
 
@@ -148,12 +148,7 @@ def _check_ids(kind: str, raw_id: Any, num_nodes: int) -> None:
             f"{kind} raw_id has {len(raw_id)} ids for {num_nodes} nodes",
             "give one each",
         )
-    twice = first_duplicate(np.asarray(raw_id))
-    if twice:
-        raise UserError(
-            f"{kind} id {raw_id[twice[0]]} stands at rows {twice[0]} and {twice[1]}",
-            "keep one of them",
-        )
+    check_distinct(np.asarray(raw_id), what=f"{kind} id", fix="keep one of them")
 
 
 def _check_edges(data: HeteroData, name: str, edges: Tensor) -> None:
@@ -166,9 +161,9 @@ def _check_edges(data: HeteroData, name: str, edges: Tensor) -> None:
         count = int(data[kind].num_nodes)
         outside = ((edges[row] < 0) | (edges[row] >= count)).nonzero()
         if len(outside):
-            place = int(outside[0])
+            edge = int(outside[0])
             raise UserError(
-                f"{name}[{row}, {place}] is {kind} {int(edges[row, place])} of {count}",
+                f"{name}[{row}, {edge}] is {kind} {int(edges[row, edge])} of {count}",
                 f"keep it in 0..{count - 1}",
             )
     twice = first_duplicate(_keys(data, edges))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +11,7 @@ from torch_geometric.data import HeteroData
 from mmgraph.data.formats.layout import check_modality_names
 from mmgraph.data.label_split import SPLIT_NAMES
 from mmgraph.errors import UserError
+from mmgraph.files import new_folder
 from mmgraph.schema import INTERACTS, ITEM, USER, feature_key, mask_key, modalities
 
 
@@ -29,7 +28,7 @@ def write_dataset(
     The folder is made beside its place and renamed when complete. Original ids are
     kept; rows of a modality that are missing (False in the mask) are left out, which is
     how they come back. A user without interactions, and an item with neither an
-    interaction nor features, has no place in these files.
+    interaction nor features, is in none of these files.
 
     Args:
         train: The training object.
@@ -43,6 +42,7 @@ def write_dataset(
             or a modality's name would not come back.
 
     Example:
+        >>> import tempfile
         >>> from mmgraph.data import fingerprint, load_dataset
         >>> splits = load_dataset("synthetic")
         >>> out = Path(tempfile.mkdtemp()) / "shop"
@@ -54,31 +54,10 @@ def write_dataset(
     check_modality_names(modalities(train))
     if out.exists() and not force:
         raise UserError("exists already", "choose another folder or --force", path=out)
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(
-            dir=out.parent, prefix=f".{out.name}."
-        ) as place:
-            new = Path(place) / "new"
-            new.mkdir()
-            _write_interactions((train, val, test), new / "interactions.parquet")
-            for name in modalities(train):
-                _write_features(train, name, new / f"{name}.npz")
-            old = Path(place) / "old"
-            if out.exists():
-                os.replace(out, old)
-            try:
-                os.replace(new, out)
-            except OSError:
-                if old.exists():  # or it would go with the temporary folder
-                    os.replace(old, out)
-                raise
-    except OSError as error:
-        raise UserError(
-            f"cannot be written ({error.strerror or error})",
-            "check space and permissions",
-            path=out,
-        ) from error
+    with new_folder(out, replace=force) as folder:
+        _write_interactions((train, val, test), folder / "interactions.parquet")
+        for name in modalities(train):
+            _write_features(train, name, folder / f"{name}.npz")
 
 
 def _write_interactions(splits: tuple[HeteroData, ...], path: Path) -> None:

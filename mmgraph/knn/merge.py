@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,6 +13,7 @@ import torch
 from torch import Tensor
 
 from mmgraph.errors import UserError
+from mmgraph.files import new_folder
 from mmgraph.knn.jobs.work_folder import WorkFolder
 
 _NAMED = 10  # missing blocks named in the error
@@ -41,6 +40,7 @@ def merge_shards(folders: Sequence[str | Path], out: str | Path) -> dict[str, An
             exists or cannot be written.
 
     Example:
+        >>> import tempfile
         >>> from mmgraph.knn.blocks import build_blocks
         >>> place = Path(tempfile.mkdtemp())
         >>> work = build_blocks(torch.eye(3), 2, place / "work")
@@ -49,26 +49,9 @@ def merge_shards(folders: Sequence[str | Path], out: str | Path) -> dict[str, An
         >>> np.load(place / "graph" / "edge_index.npy")[0]
         array([1, 2, 0, 2, 0, 1])
     """
-    out = Path(out)
-    if out.exists():
-        raise UserError("exists already", "choose another folder", path=out)
     blocks = _blocks(folders)
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(
-            dir=out.parent, prefix=f".{out.name}."
-        ) as place:
-            new = Path(place) / "graph"
-            new.mkdir()
-            result = _write(blocks, new)
-            os.replace(new, out)
-    except OSError as error:
-        raise UserError(
-            f"cannot be written ({error.strerror or error})",
-            "check space and permissions",
-            path=out,
-        ) from None
-    return result
+    with new_folder(Path(out)) as folder:
+        return _write(blocks, folder)
 
 
 def read_shards(folders: Sequence[str | Path]) -> tuple[Tensor, Tensor]:

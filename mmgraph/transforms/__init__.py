@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from mmgraph.transforms.add_item_graphs import AddItemGraphs
 from mmgraph.transforms.fuse_item_graphs import FuseItemGraphs
 from mmgraph.transforms.item_knn_graph import ItemKNNGraph
 from mmgraph.transforms.null_space_projection import NullSpaceProjection
@@ -10,6 +11,7 @@ from mmgraph.transforms.prune_edges import PruneEdges
 from mmgraph.transforms.user_co_occurrence import UserCoOccurrence
 
 __all__ = [
+    "AddItemGraphs",
     "FuseItemGraphs",
     "ItemKNNGraph",
     "NullSpaceProjection",

@@ -76,7 +76,7 @@ def test_any_number_of_modalities(count):
         ),
         (
             {"features": {"a": [[1.0], [2.0]]}, "feature_ids": {"a": ["x", "x"]}},
-            "item id 'x' twice .rows 0 and 1",
+            "a features: item id 'x' stands at rows 0 and 1 .* keep one row per item",
         ),
         ({"items": ["x"]}, "item id 'y' of interaction 1 is not among the items"),
         ({"users": ["v"]}, "user id 'u' of interaction 0"),

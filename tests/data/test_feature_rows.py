@@ -108,7 +108,9 @@ def test_errors_name_the_file(tmp_path, x):
         open_features(tmp_path)
     (tmp_path / "b.npy").unlink()
     np.savez(tmp_path / "b.npz", features=x[:2], ids=[3, 99])
-    with pytest.raises(UserError, match=r"b\.npz: item id 99 is no row number"):
+    with pytest.raises(
+        UserError, match=r"b\.npz: item id 99 at row 1 .* no row number of a"
+    ):
         open_features(tmp_path)
     np.savez(tmp_path / "b.npz", features=x[:2], ids=[3, 3])
     with pytest.raises(UserError, match=r"item id 3 stands at rows 0 and 1"):

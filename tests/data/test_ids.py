@@ -11,7 +11,15 @@ from hypothesis import strategies as st
 from torch_geometric.loader.utils import index_select
 
 from mmgraph.data import from_interactions, ids_to_index
-from mmgraph.data.ids import as_ids, check_distinct, match_ids, original_ids
+from mmgraph.data.ids import (
+    as_ids,
+    check_distinct,
+    first_duplicate,
+    match_ids,
+    original_ids,
+    pair_keys,
+    union_ids,
+)
 from mmgraph.errors import UserError
 
 
@@ -94,3 +102,41 @@ def test_ids_stay_an_ordinary_array_for_all_others():
     assert isinstance(ids, np.ndarray)
     assert ids.take([1, 0]).tolist() == np.take(ids, np.array([1, 0])).tolist()
     assert copy.deepcopy(ids).tolist() == ids[:].tolist() == ["a", "b"]
+
+
+@given(st.lists(st.tuples(st.integers(0, 9), st.integers(0, 6)), min_size=1))
+def test_keys_invert(pairs):
+    user, item = np.array(pairs).T
+    keys = pair_keys(user, item, 7)
+    assert [divmod(int(key), 7) for key in keys] == pairs
+
+
+def test_keys_do_not_overflow_int32():
+    keys = pair_keys(np.array([2**20], np.int32), np.array([5], np.int32), 2**20)
+    assert keys[0] == 2**40 + 5
+
+
+@given(st.lists(st.integers(0, 5)))
+def test_first_duplicate_equals_a_loop(values):
+    expected = None
+    for again, value in enumerate(values):
+        if value in values[:again]:
+            expected = (values.index(value), again)
+            break
+    assert first_duplicate(np.array(values, dtype=np.int64)) == expected
+
+
+@given(
+    st.lists(st.lists(st.integers(-12, 12), min_size=1), min_size=1),
+    st.sets(st.integers(0, 3)),
+)
+def test_the_union_is_sorted_by_one_rule_for_mixed_kinds(parts, spelled):
+    """A loop over Python's own integers and strings."""
+    arrays, mixed = [], set()
+    for number, part in enumerate(parts):
+        kind = str if number in spelled else int
+        mixed.add(kind)
+        arrays.append(as_ids([kind(value) for value in part]))
+    kind = int if mixed == {int} else str
+    expected = sorted({kind(value) for part in parts for value in part})
+    assert union_ids(arrays).tolist() == expected

@@ -135,7 +135,7 @@ def test_any_modalities(widths):
     [
         ({"num_items": 20}, r"num_items must be at least 40 .got 20"),
         ({"num_users": 0}, r"num_users and .* must be at least 1 .got 0, 20"),
-        ({"modalities": {"a": 7}}, "each width must be 8 or more"),
+        ({"modalities": {"a": 7}}, "each dimension must be 8 or more"),
         ({"modalities": {}}, "at least one modality"),
         ({"private_share": 1.2}, r"private_share must lie in 0..1"),
     ],

@@ -1,14 +1,67 @@
-"""What a report says about graphs beyond their edges."""
+"""Facts about kNN graphs, in the one shape that every command reports them in."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from itertools import combinations
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from mmgraph.data.graph_file import GraphFile, ModalityGraph
+from mmgraph.data import GraphFile, ModalityGraph
+from mmgraph.functional.redundancy.divergence import neighbour_overlap
+from mmgraph.knn import ApproximateGraph
+from mmgraph.knn.digest import graph_digest, num_components
+from mmgraph.knn.hubness import hubness
 
-if TYPE_CHECKING:
-    from mmgraph.knn import ApproximateGraph
+
+def knn_report(
+    num_nodes: int, graphs: Mapping[str, Mapping[str, Any]], **others: Any
+) -> dict[str, Any]:
+    """Facts of several graphs in the shape of every ``mmgraph knn ... --json``.
+
+    Args:
+        num_nodes: Number of items.
+        graphs: Modality -> facts of its graph.
+        **others: What is said of all graphs together.
+
+    Returns:
+        ``num_nodes``, ``others`` and ``graphs``; where there is one graph alone, its
+        facts stand at the top level as well.
+
+    Example:
+        >>> knn_report(9, {"visual": {"k": 5}})
+        {'num_nodes': 9, 'k': 5, 'graphs': {'visual': {'k': 5}}}
+        >>> list(knn_report(9, {"visual": {"k": 5}, "textual": {"k": 5}}))
+        ['num_nodes', 'graphs']
+    """
+    only = next(iter(graphs.values())) if len(graphs) == 1 else {}
+    return {"num_nodes": num_nodes, **only, **others, "graphs": dict(graphs)}
+
+
+def graph_report(file: GraphFile) -> dict[str, Any]:
+    """The record of each graph of a file, and its figures.
+
+    Returns:
+        Of each graph its record (:data:`~mmgraph.data.graph_file.FACTS`), ``intact``
+        (the edges have the hash that they were written with) and its
+        :func:`describe`; of all, ``ids`` (the items have ids) and :func:`overlaps`. In
+        the shape of :func:`knn_report`.
+
+    Example:
+        >>> graph_report(GraphFile(2, None, {}))
+        {'num_nodes': 2, 'ids': False, 'overlap': [], 'graphs': {}}
+    """
+    graphs = {}
+    for name, graph in file.graphs.items():
+        digest = graph_digest(graph.edge_index, graph.similarity)
+        graphs[name] = {
+            "num_nodes": file.num_items,
+            **graph.facts,
+            "intact": digest == graph.facts["graph_sha256"],
+            **describe(graph, file.num_items),
+        }
+    return knn_report(
+        file.num_items, graphs, ids=file.ids is not None, overlap=overlaps(file)
+    )
 
 
 def describe(graph: ModalityGraph, num_items: int) -> dict[str, Any]:
@@ -21,23 +74,20 @@ def describe(graph: ModalityGraph, num_items: int) -> dict[str, Any]:
         >>> describe(graph, 3)["isolated_rows"], describe(graph, 3)["components"]
         (1, 2)
     """
-    from mmgraph.knn.digest import num_components
-    from mmgraph.knn.hubness import hubness
-
-    found = hubness(graph.edge_index, num_items)
+    hubs = hubness(graph.edge_index, num_items)
     linked = graph.edge_index.flatten().unique()
     return {
         "num_edges": graph.edge_index.size(1),
         "components": num_components(graph.edge_index, num_items),
         "isolated_rows": num_items - len(linked),
-        "hubness": found.skewness,
-        "hubs": [list(pair) for pair in found.hubs],
-        "in_lists_histogram": [list(span) for span in found.histogram],
+        "hubness": hubs.skewness,
+        "hubs": [list(pair) for pair in hubs.hubs],
+        "in_lists_histogram": [list(span) for span in hubs.histogram],
     }
 
 
-def certified(found: ApproximateGraph, aim: float) -> dict[str, Any]:
-    """What an approximate build promised, measured and gave.
+def certified(graph: ApproximateGraph, aim: float) -> dict[str, Any]:
+    """The certificate of an approximate build: promised, measured, given.
 
     ``fell_back`` says that the exact graph was built instead. Measures are None where
     no sample was compared; otherwise they are those of the approximate graph, also
@@ -49,33 +99,31 @@ def certified(found: ApproximateGraph, aim: float) -> dict[str, Any]:
         >>> certified(approximate_knn_graph(torch.eye(4), 1), 0.99)["fell_back"]
         True
     """
-    measured = found.certificate
+    certificate = graph.certificate
     return {
         "aim": aim,
-        "fell_back": found.exact,
-        "rows": None if measured is None else measured.rows,
-        "hits": None if measured is None else measured.hits,
-        "estimate": None if measured is None else measured.estimate,
-        "lower_99": None if measured is None else measured.lower_99,
-        "num_cells": found.num_cells,
-        "probe": found.probe,
+        "fell_back": graph.exact,
+        "rows": None if certificate is None else certificate.rows,
+        "hits": None if certificate is None else certificate.hits,
+        "estimate": None if certificate is None else certificate.estimate,
+        "lower_99": None if certificate is None else certificate.lower_99,
+        "num_cells": graph.num_cells,
+        "probe": graph.probe,
     }
 
 
 def overlaps(file: GraphFile) -> list[dict[str, Any]]:
-    """Shared neighbours of every pair of modalities, beside those of random lists.
+    """Neighbours that every pair of modalities has in common, beside chance.
 
     Example:
         >>> overlaps(GraphFile(2, None, {}))
         []
     """
-    from mmgraph.functional.redundancy.divergence import neighbour_overlap
-
     rows = []
     for (a, first), (b, second) in combinations(file.graphs.items(), 2):
         value = neighbour_overlap(first.edge_index, second.edge_index, file.num_items)
-        # Random lists of a and b neighbours share a b / (N - 1) of them, and the
-        # share is one of the longer list.
+        # a and b random neighbours have a b / (N - 1) in common, and the overlap is a
+        # ratio to the larger of the two numbers.
         shorter = min(first.facts["k"], second.facts["k"])
         expected = min(1.0, shorter / max(1, file.num_items - 1))
         rows.append({"modalities": [a, b], "value": value, "expected": expected})

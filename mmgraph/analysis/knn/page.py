@@ -10,6 +10,7 @@ from string import Template
 from typing import Any
 
 from mmgraph.errors import UserError
+from mmgraph.files import write_atomic, write_json
 
 _PAGE = Template("""<!doctype html>
 <html lang="en">
@@ -47,7 +48,7 @@ _ROWS = {
     "collapsed_rows": "Copies collapsed",
     "isolated_rows": "Items without an edge",
     "components": "Components (isolated items included)",
-    "hubness": "Hubness (skewness of the lists an item is in)",
+    "hubness": "Hubness (skewness of the in-degrees)",
     "seconds": "Seconds",
     "peak_memory_bytes": "Peak memory, bytes",
     "input_sha256": "SHA-256 of the features",
@@ -67,30 +68,27 @@ def check_report(path: Path) -> None:
         raise UserError("is a folder", "choose another --report", path=path)
 
 
-def write_report(
-    path: Path,
-    graphs: Mapping[str, Mapping[str, Any]],
-    overlap: Sequence[Mapping[str, Any]],
-    result: Mapping[str, Any],
-) -> None:
-    """Write ``result`` as JSON, or graphs and overlap as a page, by the suffix.
+def write_report(path: Path, report: Mapping[str, Any]) -> None:
+    """Write the report of a build as JSON or as a page, by the suffix.
+
+    Args:
+        path: The file.
+        report: As :func:`mmgraph.analysis.knn.build_graphs` returns it.
 
     Example:
         >>> import tempfile
         >>> path = Path(tempfile.mkdtemp()) / "report.html"
-        >>> write_report(path, {}, [], {})
+        >>> write_report(path, {"graphs": {}, "overlap": []})
         >>> "<h1>kNN graph</h1>" in path.read_text()
         True
     """
-    from mmgraph.files import write_atomic, write_json
-
     check_report(path)
     if path.suffix == ".json":
-        write_json(path, result)
+        write_json(path, report)
         return
-    parts = [_section(name, row) for name, row in graphs.items()]
-    if overlap:
-        parts.append(_overlap(overlap))
+    parts = [_section(name, row) for name, row in report["graphs"].items()]
+    if report["overlap"]:
+        parts.append(_overlap(report["overlap"]))
     write_atomic(path, _PAGE.substitute(body="\n".join(parts)))
 
 
@@ -111,41 +109,45 @@ def _section(name: str, row: Mapping[str, Any]) -> str:
     return (
         f"<h2>{escape(name)}</h2><table>{facts}</table>"
         f"{_certificate(row['certificate'])}"
-        "<h3>In how many lists an item is</h3>"
-        f"<table><tr><th>Lists</th><th>Items</th></tr>{bars}</table>"
+        "<h3>In-degrees: for how many items an item is a neighbour</h3>"
+        f"<table><tr><th>In-degree</th><th>Items</th></tr>{bars}</table>"
         "<h3>Hubs</h3>"
-        f"<table><tr><th>Row</th><th>Lists</th></tr>{hubs}</table>"
+        f"<table><tr><th>Row</th><th>In-degree</th></tr>{hubs}</table>"
     )
 
 
-def _certificate(found: Mapping[str, Any] | None) -> str:
-    """What was asked of an approximate build, and what is known of its graph."""
-    if found is None:
+def _certificate(certificate: Mapping[str, Any] | None) -> str:
+    """The recall asked of an approximate build, and that of its graph."""
+    if certificate is None:
         return ""
     graph = "approximate"
-    if found["fell_back"] and found["rows"] is None:
-        graph = "exact: no approximate search was worth it for this table"
-    elif found["fell_back"]:
+    if certificate["fell_back"] and certificate["rows"] is None:
+        graph = "exact: no approximate search was worth it for these features"
+    elif certificate["fell_back"]:
         graph = "exact: the approximate graph, measured below, missed what was asked"
-    rows = {"Recall asked for": _text(found["aim"]), "Graph": graph}
-    if found["rows"] is not None:
-        rows["Sampled rows"] = str(found["rows"])
-        rows["Measured recall"] = f"{found['estimate']:.4f}"
-        rows["99 % lower bound (Clopper-Pearson)"] = rounded_down(found["lower_99"])
-    if found["probe"]:
-        rows["Cells looked into"] = f"{found['probe']} of {found['num_cells']}"
-    cells = "".join(f"<tr><th>{k}</th><td>{v}</td></tr>" for k, v in rows.items())
-    return f"<h3>Certificate</h3><table>{cells}</table>"
+    rows = {"Recall asked for": _text(certificate["aim"]), "Graph": graph}
+    if certificate["rows"] is not None:
+        rows["Sampled rows"] = str(certificate["rows"])
+        rows["Measured recall"] = f"{certificate['estimate']:.4f}"
+        rows["99 % lower bound (Clopper-Pearson)"] = rounded_down(
+            certificate["lower_99"]
+        )
+    if certificate["probe"]:
+        rows["Cells looked into"] = (
+            f"{certificate['probe']} of {certificate['num_cells']}"
+        )
+    body = "".join(f"<tr><th>{k}</th><td>{v}</td></tr>" for k, v in rows.items())
+    return f"<h3>Certificate</h3><table>{body}</table>"
 
 
-def rounded_down(share: float) -> str:
+def rounded_down(ratio: float) -> str:
     """Four digits of a lower bound: rounded up, it would be none.
 
     Example:
         >>> rounded_down(0.98999), rounded_down(1.0)
         ('0.9899', '1.0000')
     """
-    return f"{math.floor(share * 10_000) / 10_000:.4f}"
+    return f"{math.floor(ratio * 10_000) / 10_000:.4f}"
 
 
 def _overlap(overlap: Sequence[Mapping[str, Any]]) -> str:
@@ -154,7 +156,7 @@ def _overlap(overlap: Sequence[Mapping[str, Any]]) -> str:
         f"<td>{row['value']:.4f}</td><td>{row['expected']:.4f}</td></tr>"
         for row in overlap
     )
-    head = "<tr><th>Modalities</th><th>Shared</th><th>Of random lists</th></tr>"
+    head = "<tr><th>Modalities</th><th>In common</th><th>By chance</th></tr>"
     return f"<h2>Neighbours in common</h2><table>{head}{rows}</table>"
 
 

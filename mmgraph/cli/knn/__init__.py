@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import typer
 
-from mmgraph.cli.knn.blocks import blocks, join
-from mmgraph.cli.knn.build import build
-from mmgraph.cli.knn.info import info
-from mmgraph.cli.knn.insert import insert
-from mmgraph.cli.knn.merge import merge
-from mmgraph.cli.knn.verify import verify
+from mmgraph.cli.knn import blocks, build, info, insert, merge, verify
 
 __all__ = ["app"]
 
 app = typer.Typer(help="Nearest-neighbour graphs.", no_args_is_help=True)
-for command in (build, blocks, join, insert, merge, verify, info):
+for command in (
+    build.build,
+    blocks.blocks,
+    blocks.join,
+    insert.insert,
+    merge.merge,
+    verify.verify,
+    info.info,
+):
     app.command()(command)

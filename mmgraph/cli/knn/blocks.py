@@ -16,6 +16,7 @@ from rich.progress import (
 )
 
 from mmgraph.cli import options as opt
+from mmgraph.cli.knn import arguments as arg
 from mmgraph.errors import UserError
 
 _COLUMNS = (
@@ -32,11 +33,9 @@ def blocks(
     work: Annotated[
         Path, typer.Option("--work", metavar="DIR", help="Where blocks are kept.")
     ],
-    k: Annotated[int, typer.Option("--k", min=1, help="Neighbours per item.")] = 10,
-    metric: Annotated[str, typer.Option("--metric", help="cosine|ip|l2")] = "cosine",
-    backend: Annotated[
-        str, typer.Option("--backend", help="auto|torch|faiss|faiss-gpu")
-    ] = "auto",
+    k: arg.K = 10,
+    metric: arg.Metric = "cosine",
+    backend: arg.Backend = "auto",
     nan: opt.Nan = "refuse",
     zero: opt.Zero = "isolate",
     duplicates: opt.Duplicates = "keep",
@@ -68,6 +67,7 @@ def blocks(
     if workers > 1 and ray is not None:
         raise UserError("--workers and --ray are both given", "give one of them")
     opt.prepare(seed, device, threads, quiet)
+    from mmgraph.analysis.knn.blocks import blocks_report
     from mmgraph.device import resolve_device
     from mmgraph.knn import build_blocks
     from mmgraph.knn.jobs.block_executor import in_processes, on_ray, one_by_one
@@ -103,11 +103,12 @@ def blocks(
         raise UserError(
             str(error), "see mmgraph knn blocks --help", path=features
         ) from None
-    missing = len(folder.missing())
+    result = blocks_report(folder, features)
     if as_json:
-        opt.emit_json({"blocks": folder.num_blocks, "missing": missing})
+        opt.emit_json(result)
         return
-    typer.echo(f"{work}: {folder.num_blocks - missing} of {folder.num_blocks} blocks")
+    total, missing = result["blocks"], result["missing"]
+    typer.echo(f"{work}: {total - missing} of {total} blocks")
 
 
 def join(
@@ -123,14 +124,15 @@ def join(
 ) -> None:
     """Join the blocks of all shards to one graph.
 
-    DIR/edge_index.npy holds neighbours and centres, DIR/similarity.npy what they
-    share; numpy.load(..., mmap_mode="r") opens them without reading. Example:
+    DIR/edge_index.npy holds neighbours and centres, DIR/similarity.npy how similar
+    they are; numpy.load(..., mmap_mode="r") opens them without reading. DIR is a graph
+    as those of mmgraph knn build: info, verify, insert and merge read it. Example:
     mmgraph knn join w1 w2 w3 --out graph
     """
     opt.prepare(seed, device, threads, quiet)
-    from mmgraph.knn import merge_shards
+    from mmgraph.analysis.knn import join_blocks
 
-    result = merge_shards(work, out)
+    result = join_blocks(work, out)
     if as_json:
         opt.emit_json(result)
         return

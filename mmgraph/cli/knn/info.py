@@ -1,17 +1,17 @@
-"""``mmgraph knn info``: what a graph file holds."""
+"""``mmgraph knn info``: the record and the figures of a graph."""
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import typer
 
 from mmgraph.cli import options as opt
+from mmgraph.cli.knn import arguments as arg
 
 
 def info(
-    graph: Annotated[Path, typer.Argument(metavar="GRAPH", help=".pt or .npz.")],
+    graph: arg.Graph,
     seed: opt.Seed = 999,
     device: opt.Device = "cpu",
     threads: opt.Threads = 0,
@@ -23,29 +23,12 @@ def info(
     "intact" says whether the edges still have the hash they were written with. Example:
     mmgraph knn info graph.pt
     """
-    from mmgraph.analysis.knn.description import describe, overlaps
-    from mmgraph.data.graph_file import read_graph
-
     opt.prepare(seed, device, threads, quiet)
-    from mmgraph.knn.digest import graph_digest
+    from mmgraph.analysis.knn import graph_report
+    from mmgraph.data import read_graph
 
-    file = read_graph(graph)
-    graphs: dict[str, Any] = {}
-    for name, found in file.graphs.items():
-        digest = graph_digest(found.edge_index, found.similarity)
-        graphs[name] = {
-            "num_nodes": file.num_items,
-            **found.facts,
-            "intact": digest == found.facts["graph_sha256"],
-            **describe(found, file.num_items),
-        }
-    shared = overlaps(file)
-    result = {
-        "num_nodes": file.num_items,
-        "ids": file.ids is not None,
-        "graphs": graphs,
-        "overlap": shared,
-    }
+    result = graph_report(read_graph(graph))
+    graphs = result["graphs"]
     if as_json:
         opt.emit_json(result)
         return
@@ -56,11 +39,11 @@ def info(
         if key not in ("hubs", "in_lists_histogram"):
             table.add_row(key, *(_text(row[key]) for row in graphs.values()))
     opt.console().print(table)
-    for row in shared:
+    for row in result["overlap"]:
         a, b = row["modalities"]
         typer.echo(
-            f"{a} and {b} share {row['value']:.4f} of their neighbours, random lists "
-            f"{row['expected']:.4f}"
+            f"{a} and {b} have {row['value']:.4f} of their neighbours in common, "
+            f"by chance {row['expected']:.4f}"
         )
 
 

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from mmgraph.cli import options as opt
-from mmgraph.errors import UserError
-
-if TYPE_CHECKING:
-    from mmgraph.data.graph_file import GraphFile
+from mmgraph.cli.knn import arguments as arg
 
 
 def merge(
     graphs: Annotated[
-        list[Path], typer.Argument(metavar="GRAPH...", help=".pt or .npz files.")
+        list[Path],
+        typer.Argument(metavar="GRAPH...", help=arg.GRAPH),
     ],
     out: Annotated[
         Path, typer.Option("--out", metavar="GRAPH", help=".pt or .parquet.")
@@ -31,35 +29,14 @@ def merge(
 
     Example: mmgraph knn merge visual.pt textual.pt --out both.pt
     """
-    from mmgraph.data.graph_file import check_out, read_graph, write_graph
-
     opt.prepare(seed, device, threads, quiet)
-    first_path, *_ = graphs
-    merged: GraphFile | None = None
-    for path in graphs:
-        file = read_graph(path)
-        if merged is None:
-            merged = file
-            continue
-        if file.num_items != merged.num_items or file.ids != merged.ids:
-            raise UserError(
-                f"the items are not those of {first_path}",
-                "build the graphs from files with the same items in the same order, or "
-                "all in one mmgraph knn build",
-                path=path,
-            )
-        twice = sorted(set(file.graphs) & set(merged.graphs))
-        if twice:
-            raise UserError(
-                f"a second graph of {twice[0]!r}", "leave one out", path=path
-            )
-        merged.graphs.update(file.graphs)
-    assert merged is not None  # the parser asks for at least one
-    check_out(out, len(merged.graphs))
+    from mmgraph.analysis.knn import graph_report, merge_graphs
+    from mmgraph.data import write_graph
+
+    merged = merge_graphs(graphs)
     write_graph(out, merged)
-    edges = {name: len(found.weight) for name, found in merged.graphs.items()}
     if as_json:
-        opt.emit_json({"num_nodes": merged.num_items, "num_edges": edges})
+        opt.emit_json(graph_report(merged))
         return
-    listed = ", ".join(f"{name} ({count} edges)" for name, count in edges.items())
-    typer.echo(f"{merged.num_items} items in {out}: {listed}")
+    counts = [f"{name} ({len(g.weight)} edges)" for name, g in merged.graphs.items()]
+    typer.echo(f"{merged.num_items} items in {out}: {', '.join(counts)}")

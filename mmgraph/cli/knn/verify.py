@@ -1,4 +1,4 @@
-"""``mmgraph knn verify``: recompute lists by brute force."""
+"""``mmgraph knn verify``: recompute neighbours by brute force."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from typing import Annotated, Any
 import typer
 
 from mmgraph.cli import options as opt
-from mmgraph.errors import UserError
+from mmgraph.cli.knn import arguments as arg
 
 WRONG = 1  # exit code of a graph that is not the one of the features
 
 
 def verify(
-    graph: Annotated[Path, typer.Argument(metavar="GRAPH", help=".pt or .npz.")],
+    graph: arg.Graph,
     features: Annotated[
         list[Path],
         typer.Option("--features", help="Feature files; repeat for more modalities."),
@@ -34,66 +34,20 @@ def verify(
     right. 1: some are wrong, the first is named. 2: the files do not fit. Example:
     mmgraph knn verify graph.pt --features image_feat.npy --features text_feat.npy
     """
-    from mmgraph.data.feature_tables import as_tensor, modality_names
-    from mmgraph.data.graph_features import graph_features
-    from mmgraph.data.graph_file import read_graph
-
     opt.prepare(seed, device, threads, quiet)
-    import torch
+    from mmgraph.analysis.knn import verify_graphs
+    from mmgraph.data import read_graph
+    from mmgraph.data.formats.layout import modality_files
 
-    from mmgraph.knn.digest import feature_digest
-    from mmgraph.knn.verify import wrong_rows
-
-    file = read_graph(graph)
-    names = modality_names(features)
-    if len(names) == len(file.graphs) == 1:  # one of each: the names need not agree
-        names = dict(zip(file.graphs, names.values(), strict=True))
-    unknown = [name for name in names if name not in file.graphs]
-    if unknown:
-        raise UserError(
-            f"no graph of {unknown[0]!r} in {graph} (it has {', '.join(file.graphs)})",
-            "name the feature file as the one it was built from",
-            path=names[unknown[0]],
-        )
-    result: dict[str, Any] = {}
-    for name, path in names.items():
-        found, x = file.graphs[name], graph_features([path], file)
-        dim = found.facts.get("dim", x.shape[1])  # older graphs do not tell
-        if x.shape[1] != dim:
-            raise UserError(
-                f"{x.shape[1]} dimensions, but the graph of {name!r} is of {dim}",
-                "give the features that it was built from",
-                path=path,
-            )
-        generator = torch.Generator().manual_seed(seed)
-        drawn = torch.randperm(len(x), generator=generator)[: rows or len(x)]
-        undirected = found.facts["symmetrise"] != "none"
-        try:
-            wrong = wrong_rows(
-                found.edge_index,
-                found.similarity,
-                as_tensor(x),
-                found.facts["k"],
-                metric=found.facts["metric"],
-                rows=drawn,
-                nan=found.facts["nan"],
-                duplicates=found.facts["duplicates"],
-                symmetrised=found.facts["symmetrise"],
-            ).tolist()
-        except ValueError as error:
-            raise UserError(str(error), "repair the features", path=path) from None
-        result[name] = {
-            "rows_checked": len(x) if undirected else len(drawn),
-            "wrong_rows": len(wrong),
-            "first_wrong_row": wrong[0] if wrong else None,
-            "first_wrong_id": file.ids[wrong[0]] if wrong and file.ids else None,
-            "same_features": feature_digest(x) == found.facts["input_sha256"],
-        }
+    files = modality_files(features)
+    result = verify_graphs(read_graph(graph), files, rows=rows, seed=seed, label=graph)
+    graphs = result["graphs"]
     if as_json:
-        opt.emit_json({"graphs": result})
-    for name, row in result.items() if not as_json else ():
-        typer.echo(_line(name, row))
-    if any(row["wrong_rows"] for row in result.values()):
+        opt.emit_json(result)
+    else:
+        for name, row in graphs.items():
+            typer.echo(_line(name, row))
+    if any(row["wrong_rows"] for row in graphs.values()):
         raise typer.Exit(WRONG)
 
 

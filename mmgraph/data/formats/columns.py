@@ -75,12 +75,12 @@ def parse_labels(column: pa.Array, path: Path, first_row: int) -> np.ndarray:
         >>> parse_labels(pa.array(["train", "Val", "2"]), Path("a.csv"), 2).tolist()
         [0, 1, 2]
     """
-    words = pd.Series(pc.cast(column, pa.string()).to_pandas()).str.lower()
-    numbers = words.map(LABELS)
+    labels = pd.Series(pc.cast(column, pa.string()).to_pandas()).str.lower()
+    numbers = labels.map(LABELS)
     wrong = np.flatnonzero(numbers.isna())
     if wrong.size:
         raise UserError(
-            f"split label {words[wrong[0]]!r}",
+            f"split label {labels[wrong[0]]!r}",
             "write 0 (train), 1 (valid) or 2 (test)",
             path=path,
             row=int(wrong[0]) + first_row,

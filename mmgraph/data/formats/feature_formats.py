@@ -173,5 +173,5 @@ def _stack_lists(column: pa.ChunkedArray, path: Path) -> np.ndarray:
             "give every row one length, or leave the row out",
             path=path,
         )
-    width = int(lengths[0]) if len(lengths) else 0
-    return pc.list_flatten(column).to_numpy().reshape(len(lengths), width)
+    dim = int(lengths[0]) if len(lengths) else 0
+    return pc.list_flatten(column).to_numpy().reshape(len(lengths), dim)

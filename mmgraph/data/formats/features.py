@@ -13,8 +13,8 @@ from mmgraph.errors import UserError
 ROWS_PER_CHECK = 65_536
 
 
-class FeatureTable(NamedTuple):
-    """Features as read: float32 ``[N, D]``, ids or None, and the dtype on disk."""
+class FeatureMatrix(NamedTuple):
+    """Features ``[N, D]``, their ids or None, and the name of the dtype on disk."""
 
     values: np.ndarray
     ids: np.ndarray | None
@@ -22,7 +22,7 @@ class FeatureTable(NamedTuple):
 
 
 def read_features(
-    path: str | Path, *, mmap: bool = False
+    path: str | Path, *, mmap: bool = False, dtype: str = "float32"
 ) -> tuple[np.ndarray, np.ndarray | None]:
     """Read the features of one modality from any accepted file.
 
@@ -40,7 +40,8 @@ def read_features(
 
     Args:
         path: The file.
-        mmap: Leave a float32 ``.npy`` on disk (read-only).
+        mmap: Leave a ``.npy`` of that dtype on disk (read-only).
+        dtype: Dtype of the features returned.
 
     Returns:
         ``(features, ids)``: float32 ``[N, D]``, widened before any arithmetic, and
@@ -58,16 +59,19 @@ def read_features(
         >>> x.dtype.name, ids.tolist()
         ('float32', ['a', 'b'])
     """
-    table = read_feature_table(path, mmap=mmap)
-    return table.values, table.ids
+    matrix = read_feature_matrix(path, mmap=mmap, dtype=dtype)
+    return matrix.values, matrix.ids
 
 
-def read_feature_table(path: str | Path, *, mmap: bool = False) -> FeatureTable:
+def read_feature_matrix(
+    path: str | Path, *, mmap: bool = False, dtype: str = "float32"
+) -> FeatureMatrix:
     """Like :func:`read_features`, with the dtype on disk.
 
     Args:
         path: The file.
-        mmap: Leave a float32 ``.npy`` on disk (read-only).
+        mmap: Leave a ``.npy`` of that dtype on disk (read-only).
+        dtype: Dtype of the features returned.
 
     Returns:
         The features, their ids or None, and the dtype's name.
@@ -79,7 +83,7 @@ def read_feature_table(path: str | Path, *, mmap: bool = False) -> FeatureTable:
         >>> import tempfile
         >>> path = Path(tempfile.mkdtemp()) / "visual.npy"
         >>> np.save(path, np.eye(2, dtype=np.float16))
-        >>> read_feature_table(path).dtype
+        >>> read_feature_matrix(path).dtype
         'float16'
     """
     path = Path(path)
@@ -92,14 +96,14 @@ def read_feature_table(path: str | Path, *, mmap: bool = False) -> FeatureTable:
         )
     check_file(path)
     try:
-        values, ids, dtype = reader(path)
+        values, ids, stored = reader(path)
     except OSError as error:
         raise UserError(
             f"cannot be read ({error.strerror or error})", "check the file", path=path
         ) from error
     if values.dtype.kind not in "fiub":
         raise UserError(
-            f"features are {dtype}, not numbers", "save them as float32", path=path
+            f"features are {stored}, not numbers", "save them as float32", path=path
         )
     if values.ndim != 2 or 0 in values.shape:
         raise UserError(
@@ -113,10 +117,10 @@ def read_feature_table(path: str | Path, *, mmap: bool = False) -> FeatureTable:
             "give one id per row",
             path=path,
         )
-    if not (mmap and isinstance(values, np.memmap) and values.dtype == np.float32):
+    if not (mmap and isinstance(values, np.memmap) and values.dtype == dtype):
         with np.errstate(over="ignore"):  # shows as infinity, which check_finite names
-            values = np.array(values, dtype=np.float32, order="C")
-    return FeatureTable(values, ids, dtype)
+            values = np.array(values, dtype=dtype, order="C")
+    return FeatureMatrix(values, ids, stored)
 
 
 def check_finite(values: np.ndarray, path: str | Path, *, first_row: int = 0) -> None:
@@ -137,15 +141,41 @@ def check_finite(values: np.ndarray, path: str | Path, *, first_row: int = 0) ->
 infinity - repair the row, or leave it out of a file with ids
     """
     for start in range(0, len(values), ROWS_PER_CHECK):
-        block = values[start : start + ROWS_PER_CHECK]
-        broken = np.flatnonzero(~np.isfinite(block).all(axis=1))
-        if broken.size:
-            row = first_row + start + broken[0]
-            raise UserError(
-                f"row {row} (counted from 0) holds NaN or infinity",
-                "repair the row, or leave it out of a file with ids",
-                path=path,
-            )
+        broken = ~np.isfinite(values[start : start + ROWS_PER_CHECK]).all(axis=1)
+        what = "holds NaN or infinity"
+        fix = "repair the row, or leave it out of a file with ids"
+        _refuse_rows(broken, first_row + start, what, fix, path)
+
+
+def check_nonzero(values: np.ndarray, path: str | Path, *, first_row: int = 0) -> None:
+    """Refuse features with a row of zeros, naming the first.
+
+    Args:
+        values: Features ``[N, D]``.
+        path: The file they came from, for the message.
+        first_row: Row of the file that ``values`` begins with.
+
+    Raises:
+        UserError: If a row is zero.
+
+    Example:
+        >>> check_nonzero(np.array([[1.0], [0.0]]), "visual.npy")
+        Traceback (most recent call last):
+        mmgraph.errors.UserError: visual.npy: row 1 (counted from 0) is zero - leave \
+the row out of a file with ids, or use --zero isolate
+    """
+    fix = "leave the row out of a file with ids, or use --zero isolate"
+    empty = np.logical_not(values.any(axis=1))
+    _refuse_rows(empty, first_row, "is zero", fix, path)
+
+
+def _refuse_rows(
+    refused: np.ndarray, first_row: int, what: str, fix: str, path: str | Path
+) -> None:
+    rows = np.flatnonzero(refused)
+    if rows.size:
+        what = f"row {first_row + rows[0]} (counted from 0) {what}"
+        raise UserError(what, fix, path=path)
 
 
 def check_file(path: Path) -> None:

@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 
 from mmgraph.data.formats.columns import parse_ids, parse_labels, parse_times
 from mmgraph.data.formats.features import check_file
-from mmgraph.data.pairs import first_duplicate, pair_keys
+from mmgraph.data.ids import first_duplicate, pair_keys
 from mmgraph.errors import UserError
 
 # Accepted spellings, compared in lower case.
@@ -189,8 +189,8 @@ def _parquet(path: Path) -> dict[str, pa.Array]:
 
 
 def _find_columns(header: list[str], path: Path) -> dict[str, str]:
-    """Name in the file of each role found; user and item must be there."""
-    found = {}
+    """Name in the file of each role; user and item must be there."""
+    columns = {}
     for role, spellings in COLUMNS.items():
         names = [name for name in header if name.lower() in spellings]
         if len(names) > 1:
@@ -201,7 +201,7 @@ def _find_columns(header: list[str], path: Path) -> dict[str, str]:
                 row=1,
             )
         if names:
-            found[role] = names[0]
+            columns[role] = names[0]
         elif role in ("user", "item"):
             raise UserError(
                 f"no {role} column among {', '.join(map(repr, header))}",
@@ -209,7 +209,7 @@ def _find_columns(header: list[str], path: Path) -> dict[str, str]:
                 path=path,
                 row=1,
             )
-    return found
+    return columns
 
 
 def _without_duplicates(table: Interactions, duplicates: str) -> Interactions:

@@ -1,4 +1,4 @@
-"""Which file of a data folder is what."""
+"""The files of a data folder: interactions and features."""
 
 from __future__ import annotations
 
@@ -34,17 +34,17 @@ def interactions_file(folder: Path) -> Path:
         'baby.inter'
     """
     for pattern in ("interactions.*", "*.inter"):
-        found = sorted(
+        tables = sorted(
             path
             for path in folder.glob(pattern)
             if path.suffix in (".parquet", ".csv", ".tsv", ".inter")
         )
-        named = [path for path in found if path.stem == folder.resolve().name]
-        if len(found) == 1 or len(named) == 1:
-            return found[0] if len(found) == 1 else named[0]
-        if found:
+        named = [path for path in tables if path.stem == folder.resolve().name]
+        if len(tables) == 1 or len(named) == 1:
+            return tables[0] if len(tables) == 1 else named[0]
+        if tables:
             raise UserError(
-                f"several tables: {', '.join(path.name for path in found)}",
+                f"several tables: {', '.join(path.name for path in tables)}",
                 "keep one",
                 path=folder,
             )
@@ -70,6 +70,32 @@ def modality_of(path: Path) -> str:
     """
     stem = path.stem.removesuffix("_feat")
     return MODALITY_OF_STEM.get(stem, stem) if path.stem != stem else stem
+
+
+def modality_files(paths: Iterable[Path]) -> dict[str, Path]:
+    """Feature files by the modality that each is called after.
+
+    Args:
+        paths: The files.
+
+    Raises:
+        UserError: If two have one modality.
+
+    Example:
+        >>> modality_files([Path("image_feat.npy"), Path("depth.npz")])
+        {'visual': PosixPath('image_feat.npy'), 'depth': PosixPath('depth.npz')}
+    """
+    files: dict[str, Path] = {}
+    for path in paths:
+        name = modality_of(path)
+        if name in files:
+            raise UserError(
+                f"{files[name]} and this file are both {name!r}",
+                "rename one: the name of a file is the name of its modality",
+                path=path,
+            )
+        files[name] = path
+    return files
 
 
 def check_modality_names(names: Iterable[str]) -> None:
@@ -128,19 +154,19 @@ def feature_files(folder: Path, *, mmrec: bool) -> dict[str, Path]:
         >>> list(feature_files(folder, mmrec=False))
         ['textual', 'depth']
     """
-    found: dict[str, Path] = {}
+    files: dict[str, Path] = {}
     for path in sorted(folder.iterdir()):
         if path.suffix not in READERS or path.stem.removesuffix("_feat") == TABLE:
             continue
         if mmrec and not path.name.endswith("_feat.npy"):
             continue  # side files of that layout, such as a pickled user graph
         name = modality_of(path)
-        if name in found:
+        if name in files:
             raise UserError(
-                f"{found[name].name} and {path.name} both hold {name!r}",
+                f"{files[name].name} and {path.name} both hold {name!r}",
                 "keep one",
                 path=folder,
             )
-        found[name] = path
-    first = [name for name in USUAL_ORDER if name in found]
-    return {name: found[name] for name in first + sorted(set(found) - set(first))}
+        files[name] = path
+    first = [name for name in USUAL_ORDER if name in files]
+    return {name: files[name] for name in first + sorted(set(files) - set(first))}

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+import warnings
 import zipfile
 from pathlib import Path
 from typing import IO
 
 import numpy as np
+import torch
 from numpy.lib import format as npy_format
 
 from mmgraph.errors import UserError
@@ -39,6 +41,18 @@ def read_npy(path: Path) -> np.ndarray:
     with path.open("rb") as file:
         _check_header(file, path.stat().st_size, path)
     return np.load(path, mmap_mode="r", allow_pickle=False)
+
+
+def as_tensor(values: np.ndarray) -> torch.Tensor:
+    """The same memory as a tensor, also where it is a file that is only read.
+
+    Example:
+        >>> as_tensor(np.ones(2))
+        tensor([1., 1.], dtype=torch.float64)
+    """
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="The given NumPy array is not writ")
+        return torch.from_numpy(values)
 
 
 def read_npz(path: Path) -> dict[str, np.ndarray]:
@@ -109,11 +123,11 @@ def _check_header(file: IO[bytes], size: int, path: Path, member: str = "") -> N
             "save a plain array: .astype('float32'), or .astype(str) for ids",
             path=path,
         )
-    wanted = start + math.prod(shape) * dtype.itemsize
-    if min(shape, default=0) < 0 or wanted != size:
-        state = "truncated" if wanted > size else "longer than its header says"
+    expected = start + math.prod(shape) * dtype.itemsize
+    if min(shape, default=0) < 0 or expected != size:
+        state = "truncated" if expected > size else "longer than its header says"
         raise UserError(
-            f"{name}{state}: {list(shape)} {dtype} needs {wanted} bytes, found {size}",
+            f"{name}{state}: {list(shape)} {dtype} needs {expected} bytes, not {size}",
             "copy or save it again",
             path=path,
         )

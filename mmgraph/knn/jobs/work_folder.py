@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import uuid
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +13,7 @@ from safetensors.torch import load_file, save
 from torch import Tensor
 
 from mmgraph.errors import UserError
+from mmgraph.files import unwritable, write_atomic
 from mmgraph.knn.rows.survey import Survey
 
 Manifest = dict[str, dict[str, Any]]
@@ -92,9 +91,9 @@ class WorkFolder:
                     raise UserError(
                         "holds other files", "name a new or an empty folder", path=path
                     )
-                _write(file, json.dumps(manifest, indent=2).encode() + b"\n")
+                write_atomic(file, json.dumps(manifest, indent=2) + "\n")
             except OSError as error:
-                raise _unwritable(path, error) from None
+                raise unwritable(path, error) from None
         work = cls(path)
         work.check(manifest)
         return work
@@ -174,9 +173,9 @@ class WorkFolder:
         whole = {key: value.cpu().contiguous() for key, value in tensors.items()}
         content = save(whole, {"manifest": self._identity} | notes)
         try:
-            _write(self.path / name, content)
+            write_atomic(self.path / name, content)
         except OSError as error:
-            raise _unwritable(self.path / name, error) from None
+            raise unwritable(self.path / name, error) from None
 
     def _load(self, name: str) -> dict[str, Tensor]:
         path = self.path / name
@@ -207,25 +206,3 @@ def _flat(manifest: Manifest) -> dict[str, Any]:
         for group, values in manifest.items()
         for name, value in values.items()
     }
-
-
-def _unwritable(path: Path, error: OSError) -> UserError:
-    return UserError(
-        f"cannot be written ({error.strerror or error})",
-        "check space and permissions",
-        path=path,
-    )
-
-
-def _write(path: Path, content: bytes) -> None:
-    """A reader, and the next run after a kill, sees the whole file or none."""
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
-    try:
-        with open(temporary, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise

@@ -103,10 +103,10 @@ def test_the_page_shows_what_the_build_returned(tmp_path, knn, built):
 
 def test_names_that_look_like_html_are_text(tmp_path):
     overlap = [{"modalities": ["<b>", "a&b"], "value": 0.25, "expected": 0.5}]
-    write_report(tmp_path / "r.html", {}, overlap, {})
+    write_report(tmp_path / "r.html", {"graphs": {}, "overlap": overlap})
     page = Cells((tmp_path / "r.html").read_text())
     assert page.rows == [
-        ["Modalities", "Shared", "Of random lists"],
+        ["Modalities", "In common", "By chance"],
         ["<b> and a&b", "0.2500", "0.5000"],
     ]
     assert "b" not in page.tags
@@ -185,7 +185,7 @@ def test_the_page_says_why_a_graph_is_exact_after_all(
     assert knn(*clusters, "--recall", 0.9, *report)["certificate"]["rows"] is None
     assert certificate_of((tmp_path / "r.html").read_text()) == {
         "Recall asked for": "0.9",
-        "Graph": "exact: no approximate search was worth it for this table",
+        "Graph": "exact: no approximate search was worth it for these features",
     }
 
 
@@ -204,5 +204,5 @@ def test_another_kind_of_report_is_refused_and_not_written(tmp_path):
     with pytest.raises(UserError, match=r"cannot write 'r\.txt' - name it \.json or "):
         check_report(Path("r.txt"))
     with pytest.raises(UserError, match=r"cannot write 'r' - name it \.json or \.html"):
-        write_report(tmp_path / "r", {}, [], {})
+        write_report(tmp_path / "r", {"graphs": {}, "overlap": []})
     assert not any(tmp_path.iterdir())

@@ -93,7 +93,7 @@ def test_npz_is_a_scipy_matrix_of_similarities(tmp_path, x):
 
 
 def test_several_files_make_one_hetero_data(tmp_path, x):
-    ids = np.array([f"i{n}" for n in range(60)])
+    ids = np.array([f"i{n:02d}" for n in range(60)])
     np.savez(tmp_path / "text_feat.npz", features=x[:, :3], ids=ids)
     pd.DataFrame({"item_id": ids, "vector": list(x)}).to_parquet(
         tmp_path / "depth.parquet"

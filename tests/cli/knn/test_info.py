@@ -67,7 +67,7 @@ def test_info_as_a_table_names_every_fact(knn, graph):
     for row in ("num_nodes", "intact", "graph_sha256", "hubness", "components"):
         assert row in told
     assert "in_lists_histogram" not in told
-    assert "a and b share 1.0000 of their neighbours, random lists 0.0508" in told
+    assert "a and b have 1.0000 of their neighbours in common, by chance 0.0508" in told
 
 
 def test_what_is_no_graph_is_one_line_and_exit_code_2(tmp_path, capsys):

@@ -4,7 +4,10 @@ import numpy as np
 import pytest
 import torch
 
+from mmgraph.data import read_graph
 from mmgraph.errors import UserError
+from mmgraph.knn import knn_graph
+from mmgraph.knn.digest import graph_digest
 
 
 def save(path, x, ids):
@@ -16,7 +19,7 @@ def save(path, x, ids):
 
 
 @pytest.mark.parametrize("metric", ["cosine", "l2"])
-@pytest.mark.parametrize("ids", [None, np.array([f"i{n}" for n in range(60)])])
+@pytest.mark.parametrize("ids", [None, np.array([f"i{n:02d}" for n in range(60)])])
 def test_two_inserts_equal_one_build(tmp_path, knn, x, ids, metric):
     def part(name, start, stop):
         known = None if ids is None else ids[start:stop]
@@ -37,6 +40,20 @@ def test_two_inserts_equal_one_build(tmp_path, knn, x, ids, metric):
     assert knn("info", graph)["graphs"]["old"]["intact"]
 
 
+def test_an_insert_between_known_ids_goes_behind_them(tmp_path, knn, x):
+    """The graph is that of a build of all rows in the order of its items."""
+    ids = np.random.default_rng(1).permutation(60)
+    graph = tmp_path / "g.pt"
+    knn("build", save(tmp_path / "old", x[:50], ids[:50]), "--k", 5, "--out", graph)
+    new = save(tmp_path / "new", x[50:], ids[50:].astype(str))
+    result = knn("insert", graph, "--features", new, "--out", graph)
+    order = [*np.argsort(ids[:50]), *(50 + np.argsort(ids[50:].astype(str)))]
+    assert result["graph_sha256"] == graph_digest(*knn_graph(x[order], 5))
+    assert read_graph(graph).ids == ids[order].astype(str).tolist()
+    files = ("--features", save(tmp_path / "all", x, ids))
+    assert knn("verify", graph, *files, "--rows", 0)["wrong_rows"] == 0
+
+
 def test_inserts_follow_files_with_and_without_ids(tmp_path, knn, x):
     ids = np.arange(60)
     whole = knn("build", save(tmp_path / "w", x, None), "--out", tmp_path / "w.pt")
@@ -44,12 +61,12 @@ def test_inserts_follow_files_with_and_without_ids(tmp_path, knn, x):
     graph = tmp_path / "g.pt"
     knn("build", *old, "--out", graph)
     for start, stop in ((50, 55), (55, 60)):
-        place = tmp_path / f"from{start}"
-        place.mkdir()
+        folder = tmp_path / f"from{start}"
+        folder.mkdir()
         rows, back = slice(start, stop), slice(stop - 1, start - 1, -1)
         new = (
-            save(place / "b", x[rows], ids[rows]),
-            save(place / "a", x[back], ids[back]),
+            save(folder / "b", x[rows], ids[rows]),
+            save(folder / "a", x[back], ids[back]),
         )
         words = [word for path in new for word in ("--features", path)]
         grown = knn("insert", graph, *words, "--out", graph)["graphs"]
@@ -72,7 +89,7 @@ def test_nan_rows_stay_isolated_and_weights_are_made_anew(tmp_path, knn, x):
         np.testing.assert_array_equal(got[key], want[key])
 
 
-def test_what_cannot_be_inserted_is_told(tmp_path, knn, x):
+def test_what_cannot_be_inserted_is_refused(tmp_path, knn, x):
     old, new = (
         save(tmp_path / "old", x[:50], None),
         save(tmp_path / "new", x[50:], None),
@@ -88,7 +105,7 @@ def test_what_cannot_be_inserted_is_told(tmp_path, knn, x):
         ((graph, "--features", named), r"named\.npz: the file has ids, the graph has"),
         ((again, "--features", named), r"item 0 is in the graph already"),
         ((graph, "--features", narrow), r"3 dimensions, but the graph's .* have 8"),
-        ((union, "--features", new), r"can be inserted into lists only"),
+        ((union, "--features", new), r"can be inserted only into a graph of"),
         ((graph, "--features", new, "--base", new), r"10 rows, but the graph has 50"),
         ((old, "--features", new), r"old\.npy: not a graph that can be read back"),
     ]

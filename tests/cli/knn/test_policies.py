@@ -13,7 +13,7 @@ from mmgraph.knn import edge_weights, knn_graph, symmetrise
 
 
 def test_weights_and_symmetry_reach_every_format(tmp_path, knn, x):
-    ids = np.array([f"i{n}" for n in range(60)])
+    ids = np.array([f"i{n:02d}" for n in range(60)])
     np.savez(tmp_path / "a.npz", features=x, ids=ids)
     options = ("--k", 4, "--weights", "symmetric", "--symmetrise", "union")
     for suffix in ("pt", "npz", "parquet"):

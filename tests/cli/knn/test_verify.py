@@ -12,7 +12,7 @@ from mmgraph.errors import UserError
 
 @pytest.fixture
 def graph(tmp_path, knn, x):
-    ids = np.array([f"i{n}" for n in range(60)])
+    ids = np.array([f"i{n:02d}" for n in range(60)])
     np.savez(tmp_path / "a.npz", features=x, ids=ids)
     knn("build", tmp_path / "a.npz", "--k", 4, "--out", tmp_path / "g.pt")
     return tmp_path / "g.pt"
@@ -21,11 +21,15 @@ def graph(tmp_path, knn, x):
 def test_a_right_graph_is_right(tmp_path, knn, graph):
     result = knn("verify", graph, "--features", tmp_path / "a.npz", "--rows", 25)
     assert result["graphs"]["a"] == {
+        "num_nodes": 60,
+        "k": 4,
+        "metric": "cosine",
         "rows_checked": 25,
         "wrong_rows": 0,
         "first_wrong_row": None,
         "first_wrong_id": None,
         "same_features": True,
+        "graph_sha256": knn("info", graph)["graph_sha256"],
     }
     told = knn("verify", graph, "--features", tmp_path / "a.npz", raw=True)
     assert told.exit_code == 0

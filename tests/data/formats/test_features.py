@@ -4,19 +4,19 @@ import numpy as np
 import pytest
 
 from mmgraph.data import check_finite, read_features
-from mmgraph.data.formats.features import read_feature_table
+from mmgraph.data.formats.features import read_feature_matrix
 from mmgraph.errors import UserError
 
 X = np.arange(6, dtype=np.float16).reshape(3, 2)
 IDS = np.array(["b", "a", "c"])
 
 
-def test_values_become_float32_and_their_own_type_is_told(tmp_path):
+def test_values_become_float32_and_their_own_type_is_named(tmp_path):
     np.savez(tmp_path / "x.npz", features=X, ids=IDS)
-    table = read_feature_table(tmp_path / "x.npz")
-    assert (table.values.dtype, table.dtype) == (np.float32, "float16")
-    assert np.array_equal(table.values, X)
-    assert table.ids.tolist() == ["b", "a", "c"]
+    matrix = read_feature_matrix(tmp_path / "x.npz")
+    assert (matrix.values.dtype, matrix.dtype) == (np.float32, "float16")
+    assert np.array_equal(matrix.values, X)
+    assert matrix.ids.tolist() == ["b", "a", "c"]
 
 
 def test_a_float32_npy_can_stay_on_disk(tmp_path):

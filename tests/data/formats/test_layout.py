@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from mmgraph.data.formats.layout import (
     check_modality_names,
     feature_files,
     interactions_file,
+    modality_files,
 )
 from mmgraph.errors import UserError
 
@@ -55,3 +58,12 @@ def test_names_that_are_allowed_come_back(tmp_path, name):
 def test_names_that_would_not_come_back_are_refused(names, message):
     with pytest.raises(UserError, match=message):
         check_modality_names(names)
+
+
+def test_files_are_called_as_their_modality():
+    paths = [Path(f"d/{name}") for name in ("text_feat.npy", "depth_feat.npz")]
+    paths += [Path("image.parquet"), Path("e.v2.npy")]
+    assert list(modality_files(paths)) == ["textual", "depth", "image", "e.v2"]
+    both = [Path("image_feat.npy"), Path("visual.npz")]
+    with pytest.raises(UserError, match=r"visual\.npz: image_feat\.npy and this file "):
+        modality_files(both)
