@@ -172,7 +172,8 @@ def test_the_table_lists_the_systems_and_what_they_take():
         model = registry.MODELS[name]
         assert tuple(fidelity.split(", ")) == model.fidelities
         assert bool(features) == model.multimodal
-        encodes = model.encode_modalities is not registry.Recommender.encode_modalities
+        hook = registry.Recommender._encode_modalities
+        encodes = model._encode_modalities is not hook
         fitting = [p for p in available_plugins() if encodes and p != name]
         assert plugins == ", ".join(fitting)
 

@@ -20,7 +20,7 @@ from mmgraph.functional.graph.root_norm import root_norm_graphs
 from mmgraph.functional.gumbel import gumbel_softmax
 from mmgraph.functional.linear_chain import chained_linear
 from mmgraph.functional.losses.bootstrap import bootstrap_loss
-from mmgraph.functional.losses.bpr import bpr_loss
+from mmgraph.functional.losses.bpr import bpr_loss, inner_product_bpr
 from mmgraph.functional.losses.contrastive import info_nce, solosim
 from mmgraph.functional.losses.grace import grace
 from mmgraph.functional.losses.moments import moment_alignment
@@ -109,6 +109,7 @@ __all__ = [
     "half_square_penalty",
     "half_square_sum_penalty",
     "info_nce",
+    "inner_product_bpr",
     "levelling_strength",
     "linear_cka",
     "map_unseen_scores",
