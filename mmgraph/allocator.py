@@ -1,4 +1,4 @@
-"""How the C library of this process hands memory out."""
+"""Settings of the C library's allocator in this process."""
 
 from __future__ import annotations
 

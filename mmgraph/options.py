@@ -92,7 +92,7 @@ class Option:
 
     @property
     def domain(self) -> str:
-        """What the option may be, in words.
+        """The admissible values in words.
 
         Example:
             >>> Option("dropout", DropRatio | None, None).domain
@@ -235,7 +235,7 @@ def _checked(init: Callable[..., None]) -> Callable[..., None]:
 
 @cache
 def _declarations(init: Callable[..., None]) -> tuple[dict[str, Option], list[str]]:
-    """What a constructor declares, and the names of its positional parameters.
+    """The declarations of a constructor, and the names of its positional parameters.
 
     Of the positional ones only those with a range or choices are declarations.
     """
@@ -287,7 +287,7 @@ def _domain(annotation: Any) -> str:
 
 
 def _argument_notes(docstring: str) -> dict[str, str]:
-    """The entries of a docstring's ``Args`` section, by name, each as one line."""
+    """The entries of a docstring's ``Args`` section, by name, as plain lines."""
     _, _, after = inspect.cleandoc(docstring).partition("Args:\n")
     notes: dict[str, list[str]] = {}
     for line in after.splitlines():
@@ -298,4 +298,16 @@ def _argument_notes(docstring: str) -> dict[str, str]:
             lines.append(line)
         elif line.strip():
             break
-    return {name: " ".join(" ".join(lines).split()) for name, lines in notes.items()}
+    return {name: _plain(" ".join(lines)) for name, lines in notes.items()}
+
+
+def _plain(note: str) -> str:
+    r"""A note without the marks of reStructuredText.
+
+    Example:
+        >>> _plain(r"Weight :math:`\lambda_r`, see :class:`~a.b.Model`: ``0`` is none.")
+        'Weight lambda_r, see Model: 0 is none.'
+    """
+    note = re.sub(r":math:`([^`]*)`", lambda m: m[1].replace("\\", ""), note)
+    note = re.sub(r":\w+:`~?(?:[\w.]*\.)?(\w+)`", r"\1", note)
+    return " ".join(note.replace("``", "").split())

@@ -415,7 +415,7 @@ class Recommender(CheckedOptions, nn.Module):
     def cached(
         self, key: Hashable, sources: tuple[Tensor, ...], build: Callable[[], Any]
     ) -> Any:
-        """What ``build()`` returns, until one of the tensors it came from changes."""
+        """The value of ``build()``, kept until one of its source tensors changes."""
         return self._cache.get(key, sources, build)
 
     def user_item_graph(self, data: HeteroData) -> Adjacency:

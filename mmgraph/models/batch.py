@@ -1,4 +1,4 @@
-"""What a training step sees."""
+"""The batch of a training step."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Batch(NamedTuple):
         """Rows of the users, the positives and the negatives.
 
         Positives and negatives share one look-up, so that the backward makes one
-        gradient of the item table and not two.
+        gradient of the item embeddings and not two.
 
         Args:
             user: One row per user ``[U, d]``.

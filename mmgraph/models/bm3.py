@@ -50,17 +50,17 @@ class BM3(Recommender):
     Args:
         num_users: Number of users.
         num_items: Number of items.
-        dims: Width of each modality's features.
-        embedding_dim: Width of the embeddings.
-        num_layers: :math:`L`.
-        dropout: Share of a target's entries that is dropped.
-        modality_weight: :math:`\beta`.
-        reg_weight: :math:`\lambda`. The default is the published 0.1 in
-            ``"released"`` and 1e-3 in ``"paper"``; the two are not comparable.
+        dims: Dimension of each modality's features.
+        embedding_dim: Dimension of the embeddings.
+        num_layers: Layers :math:`L` of the propagation.
+        dropout: Fraction of a target's entries that is dropped.
+        modality_weight: Weight :math:`\beta` of the modalities' terms.
+        reg_weight: Weight :math:`\lambda` of the penalty. The default is the published
+            0.1 in ``"released"`` and 1e-3 in ``"paper"``; the two are not comparable.
         fidelity: ``"paper"``: the raw features are frozen and :math:`\Omega` is half
             the squared norm of the batch's vectors per pair. ``"released"``: the raw
             features are trained too, from a copy, and :math:`\Omega` is the sum of the
-            norms of both whole tables, not squared, by the number of items.
+            norms of both whole matrices, not squared, by the number of items.
 
     Example:
         >>> BM3(3, 5, {"visual": 16}, embedding_dim=8)

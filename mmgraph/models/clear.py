@@ -68,28 +68,29 @@ class CLEAR(Recommender):
     Args:
         num_users: Number of users.
         num_items: Number of items.
-        dims: Width of each modality's features.
-        embedding_dim: Width of each modality's embeddings.
-        hidden_dim: Width between the two layers of the encoders.
-        num_layers: :math:`L`.
+        dims: Dimension of each modality's features.
+        embedding_dim: Dimension of each modality's embeddings.
+        hidden_dim: Dimension between the two layers of the encoders.
+        num_layers: Layers :math:`L` of the propagation.
         num_item_layers: Steps over the item graph.
         k: Neighbours per item in that graph, itself included.
-        visual_weight: Share of the visual graph, see
+        visual_weight: Weight of the visual graph, see
             :func:`~mmgraph.models.parts.item_graph.modality_weights`.
-        modality_weights: Share of each modality instead.
+        modality_weights: Weight of each modality instead.
         rank: Number of shared directions, the paper's :math:`k`.
-        strength: :math:`\lambda`; 0 switches the projection off.
+        strength: Fraction :math:`\lambda` of them that is removed; 0 switches the
+            projection off.
         refresh_every: Epochs between two computations of the directions, :math:`\tau`.
-        energy: Choose the number of directions at each refresh by this share of the
+        energy: Choose the number of directions at each refresh by this ratio of the
             energy instead (the paper's ablation "dynamic ratio").
         sides: ``"both"``, or the one modality that is projected.
         center_output: Project the centred embeddings instead of the raw ones.
-        edge_drop: Share of the user-item edges left out in each epoch (the paper names
-            a dropped graph without its rate).
+        edge_drop: Fraction of the user-item edges left out in each epoch (the paper
+            names a dropped graph without its rate).
         edge_drop_by: ``"uniform"`` or ``"degree"``.
-        user_weights: ``"free"`` or ``"softmax"``.
-        init: Of the encoders, ``"xavier"`` or ``"default"``.
-        reg_weight: :math:`\gamma`.
+        user_weights: Weights of a user's modalities, ``"free"`` or ``"softmax"``.
+        init: Initialisation of the encoders, ``"xavier"`` or ``"default"``.
+        reg_weight: Weight :math:`\gamma` of the penalty.
 
     Example:
         >>> CLEAR(3, 5, {"visual": 16, "textual": 8}, rank=2)

@@ -51,16 +51,16 @@ class DualGNN(Recommender):
     Args:
         num_users: Number of users.
         num_items: Number of items.
-        dims: Width of each modality's features.
-        embedding_dim: Width of the embeddings.
-        hidden_dim: Width between the two layers of the MLPs.
-        num_layers: :math:`L`.
+        dims: Dimension of each modality's features.
+        embedding_dim: Dimension of the embeddings.
+        hidden_dim: Dimension between the two layers of the MLPs.
+        num_layers: Layers :math:`L` of the propagation.
         top_users: Neighbours per user in the graph of co-occurring users.
-        num_neighbors: :math:`K`, taken from those.
-        reg_weight: :math:`\lambda`.
+        num_neighbors: Neighbours :math:`K` per user and epoch, taken from those.
+        reg_weight: Weight :math:`\lambda` of the penalty.
         fidelity: ``"released"`` is the public code with its accidents: the modalities
-            are added up inside the table of the first one, so that the users' fusion
-            reads :math:`\sum_m \mathbf{H}_m[u]` in the place of its
+            are added up inside the embeddings of the visual one (the first), so that
+            the users' fusion reads :math:`\sum_m \mathbf{H}_m[u]` in the place of its
             :math:`\mathbf{H}_1[u]`; BPR has base 2; the penalty also holds weights of
             the items that nothing else uses; and scores are those of the last training
             step's forward pass, one step old.

@@ -43,23 +43,24 @@ class FREEDOM(Recommender):
         L = L_{BPR}(\mathbf{Z}_U, \mathbf{Z}_I + \mathbf{H})
         + \lambda \sum_m L_{BPR}(\mathbf{Z}_U, \mathbf{X}_m \mathbf{W}_m + \mathbf{b}_m)
 
-    :math:`\hat{\mathbf{A}}_\rho` is drawn anew each epoch: it keeps the share
+    :math:`\hat{\mathbf{A}}_\rho` is drawn anew each epoch: it keeps the ratio
     :math:`1-\rho` of the edges, with probability proportional to
     :math:`1/\sqrt{d_u d_i}`. Evaluation uses all edges.
 
     Args:
         num_users: Number of users.
         num_items: Number of items.
-        dims: Width of each modality's features.
-        embedding_dim: Width of the embeddings.
-        num_layers: :math:`L`.
-        num_item_layers: :math:`L_i`.
+        dims: Dimension of each modality's features.
+        embedding_dim: Dimension of the embeddings.
+        num_layers: Layers :math:`L` of the propagation.
+        num_item_layers: Steps :math:`L_i` over the item graph.
         k: Neighbours per item, itself included.
-        visual_weight: Share of the visual graph, see
+        visual_weight: Weight of the visual graph, see
             :func:`~mmgraph.models.parts.item_graph.modality_weights`.
-        modality_weights: Share of each modality instead.
-        edge_drop: :math:`\rho`.
-        reg_weight: :math:`\lambda`. At 0 the features act through the graph alone.
+        modality_weights: Weight of each modality instead.
+        edge_drop: Fraction :math:`\rho` of the edges left out in each epoch.
+        reg_weight: Weight :math:`\lambda` of the feature terms. At 0 the features act
+            through the graph alone.
         fidelity: ``"released"`` also trains the raw features; they start as a copy.
 
     Example:

@@ -34,13 +34,13 @@ class LATTICE(GraphLearner):
     with BPR and a penalty on the batch's final vectors. The graph is rebuilt once per
     epoch, see :class:`~mmgraph.models.parts.graph_learner.GraphLearner`, so that
     :math:`\mathbf{W}_m` and :math:`\mathbf{a}` have a gradient in its first batch
-    alone. The step size falls by the factor 0.96 each 50 epochs (``lr_decay``).
+    alone. The learning rate falls by the factor 0.96 each 50 epochs (``lr_decay``).
 
     Args:
         num_users: Number of users.
         num_items: Number of items.
-        dims: Width of each modality's features.
-        embedding_dim: Width of the embeddings.
+        dims: Dimension of each modality's features.
+        embedding_dim: Dimension of the embeddings.
         num_layers: :math:`L`.
         num_item_layers: :math:`n`.
         k: Neighbours per item, itself included.

@@ -38,7 +38,7 @@ class LayerGCN(Recommender):
     triples, not a mean, so :math:`\lambda` compares with that of the other systems
     after a division by the size of the batch.
 
-    :math:`\hat{\mathbf{A}}_\rho` is drawn anew each epoch: it keeps the share
+    :math:`\hat{\mathbf{A}}_\rho` is drawn anew each epoch: it keeps the ratio
     :math:`1-\rho` of the edges and is normalised by what is left. Evaluation uses all
     edges. Paper and public code agree but for a small constant that the paper adds to
     each cosine; there is none here, so ``"paper"`` is the only fidelity.
@@ -46,13 +46,13 @@ class LayerGCN(Recommender):
     Args:
         num_users: Number of users.
         num_items: Number of items.
-        embedding_dim: Width of the embeddings.
-        num_layers: :math:`L`.
-        edge_drop: :math:`\rho`.
+        embedding_dim: Dimension of the embeddings.
+        num_layers: Layers :math:`L` of the propagation.
+        edge_drop: Fraction :math:`\rho` of the edges left out in each epoch.
         edge_drop_by: ``"degree"``: edges survive with probability proportional to
             :math:`1/\sqrt{d_u d_i}`; ``"uniform"``; or ``"mixed"``: the first by
             degree, the second uniformly, and so on in turn.
-        reg_weight: :math:`\lambda`.
+        reg_weight: Weight :math:`\lambda` of the penalty.
 
     Example:
         >>> LayerGCN(3, 5, embedding_dim=8)

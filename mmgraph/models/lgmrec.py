@@ -73,17 +73,17 @@ class LGMRec(Recommender):
     Args:
         num_users: Number of users.
         num_items: Number of items.
-        dims: Width of each modality's features.
-        embedding_dim: Width of the embeddings.
-        num_layers: :math:`L`.
-        num_modality_layers: :math:`L_m`.
-        num_hypergraph_layers: :math:`L_h`.
+        dims: Dimension of each modality's features.
+        embedding_dim: Dimension of the embeddings.
+        num_layers: Layers :math:`L` of the ID embeddings' propagation.
+        num_modality_layers: Layers :math:`L_m` of each modality's propagation.
+        num_hypergraph_layers: Steps :math:`L_h` through the hyperedges.
         num_hyperedges: Hyperedges per modality.
-        dropout: Share of the entries of :math:`\mathbf{H}` that is dropped.
-        global_weight: :math:`\alpha`.
-        contrast_weight: :math:`\gamma`.
-        contrast_temperature: Of the Gumbel softmax and of the contrast.
-        reg_weight: :math:`\lambda`.
+        dropout: Fraction of the entries of :math:`\mathbf{H}` that is dropped.
+        global_weight: Weight :math:`\alpha` of the hypergraph embeddings.
+        contrast_weight: Weight :math:`\gamma` of the contrast.
+        contrast_temperature: Temperature of the Gumbel softmax and of the contrast.
+        reg_weight: Weight :math:`\lambda` of the penalty.
         fidelity: ``"paper"``: evaluation has no noise, so GS is a softmax there, and
             :math:`\Omega` is half the squared norm of the batch's final vectors per
             triple. ``"released"``: evaluation is noisy as training is, here with one
@@ -187,7 +187,7 @@ class LGMRec(Recommender):
         return out
 
     def soften(self, logits: Tensor, fixed: torch.Generator) -> Tensor:
-        """How far each node belongs to each hyperedge; rows of logits come in."""
+        """Membership of each node in each hyperedge, from rows of logits."""
         if self.training:
             soft = gumbel_softmax(logits, self.contrast_temperature)
             return F.dropout(soft, self.dropout)

@@ -27,8 +27,8 @@ class LightGCN(Recommender):
     Args:
         num_users: Number of users.
         num_items: Number of items.
-        embedding_dim: Width of the embeddings.
-        num_layers: :math:`K`.
+        embedding_dim: Dimension of the embeddings.
+        num_layers: Layers :math:`K` of the propagation.
         reg_weight: Weight of the penalty.
         fidelity: The penalty is half the squared norm per triple in ``"paper"``; in
             ``"released"`` it is the norm of the whole batch, not squared, by its rows.

@@ -68,28 +68,28 @@ class MENTOR(Recommender):
         + \lambda_g L_{perturb}
 
     :math:`\mathbf{S}` is the frozen item graph of FREEDOM. A modality alone and the
-    guide are repeated to the width of the fused view; there users have no weights.
+    guide are repeated to the dimension of the fused view; there users have no weights.
 
     Args:
         num_users: Number of users.
         num_items: Number of items.
-        dims: Width of each modality's features.
-        embedding_dim: Width of each modality's embeddings.
-        hidden_dim: Width between the two layers of each MLP.
-        num_layers: :math:`L`.
+        dims: Dimension of each modality's features.
+        embedding_dim: Dimension of each modality's embeddings.
+        hidden_dim: Dimension between the two layers of each MLP.
+        num_layers: Layers :math:`L` of the propagation.
         num_item_layers: Steps over the item graph.
         k: Neighbours per item in that graph, itself included.
-        visual_weight: Share of the visual graph, see
+        visual_weight: Weight of the visual graph, see
             :func:`~mmgraph.models.parts.item_graph.modality_weights`.
-        modality_weights: Share of each modality instead.
-        moment_weight: :math:`\lambda_a`.
-        mask_weight: :math:`\lambda_f`.
-        mask_rate: Share of an embedding's entries that is masked.
-        perturb_weight: :math:`\lambda_g`. At 0 nothing is perturbed, which is most of
-            the work.
+        modality_weights: Weight of each modality instead.
+        moment_weight: Weight :math:`\lambda_a` of the alignment of moments.
+        mask_weight: Weight :math:`\lambda_f` of the prediction of masked entries.
+        mask_rate: Fraction of an embedding's entries that is masked.
+        perturb_weight: Weight :math:`\lambda_g` of the perturbed views' contrast. At 0
+            nothing is perturbed, which is most of the work.
         perturb_scale: Length of the noise after each step of the propagation.
         contrast_temperature: Temperature of the contrast.
-        reg_weight: :math:`\lambda_r`.
+        reg_weight: Weight :math:`\lambda_r` of the penalty.
         fidelity: ``"paper"``: the perturbed views are of the model's own embeddings and
             the mask trains them. ``"released"`` is the public code with its accidents:
             each perturbed view has preferences and MLPs of its own, never used for a
@@ -233,7 +233,7 @@ class MENTOR(Recommender):
         return moment_alignment([fused, *alone], copies)
 
     def mask_loss(self, z: Tensor) -> Tensor:
-        """What is masked, predicted from all; a constant in the public code."""
+        """Masked entries, predicted from all; a constant in the public code."""
         online = z.detach() if self.released else z
         masked = F.dropout(z.detach(), self.mask_rate, self.training)
         return bootstrap_loss(self.predict(online), masked)

@@ -23,8 +23,8 @@ class MFBPR(Recommender):
     Args:
         num_users: Number of users.
         num_items: Number of items.
-        embedding_dim: Width of the embeddings.
-        reg_weight: :math:`\lambda`.
+        embedding_dim: Dimension of the embeddings.
+        reg_weight: Weight :math:`\lambda` of the penalty.
         fidelity: :math:`\Omega` is half the squared norm per triple in ``"paper"``; in
             ``"released"`` it is the norm of the whole batch, not squared, by its rows.
 

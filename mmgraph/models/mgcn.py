@@ -61,20 +61,20 @@ class MGCN(Recommender):
 
     The contrast is within the batch, from :math:`\mathbf{B}` to :math:`\mathbf{C}`. The
     item graphs hold the :math:`k` nearest items by cosine of the raw features. The
-    step size falls by the factor 0.96 each 50 epochs (``lr_decay``). A single
+    learning rate falls by the factor 0.96 each 50 epochs (``lr_decay``). A single
     modality has nothing specific, so its :math:`\pi_m` and the attention rest.
 
     Args:
         num_users: Number of users.
         num_items: Number of items.
-        dims: Width of each modality's features.
-        embedding_dim: Width of the embeddings.
-        num_layers: :math:`L`.
-        num_item_layers: :math:`L_i`.
+        dims: Dimension of each modality's features.
+        embedding_dim: Dimension of the embeddings.
+        num_layers: Layers :math:`L` of the propagation.
+        num_item_layers: Steps :math:`L_i` over the item graphs.
         k: Neighbours per item, itself included.
-        contrast_weight: :math:`\gamma`.
+        contrast_weight: Weight :math:`\gamma` of the contrast.
         contrast_temperature: Temperature of the contrast.
-        reg_weight: :math:`\lambda`, of half the squares per triple.
+        reg_weight: Weight :math:`\lambda` of half the squares per triple.
         fidelity: ``"released"``: :math:`\mathbf{B} = (\mathbf{K} + \sum_m
             \mathbf{\Delta}_m) / (|M| + 1)`; the raw features are trained too, from a
             copy; the penalty is divided by 2048 also in a shorter batch.

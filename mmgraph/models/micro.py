@@ -40,22 +40,22 @@ class MICRO(GraphLearner):
 
     with :math:`\mathbf{S}_m` of
     :class:`~mmgraph.models.parts.graph_learner.GraphLearner` and
-    :func:`~mmgraph.functional.grace`. The step size falls by the factor 0.96
+    :func:`~mmgraph.functional.grace`. The learning rate falls by the factor 0.96
     each 50 epochs (``lr_decay``). With a single modality the fused view is that
     modality's, and the attention rests.
 
     Args:
         num_users: Number of users.
         num_items: Number of items.
-        dims: Width of each modality's features.
-        embedding_dim: Width of the embeddings.
+        dims: Dimension of each modality's features.
+        embedding_dim: Dimension of the embeddings.
         num_layers: Steps over the user-item graph.
         num_item_layers: :math:`n`.
         k: Neighbours per item, itself included.
-        raw_weight: Share :math:`\lambda` of the raw features' graph in
+        raw_weight: Weight :math:`\lambda` of the raw features' graph in
             :math:`\mathbf{S}_m`.
-        contrast_weight: :math:`\gamma`.
-        contrast_temperature: :math:`\tau`.
+        contrast_weight: Weight :math:`\gamma` of the contrast.
+        contrast_temperature: Temperature :math:`\tau` of the contrast.
         reg_weight: :math:`\lambda_r`, of half the squares per triple.
         fidelity: ``"released"``: row-normalised user-item graph with self-loops,
             trained raw features, a penalty divided by 2048 also in a shorter batch, and

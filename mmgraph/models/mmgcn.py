@@ -39,22 +39,23 @@ class MMGCN(Recommender):
         + \textstyle\sum_m \|\mathbf{P}_m\|^2 \big) \quad \text{(means of squares)}
 
     with the layers of :class:`~mmgraph.nn.conv.MMGCNConv` on the stacked user-item
-    graph. :math:`\mathbf{E}` is one table of embeddings for all modalities and layers.
+    graph. :math:`\mathbf{E}` is one embedding for all modalities and layers.
 
     Args:
         num_users: Number of users.
         num_items: Number of items.
-        dims: Width of each modality's features.
-        embedding_dim: Width of :math:`\mathbf{E}` and of every layer's output.
-        hidden_dim: Width of mapped features.
+        dims: Dimension of each modality's features.
+        embedding_dim: Dimension of :math:`\mathbf{E}` and of every layer's output.
+        hidden_dim: Dimension of mapped features.
         map_above: Features wider than this are mapped to ``hidden_dim`` first; narrower
             ones enter as they are, without :math:`\mathbf{W}_m`. With 0 all are mapped.
-        num_layers: :math:`L`.
+        num_layers: Layers :math:`L` of the propagation.
         combine: How a layer joins neighbours and node, ``"sum"`` or ``"concat"``
             (default: as the fidelity has it).
-        reg_weight: :math:`\lambda`; of no effect in ``"released"``.
-        fidelity: ``"paper"``: the tables learn, layers combine by the sum, and so do
-            the modalities. ``"released"`` is the public code with its accidents:
+        reg_weight: Weight :math:`\lambda` of the penalty; of no effect in
+            ``"released"``.
+        fidelity: ``"paper"``: the embeddings learn, layers combine by the sum, and so
+            do the modalities. ``"released"`` is the public code with its accidents:
             :math:`\mathbf{P}_m` and :math:`\mathbf{E}` are never registered, so they
             stay frozen at their random start and the penalty on them is a constant,
             left out here; layers concatenate whatever the option says; the modalities

@@ -85,35 +85,36 @@ class MMSSL(Recommender):
     generated row is ever made: the critic's first layer is applied to its factors. The
     softened interactions are, one row per distinct user of the batch.
 
-    Adam's weight decay is decoupled. The step size falls by the factor 0.96 each 50
-    epochs (``lr_decay``); the authors train on Sports with step size 5e-4,
+    Adam's weight decay is decoupled. The learning rate falls by the factor 0.96 each 50
+    epochs (``lr_decay``); the authors train on Sports with learning rate 5e-4,
     ``refresh_batches=2``, ``num_neighbors=367`` and ``noise_scale=5e-3``. With a single
     modality attention has nothing to choose, and its query and key rest.
 
     Args:
         num_users: Number of users.
         num_items: Number of items.
-        dims: Width of each modality's features.
-        embedding_dim: Width of the embeddings.
-        num_layers: :math:`L`.
+        dims: Dimension of each modality's features.
+        embedding_dim: Dimension of the embeddings.
+        num_layers: Layers :math:`L` of the propagation.
         num_heads: Heads of the attention.
-        num_neighbors: :math:`K` (default: 10; ``"released"``: one per 10,000 items of
-            the catalogue).
+        num_neighbors: Generated items :math:`K` per user (default: 10; ``"released"``:
+            one per 10,000 items of the catalogue).
         refresh_batches: Batches between two refreshes of :math:`\mathbf{G}_m`, of
             ``"released"``.
-        dropout: Share of the mapped features' entries that is dropped.
-        graph_weight: :math:`\eta`.
-        feature_weight: :math:`\omega`.
-        contrast_weight: :math:`\lambda_c`.
-        contrast_temperature: :math:`\tau`.
-        adversarial_weight: :math:`\lambda_a`. At 0 there is no critic.
-        critic_dim: Width of the critic's first hidden layer, the second has half of it
+        dropout: Fraction of the mapped features' entries that is dropped.
+        graph_weight: Weight :math:`\eta` of the generated graphs.
+        feature_weight: Weight :math:`\omega` of the feature views in the embeddings.
+        contrast_weight: Weight :math:`\lambda_c` of the contrast.
+        contrast_temperature: Temperature :math:`\tau` of the contrast.
+        adversarial_weight: Weight :math:`\lambda_a` of the critic's term. At 0 there is
+            no critic.
+        critic_dim: Dimension of the critic's first hidden layer, twice the second's
             (default: 64; ``"released"``: a quarter of the number of items).
-        critic_lr: Step size of the critic.
-        noise_scale: Of the noise in the softened interactions.
-        score_weight: Of the model's own scores in them.
-        reg_weight: :math:`\lambda_r`, of half the squares per triple.
-        feature_reg_weight: :math:`\lambda_x`.
+        critic_lr: Learning rate of the critic.
+        noise_scale: Scale of the noise in the softened interactions.
+        score_weight: Weight of the model's own scores in them.
+        reg_weight: Weight :math:`\lambda_r` of half the squares per triple.
+        feature_reg_weight: Weight :math:`\lambda_x` of the features' penalty.
         fidelity: ``"paper"``: :math:`\mathbf{G}_m` is generated for all users at the
             start of each epoch. ``"released"`` is the public code with its accidents.
             :math:`\mathbf{G}_m` starts as the interactions; each ``refresh_batches``

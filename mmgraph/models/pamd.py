@@ -71,19 +71,19 @@ class PAMD(Recommender):
 
     The raw features stay frozen. A plug-in sees :math:`\mathbf{f}_m` once there are
     users, not while pretraining. As by the authors, the pretrained maps are fine-tuned
-    in smaller steps than the tables are trained.
+    in smaller steps than the embeddings are trained.
 
     Args:
         num_users: Number of users.
         num_items: Number of items.
-        dims: Width of each modality's features; two modalities or more.
-        embedding_dim: Width of the embeddings.
-        pretrain_epochs: Passes over the items before the users come in.
-        pretrain_batch_size: Items per step there.
-        pretrain_lr: Step size there.
-        contrast_temperature: :math:`t`.
-        map_lr_share: Step size of the pretrained maps beside that of the tables; 0
-            freezes them. As large as the tables' (1), the parts of an item grow until
+        dims: Dimension of each modality's features; two modalities or more.
+        embedding_dim: Dimension of the embeddings.
+        pretrain_epochs: Epochs over the items before the users come in.
+        pretrain_batch_size: Items per step of the pretraining.
+        pretrain_lr: Learning rate of the pretraining.
+        contrast_temperature: Temperature :math:`t` of the contrast.
+        map_lr_share: Learning rate of the pretrained maps, as a ratio of the other's; 0
+            freezes them. At 1, the parts of an item grow until
             its ID embedding no longer counts.
         normalize_features: Scale each row of :math:`\mathbf{X}_m` to length 1, for
             features so long that the parts drown the ID embeddings from the start.
@@ -176,7 +176,7 @@ class PAMD(Recommender):
     def disentangle(
         self, f: dict[str, Tensor]
     ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-        """What is common and what is specific, per modality."""
+        """Common and specific part of each modality."""
         common = {m: self.common[m](f[m]) for m in f}
         return common, {m: f[m] - common[m] for m in f}
 

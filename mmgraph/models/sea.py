@@ -66,33 +66,34 @@ class SEA(Recommender):
     Args:
         num_users: Number of users.
         num_items: Number of items.
-        dims: Width of each modality's features.
+        dims: Dimension of each modality's features.
         variant: ``"a"`` SoloSim and the CLUB bound, ``"b"`` SoloSim and negative
             distance, ``"c"`` InfoNCE and the bound, ``"d"`` InfoNCE and distance.
-        align_weight: :math:`\alpha`.
-        distance_weight: :math:`\beta`.
+        align_weight: Weight :math:`\alpha` of the alignment.
+        distance_weight: Weight :math:`\beta` of the distance.
         temperature: Temperature of the alignment.
         club_inner_steps: Steps of the bound's estimator per batch.
-        club_lr: Step size of the estimator.
-        club_pairs: What it is fitted to, ``"paper"`` or ``"released"`` (default: as the
-            fidelity has it), see :class:`~mmgraph.nn.SeparateLearningLoss`.
+        club_lr: Learning rate of the estimator.
+        club_pairs: Pairs that it is fitted to, ``"paper"`` or ``"released"`` (default:
+            as the fidelity has it), see :class:`~mmgraph.nn.SeparateLearningLoss`.
         normalize_distance: Normalise both halves before the negative distance, which
             is unbounded otherwise.
-        split_at: What is split: ``"encoder"`` its output, as in the public code, or
-            ``"graph"`` the items' rows of :math:`\mathbf{H}_m`, as the text says.
+        split_at: Vectors that are split: ``"encoder"`` its output, as in the public
+            code, or ``"graph"`` the items' rows of :math:`\mathbf{H}_m`, as the text
+            says.
         candidates: Items the losses of separation are over: ``"all"``, as in the
             paper, or those of the ``"batch"``. The cost of the former grows with the
             square of the catalogue.
-        encoder_dim: Width of :math:`\mathbf{Z}_m` (default: that of the features).
-        embedding_dim: Width of each modality's embeddings.
-        hidden_dim: Width between the two layers of the MLP.
-        num_layers: :math:`L`.
+        encoder_dim: Dimension of :math:`\mathbf{Z}_m` (default: that of the features).
+        embedding_dim: Dimension of each modality's embeddings.
+        hidden_dim: Dimension between the two layers of the MLP.
+        num_layers: Layers :math:`L` of the propagation.
         num_item_layers: Steps over the item graph.
         k: Neighbours per item in that graph, itself included.
-        visual_weight: Share of the visual graph, see
+        visual_weight: Weight of the visual graph, see
             :func:`~mmgraph.models.parts.item_graph.modality_weights`.
-        modality_weights: Share of each modality instead.
-        user_weights: ``"free"`` or ``"softmax"``.
+        modality_weights: Weight of each modality instead.
+        user_weights: Weights of a user's modalities, ``"free"`` or ``"softmax"``.
         fidelity: ``"paper"``: the estimator is fitted to the pair whose information it
             bounds, over all pairs of items in closed form, and BPR has the natural
             logarithm. ``"released"`` is the public code with its accidents: the

@@ -42,7 +42,7 @@ class SLMRec(Recommender):
         \mathbf{W}_m + \mathbf{b}_m]), \qquad
         \mathbf{z} = \Phi [\mathbf{h}^{id} \Vert \mathbf{h}^1 \Vert \dots]
 
-    with one user table for all, LightGCN's mean over the layers, and one map
+    with one user embedding for all, LightGCN's mean over the layers, and one map
     :math:`\Phi` for users and one for items. Beside a self-supervised task, the item of
     each user is told from the other items of the batch; no negatives are sampled.
 
@@ -67,14 +67,14 @@ class SLMRec(Recommender):
     Args:
         num_users: Number of users.
         num_items: Number of items.
-        dims: Width of each modality's features.
-        embedding_dim: Width of the embeddings.
+        dims: Dimension of each modality's features.
+        embedding_dim: Dimension of the embeddings.
         num_layers: Layers of each propagation.
-        contrast_temperature: :math:`\tau`.
+        contrast_temperature: Temperature :math:`\tau` of the contrast.
         ssl_task: The self-supervised task.
-        ssl_weight: :math:`\alpha`.
+        ssl_weight: Weight :math:`\alpha` of the task.
         ssl_temperature: Temperature of the task.
-        dropout: Share of a layer's entries that is dropped, of the tasks with FD.
+        dropout: Fraction of a layer's entries that is dropped, of the tasks with FD.
         fidelity: ``"released"``: scores are those of the last training step's forward
             pass, one step old. (In the public code FM also mixes its two views in
             layer 0; that is not reproduced.)

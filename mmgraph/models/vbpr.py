@@ -32,8 +32,8 @@ class VBPR(Recommender):
     Args:
         num_users: Number of users.
         num_items: Number of items.
-        dims: Width of each modality's features.
-        embedding_dim: Width of :math:`\gamma` and of the projected features.
+        dims: Dimension of each modality's features.
+        embedding_dim: Dimension of :math:`\gamma` and of the projected features.
         reg_weight: Weight of the penalty on the batch's vectors.
         fidelity: ``"released"``: no :math:`\beta_i` and no :math:`\beta_m`, one bias
             for the projected features, and as penalty the norm of the whole batch, not

@@ -1,1 +1,1 @@
-"""What several systems share."""
+"""Parts that several systems share."""

@@ -64,7 +64,7 @@ class GeneratedItems(nn.Module):
         self.collected: list[tuple[Tensor, Tensor]] = []
 
     def next_batch(self) -> bool:
-        """Whether this batch refreshed the lists; otherwise it is to collect."""
+        """True if this batch refreshed the lists; otherwise it is to collect."""
         number, self.batch_number = self.batch_number, self.batch_number + 1
         if number == 0 or number % self.refresh_batches:
             return False

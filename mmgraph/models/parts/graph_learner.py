@@ -1,4 +1,4 @@
-"""What LATTICE and MICRO share: item graphs that are learned with the model."""
+"""The base of LATTICE and MICRO: item graphs that are learned with the model."""
 
 from __future__ import annotations
 
@@ -65,12 +65,13 @@ class GraphLearner(Recommender):
     Args:
         num_users: Number of users.
         num_items: Number of items.
-        dims: Width of each modality's features.
-        embedding_dim: Width of the embeddings.
+        dims: Dimension of each modality's features.
+        embedding_dim: Dimension of the embeddings.
         num_layers: Steps over the user-item graph.
         num_item_layers: Steps over the item graphs.
         k: Neighbours per item, itself included.
-        raw_weight: :math:`\lambda`. At 1 nothing is learned.
+        raw_weight: Weight :math:`\lambda` of the raw features' graph. At 1 nothing is
+            learned.
         reg_weight: Weight of half the squares of the batch's vectors, per triple.
         fidelity: See :class:`~mmgraph.models.lattice.LATTICE`.
     """
@@ -128,7 +129,7 @@ class GraphLearner(Recommender):
         raise NotImplementedError
 
     def graph_parameters(self) -> list[nn.Parameter]:
-        """What the learned graphs depend on."""
+        """Parameters that the learned graphs depend on."""
         return [*self.project.parameters(), *self.features.values()]
 
     # Graphs ---------------------------------------------------------------------
@@ -178,7 +179,7 @@ class GraphLearner(Recommender):
         return out
 
     def observed(self, data: HeteroData, modality: str) -> Tensor:
-        """Which items have this feature: not masked, and not a row of zeros."""
+        """True where an item has this feature: not masked, and not a row of zeros."""
         x, mask = data[ITEM][feature_key(modality)], data[ITEM].get(mask_key(modality))
         # A row of zeros is missing in the raw graph; projected, it would be the bias.
         known = self.cached(("observed", modality), (x,), partial(torch.any, x, dim=1))
@@ -261,7 +262,7 @@ def nearest_items(z: Tensor, k: int, observed: Tensor | None = None) -> Tensor:
     return torch.cat([edge_index, own.expand(2, -1)], dim=1)
 
 
-def weighted_union(graphs: list[Edges], shares: list[float] | Tensor) -> Edges:
+def weighted_union(graphs: list[Edges], coefficients: list[float] | Tensor) -> Edges:
     r"""Edges of :math:`\sum_g a_g \mathbf{S}_g`; an edge that several have is repeated.
 
     Example:
@@ -270,7 +271,7 @@ def weighted_union(graphs: list[Edges], shares: list[float] | Tensor) -> Edges:
         tensor([0.2500, 0.7500])
     """
     edge_index = torch.cat([edge_index for edge_index, _ in graphs], dim=1)
-    weights = [a * weight for a, (_, weight) in zip(shares, graphs, strict=True)]
+    weights = [a * weight for a, (_, weight) in zip(coefficients, graphs, strict=True)]
     return edge_index, torch.cat(weights)
 
 

@@ -11,7 +11,7 @@ from mmgraph.transforms import FuseItemGraphs, ItemKNNGraph
 def modality_weights(
     modalities: list[str], visual_weight: float = 0.1
 ) -> dict[str, float]:
-    """Share of each modality in the fused item graph; the shares sum to one.
+    """Weight of each modality in the fused item graph; the weights sum to one.
 
     The papers give the visual graph 0.1 and the textual one 0.9. Here ``visual`` gets
     ``visual_weight`` and the others share the rest equally; without a modality of that

@@ -44,7 +44,7 @@ class LastStepEmbeddings(nn.Module):
             self.user, self.item = z_user.detach(), z_item.detach()
 
     def embeddings(self) -> tuple[Tensor, Tensor] | None:
-        """What evaluation ranks by; None in training mode and before the first step."""
+        """Embeddings to rank by; None in training mode and before the first step."""
         if self.training or not self.user.any():
             return None
         return self.user, self.item

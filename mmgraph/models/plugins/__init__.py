@@ -1,1 +1,1 @@
-"""What attaches to any system with modality encoders: CLEAR and SEA."""
+"""Plug-ins for any system with modality encoders: CLEAR and SEA."""

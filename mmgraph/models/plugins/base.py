@@ -1,4 +1,4 @@
-"""The interface of what attaches to any system with modality encoders."""
+"""The interface of plug-ins, which attach to any system with modality encoders."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Encode = Callable[[Tensor | None], dict[str, Tensor]]
 
 
 class Host(Protocol):
-    """What has to be known of the system that a plug-in is to attach to."""
+    """The system that a plug-in is to attach to, as far as it has to be known."""
 
     built_in: ClassVar[str | None]
 
@@ -56,7 +56,7 @@ class Plugin(CheckedOptions, nn.Module):
         self.dims = dims
 
     def forward(self, z: dict[str, Tensor]) -> dict[str, Tensor]:
-        """What the host sees instead of its item embeddings ``{m: [N, d]}``."""
+        """Item embeddings ``{m: [N, d]}`` as the host is to see them."""
         return z
 
     def losses(

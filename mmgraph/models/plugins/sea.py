@@ -31,10 +31,10 @@ class SEAPlugin(Plugin):
     before that.
 
     Args:
-        align: ``"solosim"``, ``"info_nce"`` or None.
-        distance: ``"mim"``, ``"neg_l2"`` or None.
-        align_weight: :math:`\alpha`.
-        distance_weight: :math:`\beta`.
+        align: Alignment of the generic halves, ``"solosim"``, ``"info_nce"`` or None.
+        distance: Distance of generic and unique half, ``"mim"``, ``"neg_l2"`` or None.
+        align_weight: Weight :math:`\alpha` of the alignment.
+        distance_weight: Weight :math:`\beta` of the distance.
         temperature: Temperature of the alignment.
         club_inner_steps: Steps of the estimator of the mutual information per batch.
         candidates: Items the losses are over: ``"all"``, or those of the ``"batch"``,
@@ -79,7 +79,7 @@ class SEAPlugin(Plugin):
         narrow = all(dim <= 128 for dim in dims.values())
         self.separate = SeparateLearningLoss(
             dims,
-            # The authors' two heads of 32 make up their host's width of 64.
+            # The authors' two heads of 32 make up their host's dimension of 64.
             proj_out=min(dims.values()) // len(dims) if score_heads else 32,
             align=align,
             distance=distance,
@@ -119,7 +119,7 @@ class SEAPlugin(Plugin):
         return {} if optimizer is None else {"estimator": optimizer}
 
 
-def _in_columns(x: Tensor, place: int, width: int) -> Tensor:
-    """``x`` as block number ``place`` of a wider table of zeros."""
-    before = place * x.size(1)
-    return F.pad(x, (before, width - before - x.size(1)))
+def _in_columns(x: Tensor, block: int, dim: int) -> Tensor:
+    """``x`` as block number ``block`` of a wider matrix of zeros."""
+    before = block * x.size(1)
+    return F.pad(x, (before, dim - before - x.size(1)))
