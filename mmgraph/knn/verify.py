@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from mmgraph.knn.metric.similarity import pair_similarity
-from mmgraph.knn.rows.usable_rows import UsableRows, usable_rows
+from mmgraph.knn.rows.matrix_statistics import MatrixStatistics, matrix_statistics
 from mmgraph.knn.undirected import symmetrise
 
 
@@ -58,11 +58,11 @@ def wrong_rows(
         >>> wrong_rows(edge_index, similarity, x, 1)
         tensor([2])
     """
-    usable = usable_rows(x, nan=nan, duplicates=duplicates)
+    statistics = matrix_statistics(x, "cosine", nan=nan, duplicates=duplicates)
     everything = torch.arange(len(x))
     if rows is None or symmetrised != "none":
         rows = everything
-    want_index, want_similarity = _brute_force(x, rows, k, metric, usable)
+    want_index, want_similarity = _brute_force(x, rows, k, metric, statistics)
     want_index, want_similarity = symmetrise(
         want_index, want_similarity, len(x), symmetrised
     )
@@ -87,14 +87,15 @@ def wrong_rows(
 
 
 def _brute_force(
-    x: Tensor, rows: Tensor, k: int, metric: str, usable: UsableRows
+    x: Tensor, rows: Tensor, k: int, metric: str, statistics: MatrixStatistics
 ) -> tuple[Tensor, Tensor]:
     edges = [torch.zeros((2, 0), dtype=torch.long)]
     values = [torch.zeros(0, dtype=torch.float32)]
-    for row in rows[torch.isin(rows, usable.row)].sort().values:
-        other = usable.row[usable.row != row]
+    usable, norm = statistics.row, statistics.norm
+    for row in rows[torch.isin(rows, usable)].sort().values:
+        other = usable[usable != row]
         centre = row.expand_as(other)
-        value = pair_similarity(x, centre, other, metric=metric, norm=usable.norm)
+        value = pair_similarity(x, centre, other, metric=metric, norm=norm)
         best = value.argsort(descending=True, stable=True)[:k]
         edges.append(torch.stack([other[best], centre[: len(best)]]))
         values.append(value[best])

@@ -147,11 +147,13 @@ def _build(
         symmetrise,
     )
     from mmgraph.knn.digest import feature_digest, graph_digest
-    from mmgraph.knn.rows.usable_rows import usable_rows
+    from mmgraph.knn.rows.matrix_statistics import matrix_statistics
+    from mmgraph.knn.rows.row_groups import RowGroups
     from mmgraph.knn.search.backends import resolve_backend
 
     where = resolve_device(device)
     x = as_tensor(features).to(where)
+    collapse = options["duplicates"] == "collapse"
     policies = {"nan": options["nan"], "duplicates": options["duplicates"]}
     reset_peak_memory()
     start = time.perf_counter()
@@ -182,7 +184,8 @@ def _build(
             edge_index.cpu(), similarity.cpu(), len(x), options["symmetrise"]
         )
         weight = edge_weights(edge_index, similarity, len(x), options["weights"])
-        rows = usable_rows(x, **policies)
+        statistics = matrix_statistics(x, "cosine", nan=options["nan"])
+        groups = RowGroups.find(x, statistics.row)
     except ValueError as error:
         raise UserError(str(error), "see mmgraph knn build --help", path=path) from None
     facts = {
@@ -205,16 +208,16 @@ def _build(
         "recall": None
         if exact or certificate is None
         else {key: certificate[key] for key in ("estimate", "lower_99")},
-        "zero_rows": rows.zero_rows,
-        "nan_rows": rows.nan_rows,
-        "duplicate_groups": rows.duplicate_groups,
+        "zero_rows": statistics.zero_rows,
+        "nan_rows": statistics.nan_rows,
+        "duplicate_groups": int((groups.size > 1).sum()),
         "components": described.pop("components"),
         "input_sha256": facts["input_sha256"],
         "graph_sha256": facts["graph_sha256"],
         "seconds": seconds,
         "peak_memory_bytes": peak_memory(where),
         "certificate": certificate,
-        "collapsed_rows": rows.collapsed_rows,
+        "collapsed_rows": len(groups.group) - len(groups) if collapse else 0,
         "symmetrise": options["symmetrise"],
         "weights": options["weights"],
         **described,

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from mmgraph.errors import UserError
-from mmgraph.knn.search.backends import scores
+from mmgraph.functional.block_sizes import TIED_SCORES
+from mmgraph.knn.search.backends import inner_products
 
 _TRAIN_ROWS = 64  # per cell; k-means gains little from more
 _ITERATIONS = 10
@@ -26,7 +27,7 @@ class InvertedLists:
         base: float32 rows as neighbours.
         metric: ``cosine``, ``ip`` or ``l2``; the last column of ``base`` is then minus
             half the squared length, as
-            :class:`mmgraph.knn.metric.block_products.BlockProducts` has it.
+            :class:`mmgraph.knn.metric.products.MetricProducts` has it.
         num_cells: Number of cells.
 
     Attributes:
@@ -59,7 +60,7 @@ class InvertedLists:
             kind = faiss.METRIC_INNER_PRODUCT
         self._index = faiss.IndexIVFFlat(self._quantiser, dim, num_cells, kind)
         self._index.cp.max_points_per_centroid = _TRAIN_ROWS
-        self._index.cp.min_points_per_centroid = 1  # small tables: no warning
+        self._index.cp.min_points_per_centroid = 1  # few rows: no warning
         self._index.cp.niter = _ITERATIONS
         self._index.cp.spherical = not self._is_l2
         self._index.train(rows)
@@ -76,21 +77,21 @@ class InvertedLists:
 
         Args:
             query: float32 rows as centres.
-            count: Rows wanted per query.
+            count: Rows to return per query.
 
         Shapes:
             query: ``[B, D']``; returns ``[B, count]`` twice.
         """
         rows = self._rows(query)
         self._index.nprobe = min(self.probe, self.num_cells)
-        found, place = self._index.search(rows, count)
-        product, index = torch.from_numpy(found), torch.from_numpy(place)
+        score, place = self._index.search(rows, count)
+        product, index = torch.from_numpy(score), torch.from_numpy(place)
         if self._is_l2:  # |q - x|^2 = |q|^2 - 2 (<q, x> - |x|^2 / 2)
             length = torch.from_numpy(rows).square().sum(1, keepdim=True)
             product = (length - product) / 2
         few = (index < 0).any(1).nonzero().flatten()
-        for some in few.split(max(1, 2**23 // len(self._base))):
-            best = scores(query[some], self._base).topk(count)
+        for some in few.split(TIED_SCORES.rows(len(self._base))):
+            best = inner_products(query[some], self._base).topk(count)
             product[some], index[some] = best.values, best.indices
         return product, index
 
