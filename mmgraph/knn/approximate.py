@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from mmgraph.functional.block_sizes import CENTRE_BLOCK, NEIGHBOUR_BLOCK
-from mmgraph.knn.certificate import RecallCertificate, certify_recall, edges_found
+from mmgraph.knn.certificate import RecallCertificate, certify_recall, recalled_edges
 from mmgraph.knn.graph import knn_graph
 from mmgraph.knn.metric.products import MetricProducts, metric_products
 from mmgraph.knn.metric.similarity import check_options
@@ -67,7 +67,7 @@ def approximate_knn_graph(
 
     An IVF-Flat index proposes the neighbours; similarities, order and the rules for
     zero, broken and equal rows are those of the exact graph. On 256 random rows with
-    exact lists the number of cells and of cells to look into is chosen: the cheapest
+    exact neighbours the number of cells and of cells to look into is chosen: the cheapest
     that leaves a quarter of the misses allowed. Then ``sample`` other rows are drawn,
     once, and :func:`mmgraph.knn.certificate.certify_recall` bounds the recall of the
     finished graph. If the bound misses, or no cheap search reaches the aim, or the
@@ -208,7 +208,7 @@ def _cheapest(
         most = _LARGEST_COST * distinct if best is None else best.cost()
         while search.cost() < most:
             proposed, _ = matrix.proposed(search, sampled)
-            recall = float(edges_found(exact, proposed).double().mean())
+            recall = float(recalled_edges(exact, proposed).double().mean())
             _log.debug("%d of %d cells: %.4f", search.probe, num_cells, recall)
             if recall >= aim:
                 best = search

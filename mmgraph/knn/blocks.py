@@ -48,7 +48,7 @@ def build_blocks(
 
     The grid is centres x neighbours: the neighbours of one block of centres are found
     while the whole matrix goes by in blocks, and written. A build that was stopped goes
-    on where it was; blocks that are there are not made again. Several machines share
+    on where it was; blocks that are there are not made again. Several machines divide
     the work by ``shard``, each in its own folder or all in one, or by a Ray
     ``executor``.
     :func:`mmgraph.knn.merge_shards` makes the graph, the same edge for edge as in
@@ -64,7 +64,7 @@ def build_blocks(
         nan: ``refuse`` a row with NaN or infinity, or ``isolate`` it as a zero row is.
         zero: ``isolate`` a row of zeros, or ``refuse`` it.
         duplicates: ``keep`` equal rows, or ``collapse`` them onto the first of each
-            group, wherever in the table they are.
+            group, wherever in the matrix they are.
         ram: Memory of the process, as ``"500MB"`` or ``"2GB"``; of each, where an
             ``executor`` uses several.
         block_rows: Rows of a block, in place of what ``ram`` allows.
@@ -99,32 +99,15 @@ def build_blocks(
     source = RowSource(features)
     if source.path is None and executor is not one_by_one:
         raise ValueError("other processes read features from a .npy file: name one")
-    length = min(int(k), len(source)) + (not include_self)
-    if block_rows is not None:
-        plan = BlockPlan(block_rows, block_rows)
-    else:
-        size = 8 if source.dtype.kind != "f" else source.dtype.itemsize
-        plan = plan_blocks(
-            source.shape,
-            size,
-            length,
-            ram=ram,
-            device=device,
-            digests=duplicates == "collapse",
-        )
-    policies: dict[str, Any] = {"nan": nan, "duplicates": duplicates}
-    statistics = matrix_statistics(source, metric, zero=zero, hashed=True, **policies)
-    products = metric_products(source, statistics, metric)
+    plan = _plan(source, k, include_self, ram, block_rows, device, duplicates)
     options = {
         "k": int(k),
         "metric": metric,
         "include_self": bool(include_self),
-        **policies,
+        "nan": nan,
+        "duplicates": duplicates,
     }
-    manifest = _manifest(source, statistics, options, plan, device)
-    work = WorkFolder.begin(folder, manifest)
-    work.write_statistics(statistics, products.scale)
-    del statistics, products  # a worker reads them again; norms are many
+    work = _begin(source, folder, options, zero, plan, device)
     mine = range(first - 1, work.num_blocks, step)
     left = [number for number in work.missing() if number in mine]
     _log.info("%d of %d blocks are to be made", len(left), len(mine))
@@ -136,11 +119,50 @@ def build_blocks(
         backend=backend,
         device=device,
     )
-    done = len(mine) - len(left)
-    for _ in executor(task, left):
-        done += 1
+    for done, _ in enumerate(executor(task, left), len(mine) - len(left) + 1):
         if on_block is not None:
             on_block(done, len(mine))
+    return work
+
+
+def _plan(
+    source: RowSource,
+    k: int,
+    include_self: bool,
+    ram: str | int,
+    block_rows: int | None,
+    device: str,
+    duplicates: str,
+) -> BlockPlan:
+    if block_rows is not None:
+        return BlockPlan(block_rows, block_rows)
+    return plan_blocks(
+        source.shape,
+        source.dtype.itemsize if source.dtype.kind == "f" else 8,
+        min(int(k), len(source)) + (not include_self),
+        ram=ram,
+        device=device,
+        digests=duplicates == "collapse",
+    )
+
+
+def _begin(
+    source: RowSource,
+    folder: str | Path,
+    options: dict[str, Any],
+    zero: str,
+    plan: BlockPlan,
+    device: str,
+) -> WorkFolder:
+    """Make the folder, or go on in it; workers read the statistics from there."""
+    metric, nan, duplicates = options["metric"], options["nan"], options["duplicates"]
+    statistics = matrix_statistics(
+        source, metric, nan=nan, zero=zero, duplicates=duplicates, hashed=True
+    )
+    scale = metric_products(source, statistics, metric).scale
+    manifest = _manifest(source, statistics, options, plan, device)
+    work = WorkFolder.begin(folder, manifest)
+    work.write_statistics(statistics, scale)
     return work
 
 

@@ -151,12 +151,12 @@ def delete(
         products = self_products(x, statistics, metric, row)
         groups = RowGroups.of(torch.arange(len(row)), row)
         again = rank_all(broken, products, groups, k + (not include_self))
-        found = again.neighbour, again.score
+        nearest = again.neighbour, again.score
         if not include_self:
-            found = drop_self(row[broken], *found)
-        neighbour[broken], value[broken] = found
-    place = stays.cumsum(0) - 1
-    return _edges(place[neighbour], value, place[row])
+            nearest = drop_self(row[broken], *nearest)
+        neighbour[broken], value[broken] = nearest
+    position = stays.cumsum(0) - 1
+    return _edges(position[neighbour], value, position[row])
 
 
 def _checked(x: Tensor, k: int, metric: str) -> tuple[Tensor, MatrixStatistics]:

@@ -1,4 +1,4 @@
-"""Recompute lists by brute force and compare."""
+"""Neighbours recomputed by brute force and compared."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def wrong_rows(
     duplicates: str = "keep",
     symmetrised: str = "none",
 ) -> Tensor:
-    """Rows whose list is not the one that a float64 brute force finds.
+    """Rows whose neighbours are not those of a float64 brute force.
 
     The reference scores a row against every other row, pair by pair in float64, and
     sorts; no search, no matrix product and no tolerance is involved. It costs
@@ -36,7 +36,7 @@ def wrong_rows(
         k: Neighbours per row.
         metric: ``cosine``, ``ip`` or ``l2``.
         rows: Rows to recompute; all by default, and always for an undirected graph,
-            whose lists depend on those of all rows.
+            whose edges depend on all rows.
         nan: ``refuse`` or ``isolate``, as the graph was built with.
         duplicates: ``keep`` or ``collapse``, as the graph was built with.
         symmetrised: ``none``, ``union`` or ``mutual``, as the graph was built with.
@@ -78,7 +78,7 @@ def wrong_rows(
     length = got_index[1].bincount(minlength=len(x))
     want_length = want_index[1].bincount(minlength=len(x))
     wrong = length != want_length
-    # Lists of equal length stand in the same order in both: compare entry by entry.
+    # As many neighbours stand in the same order in both: compare edge by edge.
     keep_got, keep_want = ~wrong[got_index[1]], ~wrong[want_index[1]]
     differs = got_index[0, keep_got] != want_index[0, keep_want]
     differs |= got_similarity[keep_got] != want_similarity[keep_want]

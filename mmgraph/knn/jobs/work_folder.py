@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import uuid
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +13,7 @@ from safetensors.torch import load_file, save
 from torch import Tensor
 
 from mmgraph.errors import UserError
+from mmgraph.files import write_atomic, write_json
 from mmgraph.knn.rows.matrix_statistics import MatrixStatistics
 
 Manifest = dict[str, dict[str, Any]]
@@ -94,7 +93,7 @@ class WorkFolder:
                     raise UserError(
                         "holds other files", "name a new or an empty folder", path=path
                     )
-                _write(file, json.dumps(manifest, indent=2).encode() + b"\n")
+                write_json(file, manifest)
             except OSError as error:
                 raise _unwritable(path, error) from None
         work = cls(path)
@@ -113,7 +112,7 @@ class WorkFolder:
                 raise UserError(
                     f"made with {name} {mine.get(name)!r}, now it is "
                     f"{other.get(name)!r}",
-                    "give the same table, options, ram and versions, or another folder",
+                    "give the same features, options, ram and versions, or another folder",
                     path=self.path,
                 )
 
@@ -181,7 +180,7 @@ class WorkFolder:
         whole = {key: value.cpu().contiguous() for key, value in tensors.items()}
         content = save(whole, {"manifest": self._identity} | notes)
         try:
-            _write(self.path / name, content)
+            write_atomic(self.path / name, content)
         except OSError as error:
             raise _unwritable(self.path / name, error) from None
 
@@ -222,17 +221,3 @@ def _unwritable(path: Path, error: OSError) -> UserError:
         "check space and permissions",
         path=path,
     )
-
-
-def _write(path: Path, content: bytes) -> None:
-    """A reader, and the next run after a kill, sees the whole file or none."""
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
-    try:
-        with open(temporary, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise

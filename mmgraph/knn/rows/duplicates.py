@@ -19,8 +19,8 @@ def distinct_rows(x: Tensor, row: Tensor | None = None) -> tuple[Tensor, Tensor]
     """Find the rows of a matrix in memory that are equal value for value.
 
     Catalogues hold many: every item without an image carries the same mean or
-    placeholder vector. Such rows are tied in every list, so the kNN builder
-    searches among distinct rows only and expands the lists afterwards.
+    placeholder vector. Such rows are tied everywhere, so the kNN builder
+    searches among distinct rows only and expands the result afterwards.
 
     Args:
         x: Features.

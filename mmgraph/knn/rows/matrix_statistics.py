@@ -25,7 +25,7 @@ POLICIES = {
 
 @dataclass(frozen=True)
 class MatrixStatistics:
-    """Which rows take part in the graph, and why the others do not.
+    """Rows that take part in the graph, and reasons why others do not.
 
     Attributes:
         norm: float64 ``[N]``, the norm of every row that takes part in the graph, 0
@@ -100,7 +100,7 @@ def matrix_statistics(
         if hashed:
             values = rows.cpu().numpy()
             little = values.dtype.newbyteorder("<")
-            sha256.update(np.ascontiguousarray(values, little).data)
+            sha256.update(values.astype(little, copy=False).data)
         if streamed:
             digests[part] = row_digests(rows)
         norm[part], broken = _classify(source, rows, start, nan=nan, zero=zero)
@@ -110,18 +110,15 @@ def matrix_statistics(
             centre += usable.sum(0, dtype=torch.float64)
     num_usable = int(norm.count_nonzero())
     _check_range(source, norm, metric)
-    copies = torch.zeros(0, dtype=torch.long, device=device)
     if duplicates == "collapse":
-        copies = later_copies(digests) if streamed else _copies(source[:], norm)
-        copies = copies[norm[copies] > 0]  # rows left out anyhow are no copies
-    norm[copies] = 0.0
+        norm[later_copies(digests) if streamed else _copies(source[:], norm)] = 0.0
     return MatrixStatistics(
         norm,
         centre / max(1, num_usable),
         sha256.hexdigest() if hashed else "",
         zero_rows=num_rows - num_usable - nan_rows,
         nan_rows=nan_rows,
-        collapsed_rows=len(copies),
+        collapsed_rows=num_usable - int(norm.count_nonzero()),
     )
 
 

@@ -12,10 +12,10 @@ from mmgraph.knn.rows.row_source import RowSource
 
 @dataclass(frozen=True)
 class UsableRows:
-    """Rows in memory and their places in the matrix.
+    """Rows in memory and their positions in the matrix.
 
     Attributes:
-        id: int64 ``[B]``, their places in the matrix.
+        id: int64 ``[B]``, their positions in the matrix.
         x: ``[B, D]``, none of them zero.
         norm: float64 ``[B]``.
     """
@@ -56,7 +56,7 @@ class UsableRows:
         Args:
             x: Features of the block.
             norm: Norms of its rows, 0 for those that take no part.
-            start: Place of the first row in the matrix.
+            start: Position of the first row in the matrix.
 
         Shapes:
             x: ``[B, D]``; norm: ``[B]``.

@@ -17,7 +17,7 @@ from mmgraph.knn.search.drop_self import drop_self
 from mmgraph.knn.search.row_block import RowBlock, row_block
 from mmgraph.knn.search.running_top_k import RunningTopK
 
-MARGIN = 8  # rows proposed beyond those needed: a list is rarely cut with it
+MARGIN = 8  # rows proposed beyond k: with them ties are rarely cut
 
 
 class BlockSearch:

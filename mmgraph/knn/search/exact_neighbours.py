@@ -46,7 +46,7 @@ def exact_neighbours(
 
 
 def num_proposals(num_rows: int, k: int) -> int:
-    """Scores to keep per row, so that few lists are cut in the middle of a tie.
+    """Scores to keep per row, so that few are cut off in the middle of a tie.
 
     Example:
         >>> num_proposals(100, 10), num_proposals(12, 10)
@@ -82,7 +82,7 @@ def rank_proposals(
     nearest = RunningTopK(len(proposed.score), k)
     least = proposed.score[:, min(k, len(products)) - 1, None] - products.tolerance
     near = proposed.score >= least
-    # The last one is still near: the list may be cut in the middle of a tie.
+    # The last one is still near: they may be cut in the middle of a tie.
     cut = near[:, -1] & (near.size(1) < len(products))
     copies = int(groups.size.max().clamp(max=k))
     step = max(1, CANDIDATE_PAIRS.cpu // (near.size(1) * copies))

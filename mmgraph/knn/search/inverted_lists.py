@@ -13,7 +13,7 @@ from mmgraph.errors import UserError
 from mmgraph.functional.block_sizes import TIED_SCORES
 from mmgraph.knn.search.backends import inner_products
 
-_TRAIN_ROWS = 64  # per cell; k-means gains little from more
+_TRAINED_PER_CELL = 64  # rows; k-means gains little from more
 _ITERATIONS = 10
 
 
@@ -59,7 +59,7 @@ class InvertedLists:
             self._quantiser = faiss.IndexFlatIP(dim)
             kind = faiss.METRIC_INNER_PRODUCT
         self._index = faiss.IndexIVFFlat(self._quantiser, dim, num_cells, kind)
-        self._index.cp.max_points_per_centroid = _TRAIN_ROWS
+        self._index.cp.max_points_per_centroid = _TRAINED_PER_CELL
         self._index.cp.min_points_per_centroid = 1  # few rows: no warning
         self._index.cp.niter = _ITERATIONS
         self._index.cp.spherical = not self._is_l2
@@ -71,7 +71,7 @@ class InvertedLists:
         return self.num_cells + self.probe * len(self._base) / self.num_cells
 
     def __call__(self, query: Tensor, count: int) -> tuple[Tensor, Tensor]:
-        """Best products and rows found, a :data:`mmgraph.knn.search.backends.Search`.
+        """Best products and their rows, a :data:`mmgraph.knn.search.backends.Search`.
 
         A query whose cells hold fewer than ``count`` rows is compared with all rows.
 
@@ -84,8 +84,8 @@ class InvertedLists:
         """
         rows = self._rows(query)
         self._index.nprobe = min(self.probe, self.num_cells)
-        score, place = self._index.search(rows, count)
-        product, index = torch.from_numpy(score), torch.from_numpy(place)
+        score, id = self._index.search(rows, count)
+        product, index = torch.from_numpy(score), torch.from_numpy(id)
         if self._is_l2:  # |q - x|^2 = |q|^2 - 2 (<q, x> - |x|^2 / 2)
             length = torch.from_numpy(rows).square().sum(1, keepdim=True)
             product = (length - product) / 2
