@@ -67,10 +67,10 @@ def approximate_knn_graph(
 
     An IVF-Flat index proposes the neighbours; similarities, order and the rules for
     zero, broken and equal rows are those of the exact graph. On 256 random rows with
-    exact neighbours the number of cells and of cells to look into is chosen: the cheapest
-    that leaves a quarter of the misses allowed. Then ``sample`` other rows are drawn,
-    once, and :func:`mmgraph.knn.certificate.certify_recall` bounds the recall of the
-    finished graph. If the bound misses, or no cheap search reaches the aim, or the
+    exact neighbours the number of cells and of cells to look into is chosen: the
+    cheapest that leaves a quarter of the misses allowed. Then ``sample`` other rows are
+    drawn, once, and :func:`mmgraph.knn.certificate.certify_recall` bounds the recall of
+    the finished graph. If the bound misses, or no cheap search reaches the aim, or the
     matrix is so small that the sample is much of it, the exact graph is built and
     returned.
 

@@ -18,8 +18,8 @@ class Hubness:
             the rows that have neighbours; 0 where all are equally often. Large
             values mean hubs (Radovanovic et al., Hubs in Space, JMLR 2010).
         hubs: The rows that are a neighbour most often and how often, most first.
-        histogram: ``(least, most, rows)``: how many rows are a neighbour that often; the
-            ranges double. Rows without any edge are left out.
+        histogram: ``(least, most, rows)``: how many rows are one that often; the ranges
+            double. Rows without any edge are left out.
     """
 
     skewness: float

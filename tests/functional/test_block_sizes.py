@@ -44,7 +44,7 @@ def test_what_decides_the_order_of_sums_is_what_it_was():
     assert block_sizes.COVARIANCE_ROWS == 2048
     assert block_sizes.CONTRAST_SCORES.cpu == 2**19
     assert block_sizes.GRACE_SCORES.cpu == 2**18
-    assert block_sizes.USER_SCORES == BlockSize(2**22, 2**26)
+    assert (block_sizes.USER_SCORES.cpu, block_sizes.USER_SCORES.gpu) == (2**22, 2**26)
     assert block_sizes.REFINED_ROWS.cpu == 2048
 
 

@@ -112,7 +112,7 @@ class WorkFolder:
                 raise UserError(
                     f"made with {name} {mine.get(name)!r}, now it is "
                     f"{other.get(name)!r}",
-                    "give the same features, options, ram and versions, or another folder",
+                    "give the same features, options, ram, versions, or another folder",
                     path=self.path,
                 )
 

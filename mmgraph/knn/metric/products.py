@@ -24,7 +24,7 @@ class MetricProducts:
     .. math:: s_{ij} = \langle r_i, r_j \rangle\, g_j + o_j
 
     ``cosine``: :math:`r = x / |x|`. ``ip``: the same with the gain :math:`g_j = |x_j|`
-    over the largest norm, since the neighbours of a centre are the same when its row is scaled.
+    over the largest norm, since scaling a centre leaves its neighbours alone.
     ``l2``: :math:`r = (x - c) / s`, with the offset :math:`o_j = -|r_j|^2 / 2`, since
     :math:`|x - y|^2 = |x|^2 - 2 (\langle x, y \rangle - |y|^2 / 2)`; centring leaves
     distances alone and loses fewer digits. No :math:`r_i` and no :math:`r_j g_j` is
