@@ -154,7 +154,8 @@ def _lower_bound(score: Tensor, count: int) -> Tensor:
     if each == 0:
         return score.new_full((len(score), 1), -torch.inf)
     groups = score[:, : count * each].unflatten(1, (count, each))
-    return groups.amax(2).amin(1, keepdim=True).nextafter(score.new_tensor(-torch.inf))
+    least = groups.amax(2).amin(1, keepdim=True)
+    return least.nextafter(torch.full_like(least, -torch.inf))
 
 
 def _better(score: Tensor, bound: Tensor) -> tuple[Tensor, Tensor, Tensor]:
