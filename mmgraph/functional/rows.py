@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-_BLOCK_ROWS = 2**15  # copies exist of this many rows at a time
+from mmgraph.functional.block_sizes import PICKED_ROWS
 
 
 def take_rows(x: Tensor, index: Tensor | None) -> Tensor:
@@ -54,5 +54,5 @@ def row_dots(a: Tensor, index_a: Tensor, b: Tensor, index_b: Tensor) -> Tensor:
         >>> row_dots(a, torch.tensor([0, 0]), b, torch.tensor([1, 0]))
         tensor([17., 11.])
     """
-    pairs = zip(index_a.split(_BLOCK_ROWS), index_b.split(_BLOCK_ROWS), strict=True)
+    pairs = zip(index_a.split(PICKED_ROWS), index_b.split(PICKED_ROWS), strict=True)
     return torch.cat([(a[r] * b[s]).sum(dim=1) for r, s in pairs])

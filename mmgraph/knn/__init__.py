@@ -1,4 +1,16 @@
-"""Nearest-neighbour graphs: arrays in, graph out."""
+"""Nearest-neighbour graphs: arrays in, graph out.
+
+Every build takes the same way. ``rows`` classifies the rows of the matrix; ``metric``
+turns the metric into float32 products with a proven tolerance; ``search`` proposes
+neighbours by these products and ranks them by exact similarities; ``jobs`` cuts long
+builds into blocks. The searches:
+
+* ``graph`` on a CPU, and ``update``: ``symmetric_search``, which makes each product
+  once, ranked by ``exact_neighbours``;
+* ``graph`` on a GPU or with FAISS: ``block_search`` with the whole matrix as one block;
+* ``blocks``, for a matrix larger than memory: ``block_search``, block after block;
+* ``approximate``: ``block_search`` over the proposals of ``inverted_lists``.
+"""
 
 from __future__ import annotations
 

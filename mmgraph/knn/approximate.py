@@ -1,30 +1,31 @@
-"""Approximate kNN graphs with a proven share of the exact one."""
+"""Approximate kNN graphs with a proven recall."""
 
 from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from mmgraph.knn.certificate import RecallCertificate, certify_recall, edges_found
+from mmgraph.functional.block_sizes import CENTRE_BLOCK, NEIGHBOUR_BLOCK
+from mmgraph.knn.certificate import RecallCertificate, certify_recall, recalled_edges
 from mmgraph.knn.graph import knn_graph
-from mmgraph.knn.metric.block_products import BlockProducts
+from mmgraph.knn.metric.products import MetricProducts, metric_products
+from mmgraph.knn.metric.similarity import check_options
+from mmgraph.knn.rows.matrix_statistics import matrix_statistics
 from mmgraph.knn.rows.row_source import Features, RowSource
-from mmgraph.knn.rows.survey import check_options, survey
+from mmgraph.knn.rows.usable_rows import UsableRows
 from mmgraph.knn.search.backends import resolve_backend
-from mmgraph.knn.search.block_search import search_block
+from mmgraph.knn.search.block_search import BlockSearch, nearest_rows
+from mmgraph.knn.search.drop_self import drop_self
 from mmgraph.knn.search.inverted_lists import InvertedLists, cells_to_try
-from mmgraph.knn.search.nearest_in_blocks import kept_rows, nearest_in_blocks
-from mmgraph.knn.search.row_block import Centres, row_block
-from mmgraph.knn.search.running_lists import RunningLists
-from mmgraph.knn.search.without_own import without_own
+from mmgraph.knn.search.row_block import row_block
 
 _log = logging.getLogger(__name__)
-_TUNING_ROWS = 256
-_BLOCK_ROWS = 16_384
-_WORTH = 0.25  # of the products of an exact graph; above, exact search is as quick
+_TUNING_SAMPLE = 256  # rows
+_LARGEST_COST = 0.25  # of the products of an exact graph; above, that is as quick
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,7 @@ class ApproximateGraph:
     Attributes:
         edge_index: int64 ``[2, E]``, ordered as :func:`mmgraph.knn.knn_graph` orders.
         similarity: float32 ``[E]``, of each edge exactly.
-        exact: Whether it is the exact graph.
+        exact: True for the exact graph.
         certificate: Of an approximate graph; of an exact one that which missed the
             aim, if an approximate graph was made before.
         num_cells: Cells of the search, 0 where none was made.
@@ -66,11 +67,11 @@ def approximate_knn_graph(
 
     An IVF-Flat index proposes the neighbours; similarities, order and the rules for
     zero, broken and equal rows are those of the exact graph. On 256 random rows with
-    exact lists the number of cells and of cells to look into is chosen: the cheapest
-    that leaves a quarter of the misses allowed. Then ``sample`` other rows are drawn,
-    once, and :func:`mmgraph.knn.certificate.certify_recall` bounds the recall of the
-    finished graph. If the bound misses, or no cheap search reaches the aim, or the
-    table is so small that the sample is much of it, the exact graph is built and
+    exact neighbours the number of cells and of cells to look into is chosen: the
+    cheapest that leaves a quarter of the misses allowed. Then ``sample`` other rows are
+    drawn, once, and :func:`mmgraph.knn.certificate.certify_recall` bounds the recall of
+    the finished graph. If the bound misses, or no cheap search reaches the aim, or the
+    matrix is so small that the sample is much of it, the exact graph is built and
     returned.
 
     The graph depends on seed, FAISS and number of threads; the certificate holds for
@@ -79,11 +80,11 @@ def approximate_knn_graph(
     frequent where most builds fall back.
 
     Args:
-        features: The table; it is held in memory.
+        features: The feature matrix; it is held in memory.
         k: Neighbours per row.
-        recall: Share of the exact edges wanted, below 1.
+        recall: Ratio of the exact edges to reach, below 1.
         metric: ``cosine``, ``ip`` or ``l2``.
-        include_self: Whether a row is a candidate of its own list.
+        include_self: Let a row be a candidate of its own list.
         nan: ``refuse`` a row with NaN or infinity, or ``isolate`` it as a zero row is.
         duplicates: ``keep`` equal rows, or ``collapse`` them onto the first of each
             group.
@@ -109,104 +110,107 @@ def approximate_knn_graph(
         raise ValueError(f"sample must be positive (got {sample})")
     check_options(k, metric)
     source = RowSource(features)
-    found = survey(source, metric, nan=nan, duplicates=duplicates)
-    table = _Table(source, k, BlockProducts(metric, found), include_self)
+    policies: dict[str, Any] = {"nan": nan, "duplicates": duplicates}
+    statistics = matrix_statistics(source, metric, **policies)
+    rows = UsableRows.read(source, statistics.norm, 0, len(source))
     generator = torch.Generator().manual_seed(seed)
-    certificate = search = None
-    if table.width > 0 and 4 * sample <= len(table.rows.id):
-        search = _cheapest(table, 1 - (1 - recall) / 4, generator)
-    if search is not None:
-        neighbour, similarity = table.found(search, table.rows.id)
-        sampled = table.draw(sample, generator)
-        place = torch.searchsorted(table.rows.id, sampled)
-        certificate = certify_recall(table.exact(sampled), neighbour[place], generator)
-        cells, probe = search.num_cells, search.probe
-        if certificate.lower_99 >= recall:
-            centre = table.rows.id.repeat_interleave(table.width)
-            edge_index = torch.stack([neighbour.flatten(), centre])
-            value = similarity.flatten()
-            return ApproximateGraph(edge_index, value, False, certificate, cells, probe)
-        _log.info("recall surely %.4f, not %s: exact", certificate.lower_99, recall)
-    del table, search
-    edge_index, similarity = knn_graph(
-        source.read(0, len(source)),
-        k,
-        metric=metric,
-        include_self=include_self,
-        nan=nan,
-        duplicates=duplicates,
-    )
+    count = min(k, len(rows) - (not include_self))
+    certificate = None
+    if count > 0 and 4 * sample <= len(rows):
+        products = metric_products(source, statistics, metric)
+        matrix = _Matrix(rows, products, count, include_self)
+        graph = _approximate(matrix, recall, sample, generator)
+        if graph is not None:
+            certificate = graph.certificate
+            if certificate is not None and certificate.lower_99 >= recall:
+                return graph
+            _log.info("not surely %s (%s): exact", recall, certificate)
+        del matrix, graph
+    options: dict[str, Any] = {"metric": metric, "include_self": include_self}
+    edge_index, similarity = knn_graph(source[:], k, **options, **policies)
     return ApproximateGraph(edge_index, similarity, True, certificate)
 
 
-class _Table:
-    """A table in memory and the lists of its rows, exact or as a search finds them."""
+class _Matrix:
+    """Rows in memory and their neighbours, exact or as a search proposes them."""
 
     def __init__(
-        self, source: RowSource, k: int, products: BlockProducts, include_self: bool
+        self, rows: UsableRows, products: MetricProducts, k: int, include_self: bool
     ) -> None:
-        self.source, self.include_self = source, include_self
-        self.products = products
-        self.rows = kept_rows(source, products.survey.norm, 0, len(source))
-        self.width = min(k, len(self.rows.id) - (not include_self))
-        if self.width > 0:
-            self.block = row_block(self.rows, self.products)
-            members, distinct = self.block.members, torch.arange(len(self.block.x))
-            self._distinct = torch.empty(len(source), dtype=torch.long)
-            self._distinct[members.id] = distinct.repeat_interleave(members.size)
+        self.rows, self.products = rows, products
+        self.k, self.include_self = k, include_self
+        self.block = row_block(rows, products)
 
     def draw(self, count: int, generator: torch.Generator) -> Tensor:
-        """Ids of rows that take part, with replacement."""
-        return self.rows.id[
-            torch.randint(len(self.rows.id), (count,), generator=generator)
-        ]
+        """Positions of rows, with replacement."""
+        return torch.randint(len(self.rows), (count,), generator=generator)
 
-    def exact(self, id: Tensor) -> Tensor:
-        """Exact lists, each distinct row searched once."""
-        once, again = id.unique(return_inverse=True)
-        neighbour, _ = nearest_in_blocks(
-            self.source,
+    def exact(self, position: Tensor) -> Tensor:
+        """Exact neighbours of some rows, each searched once."""
+        once, again = position.unique(return_inverse=True)
+        size = NEIGHBOUR_BLOCK.cpu
+        starts = range(0, len(self.rows), size)
+        neighbour, _ = nearest_rows(
+            (self.rows[start : start + size] for start in starts),
             self.products,
-            self.rows[torch.searchsorted(self.rows.id, once)],
-            self.width,
+            self.rows[once],
+            self.k,
             include_self=self.include_self,
-            block_rows=_BLOCK_ROWS,
-            backend=resolve_backend("auto", id.device),
+            backend=resolve_backend("auto", position.device),
         )
         return neighbour[again]
 
-    def found(self, search: InvertedLists, id: Tensor) -> tuple[Tensor, Tensor]:
-        """Lists by the search, with their similarities."""
-        distinct, again = self._distinct[id].unique(return_inverse=True)
-        block, members = self.block, self.block.members
-        centres = Centres(
-            members.id[members.begin[distinct]], block.x[distinct], block.norm[distinct]
-        )
-        query = self.products.centres(centres.x, centres.norm)
-        need = self.width + (not self.include_self)
-        lists = RunningLists(len(query), need)
-        search_block(block, search, centres, query, lists, self.products, 4096)
-        neighbour, similarity = lists.neighbour[again], lists.similarity[again]
+    def proposed(
+        self, search: InvertedLists, position: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Neighbours of some rows by the search, with their similarities."""
+        distinct, again = self.block.groups.group[position].unique(return_inverse=True)
+        count = self.k + (not self.include_self)
+        block_search = BlockSearch(self.block.rows[distinct], self.products, count)
+        block_search.add(self.block, search, CENTRE_BLOCK.cpu)
+        nearest = block_search.nearest
+        neighbour, similarity = nearest.neighbour[again], nearest.score[again]
         if self.include_self:
             return neighbour, similarity
-        return without_own(id, neighbour, similarity)
+        return drop_self(self.rows.id[position], neighbour, similarity)
+
+
+def _approximate(
+    matrix: _Matrix, recall: float, sample: int, generator: torch.Generator
+) -> ApproximateGraph | None:
+    """The graph of the cheapest search, certified; None where none is cheap enough."""
+    search = _cheapest(matrix, 1 - (1 - recall) / 4, generator)
+    if search is None:
+        return None
+    neighbour, similarity = matrix.proposed(search, torch.arange(len(matrix.rows)))
+    sampled = matrix.draw(sample, generator)
+    exact = matrix.exact(sampled)
+    certificate = certify_recall(exact, neighbour[sampled], generator)
+    return ApproximateGraph(
+        torch.stack([neighbour.flatten(), matrix.rows.id.repeat_interleave(matrix.k)]),
+        similarity.flatten(),
+        False,
+        certificate,
+        search.num_cells,
+        search.probe,
+    )
 
 
 def _cheapest(
-    table: _Table, aim: float, generator: torch.Generator
+    matrix: _Matrix, aim: float, generator: torch.Generator
 ) -> InvertedLists | None:
     """The search of fewest products whose recall on some rows reaches the aim."""
-    sampled = table.draw(_TUNING_ROWS, generator)
-    exact, distinct = table.exact(sampled), len(table.block.x)
+    sampled = matrix.draw(_TUNING_SAMPLE, generator)
+    exact, distinct = matrix.exact(sampled), len(matrix.block.rows)
     best = None
     for num_cells in cells_to_try(distinct):
-        search = InvertedLists(table.block.product, table.products.metric, num_cells)
-        most = _WORTH * distinct if best is None else best.cost()
+        search = InvertedLists(matrix.block.product, matrix.products.metric, num_cells)
+        most = _LARGEST_COST * distinct if best is None else best.cost()
         while search.cost() < most:
-            found, _ = table.found(search, sampled)
-            share = float(edges_found(exact, found).double().mean())
-            _log.debug("%d of %d cells: %.4f", search.probe, num_cells, share)
-            if share >= aim:
+            proposed, _ = matrix.proposed(search, sampled)
+            recall = float(recalled_edges(exact, proposed).double().mean())
+            _log.debug("%d of %d cells: %.4f", search.probe, num_cells, recall)
+            if recall >= aim:
                 best = search
                 break
             search.probe *= 2

@@ -1,4 +1,4 @@
-"""The exact kNN graph of a table larger than memory, block after block."""
+"""The exact kNN graph of a matrix larger than memory, block after block."""
 
 from __future__ import annotations
 
@@ -15,11 +15,13 @@ from mmgraph.errors import UserError
 from mmgraph.knn.jobs.block_executor import Executor, one_by_one
 from mmgraph.knn.jobs.block_plan import BlockPlan, plan_blocks
 from mmgraph.knn.jobs.work_folder import Manifest, WorkFolder
-from mmgraph.knn.metric.block_products import BlockProducts
+from mmgraph.knn.metric.products import MetricProducts, metric_products
+from mmgraph.knn.metric.similarity import check_options
+from mmgraph.knn.rows.matrix_statistics import MatrixStatistics, matrix_statistics
 from mmgraph.knn.rows.row_source import Features, RowSource
-from mmgraph.knn.rows.survey import Survey, check_options, survey
+from mmgraph.knn.rows.usable_rows import UsableRows
 from mmgraph.knn.search.backends import resolve_backend
-from mmgraph.knn.search.nearest_in_blocks import kept_rows, nearest_in_blocks
+from mmgraph.knn.search.block_search import nearest_rows
 
 _log = logging.getLogger(__name__)
 
@@ -44,10 +46,11 @@ def build_blocks(
 ) -> WorkFolder:
     """Build the graph of :func:`mmgraph.knn.knn_graph` in blocks kept in a folder.
 
-    The grid is centres x neighbours: the lists of one block of centres are made while
-    the whole table goes by in blocks, and written. A build that was stopped goes on
-    where it was; blocks that are there are not made again. Several machines share the
-    work by ``shard``, each in its own folder or all in one, or by a Ray ``executor``.
+    The grid is centres x neighbours: the neighbours of one block of centres are found
+    while the whole matrix goes by in blocks, and written. A build that was stopped goes
+    on where it was; blocks that are there are not made again. Several machines divide
+    the work by ``shard``, each in its own folder or all in one, or by a Ray
+    ``executor``.
     :func:`mmgraph.knn.merge_shards` makes the graph, the same edge for edge as in
     memory, whatever ``ram``, ``block_rows``, ``shard`` and ``executor`` were.
 
@@ -57,11 +60,11 @@ def build_blocks(
         folder: Of the blocks; made if absent.
         metric: ``cosine``, ``ip`` or ``l2``.
         backend: ``auto``, ``torch``, ``faiss`` or ``faiss-gpu``.
-        include_self: Whether a row is a candidate of its own list.
+        include_self: Let a row be a candidate of its own list.
         nan: ``refuse`` a row with NaN or infinity, or ``isolate`` it as a zero row is.
         zero: ``isolate`` a row of zeros, or ``refuse`` it.
         duplicates: ``keep`` equal rows, or ``collapse`` them onto the first of each
-            group, wherever in the table they are.
+            group, wherever in the matrix they are.
         ram: Memory of the process, as ``"500MB"`` or ``"2GB"``; of each, where an
             ``executor`` uses several.
         block_rows: Rows of a block, in place of what ``ram`` allows.
@@ -96,20 +99,7 @@ def build_blocks(
     source = RowSource(features)
     if source.path is None and executor is not one_by_one:
         raise ValueError("other processes read features from a .npy file: name one")
-    length = min(int(k), len(source)) + (not include_self)
-    if block_rows is not None:
-        plan = BlockPlan(block_rows, block_rows)
-    else:
-        size = 8 if source.dtype.kind != "f" else source.dtype.itemsize
-        plan = plan_blocks(
-            source.shape,
-            size,
-            length,
-            ram=ram,
-            device=device,
-            digests=duplicates == "collapse",
-        )
-    found = survey(source, metric, nan=nan, zero=zero, duplicates=duplicates)
+    plan = _plan(source, k, include_self, ram, block_rows, device, duplicates)
     options = {
         "k": int(k),
         "metric": metric,
@@ -117,10 +107,7 @@ def build_blocks(
         "nan": nan,
         "duplicates": duplicates,
     }
-    manifest = _manifest(source, found, options, plan, device)
-    work = WorkFolder.begin(folder, manifest)
-    work.write_survey(found)
-    del found  # a worker reads it again; it is as long as the table
+    work = _begin(source, folder, options, zero, plan, device)
     mine = range(first - 1, work.num_blocks, step)
     left = [number for number in work.missing() if number in mine]
     _log.info("%d of %d blocks are to be made", len(left), len(mine))
@@ -132,11 +119,50 @@ def build_blocks(
         backend=backend,
         device=device,
     )
-    done = len(mine) - len(left)
-    for _ in executor(task, left):
-        done += 1
+    for done, _ in enumerate(executor(task, left), len(mine) - len(left) + 1):
         if on_block is not None:
             on_block(done, len(mine))
+    return work
+
+
+def _plan(
+    source: RowSource,
+    k: int,
+    include_self: bool,
+    ram: str | int,
+    block_rows: int | None,
+    device: str,
+    duplicates: str,
+) -> BlockPlan:
+    if block_rows is not None:
+        return BlockPlan(block_rows, block_rows)
+    return plan_blocks(
+        source.shape,
+        source.dtype.itemsize if source.dtype.kind == "f" else 8,
+        min(int(k), len(source)) + (not include_self),
+        ram=ram,
+        device=device,
+        digests=duplicates == "collapse",
+    )
+
+
+def _begin(
+    source: RowSource,
+    folder: str | Path,
+    options: dict[str, Any],
+    zero: str,
+    plan: BlockPlan,
+    device: str,
+) -> WorkFolder:
+    """Make the folder, or go on in it; workers read the statistics from there."""
+    metric, nan, duplicates = options["metric"], options["nan"], options["duplicates"]
+    statistics = matrix_statistics(
+        source, metric, nan=nan, zero=zero, duplicates=duplicates, hashed=True
+    )
+    scale = metric_products(source, statistics, metric).scale
+    manifest = _manifest(source, statistics, options, plan, device)
+    work = WorkFolder.begin(folder, manifest)
+    work.write_statistics(statistics, scale)
     return work
 
 
@@ -154,7 +180,7 @@ def build_block(
 
     Args:
         number: Which block.
-        features: The table the folder was begun with.
+        features: The matrix the folder was begun with.
         folder: The work folder.
         neighbour_rows: Rows its centres are compared with at a time.
         backend: ``auto``, ``torch``, ``faiss`` or ``faiss-gpu``.
@@ -162,23 +188,23 @@ def build_block(
     """
     work, source = WorkFolder(folder), RowSource(features)
     options, blocks = work.manifest["options"], work.manifest["blocks"]
-    found = work.read_survey()
+    statistics, scale = work.read_statistics()
+    norm = statistics.norm
     start = number * blocks["rows"]
     stop = min(start + blocks["rows"], len(source))
-    centres = kept_rows(source, found.norm, start, stop, device)
-    candidates = int(found.norm.count_nonzero()) - (not options["include_self"])
-    width = min(options["k"], candidates)
-    if width <= 0 or not len(centres.id):
-        none = torch.zeros((0, max(width, 0)), dtype=torch.float32)
+    centres = UsableRows.read(source, norm, start, stop, device)
+    k = min(options["k"], int(norm.count_nonzero()) - (not options["include_self"]))
+    if k <= 0 or not len(centres):
+        none = torch.zeros((0, max(k, 0)), dtype=torch.float32)
         work.write_block(number, centres.id[:0], none.long(), none)
         return
-    neighbour, similarity = nearest_in_blocks(
-        source,
-        BlockProducts(options["metric"], found),
+    starts = range(0, len(source), neighbour_rows)
+    neighbour, similarity = nearest_rows(
+        (UsableRows.read(source, norm, i, i + neighbour_rows, device) for i in starts),
+        MetricProducts(options["metric"], statistics.centre, scale),
         centres,
-        width,
+        k,
         include_self=options["include_self"],
-        block_rows=neighbour_rows,
         backend=resolve_backend(backend, torch.device(device)),
     )
     work.write_block(number, centres.id, neighbour, similarity)
@@ -186,7 +212,7 @@ def build_block(
 
 def _manifest(
     source: RowSource,
-    found: Survey,
+    statistics: MatrixStatistics,
     options: dict[str, Any],
     plan: BlockPlan,
     device: str,
@@ -202,13 +228,13 @@ def _manifest(
             "rows": rows,
             "columns": columns,
             "dtype": source.dtype.newbyteorder("=").name,
-            "sha256": found.sha256,
+            "sha256": statistics.sha256,
         },
         "options": options,
         "isolated": {
-            "zero_rows": found.zero_rows,
-            "nan_rows": found.nan_rows,
-            "collapsed_rows": found.collapsed_rows,
+            "zero_rows": statistics.zero_rows,
+            "nan_rows": statistics.nan_rows,
+            "collapsed_rows": statistics.collapsed_rows,
         },
         "blocks": {"rows": plan.centre_rows, "count": count},
         "versions": {

@@ -1,4 +1,4 @@
-"""How many of the true neighbours an approximate graph surely has."""
+"""A lower bound of the recall of an approximate graph."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class RecallCertificate:
-    """What a sample says about the recall of a graph.
+    """The recall of a graph, estimated and bounded from a sample.
 
     Attributes:
-        estimate: Mean over the sampled rows of the share of their neighbours found.
+        estimate: Mean over the sampled rows of the ratio of their neighbours in it.
         lower_99: With 99 % confidence the recall is at least this.
         rows: Sampled rows.
         hits: Trials that succeeded.
@@ -27,14 +27,14 @@ class RecallCertificate:
 
 
 def certify_recall(
-    exact: Tensor, found: Tensor, generator: torch.Generator
+    exact: Tensor, approximate: Tensor, generator: torch.Generator
 ) -> RecallCertificate:
-    r"""Bound the recall of a graph by the lists of a random sample of rows.
+    r"""Bound the recall of a graph by the neighbours of a random sample of rows.
 
     Recall is :math:`R = \frac{1}{N} \sum_i \frac{1}{k} |E_i \cap F_i|`, the mean over
-    all rows of the share of the exact list that was found. A trial is one sampled row
-    *and one neighbour drawn at random from its exact list*; it succeeds if the graph
-    has that edge. Given a random row it succeeds with the row's own share, so over
+    all rows of the ratio of exact neighbours in the graph. A trial is one sampled row
+    *and one neighbour drawn at random from its exact ones*; it succeeds if the graph
+    has that edge. Given a random row it succeeds with the row's own ratio, so over
     the draw of the row its probability is R itself. The neighbours of one row are not
     independent of each other (a row in a sparse corner misses many at once), so no
     row gives more than one trial; rows are drawn *with* replacement, so trials are
@@ -48,56 +48,58 @@ def certify_recall(
     scatters less than h / n; the bound is lowered to it where it would exceed it.
 
     Args:
-        exact: Exact lists of the sampled rows; a row drawn twice is in twice.
-        found: Their lists in the graph.
+        exact: Exact neighbours of the sampled rows; a row drawn twice is in twice.
+        approximate: Their neighbours in the graph.
         generator: Draws one neighbour per row.
 
     Returns:
         The certificate.
 
     Raises:
-        ValueError: The sample is empty, or the tables differ in their rows.
+        ValueError: The sample is empty, or the matrices differ in their rows.
 
     Shapes:
-        exact: ``[n, k]``; found: ``[n, k']``.
+        exact: ``[n, k]``; approximate: ``[n, k']``.
 
     Example:
-        >>> lists = torch.arange(20_000).view(2000, 10)
-        >>> certificate = certify_recall(lists, lists, torch.Generator())
+        >>> exact = torch.arange(20_000).view(2000, 10)
+        >>> certificate = certify_recall(exact, exact, torch.Generator())
         >>> certificate.estimate, round(certificate.lower_99, 4)
         (1.0, 0.9977)
     """
-    if not exact.numel() or len(exact) != len(found):
+    if not exact.numel() or len(exact) != len(approximate):
         raise ValueError(
-            "certificate needs lists of the same rows, at least one "
-            f"(got {[*exact.shape]} and {[*found.shape]})"
+            "certificate needs neighbours of the same rows, at least one "
+            f"(got {[*exact.shape]} and {[*approximate.shape]})"
         )
-    there = edges_found(exact, found)
+    recalled = recalled_edges(exact, approximate)
     one = torch.randint(exact.size(1), (len(exact), 1), generator=generator)
-    hits = int(there.gather(1, one).sum())
-    estimate = float(there.double().mean())
+    hits = int(recalled.gather(1, one).sum())
+    estimate = float(recalled.double().mean())
     lower = min(recall_lower_bound(hits, len(exact)), estimate)
     return RecallCertificate(estimate, lower, len(exact), hits)
 
 
-def edges_found(exact: Tensor, found: Tensor) -> Tensor:
-    """Which entries of exact lists are in the lists found.
+def recalled_edges(exact: Tensor, approximate: Tensor) -> Tensor:
+    """Mask of the exact neighbours that are among the approximate ones.
 
     Args:
-        exact: Exact lists.
-        found: Lists of the same rows.
+        exact: Exact neighbours.
+        approximate: Neighbours of the same rows in another graph.
 
     Returns:
         bool, like ``exact``.
 
     Shapes:
-        exact: ``[n, k]``; found: ``[n, k']``.
+        exact: ``[n, k]``; approximate: ``[n, k']``.
 
     Example:
-        >>> edges_found(torch.tensor([[3, 7]]), torch.tensor([[7, 9]])).tolist()
+        >>> recalled_edges(torch.tensor([[3, 7]]), torch.tensor([[7, 9]])).tolist()
         [[False, True]]
     """
-    return torch.stack([(found == column[:, None]).any(1) for column in exact.T], 1)
+    return torch.stack(
+        [(approximate == column[:, None]).any(1) for column in exact.T], 1
+    )
 
 
 def recall_lower_bound(hits: int, trials: int, confidence: float = 0.99) -> float:

@@ -1,4 +1,4 @@
-"""What identifies and describes a kNN graph."""
+"""Hashes and components of a kNN graph."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 from scipy.sparse import csgraph, csr_array
 from torch import Tensor
 
-_ROWS = 65_536
+from mmgraph.functional.block_sizes import READ
 
 
 def graph_digest(edge_index: Tensor, similarity: Tensor) -> str:
@@ -40,10 +40,10 @@ def graph_digest(edge_index: Tensor, similarity: Tensor) -> str:
 
 
 def feature_digest(x: np.ndarray[Any, Any]) -> str:
-    """SHA-256 of the shape (little-endian int64) and the values (float32) of a table.
+    """SHA-256 of the shape (little-endian int64) and the values (float32) of a matrix.
 
     Args:
-        x: Features; a memory-mapped table is read a block of rows at a time.
+        x: Features; a memory-mapped matrix is read a block of rows at a time.
 
     Returns:
         64 hexadecimal digits.
@@ -56,8 +56,9 @@ def feature_digest(x: np.ndarray[Any, Any]) -> str:
         '9298a62c7efea8bc'
     """
     digest = hashlib.sha256(np.array(x.shape, dtype="<i8").tobytes())
-    for start in range(0, len(x), _ROWS):
-        digest.update(x[start : start + _ROWS].astype("<f4").tobytes())
+    step = READ.rows(x.shape[1])
+    for start in range(0, len(x), step):
+        digest.update(x[start : start + step].astype("<f4").tobytes())
     return digest.hexdigest()
 
 

@@ -1,4 +1,4 @@
-"""The exact k-nearest-neighbour graph of a feature table."""
+"""The exact k-nearest-neighbour graph of a feature matrix."""
 
 from __future__ import annotations
 
@@ -9,17 +9,19 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mmgraph.knn.metric.inner_product import inner_product_space
+from mmgraph.functional.block_sizes import SEARCH_SCORES
+from mmgraph.knn.metric.products import MetricProducts, metric_products
 from mmgraph.knn.metric.self_products import self_products
-from mmgraph.knn.metric.similarity import pair_similarity
-from mmgraph.knn.rows.members import Members
-from mmgraph.knn.rows.survey import check_options
-from mmgraph.knn.rows.usable_rows import usable_rows
+from mmgraph.knn.metric.similarity import check_options
+from mmgraph.knn.rows.matrix_statistics import MatrixStatistics, matrix_statistics
+from mmgraph.knn.rows.row_groups import RowGroups
+from mmgraph.knn.rows.usable_rows import UsableRows
 from mmgraph.knn.search.backends import build_search, resolve_backend
-from mmgraph.knn.search.candidates import candidate_pairs
-from mmgraph.knn.search.exact_lists import exact_lists
-from mmgraph.knn.search.ranking import take_best
-from mmgraph.knn.search.without_own import without_own
+from mmgraph.knn.search.block_search import BlockSearch
+from mmgraph.knn.search.drop_self import drop_self
+from mmgraph.knn.search.exact_neighbours import exact_neighbours
+from mmgraph.knn.search.row_block import row_block
+from mmgraph.knn.search.running_top_k import RunningTopK
 
 
 @torch.no_grad()
@@ -52,7 +54,7 @@ def knn_graph(
             is minus the squared Euclidean distance.
         backend: ``auto``, ``torch``, ``faiss`` or ``faiss-gpu``. ``auto`` takes
             faiss on a GPU where it is installed for that, else torch.
-        include_self: Whether a row is a candidate of its own list.
+        include_self: Let a row be a candidate of its own list.
         block_size: Centres searched at a time. On a CPU torch needs some tens of MiB
             beside the features and the result; otherwise the features are copied and
             memory grows with ``block_size * N``, by default by about 64 MiB (1 GiB on
@@ -85,40 +87,53 @@ def knn_graph(
     """
     x, k = _checked(x, k, metric, block_size), int(k)
     backend = resolve_backend(backend, x.device)
-    usable = usable_rows(x, nan=nan, duplicates=duplicates)
-    kept, first, group = usable.row, usable.first, usable.group
-    width = min(k, len(kept) - (not include_self))
-    if width <= 0:
+    statistics = matrix_statistics(x, metric, nan=nan, duplicates=duplicates)
+    row = statistics.row
+    k = min(k, len(row) - (not include_self))
+    if k <= 0:
         return x.new_zeros((2, 0), dtype=torch.long), x.new_zeros(0).float()
-    norm = usable.norm
-    check_range(norm, metric)
-    rows = kept if len(kept) < len(x) else None
-    has_copies = len(first) < len(group)
-    if has_copies:
-        rows = kept[first]
-    # Equal rows are in each other's lists: the row itself is taken out in the end.
-    with_self = include_self or has_copies
-    need = width + (with_self and not include_self)
-    found, similarity = _lists(
-        x,
-        rows,
-        norm,
-        min(need, len(first) - (not with_self)),
-        metric,
-        backend,
-        include_self=with_self,
-        block_size=block_size,
-    )
-    if has_copies:
-        found, similarity = _expand(found, similarity, group, need)
-        found, similarity = found[group], similarity[group]
-    if with_self and not include_self:
-        own = torch.arange(len(found), device=found.device)
-        found, similarity = without_own(own, found, similarity)
-    if len(kept) < len(x):
-        found = kept[found]
-    edge_index = torch.stack([found.flatten(), kept.repeat_interleave(width)])
+    # Every row is a candidate of its own while it is searched.
+    count = k + (not include_self)
+    if backend == "torch" and x.device.type == "cpu":
+        nearest, group = _symmetric_search(x, statistics, metric, count, block_size)
+    else:
+        products = metric_products(x, statistics, metric)
+        rows = UsableRows.of(x, statistics.norm)
+        nearest, group = _index_search(rows, products, count, backend, block_size)
+    neighbour, similarity = nearest.neighbour[group], nearest.score[group]
+    if not include_self:
+        neighbour, similarity = drop_self(row, neighbour, similarity)
+    edge_index = torch.stack([neighbour.flatten(), row.repeat_interleave(k)])
     return edge_index, similarity.flatten()
+
+
+def _symmetric_search(
+    x: Tensor,
+    statistics: MatrixStatistics,
+    metric: str,
+    count: int,
+    block_size: int | None,
+) -> tuple[RunningTopK, Tensor]:
+    """Neighbours of the distinct rows, and the distinct row of each row."""
+    groups = RowGroups.find(x, statistics.row)
+    products = self_products(x, statistics, metric, groups.first)
+    nearest = exact_neighbours(products, groups, count, block_size=block_size)
+    return nearest, groups.group
+
+
+def _index_search(
+    rows: UsableRows,
+    products: MetricProducts,
+    count: int,
+    backend: str,
+    block_size: int | None,
+) -> tuple[RunningTopK, Tensor]:
+    """The same by an index over a copy of the rows."""
+    block = row_block(rows, products)
+    search = BlockSearch(block.rows, products, count)
+    at_once = SEARCH_SCORES.rows(len(block.rows), rows.x.device, least=64)
+    search.add(block, build_search(backend, block.product), block_size or at_once)
+    return search.nearest, block.groups.group
 
 
 def _checked(
@@ -135,91 +150,7 @@ def _checked(
         warnings.filterwarnings("ignore", message="The given NumPy array is not writ")
         x = torch.as_tensor(x)
     if x.ndim != 2 or x.size(1) == 0:
-        raise ValueError(f"features must be a table [N, D], D > 0 (got {[*x.shape]})")
+        raise ValueError(f"features must be a matrix [N, D], D > 0 (got {[*x.shape]})")
     if x.is_complex():
         raise ValueError(f"features must be real numbers (got {x.dtype})")
     return x if x.is_floating_point() else x.double()
-
-
-def check_range(norm: Tensor, metric: str) -> None:
-    """Refuse lengths that float32 products cannot hold; cosine divides them out.
-
-    Example:
-        >>> check_range(torch.tensor([1e20]), "cosine")
-    """
-    longest = float(norm.max())
-    if metric != "cosine" and not 1e-15 < longest < 1e15:
-        raise ValueError(
-            f"metric {metric!r} needs row norms between 1e-15 and 1e15: rescale the "
-            f"features (got {longest:.3g})"
-        )
-
-
-def _lists(
-    x: Tensor,
-    rows: Tensor | None,
-    norm: Tensor,
-    need: int,
-    metric: str,
-    backend: str,
-    *,
-    include_self: bool,
-    block_size: int | None,
-) -> tuple[Tensor, Tensor]:
-    """The ``need`` nearest of each chosen row among them, by their positions."""
-    if backend == "torch" and x.device.type == "cpu":
-        chosen = norm if rows is None else norm[rows]
-        products = self_products(x, chosen, metric, rows)
-        return exact_lists(
-            products,
-            norm,
-            metric,
-            need,
-            include_self=include_self,
-            block_size=block_size,
-        )
-    if rows is not None:
-        x, norm = x[rows], norm[rows]
-    need += not include_self
-    found, similarity = _searched_lists(x, norm, need, metric, backend, block_size)
-    if include_self:
-        return found, similarity
-    own = torch.arange(len(found), device=found.device)
-    return without_own(own, found, similarity)
-
-
-def _searched_lists(
-    x: Tensor,
-    norm: Tensor,
-    need: int,
-    metric: str,
-    backend: str,
-    block_size: int | None,
-) -> tuple[Tensor, Tensor]:
-    """Each row's ``need`` nearest rows, itself included, by an index over a copy."""
-    space = inner_product_space(x, norm, metric)
-    search = build_search(backend, space.base)
-    if block_size is None:
-        scores_at_once = 2**24 if x.device.type == "cpu" else 2**28
-        block_size = max(64, scores_at_once // len(x))
-    found, values = [], []
-    for start in range(0, len(x), block_size):
-        stop = min(start + block_size, len(x))
-        row, col = candidate_pairs(space, search, start, stop, need)
-        similarity = pair_similarity(x, row, col, metric=metric, norm=norm)
-        best, value = take_best(row, col, similarity, need)
-        found.append(best)
-        values.append(value)
-    return torch.cat(found), torch.cat(values)
-
-
-def _expand(
-    found: Tensor, similarity: Tensor, group: Tensor, need: int
-) -> tuple[Tensor, Tensor]:
-    """Lists of groups of equal rows to lists of rows."""
-    # The first ``need`` members of a group are enough.
-    repeat, col = Members.of(group).first(found.flatten(), need)
-    rows = torch.arange(len(found), device=found.device)
-    row = rows.repeat_interleave(found.size(1)).repeat_interleave(repeat)
-    value = similarity.flatten().repeat_interleave(repeat)
-    return take_best(row, col, value, need)

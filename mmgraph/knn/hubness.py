@@ -1,4 +1,4 @@
-"""Whether a few rows sit in the lists of many."""
+"""Hubs: rows that are neighbours of very many."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Hubness:
-    """How often the rows of a graph are somebody's neighbour.
+    """Distribution of how often the rows of a graph are a neighbour.
 
     Attributes:
-        skewness: Third standardised moment of the number of lists that a row is in,
-            over the rows that have a list; 0 where all are in equally many. Large
+        skewness: Third standardised moment of how often a row is a neighbour, over
+            the rows that have neighbours; 0 where all are equally often. Large
             values mean hubs (Radovanovic et al., Hubs in Space, JMLR 2010).
-        hubs: The rows in the most lists and in how many, most first.
-        histogram: ``(least, most, rows)``: how many rows are in that many lists; the
-            ranges double. Rows without a list and in none are left out.
+        hubs: The rows that are a neighbour most often and how often, most first.
+        histogram: ``(least, most, rows)``: how many rows are one that often; the ranges
+            double. Rows without any edge are left out.
     """
 
     skewness: float
@@ -28,7 +28,7 @@ class Hubness:
 
 
 def hubness(edge_index: Tensor, num_nodes: int, num_hubs: int = 10) -> Hubness:
-    """Count the lists that each row is in.
+    """Count how often each row is a neighbour.
 
     Args:
         edge_index: Neighbour (row 0) and centre (row 1) of each edge.
@@ -43,8 +43,8 @@ def hubness(edge_index: Tensor, num_nodes: int, num_hubs: int = 10) -> Hubness:
 
     Example:
         >>> import torch
-        >>> found = hubness(torch.tensor([[0, 0, 1], [1, 2, 0]]), 4, num_hubs=1)
-        >>> found.hubs, found.histogram
+        >>> result = hubness(torch.tensor([[0, 0, 1], [1, 2, 0]]), 4, num_hubs=1)
+        >>> result.hubs, result.histogram
         ([(0, 2)], [(0, 0, 1), (1, 1, 1), (2, 3, 1)])
     """
     neighbour, centre = edge_index.cpu().numpy()

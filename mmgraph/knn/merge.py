@@ -42,11 +42,11 @@ def merge_shards(folders: Sequence[str | Path], out: str | Path) -> dict[str, An
     Example:
         >>> import tempfile
         >>> from mmgraph.knn.blocks import build_blocks
-        >>> place = Path(tempfile.mkdtemp())
-        >>> work = build_blocks(torch.eye(3), 2, place / "work")
-        >>> merge_shards([work.path], place / "graph")["num_edges"]
+        >>> folder = Path(tempfile.mkdtemp())
+        >>> work = build_blocks(torch.eye(3), 2, folder / "work")
+        >>> merge_shards([work.path], folder / "graph")["num_edges"]
         6
-        >>> np.load(place / "graph" / "edge_index.npy")[0]
+        >>> np.load(folder / "graph" / "edge_index.npy")[0]
         array([1, 2, 0, 2, 0, 1])
     """
     blocks = _blocks(folders)

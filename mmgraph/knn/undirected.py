@@ -1,4 +1,4 @@
-"""From lists to an undirected graph."""
+"""Undirected graphs from directed ones."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ SYMMETRISE = ("none", "union", "mutual")
 def symmetrise(
     edge_index: Tensor, similarity: Tensor, num_nodes: int, how: str
 ) -> tuple[Tensor, Tensor]:
-    """Make the relation "is in the list of" symmetric.
+    """Make the relation "is a neighbour of" symmetric.
 
     A similarity is the same from both ends, so an edge keeps its own.
 
@@ -19,8 +19,8 @@ def symmetrise(
         edge_index: Neighbour (row 0) and centre (row 1) of each edge, no edge twice.
         similarity: Their similarities.
         num_nodes: Number of nodes.
-        how: ``none`` leaves the lists; ``union`` joins two nodes if one is in the list
-            of the other; ``mutual`` if each is in the other's.
+        how: ``none`` leaves the edges; ``union`` joins two nodes if one is a neighbour
+            of the other; ``mutual`` if each is.
 
     Returns:
         Edges and similarities in the order of every graph here: centre ascending,

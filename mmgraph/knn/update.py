@@ -6,16 +6,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mmgraph.knn.graph import check_range
+from mmgraph.functional.block_sizes import TILE_HEIGHT, TILE_WIDTH
 from mmgraph.knn.metric.self_products import SelfProducts, self_products
-from mmgraph.knn.metric.similarity import METRICS, pair_similarity, row_norms
-from mmgraph.knn.search.backends import scores
-from mmgraph.knn.search.best_so_far import BestSoFar
-from mmgraph.knn.search.candidates import MARGIN
-from mmgraph.knn.search.exact_lists import lists_of, rank_proposed
-from mmgraph.knn.search.ranking import take_best
-
-_HEIGHT, _WIDTH = 1024, 2048
+from mmgraph.knn.metric.similarity import check_options
+from mmgraph.knn.rows.matrix_statistics import MatrixStatistics, matrix_statistics
+from mmgraph.knn.rows.row_groups import RowGroups
+from mmgraph.knn.search.backends import inner_products
+from mmgraph.knn.search.drop_self import drop_self
+from mmgraph.knn.search.exact_neighbours import num_proposals, rank_all, rank_proposals
+from mmgraph.knn.search.running_top_k import RunningTopK
 
 
 @torch.no_grad()
@@ -32,8 +31,8 @@ def insert(
     """The graph of ``x`` from the graph of all but its last ``num_new`` rows.
 
     Equal to ``knn_graph(x, k)`` bit for bit, for one product of the new rows with all
-    rows: it gives the lists of the new rows, and the scores that are good enough for
-    the list of an old row. The lists of the others are copied.
+    rows: it gives the neighbours of the new rows, and the scores that are good enough
+    for an old row. What does not change is copied.
 
     Args:
         edge_index: Graph of the old rows, as :func:`mmgraph.knn.knn_graph` made it.
@@ -60,45 +59,36 @@ def insert(
         tensor([[2, 2, 0],
                 [0, 1, 2]])
     """
-    x, norm, kept = _checked(x, metric)
-    num_old = len(x) - num_new
-    old = int((kept < num_old).sum())
-    before = _lists(edge_index, similarity, kept[:old], len(x), k, include_self)
-    width = min(k, len(kept) - (not include_self))
-    if width <= 0:
+    x, statistics = _checked(x, k, metric)
+    row, num_old = statistics.row, len(x) - num_new
+    old = int((row < num_old).sum())
+    before, before_similarity = _old_graph(
+        edge_index, similarity, row[:old], k, include_self
+    )
+    k = min(k, len(row) - (not include_self))
+    if k <= 0:
         return torch.zeros((2, 0), dtype=torch.long), torch.zeros(0)
-    products = self_products(
-        x, norm[kept], metric, kept if len(kept) < len(x) else None
-    )
-    candidates = len(kept) - (not include_self)
-    best = BestSoFar.empty(len(kept) - old, min(width + MARGIN, candidates))
+    products = self_products(x, statistics, metric)
     bound = torch.full((old,), -torch.inf, dtype=torch.float32)
-    if before[0].size(1) == width:
-        last = products.score_of(before[1][:, -1], slice(0, old))
+    if before.size(1) == k:
+        last = products.score_of(before_similarity[:, -1], slice(0, old))
         bound = (last - products.tolerance).float()
-    row, col = _search_new(products, old, best, bound, include_self=include_self)
+    # Every new row is a candidate of its own while it is searched.
+    count = k + (not include_self)
+    best = RunningTopK(len(row) - old, num_proposals(len(row), count))
+    centre, new = _search_new(products, old, best, bound)
 
-    found = torch.zeros((len(kept), width), dtype=torch.long)
-    value = torch.zeros((len(kept), width), dtype=torch.float32)
-    new_found, new_value, cut = rank_proposed(
-        best, products, norm, metric, width, candidates, first_centre=old
-    )
-    cut_row = cut.nonzero().flatten()
-    new_found[cut_row], new_value[cut_row] = lists_of(
-        cut_row + old, products, norm, metric, width, include_self=include_self
-    )
-    found[old:], value[old:] = new_found, new_value
-    if before[0].size(1) == width:
-        found[:old], value[:old] = before
-    # Lists of old rows that a new row may enter: ranked again with what they held.
-    changed = row.unique()
-    gained = pair_similarity(x, kept[row], kept[col], metric=metric, norm=norm)
-    held = before[0].size(1)
-    rows = torch.cat([row, changed.repeat_interleave(held)])
-    cols = torch.cat([col, before[0][changed].flatten()])
-    values = torch.cat([gained, before[1][changed].flatten()])
-    found[changed], value[changed] = take_best(rows, cols, values, width)
-    return _edges(found, value, kept)
+    nearest = RunningTopK(old, k)
+    nearest.neighbour[:, : before.size(1)] = before
+    nearest.score[:, : before.size(1)] = before_similarity
+    nearest.add_pairs(centre, row[new], products.similarity(centre, new))
+    groups = RowGroups.of(torch.arange(len(row)), row)
+    added = rank_proposals(best, products, groups, count, first_centre=old)
+    neighbour, value = added.neighbour, added.score
+    if not include_self:
+        neighbour, value = drop_self(row[old:], neighbour, value)
+    neighbour = torch.cat([nearest.neighbour, neighbour])
+    return _edges(neighbour, torch.cat([nearest.score, value]), row)
 
 
 @torch.no_grad()
@@ -143,99 +133,76 @@ def delete(
         tensor([[1, 0],
                 [0, 1]])
     """
-    x, norm, kept = _checked(x, metric)
+    x, statistics = _checked(x, k, metric)
     if len(rows) and not 0 <= int(rows.min()) <= int(rows.max()) < len(x):
         raise ValueError(f"rows to delete must be among the {len(x)} of the graph")
-    before = _lists(edge_index, similarity, kept, len(x), k, include_self)
+    row = statistics.row
+    neighbour, value = _old_graph(edge_index, similarity, row, k, include_self)
     stays = torch.ones(len(x), dtype=torch.bool)
     stays[rows.cpu()] = False
-    remaining = stays[kept]
-    row = kept[remaining]
-    width = min(k, len(row) - (not include_self))
-    if width <= 0:
+    remains = stays[row]
+    row, neighbour, value = row[remains], neighbour[remains], value[remains]
+    k = min(k, len(row) - (not include_self))
+    if k <= 0:
         return torch.zeros((2, 0), dtype=torch.long), torch.zeros(0)
-    place = remaining.cumsum(0) - 1
-    lost = ~remaining[before[0][remaining]].all(1)
-    found = place[before[0][remaining]][:, :width].clone()
-    value = before[1][remaining][:, :width].clone()
-    if lost.any():
-        products = self_products(x, norm[row], metric, row)
-        centre = lost.nonzero().flatten()
-        found[centre], value[centre] = lists_of(
-            centre, products, norm, metric, width, include_self=include_self
-        )
-    return _edges(found, value, (stays.cumsum(0) - 1)[row])
+    broken = (~stays[neighbour].all(1)).nonzero().flatten()
+    neighbour, value = neighbour[:, :k].clone(), value[:, :k].clone()
+    if len(broken):
+        products = self_products(x, statistics, metric, row)
+        groups = RowGroups.of(torch.arange(len(row)), row)
+        again = rank_all(broken, products, groups, k + (not include_self))
+        nearest = again.neighbour, again.score
+        if not include_self:
+            nearest = drop_self(row[broken], *nearest)
+        neighbour[broken], value[broken] = nearest
+    position = stays.cumsum(0) - 1
+    return _edges(position[neighbour], value, position[row])
 
 
-def _checked(x: Tensor, metric: str) -> tuple[Tensor, Tensor, Tensor]:
-    if metric not in METRICS:
-        raise ValueError(f"metric must be one of {METRICS} (got {metric!r})")
+def _checked(x: Tensor, k: int, metric: str) -> tuple[Tensor, MatrixStatistics]:
+    check_options(k, metric)
     x = x.cpu()
-    norm = row_norms(x) if len(x) else torch.zeros(0, dtype=torch.float64)
-    if not norm.isfinite().all():
-        bad = int((~norm.isfinite()).nonzero()[0])
-        raise ValueError(f"features must be finite: row {bad} holds NaN or infinity")
-    kept = norm.nonzero().flatten()
-    if len(kept):
-        check_range(norm, metric)
-    return x, norm, kept
+    return x, matrix_statistics(x, metric)
 
 
-def _lists(
-    edge_index: Tensor,
-    similarity: Tensor,
-    kept: Tensor,
-    num_rows: int,
-    k: int,
-    include_self: bool,
+def _old_graph(
+    edge_index: Tensor, similarity: Tensor, row: Tensor, k: int, include_self: bool
 ) -> tuple[Tensor, Tensor]:
-    """The lists of a graph, by positions among the rows that can have one."""
+    """Neighbours and similarities of a graph, a line per row that can have some."""
     edge_index, similarity = edge_index.cpu(), similarity.cpu()
-    width = max(0, min(k, len(kept) - (not include_self)))
-    if not torch.equal(edge_index[1], kept.repeat_interleave(width)):
+    k = max(0, min(k, len(row) - (not include_self)))
+    if not torch.equal(edge_index[1], row.repeat_interleave(k)):
         raise ValueError(
-            f"the graph has not {width} neighbours for each of the {len(kept)} rows "
+            f"the graph has not {k} neighbours for each of the {len(row)} rows "
             "that can have some: was it built from these features, with this k?"
         )
-    place = torch.full((num_rows,), -1)
-    place[kept] = torch.arange(len(kept))
-    shape = (len(kept), width)
-    return place[edge_index[0]].view(shape), similarity.view(shape)
+    shape = (len(row), k)
+    return edge_index[0].view(shape), similarity.view(shape)
 
 
 def _search_new(
-    products: SelfProducts,
-    old: int,
-    best: BestSoFar,
-    bound: Tensor,
-    *,
-    include_self: bool,
+    products: SelfProducts, old: int, best: RunningTopK, bound: Tensor
 ) -> tuple[Tensor, Tensor]:
     """Best scores of the new rows, and the pairs (old, new) at or above a bound."""
-    total = len(products)
-    rows, cols = [torch.zeros(0, dtype=torch.long)], [torch.zeros(0, dtype=torch.long)]
-    for start in range(old, total, _HEIGHT):
-        stop = min(start + _HEIGHT, total)
+    total, none = len(products), torch.zeros(0, dtype=torch.long)
+    old_rows, new_rows = [none], [none]
+    for start in range(old, total, TILE_HEIGHT):
+        stop = min(start + TILE_HEIGHT, total)
         new = products.rows(start, stop)
-        for left in range(0, total, _WIDTH):
-            right = min(left + _WIDTH, total)
-            product = scores(new, products.rows(left, right))
-            score = products.score(product, left, right)
-            if not include_self:  # in columns of new rows, which old ones never read
-                own = torch.arange(start, stop)
-                own = own[(own >= left) & (own < right)]
-                score[own - start, own - left] = -torch.inf
-            best.add(score, start - old, left)
-            width = min(right, old) - left
-            if width > 0:
-                other = products.score(product[:, :width].T, start, stop).T
-                enters = other.numpy() >= bound[left : left + width].numpy()
+        for left in range(0, total, TILE_WIDTH):
+            right = min(left + TILE_WIDTH, total)
+            product = inner_products(new, products.rows(left, right))
+            best.add_tile(products.score(product, left, right), left, start - old)
+            num_old = min(right, old) - left
+            if num_old > 0:
+                score = products.score(product[:, :num_old].T, start, stop).T
+                enters = score.numpy() >= bound[left : left + num_old].numpy()
                 new_row, old_row = np.nonzero(enters)
-                rows.append(torch.from_numpy(old_row) + left)
-                cols.append(torch.from_numpy(new_row) + start)
-    return torch.cat(rows), torch.cat(cols)
+                old_rows.append(torch.from_numpy(old_row) + left)
+                new_rows.append(torch.from_numpy(new_row) + start)
+    return torch.cat(old_rows), torch.cat(new_rows)
 
 
-def _edges(found: Tensor, value: Tensor, node: Tensor) -> tuple[Tensor, Tensor]:
-    centre = node.repeat_interleave(found.size(1))
-    return torch.stack([node[found].flatten(), centre]), value.flatten()
+def _edges(neighbour: Tensor, similarity: Tensor, row: Tensor) -> tuple[Tensor, Tensor]:
+    centre = row.repeat_interleave(neighbour.size(1))
+    return torch.stack([neighbour.flatten(), centre]), similarity.flatten()

@@ -1,4 +1,4 @@
-"""Recompute lists by brute force and compare."""
+"""Neighbours recomputed by brute force and compared."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from mmgraph.knn.metric.similarity import pair_similarity
-from mmgraph.knn.rows.usable_rows import UsableRows, usable_rows
+from mmgraph.knn.rows.matrix_statistics import MatrixStatistics, matrix_statistics
 from mmgraph.knn.undirected import symmetrise
 
 
@@ -23,7 +23,7 @@ def wrong_rows(
     duplicates: str = "keep",
     symmetrised: str = "none",
 ) -> Tensor:
-    """Rows whose list is not the one that a float64 brute force finds.
+    """Rows whose neighbours are not those of a float64 brute force.
 
     The reference scores a row against every other row, pair by pair in float64, and
     sorts; no search, no matrix product and no tolerance is involved. It costs
@@ -36,7 +36,7 @@ def wrong_rows(
         k: Neighbours per row.
         metric: ``cosine``, ``ip`` or ``l2``.
         rows: Rows to recompute; all by default, and always for an undirected graph,
-            whose lists depend on those of all rows.
+            whose edges depend on all rows.
         nan: ``refuse`` or ``isolate``, as the graph was built with.
         duplicates: ``keep`` or ``collapse``, as the graph was built with.
         symmetrised: ``none``, ``union`` or ``mutual``, as the graph was built with.
@@ -58,11 +58,11 @@ def wrong_rows(
         >>> wrong_rows(edge_index, similarity, x, 1)
         tensor([2])
     """
-    usable = usable_rows(x, nan=nan, duplicates=duplicates)
+    statistics = matrix_statistics(x, "cosine", nan=nan, duplicates=duplicates)
     everything = torch.arange(len(x))
     if rows is None or symmetrised != "none":
         rows = everything
-    want_index, want_similarity = _brute_force(x, rows, k, metric, usable)
+    want_index, want_similarity = _brute_force(x, rows, k, metric, statistics)
     want_index, want_similarity = symmetrise(
         want_index, want_similarity, len(x), symmetrised
     )
@@ -78,7 +78,7 @@ def wrong_rows(
     length = got_index[1].bincount(minlength=len(x))
     want_length = want_index[1].bincount(minlength=len(x))
     wrong = length != want_length
-    # Lists of equal length stand in the same order in both: compare entry by entry.
+    # As many neighbours stand in the same order in both: compare edge by edge.
     keep_got, keep_want = ~wrong[got_index[1]], ~wrong[want_index[1]]
     differs = got_index[0, keep_got] != want_index[0, keep_want]
     differs |= got_similarity[keep_got] != want_similarity[keep_want]
@@ -87,14 +87,15 @@ def wrong_rows(
 
 
 def _brute_force(
-    x: Tensor, rows: Tensor, k: int, metric: str, usable: UsableRows
+    x: Tensor, rows: Tensor, k: int, metric: str, statistics: MatrixStatistics
 ) -> tuple[Tensor, Tensor]:
     edges = [torch.zeros((2, 0), dtype=torch.long)]
     values = [torch.zeros(0, dtype=torch.float32)]
-    for row in rows[torch.isin(rows, usable.row)].sort().values:
-        other = usable.row[usable.row != row]
+    usable, norm = statistics.row, statistics.norm
+    for row in rows[torch.isin(rows, usable)].sort().values:
+        other = usable[usable != row]
         centre = row.expand_as(other)
-        value = pair_similarity(x, centre, other, metric=metric, norm=usable.norm)
+        value = pair_similarity(x, centre, other, metric=metric, norm=norm)
         best = value.argsort(descending=True, stable=True)[:k]
         edges.append(torch.stack([other[best], centre[: len(best)]]))
         values.append(value[best])

@@ -1,4 +1,4 @@
-"""What a layer multiplies with, from what the lists know."""
+"""Edge weights, the factors of a layer, from a kNN graph."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ def edge_weights(
 
     * ``similarity``: the similarity itself;
     * ``binary``: 1;
-    * ``symmetric``: :math:`1 / \sqrt{d_j d_i}`, with :math:`d_j` the lists that
-      neighbour j is in and :math:`d_i` the length of the list of centre i: the entries
+    * ``symmetric``: :math:`1 / \sqrt{d_j d_i}`, with :math:`d_j` the centres that
+      neighbour j has and :math:`d_i` the neighbours of centre i: the entries
       of :math:`\mathbf{D}^{-1/2} \mathbf{A} \mathbf{D}^{-1/2}` where the graph is
       undirected. Edges count 1 each, since similarities may be negative.
 

@@ -44,5 +44,5 @@ def test_inner_products_do_not_depend_on_the_blocks(edges, monkeypatch):
     expected = torch.einsum("ed,ed->e", a[r].double(), b[s].double()).float()
     whole = row_dots(a, r, b, s)
     torch.testing.assert_close(whole, expected)
-    monkeypatch.setattr(rows, "_BLOCK_ROWS", 3)
+    monkeypatch.setattr(rows, "PICKED_ROWS", 3)
     assert torch.equal(row_dots(a, r, b, s), whole)

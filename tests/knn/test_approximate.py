@@ -109,7 +109,7 @@ def test_a_bound_that_misses_gives_the_exact_graph(monkeypatch):
     """Cells tuned on rows that flatter them: the certificate is not fooled."""
     x = clustered()
     module = sys.modules["mmgraph.knn.approximate"]
-    monkeypatch.setattr(module, "edges_found", lambda exact, found: torch.ones(1))
+    monkeypatch.setattr(module, "recalled_edges", lambda exact, found: torch.ones(1))
     graph = approximate_knn_graph(x, 5, recall=0.99, sample=1000)
     assert graph.exact
     assert 0 < graph.certificate.lower_99 < 0.99

@@ -188,7 +188,7 @@ def test_a_folder_of_another_build_is_refused_and_left_alone(tmp_path):
         ((other, 3), {}, r"w: made with input.sha256 '\w{64}', now it is '\w{64}' - "),
         ((x[:12], 3), {}, r"w: made with input.rows 20, now it is 12 - give the same"),
         ((x.double(), 3), {}, r"made with input.dtype 'float32', now it is 'float64'"),
-        ((x, 4), {}, r"w: made with options.k 3, now it is 4 - give the same table"),
+        ((x, 4), {}, r"w: made with options.k 3, now it is 4 - give the same features"),
         ((x, 3), {"metric": "l2"}, r"options.metric 'cosine', now it is 'l2'"),
         ((x, 3), {"include_self": True}, r"options.include_self False, now it is True"),
         ((x, 3), {"nan": "isolate"}, r"options.nan 'refuse', now it is 'isolate' - g"),

@@ -6,6 +6,7 @@ import struct
 import numpy as np
 import torch
 
+from mmgraph.functional.block_sizes import BlockSize
 from mmgraph.knn import digest as report
 from mmgraph.knn.digest import feature_digest, graph_digest, num_components
 
@@ -21,7 +22,7 @@ def test_graph_digest_is_that_of_packed_integers_and_floats():
 
 
 def test_feature_digest_is_that_of_shape_and_values(monkeypatch):
-    monkeypatch.setattr(report, "_ROWS", 2)
+    monkeypatch.setattr(report, "READ", BlockSize(2 * 5, 1))
     x = np.arange(6.0).reshape(3, 2)
     packed = struct.pack("<2q6f", 3, 2, 0, 1, 2, 3, 4, 5)
     assert feature_digest(x) == hashlib.sha256(packed).hexdigest()

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from mmgraph.knn import knn_graph
 from mmgraph.knn.search import symmetric_search
 
-# MMGRAPH_EXAMPLES=1000 pytest tests/knn/test_knn_graph.py makes the search longer.
+# MMGRAPH_EXAMPLES=1000 pytest tests/knn/test_graph.py makes the search longer.
 EXAMPLES = int(os.environ.get("MMGRAPH_EXAMPLES", "60"))
 BACKENDS = ["torch"]
 if importlib.util.find_spec("faiss"):
@@ -83,7 +83,7 @@ def test_equals_an_exact_brute_force(
     x, k, metric, include_self, backend, block_size, width, duplicates
 ):
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(symmetric_search, "_WIDTH", width)
+        patch.setattr(symmetric_search, "TILE_WIDTH", width)
         got = knn_graph(
             x,
             k,
@@ -284,7 +284,7 @@ def test_a_frame_is_the_table_of_its_values():
 
 
 def test_bad_tables_are_named():
-    with pytest.raises(ValueError, match=r"a table \[N, D\], D > 0 \(got \[3\]\)"):
+    with pytest.raises(ValueError, match=r"a matrix \[N, D\], D > 0 \(got \[3\]\)"):
         knn_graph(torch.ones(3), 1)
     with pytest.raises(ValueError, match=r"real numbers \(got torch.complex64\)"):
         knn_graph(torch.ones(3, 1, dtype=torch.complex64), 1)

@@ -19,7 +19,8 @@ from mmgraph.data.formats.npy import as_tensor
 from mmgraph.device import resolve_device
 from mmgraph.errors import UserError
 from mmgraph.knn.digest import feature_digest, graph_digest
-from mmgraph.knn.rows.usable_rows import usable_rows
+from mmgraph.knn.rows.matrix_statistics import matrix_statistics
+from mmgraph.knn.rows.row_groups import RowGroups
 from mmgraph.knn.search.backends import resolve_backend
 
 
@@ -131,7 +132,9 @@ def _build(
         "exact": exact,
     }
     graph = ModalityGraph(edge_index, similarity, weight, facts)
-    rows = usable_rows(x, nan=options["nan"], duplicates=options["duplicates"])
+    statistics = matrix_statistics(x, "cosine", nan=options["nan"])
+    groups = RowGroups.find(x, statistics.row)
+    copies = len(groups.group) - len(groups)
     described = describe(graph, len(x))
     return graph, {
         "num_nodes": len(x),
@@ -143,16 +146,16 @@ def _build(
         "recall": None
         if exact or certificate is None
         else {key: certificate[key] for key in ("estimate", "lower_99")},
-        "zero_rows": rows.zero_rows,
-        "nan_rows": rows.nan_rows,
-        "duplicate_groups": rows.duplicate_groups,
+        "zero_rows": statistics.zero_rows,
+        "nan_rows": statistics.nan_rows,
+        "duplicate_groups": int((groups.size > 1).sum()),
         "components": described.pop("components"),
         "input_sha256": facts["input_sha256"],
         "graph_sha256": facts["graph_sha256"],
         "seconds": seconds,
         "peak_memory_bytes": peak_memory(device),
         "certificate": certificate,
-        "collapsed_rows": rows.collapsed_rows,
+        "collapsed_rows": copies if options["duplicates"] == "collapse" else 0,
         "symmetrise": options["symmetrise"],
         "weights": options["weights"],
         **described,

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from mmgraph.functional import overlap_coefficient, sliced_wasserstein
-from mmgraph.knn.search.running_lists import RunningLists
+from mmgraph.knn.search.running_top_k import RunningTopK
 
 HEADS = (1, 2, 4, 8, 16, 20)
 LIST_LENGTH = 10  # of the lists whose similarities and changes are counted
@@ -129,7 +129,7 @@ class Similarities:
 
 
 def list_similarities(
-    names: tuple[str, str], a: RunningLists, b: RunningLists
+    names: tuple[str, str], a: RunningTopK, b: RunningTopK
 ) -> Similarities:
     """Densities of the similarities in two sets of lists (Fig. 1, left, of CLEAR).
 
@@ -139,12 +139,12 @@ def list_similarities(
         b: Lists in the second.
 
     Example:
-        >>> a = RunningLists(1, 2)
-        >>> a.merge_block(torch.tensor([[0.9, 0.8, 0.1]]), 0)
+        >>> a = RunningTopK(1, 2)
+        >>> a.add_tile(torch.tensor([[0.9, 0.8, 0.1]]), 0)
         >>> list_similarities(("visual", "textual"), a, a).overlap
         1.0
     """
-    x, y = (lists.similarity[:, :LIST_LENGTH].flatten().cpu() for lists in (a, b))
+    x, y = (lists.score[:, :LIST_LENGTH].flatten().cpu() for lists in (a, b))
     edges = np.histogram_bin_edges(torch.cat([x, y]).numpy(), BINS)
     return Similarities(
         overlap=overlap_coefficient(x, y),

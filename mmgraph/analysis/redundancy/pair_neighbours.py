@@ -12,7 +12,7 @@ from torch import Tensor
 
 from mmgraph.data import FeatureRows
 from mmgraph.functional import chance_overlap, neighbour_overlap
-from mmgraph.knn.search.running_lists import RunningLists
+from mmgraph.knn.search.running_top_k import RunningTopK
 
 CONFIDENCE = 0.95
 
@@ -49,7 +49,7 @@ def nearest_lists(
     ranks: Sequence[int] = (),
     strength: float = 0.0,
     device: torch.device | str = "cpu",
-) -> list[RunningLists]:
+) -> list[RunningTopK]:
     r"""Exact cosine neighbours of some items among all, in one pass over the rows.
 
     The lists after a projection cost no second product of all widths: with :math:`c =
@@ -79,7 +79,7 @@ def nearest_lists(
     largest = max(ranks, default=0)
     u = query.new_zeros(rows.dim, 0) if basis is None else basis[:, :largest].to(query)
     damping = 2 * strength - strength**2
-    lists = [RunningLists(len(centres), k, device=device) for _ in (0, *ranks)]
+    lists = [RunningTopK(len(centres), k, device=device) for _ in (0, *ranks)]
     inside_q = query @ u
     for start, block in rows.blocks():
         x = torch.from_numpy(block).to(device).double()
@@ -99,7 +99,7 @@ def nearest_lists(
             if unusable.any():
                 cosine[:, unusable] = -torch.inf
             cosine[centre, self_row] = -torch.inf
-            nearest.merge_block(cosine, start)
+            nearest.add_tile(cosine, start)
     return lists
 
 
@@ -111,7 +111,7 @@ def _remaining_norm(x: Tensor, inside: Tensor, damping: float) -> Tensor:
 
 
 def list_overlap(
-    a: RunningLists, b: RunningLists, k: int, num_candidates: int
+    a: RunningTopK, b: RunningTopK, k: int, num_candidates: int
 ) -> Overlap:
     """Overlap of the first ``k`` entries of two sets of lists, beside chance.
 
@@ -122,9 +122,9 @@ def list_overlap(
         num_candidates: Items that could be in a list.
 
     Example:
-        >>> a, b = RunningLists(1, 2), RunningLists(1, 2)
-        >>> a.merge_block(torch.tensor([[0.9, 0.8, 0.1]]), 0)
-        >>> b.merge_block(torch.tensor([[0.9, 0.1, 0.8]]), 0)
+        >>> a, b = RunningTopK(1, 2), RunningTopK(1, 2)
+        >>> a.add_tile(torch.tensor([[0.9, 0.8, 0.1]]), 0)
+        >>> b.add_tile(torch.tensor([[0.9, 0.1, 0.8]]), 0)
         >>> overlap = list_overlap(a, b, 2, num_candidates=10)
         >>> overlap.value, overlap.expected
         (0.5, 0.2)
@@ -139,7 +139,7 @@ def list_overlap(
     return Overlap(mean, low, high, *chance)
 
 
-def list_shares(a: RunningLists, b: RunningLists, k: int) -> np.ndarray:
+def list_shares(a: RunningTopK, b: RunningTopK, k: int) -> np.ndarray:
     """Share of the first ``k`` entries in common, one value per centre.
 
     Args:
@@ -148,8 +148,8 @@ def list_shares(a: RunningLists, b: RunningLists, k: int) -> np.ndarray:
         k: Entries to compare, all if the lists are shorter.
 
     Example:
-        >>> a = RunningLists(1, 2)
-        >>> a.merge_block(torch.tensor([[0.9, 0.8, 0.1]]), 0)
+        >>> a = RunningTopK(1, 2)
+        >>> a.add_tile(torch.tensor([[0.9, 0.8, 0.1]]), 0)
         >>> list_shares(a, a, 2).tolist()
         [1.0]
     """

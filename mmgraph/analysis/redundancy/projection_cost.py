@@ -9,7 +9,7 @@ from torch import Tensor
 
 from mmgraph.analysis.redundancy.pair_measures import LIST_LENGTH
 from mmgraph.analysis.redundancy.pair_neighbours import list_shares
-from mmgraph.knn.search.running_lists import RunningLists
+from mmgraph.knn.search.running_top_k import RunningTopK
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ def projection_costs(
     sigma: Tensor,
     ranks: Sequence[int],
     strength: float,
-    lists: tuple[Sequence[RunningLists], Sequence[RunningLists]],
+    lists: tuple[Sequence[RunningTopK], Sequence[RunningTopK]],
 ) -> list[Cost]:
     """Cost of each rank.
 

@@ -7,7 +7,7 @@ import torch
 from scipy import sparse
 from torch import Tensor
 
-_BLOCK_PRODUCTS = 2**23  # multiplications per block of users: bounds the memory
+from mmgraph.functional.block_sizes import SPARSE_PRODUCTS
 
 
 def co_occurrence(
@@ -55,7 +55,7 @@ def co_occurrence(
     products = (matrix @ transpose.sum(axis=1)).cumsum()
     start = 0
     while start < num_users:
-        budget = _BLOCK_PRODUCTS + (int(products[start - 1]) if start else 0)
+        budget = SPARSE_PRODUCTS + (int(products[start - 1]) if start else 0)
         stop = max(start + 1, int(products.searchsorted(budget, side="right")))
         block = (matrix[start:stop] @ transpose).tocoo()
         centre, neighbour = (index.astype(np.int64) for index in block.coords)

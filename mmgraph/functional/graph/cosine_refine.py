@@ -8,8 +8,9 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from mmgraph.functional.block_sizes import REFINED_ROWS
+
 _EPS = 1e-8  # least length a row counts with, as in torch's cosine_similarity
-_ROWS_ON_CPU = 2048  # of dimension 64, a few matrices of them stay in a core's cache
 
 
 def cosine_refine(y: Tensor, x_0: Tensor) -> Tensor:
@@ -48,7 +49,7 @@ def cosine_refine(y: Tensor, x_0: Tensor) -> Tensor:
 
 
 def _blocks(x: Tensor) -> list[slice]:
-    step = _ROWS_ON_CPU if x.device.type == "cpu" else max(1, x.size(0))
+    step = REFINED_ROWS.on(x.device)
     return [slice(start, start + step) for start in range(0, x.size(0), step)]
 
 

@@ -59,6 +59,7 @@ def inner_product_bpr(
         base: See :func:`bpr_loss`.
 
     Example:
+        >>> import torch
         >>> one = torch.ones(1, 2)
         >>> inner_product_bpr(one, one, one)
         tensor(0.6931)

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-_CPU_BLOCK_ENTRIES = 2**18  # of each of the two blocks: both stay in cache
+from mmgraph.functional.block_sizes import GRACE_SCORES
 
 
 def grace(x: Tensor, y: Tensor, temperature: float, block_size: int = 1024) -> Tensor:
@@ -88,8 +88,7 @@ def _grace(
     a: Tensor, b: Tensor, block_size: int, *, with_grad: bool
 ) -> tuple[Tensor, Tensor, Tensor]:
     num_rows = a.size(0)
-    if not a.is_cuda:
-        block_size = min(block_size, max(32, _CPU_BLOCK_ENTRIES // num_rows))
+    block_size = min(block_size, GRACE_SCORES.rows(num_rows, a.device, least=32))
     loss = a.new_empty(num_rows)
     grad_a, grad_b = torch.zeros_like(a), torch.zeros_like(b)
     for start in range(0, num_rows, block_size):

@@ -6,10 +6,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from mmgraph.functional.block_sizes import USER_SCORES
 from mmgraph.functional.graph.adjacency import Adjacency
 from mmgraph.functional.rows import take_rows
-
-_BLOCK_SCORES = {"cpu": 2**22, "cuda": 2**26}  # scores held at a time
 
 
 def seen_items(history: Adjacency, users: Tensor) -> Adjacency:
@@ -142,7 +141,7 @@ def top_unseen_items(user: Tensor, item: Tensor, seen: Adjacency, k: int) -> Ten
     num_items, found = item.size(0), []
     width = min(k, num_items)
     rows = torch.arange(user.size(0), device=user.device)
-    block_size = max(1, _BLOCK_SCORES[user.device.type] // num_items)
+    block_size = USER_SCORES.rows(num_items, user.device)
     for block in rows.split(block_size):
         scores = user[block] @ item.t()
         part = seen_items(seen, block)

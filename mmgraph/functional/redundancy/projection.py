@@ -8,7 +8,8 @@ from itertools import combinations
 import torch
 from torch import Tensor
 
-_BLOCK_ROWS = 2048  # float64 copies exist of this many rows at a time
+from mmgraph.functional.block_sizes import COVARIANCE_ROWS
+
 _CPU_SVD_LIMIT = 512  # below, the transfer costs less than a GPU's SVD latency
 
 
@@ -272,13 +273,15 @@ def covariance64(x_a: Tensor, x_b: Tensor, mask: Tensor | None = None) -> Tensor
         raise ValueError("no row has both modalities (got 0 rows)")
     mean_a, mean_b = _mean64(x_a), _mean64(x_b)
     cov = mean_a.new_zeros(x_a.size(1), x_b.size(1))
-    for a, b in zip(x_a.split(_BLOCK_ROWS), x_b.split(_BLOCK_ROWS), strict=True):
+    for a, b in zip(
+        x_a.split(COVARIANCE_ROWS), x_b.split(COVARIANCE_ROWS), strict=True
+    ):
         cov = cov + (a.double() - mean_a).T @ (b.double() - mean_b)
     return cov / num_rows
 
 
 def _mean64(x: Tensor) -> Tensor:
-    total = torch.stack([rows.double().sum(dim=0) for rows in x.split(_BLOCK_ROWS)])
+    total = torch.stack([rows.double().sum(dim=0) for rows in x.split(COVARIANCE_ROWS)])
     return total.sum(dim=0) / x.size(0)
 
 

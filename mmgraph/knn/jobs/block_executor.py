@@ -1,4 +1,4 @@
-"""Who makes the blocks: this process, several, or a Ray cluster."""
+"""Executors of the blocks: this process, several, or a Ray cluster."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def in_processes(
     """Run the task in several processes of this machine.
 
     A worker that dies (killed, out of memory) takes its pool with it; a new pool goes
-    on with what is not done. The workers share the threads that torch has here.
+    on with what is not done. The workers divide the threads that torch has here.
 
     Args:
         workers: Number of processes.
@@ -101,7 +101,7 @@ def on_ray(
 ) -> Executor:
     """Run the task on a Ray cluster.
 
-    Table and work folder must be reachable under the same path from every machine.
+    Features and work folder must be reachable under the same path from every machine.
     Ray itself repeats a task whose worker or machine is lost.
 
     Args:

@@ -1,23 +1,23 @@
-"""How many rows fit under a memory budget."""
+"""Numbers of rows that fit under a memory budget."""
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
 
+from mmgraph.functional.block_sizes import CENTRE_BLOCK, NEIGHBOUR_BLOCK
+
 _UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 _BINARY = {"KI": 2**10, "MI": 2**20, "GI": 2**30, "TI": 2**40}
 
 # Python with torch, SciPy and faiss in it holds 266 MiB (measured).
 _PROCESS = 272 * 2**20
-# Pairs, products, pieces in float64, faiss' own tables and what malloc keeps back:
-# 85 MiB measured, none of which grows with the table.
+# Pairs, products, pieces in float64, faiss' own buffers and what malloc keeps back:
+# 85 MiB measured, none of which grows with the matrix.
 _SCRATCH = 112 * 2**20
 # Digests of all rows and their order, before the first block is made (58 measured).
-_DIGEST_BYTES = 64
-_FEWEST = 16  # rows; with less, reading costs far more than multiplying
-# Beyond these, larger blocks save no time and lose more when a run is killed.
-_MOST = {"cpu": (8192, 16384), "cuda": (65536, 131072)}
+_DIGEST = 64
+_FEWEST = 16  # rows; with fewer, reading costs far more than multiplying
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class BlockPlan:
     """Rows handled at a time.
 
     Attributes:
-        centre_rows: Centres whose lists are made together and written as one file.
+        centre_rows: Centres whose neighbours are found and written together.
         neighbour_rows: Rows they are compared with at a time.
     """
 
@@ -67,25 +67,25 @@ def plan_blocks(
     device: str = "cpu",
     digests: bool = False,
 ) -> BlockPlan:
-    """Choose the blocks of a table for a budget.
+    """Choose the blocks of a matrix for a budget.
 
     The budget is that of the whole process, with Python and its libraries. What is
-    left after them and the norms of all rows is shared: two thirds for the centres,
+    left after them and the norms of all rows is divided: two thirds for the centres,
     one for the rows they are compared with.
 
     Args:
-        shape: ``(N, D)`` of the table.
+        shape: ``(N, D)`` of the matrix.
         itemsize: Bytes of a value.
-        length: Entries per list.
+        length: Neighbours per centre.
         ram: The budget, as :func:`parse_bytes` reads it.
         device: ``cpu`` or ``cuda``, which only bounds the blocks.
-        digests: Whether equal rows are looked for in the whole table first.
+        digests: Equal rows are looked for in the whole matrix first.
 
     Returns:
         The plan; the same for the same arguments, anywhere.
 
     Raises:
-        ValueError: The budget is too small for this table.
+        ValueError: The budget is too small for this matrix.
 
     Example:
         >>> plan_blocks((10**6, 768), 4, 10, ram="500MB")
@@ -99,13 +99,13 @@ def plan_blocks(
     fixed = _PROCESS + _SCRATCH + 16 * num_rows
     budget, least = parse_bytes(ram), fixed + 2 * _FEWEST * (centre + neighbour)
     if digests:
-        least = max(least, _PROCESS + _SCRATCH + _DIGEST_BYTES * num_rows)
+        least = max(least, _PROCESS + _SCRATCH + _DIGEST * num_rows)
     if budget < least:
         raise ValueError(
             f"ram must be at least {-(-least // 10**6)} MB for {num_rows} rows of "
             f"{dim} values (got {ram})"
         )
-    most_centres, most_neighbours = _MOST["cpu" if device == "cpu" else "cuda"]
+    most_centres, most_neighbours = CENTRE_BLOCK.on(device), NEIGHBOUR_BLOCK.on(device)
     num_rows = max(num_rows, 1)
     centres = min(num_rows, most_centres, (budget - fixed) * 2 // 3 // centre)
     rest = budget - fixed - centres * centre

@@ -13,18 +13,20 @@ from safetensors.torch import load_file, save
 from torch import Tensor
 
 from mmgraph.errors import UserError
-from mmgraph.files import unwritable, write_atomic
-from mmgraph.knn.rows.survey import Survey
+from mmgraph.files import unwritable, write_atomic, write_json
+from mmgraph.knn.rows.matrix_statistics import MatrixStatistics
 
 Manifest = dict[str, dict[str, Any]]
 
+_STATISTICS = "survey.safetensors"  # the name that folders of every version have
+
 
 class WorkFolder:
-    """Blocks of lists on disk.
+    """Blocks of neighbours on disk.
 
     A block's file is whole or absent: it is written under another name, forced to the
     disk and renamed. So whatever kills a build costs the blocks that were being made,
-    no more. The manifest says which table, options, block size and versions the blocks
+    no more. The manifest says which matrix, options, block size and versions the blocks
     belong to, and each block carries the manifest's SHA-256.
 
     Attributes:
@@ -91,7 +93,7 @@ class WorkFolder:
                     raise UserError(
                         "holds other files", "name a new or an empty folder", path=path
                     )
-                write_atomic(file, json.dumps(manifest, indent=2) + "\n")
+                write_json(file, manifest)
             except OSError as error:
                 raise unwritable(path, error) from None
         work = cls(path)
@@ -99,7 +101,7 @@ class WorkFolder:
         return work
 
     def check(self, manifest: Manifest) -> None:
-        """Refuse to go on with another table, other options or other versions.
+        """Refuse to go on with another matrix, other options or other versions.
 
         Raises:
             UserError: The first difference, by name.
@@ -110,27 +112,32 @@ class WorkFolder:
                 raise UserError(
                     f"made with {name} {mine.get(name)!r}, now it is "
                     f"{other.get(name)!r}",
-                    "give the same table, options, ram and versions, or another folder",
+                    "give the same features, options, ram, versions, or another folder",
                     path=self.path,
                 )
 
-    def write_survey(self, found: Survey) -> None:
-        """Keep the survey for whoever makes blocks, unless it is there."""
-        tensors = {"norm": found.norm, "centre": found.centre}
-        tensors["scale"] = torch.tensor(found.scale, dtype=torch.float64)
-        if not (self.path / "survey.safetensors").exists():
-            self._save("survey.safetensors", tensors, {"sha256": found.sha256})
+    def write_statistics(self, statistics: MatrixStatistics, scale: float) -> None:
+        """Keep what every block needs of the matrix, unless it is there.
 
-    def read_survey(self) -> Survey:
-        """The survey of the table the blocks are made of."""
-        tensors = self._load("survey.safetensors")
-        return Survey(
+        Args:
+            statistics: Of the matrix.
+            scale: Of the metric's products.
+        """
+        tensors = {"norm": statistics.norm, "centre": statistics.centre}
+        tensors["scale"] = torch.tensor(scale, dtype=torch.float64)
+        if not (self.path / _STATISTICS).exists():
+            self._save(_STATISTICS, tensors, {"sha256": statistics.sha256})
+
+    def read_statistics(self) -> tuple[MatrixStatistics, float]:
+        """The statistics of the matrix the blocks are made of, and the scale."""
+        tensors = self._load(_STATISTICS)
+        statistics = MatrixStatistics(
             tensors["norm"],
             tensors["centre"],
-            float(tensors["scale"]),
             self.manifest["input"]["sha256"],
             **self.manifest["isolated"],
         )
+        return statistics, float(tensors["scale"])
 
     def write_block(
         self, number: int, centre: Tensor, neighbour: Tensor, similarity: Tensor
@@ -139,9 +146,9 @@ class WorkFolder:
 
         Args:
             number: Which block.
-            centre: Ids of its rows that have a list.
-            neighbour: Their lists, ids.
-            similarity: Their lists, similarities.
+            centre: Ids of its rows that have neighbours.
+            neighbour: Ids of their neighbours.
+            similarity: Their similarities.
 
         Raises:
             UserError: The file cannot be written.

@@ -2,36 +2,39 @@
 
 from __future__ import annotations
 
+from numbers import Integral
+
 import torch
 from torch import Tensor
 
-from mmgraph.knn.rows.chunks import rows_at_once
+from mmgraph.functional.block_sizes import WORKING_COPY
 
 METRICS = ("cosine", "ip", "l2")
 
 
-def row_norms(x: Tensor) -> Tensor:
-    """Euclidean norm of every row, accumulated in float64.
+def check_options(k: int, metric: str) -> None:
+    """Refuse a bad ``k`` or ``metric`` before anything is read.
 
-    Args:
-        x: Features of any floating dtype.
-
-    Returns:
-        float64 ``[N]``; NaN or infinite where the row is not finite.
-
-    Shapes:
-        x: ``[N, D]``.
+    Raises:
+        ValueError: An option is out of range.
 
     Example:
-        >>> row_norms(torch.tensor([[3.0, 4.0]])).tolist()
-        [5.0]
+        >>> check_options(10, "cosine")
     """
-    parts = [rows.double().square().sum(1) for rows in x.split(rows_at_once(x))]
-    return torch.cat(parts).sqrt_()
+    if isinstance(k, bool) or not isinstance(k, Integral) or k < 1:
+        raise ValueError(f"k must be a positive integer (got {k!r})")
+    if metric not in METRICS:
+        raise ValueError(f"metric must be one of {METRICS} (got {metric!r})")
 
 
 def pair_similarity(
-    x: Tensor, row: Tensor, col: Tensor, *, metric: str, norm: Tensor
+    x: Tensor,
+    row: Tensor,
+    col: Tensor,
+    *,
+    metric: str,
+    norm: Tensor,
+    others: tuple[Tensor, Tensor] | None = None,
 ) -> Tensor:
     """Similarity of given pairs of rows.
 
@@ -46,7 +49,8 @@ def pair_similarity(
         row: First row of each pair.
         col: Second row of each pair.
         metric: ``cosine``, ``ip`` or ``l2``.
-        norm: ``row_norms(x)``.
+        norm: Norms of the rows of ``x``.
+        others: Features and norms of the second rows, where they are not in ``x``.
 
     Returns:
         float32 ``[P]``.
@@ -56,21 +60,22 @@ def pair_similarity(
 
     Example:
         >>> x = torch.tensor([[1.0, 0.0], [2.0, 0.0], [0.0, 3.0]])
-        >>> row, col = torch.tensor([0, 0]), torch.tensor([1, 2])
-        >>> pair_similarity(x, row, col, metric="cosine", norm=row_norms(x)).tolist()
+        >>> row, col, norm = torch.tensor([0, 0]), torch.tensor([1, 2]), x.sum(1)
+        >>> pair_similarity(x, row, col, metric="cosine", norm=norm).tolist()
         [1.0, 0.0]
-        >>> pair_similarity(x, row, col, metric="l2", norm=row_norms(x)).tolist()
+        >>> pair_similarity(x, row, col, metric="l2", norm=norm).tolist()
         [-1.0, -10.0]
     """
+    y, norm_y = (x, norm) if others is None else others
     similarity = torch.empty(len(row), dtype=torch.float32, device=x.device)
-    step = rows_at_once(x)
+    step = WORKING_COPY.rows(x.size(1), x.device)
     for start in range(0, len(row), step):
         part = slice(start, start + step)
         a = x.index_select(0, row[part]).double()
-        b = x.index_select(0, col[part]).double()
+        b = y.index_select(0, col[part]).double()
         value = a.sub_(b).square_() if metric == "l2" else a.mul_(b)
         value = value.sum(1)
         if metric == "cosine":
-            value /= norm[row[part]] * norm[col[part]]
+            value /= norm[row[part]] * norm_y[col[part]]
         similarity[part] = -value if metric == "l2" else value
     return similarity

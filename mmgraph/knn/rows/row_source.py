@@ -1,4 +1,4 @@
-"""A feature table that is read a block of rows at a time."""
+"""A feature matrix on disk or in memory, read a block of rows at a time."""
 
 from __future__ import annotations
 
@@ -30,59 +30,55 @@ class RowSource:
         path: The file, or None.
 
     Raises:
-        UserError: The file is no readable ``.npy`` table of real numbers.
+        UserError: The file is no readable ``.npy`` matrix of real numbers.
         ValueError: The array is none.
 
     Example:
-        >>> RowSource(np.arange(6.0).reshape(3, 2)).read(1, 3)
+        >>> RowSource(np.arange(6.0).reshape(3, 2))[1:3]
         tensor([[2., 3.],
                 [4., 5.]], dtype=torch.float64)
     """
 
     def __init__(self, features: Features) -> None:
         self.path = Path(features) if isinstance(features, str | Path) else None
-        table = _mapped(self.path) if self.path else _array(features)
-        real = table.dtype.kind in "fiub" and table.dtype.itemsize <= 8
-        if table.ndim != 2 or table.shape[1] == 0 or not real:
+        matrix = _mapped(self.path) if self.path else _array(features)
+        real = matrix.dtype.kind in "fiub" and matrix.dtype.itemsize <= 8
+        if matrix.ndim != 2 or matrix.shape[1] == 0 or not real:
             what = (
-                "features must be a table [N, D], D > 0, of real numbers "
-                f"(got {[*table.shape]} of {table.dtype})"
+                "features must be a matrix [N, D], D > 0, of real numbers "
+                f"(got {[*matrix.shape]} of {matrix.dtype})"
             )
             if self.path is None:
                 raise ValueError(what)
-            raise UserError(what, "save such a table with numpy.save", path=self.path)
-        self.shape: tuple[int, int] = (table.shape[0], table.shape[1])
-        self.dtype = table.dtype
+            raise UserError(what, "save such a matrix with numpy.save", path=self.path)
+        self.shape: tuple[int, int] = (matrix.shape[0], matrix.shape[1])
+        self.dtype = matrix.dtype
         # In C order the rows of a file lie one after the other behind its header.
-        self._table, self._begin = table, -1
-        if self.path and isinstance(table, np.memmap) and table.flags.c_contiguous:
-            self._begin = table.offset
+        self._matrix, self._begin = matrix, -1
+        if self.path and isinstance(matrix, np.memmap) and matrix.flags.c_contiguous:
+            self._begin = matrix.offset
 
     def __len__(self) -> int:
         return self.shape[0]
 
-    def read(self, start: int, stop: int) -> Tensor:
-        """Read rows ``start`` to ``stop``; whole numbers become float64.
+    def __getitem__(self, rows: slice) -> Tensor:
+        """Read a range of rows into memory of their own; integers become float64.
 
         Args:
-            start: First row.
-            stop: One past the last row.
-
-        Returns:
-            The rows, in memory of their own.
+            rows: Their places, without a step.
 
         Raises:
             UserError: The file cannot be read, or has become shorter.
-
-        Shapes:
-            Returns ``[stop - start, D]``.
         """
         native = self.dtype.newbyteorder("=")
+        start, stop, _ = rows.indices(len(self))
         if self.path and self._begin >= 0:
-            rows = self._read_file(self.path, start, stop).astype(native, copy=False)
+            values = self._read_file(self.path, start, stop).astype(native, copy=False)
         else:
-            rows = np.array(self._table[start:stop], dtype=native, order="C")
-        return torch.from_numpy(rows if native.kind == "f" else rows.astype(np.float64))
+            values = np.array(self._matrix[start:stop], dtype=native, order="C")
+        if native.kind != "f":
+            values = values.astype(np.float64)
+        return torch.from_numpy(values)
 
     def _read_file(self, path: Path, start: int, stop: int) -> np.ndarray[Any, Any]:
         count = (stop - start) * self.shape[1]
@@ -105,7 +101,7 @@ def _mapped(path: Path) -> np.ndarray[Any, Any]:
             "cannot be read a block at a time", "convert it to .npy", path=path
         )
     try:
-        table = np.load(path, mmap_mode="r", allow_pickle=False)
+        matrix: np.ndarray[Any, Any] = np.load(path, mmap_mode="r", allow_pickle=False)
     except FileNotFoundError:
         raise UserError("no such file", "check the path", path=path) from None
     except OSError as error:
@@ -113,9 +109,9 @@ def _mapped(path: Path) -> np.ndarray[Any, Any]:
     except ValueError as error:
         reason = str(error).splitlines()[0].rstrip(".")
         raise UserError(
-            f"no .npy table ({reason})", "write it with numpy.save", path=path
+            f"no .npy array ({reason})", "write it with numpy.save", path=path
         ) from None
-    return table
+    return matrix
 
 
 def _unreadable(path: Path, error: OSError) -> UserError:

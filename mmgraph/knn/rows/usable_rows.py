@@ -1,4 +1,4 @@
-"""Which rows of a feature table can have neighbours, and why the others cannot."""
+"""Rows of a feature matrix that take part in its graph."""
 
 from __future__ import annotations
 
@@ -7,98 +7,76 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from mmgraph.knn.metric.similarity import row_norms
-from mmgraph.knn.rows.distinct import distinct_rows
-
-NAN = ("refuse", "isolate")
-DUPLICATES = ("keep", "collapse")
+from mmgraph.knn.rows.row_source import RowSource
 
 
 @dataclass(frozen=True)
 class UsableRows:
-    """The rows of a table that take part in its graph.
+    """Rows in memory and their positions in the matrix.
 
     Attributes:
-        row: Their numbers, int64, ascending; the others have no edge.
-        norm: Norms of all rows, float64; 0 for a row that is not finite.
-        first: Positions in ``row``, one per group of equal rows: the first of each.
-        group: Group of every position in ``row``.
-        zero_rows: Rows of zeros.
-        nan_rows: Rows with NaN or infinity.
-        duplicate_groups: Groups of at least two equal rows.
-        collapsed_rows: Copies left out.
+        id: int64 ``[B]``, their positions in the matrix.
+        x: ``[B, D]``, none of them zero.
+        norm: float64 ``[B]``.
     """
 
-    row: Tensor
+    id: Tensor
+    x: Tensor
     norm: Tensor
-    first: Tensor
-    group: Tensor
-    zero_rows: int
-    nan_rows: int
-    duplicate_groups: int
-    collapsed_rows: int
 
+    @classmethod
+    def read(
+        cls,
+        source: RowSource,
+        norm: Tensor,
+        start: int,
+        stop: int,
+        device: torch.device | str = "cpu",
+    ) -> UsableRows:
+        """Read those of a range of rows that take part in the graph.
 
-def check_policies(nan: str, duplicates: str) -> None:
-    """Refuse a policy that does not exist.
+        Args:
+            source: The matrix.
+            norm: Norms of all its rows, 0 for those that take no part.
+            start: First row.
+            stop: One past the last row.
+            device: Where to put them.
 
-    Raises:
-        ValueError: ``nan`` or ``duplicates`` is unknown.
+        Example:
+            >>> x = torch.tensor([[1.0], [0.0], [2.0]])
+            >>> UsableRows.read(RowSource(x), x[:, 0].double(), 1, 3).id
+            tensor([2])
+        """
+        return cls.of(source[start:stop], norm[start:stop], start).to(device)
 
-    Example:
-        >>> check_policies("isolate", "drop")
-        Traceback (most recent call last):
-        ValueError: duplicates must be one of ('keep', 'collapse') (got 'drop')
-    """
-    if nan not in NAN:
-        raise ValueError(f"nan must be one of {NAN} (got {nan!r})")
-    if duplicates not in DUPLICATES:
-        raise ValueError(f"duplicates must be one of {DUPLICATES} (got {duplicates!r})")
+    @classmethod
+    def of(cls, x: Tensor, norm: Tensor, start: int = 0) -> UsableRows:
+        """Keep the rows of a block that take part; no copy where all do.
 
+        Args:
+            x: Features of the block.
+            norm: Norms of its rows, 0 for those that take no part.
+            start: Position of the first row in the matrix.
 
-def usable_rows(
-    x: Tensor, *, nan: str = "refuse", duplicates: str = "keep"
-) -> UsableRows:
-    """Find zero rows, rows that are not finite, and equal rows.
+        Shapes:
+            x: ``[B, D]``; norm: ``[B]``.
 
-    Args:
-        x: Features of a floating dtype.
-        nan: ``refuse`` a row with NaN or infinity, or ``isolate`` it as a zero row is.
-        duplicates: ``keep`` equal rows, or ``collapse`` them: the first stands for all
-            and the copies are isolated.
+        Example:
+            >>> x = torch.tensor([[1.0], [0.0], [2.0]])
+            >>> UsableRows.of(x, x[:, 0].double(), start=4).id
+            tensor([4, 6])
+        """
+        kept = norm.nonzero().flatten()
+        if len(kept) < len(x):
+            x, norm = x[kept], norm[kept]
+        return cls(kept + start, x, norm)
 
-    Returns:
-        The usable rows and the counts of the others.
+    def to(self, device: torch.device | str) -> UsableRows:
+        """The same rows on a device."""
+        return UsableRows(self.id.to(device), self.x.to(device), self.norm.to(device))
 
-    Raises:
-        ValueError: An option is unknown, or a row is refused.
+    def __len__(self) -> int:
+        return len(self.id)
 
-    Shapes:
-        x: ``[N, D]``.
-
-    Example:
-        >>> x = torch.tensor([[1.0], [0.0], [torch.nan], [1.0]])
-        >>> found = usable_rows(x, nan="isolate", duplicates="collapse")
-        >>> found.row.tolist(), found.nan_rows, found.collapsed_rows
-        ([0], 1, 1)
-    """
-    check_policies(nan, duplicates)
-    norm = row_norms(x) if len(x) else x.new_zeros(0, dtype=torch.float64)
-    broken = ~norm.isfinite()
-    nan_rows = int(broken.sum())
-    if nan_rows and nan == "refuse":
-        bad = int(broken.nonzero()[0])
-        raise ValueError(f"features must be finite: row {bad} holds NaN or infinity")
-    norm.masked_fill_(broken, 0.0)
-    row = norm.nonzero().flatten()
-    zero_rows = len(x) - len(row) - nan_rows
-    first, group = distinct_rows(x, row if len(row) < len(x) else None)
-    duplicate_groups = int((group.bincount() > 1).sum())
-    collapsed = 0
-    if duplicates == "collapse":
-        collapsed = len(row) - len(first)
-        row = row[first]
-        first = group = torch.arange(len(row), device=x.device)
-    return UsableRows(
-        row, norm, first, group, zero_rows, nan_rows, duplicate_groups, collapsed
-    )
+    def __getitem__(self, chosen: Tensor | slice) -> UsableRows:
+        return UsableRows(self.id[chosen], self.x[chosen], self.norm[chosen])

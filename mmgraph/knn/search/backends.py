@@ -23,7 +23,7 @@ def resolve_backend(backend: str, device: torch.device) -> str:
     """Choose a backend by the device of the features and what is installed.
 
     On a CPU ``auto`` is torch, which makes each product of a symmetric pair once
-    (:mod:`mmgraph.knn.search.symmetric_search`) and needs no copy of the table; on a
+    (:mod:`mmgraph.knn.search.symmetric_search`) and needs no copy of the features; on a
     GPU it is faiss where that is installed for GPUs.
 
     Args:
@@ -80,8 +80,8 @@ def build_search(backend: str, base: Tensor) -> Search:
     return _faiss_search(base, on_gpu=backend == "faiss-gpu")
 
 
-def scores(query: Tensor, base: Tensor) -> Tensor:
-    """All inner products of two tables, in true float32.
+def inner_products(query: Tensor, base: Tensor) -> Tensor:
+    """All inner products of two matrices, in true float32.
 
     Args:
         query: float32 rows.
@@ -94,7 +94,7 @@ def scores(query: Tensor, base: Tensor) -> Tensor:
         query: ``[B, D]``; base: ``[N, D]``.
 
     Example:
-        >>> scores(torch.ones(1, 2), torch.eye(2)).tolist()
+        >>> inner_products(torch.ones(1, 2), torch.eye(2)).tolist()
         [[1.0, 1.0]]
     """
     with _full_precision():
@@ -103,7 +103,7 @@ def scores(query: Tensor, base: Tensor) -> Tensor:
 
 def _torch_search(base: Tensor) -> Search:
     def search(query: Tensor, count: int) -> tuple[Tensor, Tensor]:
-        score, index = scores(query, base).topk(count)
+        score, index = inner_products(query, base).topk(count)
         return score, index
 
     return search
@@ -113,28 +113,28 @@ def _faiss_search(base: Tensor, *, on_gpu: bool) -> Search:
     faiss = _import_faiss()
     rows = base.cpu().contiguous().numpy()
     if on_gpu:
-        index = faiss.GpuIndexFlatIP(faiss.StandardGpuResources(), rows.shape[1])
-        index.add(rows)
+        gpu_index = faiss.GpuIndexFlatIP(faiss.StandardGpuResources(), rows.shape[1])
+        gpu_index.add(rows)
         on_torch = _torch_search(base)
 
     def search(query: Tensor, count: int) -> tuple[Tensor, Tensor]:
         host = query.cpu().contiguous().numpy()
         if not on_gpu:
             inner_product = faiss.METRIC_INNER_PRODUCT
-            score, found = faiss.knn(host, rows, count, metric=inner_product)
+            score, index = faiss.knn(host, rows, count, metric=inner_product)
         elif count > _FAISS_GPU_LIMIT:
             return on_torch(query, count)
         else:
-            score, found = index.search(host, count)
+            score, index = gpu_index.search(host, count)
         device = query.device
-        return torch.from_numpy(score).to(device), torch.from_numpy(found).to(device)
+        return torch.from_numpy(score).to(device), torch.from_numpy(index).to(device)
 
     return search
 
 
 def _import_faiss() -> Any:
     loader = logging.getLogger("faiss.loader")
-    if loader.level == logging.NOTSET:  # it tells at length which build it tries
+    if loader.level == logging.NOTSET:  # it reports at length which build it tries
         loader.setLevel(logging.WARNING)
     try:
         return importlib.import_module("faiss")

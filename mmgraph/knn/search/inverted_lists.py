@@ -10,9 +10,10 @@ import torch
 from torch import Tensor
 
 from mmgraph.errors import UserError
-from mmgraph.knn.search.backends import scores
+from mmgraph.functional.block_sizes import TIED_SCORES
+from mmgraph.knn.search.backends import inner_products
 
-_TRAIN_ROWS = 64  # per cell; k-means gains little from more
+_TRAINED_PER_CELL = 64  # rows; k-means gains little from more
 _ITERATIONS = 10
 
 
@@ -26,7 +27,7 @@ class InvertedLists:
         base: float32 rows as neighbours.
         metric: ``cosine``, ``ip`` or ``l2``; the last column of ``base`` is then minus
             half the squared length, as
-            :class:`mmgraph.knn.metric.block_products.BlockProducts` has it.
+            :class:`mmgraph.knn.metric.products.MetricProducts` has it.
         num_cells: Number of cells.
 
     Attributes:
@@ -58,8 +59,8 @@ class InvertedLists:
             self._quantiser = faiss.IndexFlatIP(dim)
             kind = faiss.METRIC_INNER_PRODUCT
         self._index = faiss.IndexIVFFlat(self._quantiser, dim, num_cells, kind)
-        self._index.cp.max_points_per_centroid = _TRAIN_ROWS
-        self._index.cp.min_points_per_centroid = 1  # small tables: no warning
+        self._index.cp.max_points_per_centroid = _TRAINED_PER_CELL
+        self._index.cp.min_points_per_centroid = 1  # few rows: no warning
         self._index.cp.niter = _ITERATIONS
         self._index.cp.spherical = not self._is_l2
         self._index.train(rows)
@@ -70,27 +71,27 @@ class InvertedLists:
         return self.num_cells + self.probe * len(self._base) / self.num_cells
 
     def __call__(self, query: Tensor, count: int) -> tuple[Tensor, Tensor]:
-        """Best products and rows found, a :data:`mmgraph.knn.search.backends.Search`.
+        """Best products and their rows, a :data:`mmgraph.knn.search.backends.Search`.
 
         A query whose cells hold fewer than ``count`` rows is compared with all rows.
 
         Args:
             query: float32 rows as centres.
-            count: Rows wanted per query.
+            count: Rows to return per query.
 
         Shapes:
             query: ``[B, D']``; returns ``[B, count]`` twice.
         """
         rows = self._rows(query)
         self._index.nprobe = min(self.probe, self.num_cells)
-        found, place = self._index.search(rows, count)
-        product, index = torch.from_numpy(found), torch.from_numpy(place)
+        score, id = self._index.search(rows, count)
+        product, index = torch.from_numpy(score), torch.from_numpy(id)
         if self._is_l2:  # |q - x|^2 = |q|^2 - 2 (<q, x> - |x|^2 / 2)
             length = torch.from_numpy(rows).square().sum(1, keepdim=True)
             product = (length - product) / 2
         few = (index < 0).any(1).nonzero().flatten()
-        for some in few.split(max(1, 2**23 // len(self._base))):
-            best = scores(query[some], self._base).topk(count)
+        for some in few.split(TIED_SCORES.rows(len(self._base))):
+            best = inner_products(query[some], self._base).topk(count)
             product[some], index[some] = best.values, best.indices
         return product, index
 

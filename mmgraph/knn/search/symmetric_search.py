@@ -1,24 +1,17 @@
-"""Every row's best scores within one table, each product made once."""
+"""Every row's best scores within one matrix, each product made once."""
 
 from __future__ import annotations
 
-import torch
-
+from mmgraph.functional.block_sizes import TILE_HEIGHT, TILE_WIDTH
 from mmgraph.knn.metric.self_products import SelfProducts
-from mmgraph.knn.search.backends import scores
-from mmgraph.knn.search.best_so_far import BestSoFar
-
-_HEIGHT, _WIDTH = 1024, 2048  # of a tile: 8 MiB of scores
+from mmgraph.knn.search.backends import inner_products
+from mmgraph.knn.search.running_top_k import RunningTopK
 
 
 def symmetric_search(
-    products: SelfProducts,
-    count: int,
-    *,
-    include_self: bool,
-    block_size: int | None = None,
-) -> BestSoFar:
-    """The ``count`` best scores of each row among all rows of the table.
+    products: SelfProducts, count: int, *, block_size: int | None = None
+) -> RunningTopK:
+    """The ``count`` best scores of each row among all rows, itself included.
 
     Only the tiles on and above the diagonal of the N x N matrix are made; a tile above
     it serves its rows as centres, then its columns. The tiles on the diagonal come
@@ -27,40 +20,40 @@ def symmetric_search(
 
     Args:
         products: The rows and how their products are scored.
-        count: Scores to keep per row, at most the number of candidates.
-        include_self: Whether a row is a candidate of its own list.
+        count: Scores to keep per row, at most the number of rows.
         block_size: Height of a tile.
 
     Returns:
-        Scores and rows, on the CPU.
+        Scores and rows, on the CPU; of equal scores any.
 
     Example:
+        >>> import torch
         >>> from mmgraph.knn.metric.self_products import self_products
+        >>> from mmgraph.knn.rows.matrix_statistics import matrix_statistics
         >>> x = torch.tensor([[1.0, 0.0], [1.0, 0.1], [0.0, 1.0]])
-        >>> table = self_products(x, x.norm(dim=1).double(), "cosine")
-        >>> symmetric_search(table, 1, include_self=False).index.tolist()
-        [[1], [0], [1]]
+        >>> products = self_products(x, matrix_statistics(x, "cosine"), "cosine")
+        >>> symmetric_search(products, 2).neighbour.tolist()
+        [[0, 1], [1, 0], [2, 1]]
     """
     total = len(products)
-    height = min(block_size or _HEIGHT, total)
-    best = BestSoFar.empty(total, count)
+    height = min(block_size or TILE_HEIGHT, total)
+    best = RunningTopK(total, count)
     for start in range(0, total, height):
         rows = products.rows(start, start + height)
-        score = products.score(scores(rows, rows), start, start + height)
-        if not include_self:
-            score.fill_diagonal_(-torch.inf)
-        best.add(score, start, start)
-    for left in range(0, total, _WIDTH):
-        right = min(left + _WIDTH, total)
+        product = inner_products(rows, rows)
+        best.add_tile(products.score(product, start, start + height), start, start)
+    for left in range(0, total, TILE_WIDTH):
+        right = min(left + TILE_WIDTH, total)
         columns = products.rows(left, right)
         for start in range(0, right, height):
             stop = start + height
             first = max(left, stop)
             if first >= right:
                 break
-            product = scores(products.rows(start, stop), columns[first - left :])
-            best.add(products.score(product, first, right), start, first)
+            rows = products.rows(start, stop)
+            product = inner_products(rows, columns[first - left :])
+            best.add_tile(products.score(product, first, right), first, start)
             # The other direction: the rows are the neighbours, one gain per row.
             product = products.score(product.T, start, stop).T
-            best.add_transposed(product, first, start)
+            best.add_tile_transposed(product, start, first)
     return best

@@ -33,5 +33,5 @@ def test_the_digest_is_that_of_shape_and_bytes(dtype):
     x = np.random.default_rng(0).normal(size=(70_000, 2)).astype(dtype)
     want = hashlib.sha256(np.array(x.shape, "<i8").tobytes() + x.tobytes()).hexdigest()
     assert matrix_digest(x) == want
-    rows = RowSource(x).read(0, len(x)).numpy()
+    rows = RowSource(x)[0 : len(x)].numpy()
     assert matrix_digest(rows) == want

@@ -169,7 +169,7 @@ def test_the_page_says_why_a_graph_is_exact_after_all(
     knn(*clusters, *report)
     assert "Certificate" not in (tmp_path / "r.html").read_text()
     module = sys.modules["mmgraph.knn.approximate"]
-    monkeypatch.setattr(module, "edges_found", lambda *_: torch.ones(1))  # flattered
+    monkeypatch.setattr(module, "recalled_edges", lambda *_: torch.ones(1))  # flattered
     result = knn(*clusters, "--recall", 0.999, *report)
     found = result["certificate"]
     assert result["exact"]

@@ -15,7 +15,7 @@ from mmgraph.analysis.redundancy.pair_measures import (
     variance_shares,
 )
 from mmgraph.functional import suppress
-from mmgraph.knn.search.running_lists import RunningLists
+from mmgraph.knn.search.running_top_k import RunningTopK
 
 
 @pytest.fixture
@@ -111,8 +111,8 @@ def test_only_the_distance_at_own_scale_grows_with_the_rows(tables):
 
 
 def lists_of(similarity):
-    lists = RunningLists(len(similarity), similarity.shape[1])
-    lists.merge_block(torch.from_numpy(similarity), 0)
+    lists = RunningTopK(len(similarity), similarity.shape[1])
+    lists.add_tile(torch.from_numpy(similarity), 0)
     return lists
 
 

@@ -49,7 +49,7 @@ def test_lists_after_a_projection_are_those_of_the_projected_features(x, strengt
         edge_index, similarity = knn_graph(projected, 6)
         assert torch.equal(lists.neighbour, edge_index[0].view(300, 6)[centres()])
         torch.testing.assert_close(
-            lists.similarity, similarity.view(300, 6)[centres()], rtol=1e-6, atol=1e-7
+            lists.score, similarity.view(300, 6)[centres()], rtol=1e-6, atol=1e-7
         )
 
 

@@ -11,7 +11,7 @@ from mmgraph.analysis.redundancy.projection_cost import (
     shared_energy_removed,
 )
 from mmgraph.functional import suppress
-from mmgraph.knn.search.running_lists import RunningLists
+from mmgraph.knn.search.running_top_k import RunningTopK
 
 NAMES = ("visual", "textual")
 
@@ -70,11 +70,11 @@ def test_the_shared_energy_removed_is_that_of_the_projected_pair(
 
 def nearest(rows):
     """Lists of the given rows, the first one nearest."""
-    lists = RunningLists(len(rows), len(rows[0]))
+    lists = RunningTopK(len(rows), len(rows[0]))
     similarity = torch.full((len(rows), 40), -torch.inf)
     for centre, row in enumerate(rows):
         similarity[centre, row] = torch.linspace(0.9, 0.1, len(row))
-    lists.merge_block(similarity, 0)
+    lists.add_tile(similarity, 0)
     return lists
 
 

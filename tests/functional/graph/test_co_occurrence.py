@@ -31,7 +31,7 @@ def slow(edge_index, num_users, top):
 @pytest.mark.parametrize("products", [1, 100, 2**23])
 def test_equals_set_intersections(monkeypatch, top, products):
     module = sys.modules["mmgraph.functional.graph.co_occurrence"]
-    monkeypatch.setattr(module, "_BLOCK_PRODUCTS", products)
+    monkeypatch.setattr(module, "SPARSE_PRODUCTS", products)
     user = torch.randint(0, 30, (150,))  # with repeats, and users without items
     item = torch.randint(0, 12, (150,))
     edge_index = torch.stack([user, item])

@@ -10,6 +10,7 @@ from mmgraph.functional import (
     top_unseen_items,
     unseen_scores,
 )
+from mmgraph.functional.block_sizes import BlockSize
 from mmgraph.functional.recommend import unseen
 
 NUM_ITEMS = 9
@@ -93,7 +94,7 @@ def test_nothing_is_left_of_a_user_who_has_seen_everything(history, dtype):
 @pytest.mark.parametrize("block", [1, 20, 10**6])
 @pytest.mark.parametrize("k", [0, 1, 4, NUM_ITEMS + 2])
 def test_the_best_unseen_items_are_those_of_a_sort(history, monkeypatch, k, block):
-    monkeypatch.setitem(unseen._BLOCK_SCORES, "cpu", block)
+    monkeypatch.setattr(unseen, "USER_SCORES", BlockSize(block, block))
     user, item = (x.detach() for x in factors(4))
     found = top_unseen_items(user, item, history, k)
     assert found.shape == (4, k)

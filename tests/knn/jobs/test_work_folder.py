@@ -8,8 +8,8 @@ import torch
 
 from mmgraph.errors import UserError
 from mmgraph.knn.jobs.work_folder import WorkFolder
+from mmgraph.knn.rows.matrix_statistics import matrix_statistics
 from mmgraph.knn.rows.row_source import RowSource
-from mmgraph.knn.rows.survey import survey
 
 MANIFEST = {"input": {"sha256": "ab"}, "blocks": {"rows": 2, "count": 3}}
 
@@ -28,25 +28,26 @@ def test_blocks_come_back_as_they_were(tmp_path):
         assert torch.equal(got, want)
 
 
-def test_the_survey_comes_back_as_it_was(tmp_path):
+def test_statistics_come_back_as_they_were(tmp_path):
     x = torch.randn(9, 3)
     x[1] = x[0]
     x[2:4] = 0.0
-    found = survey(RowSource(x), "l2", duplicates="collapse")
+    options = {"duplicates": "collapse", "hashed": True}
+    statistics = matrix_statistics(RowSource(x), "l2", **options)
     isolated = {"zero_rows": 2, "nan_rows": 0, "collapsed_rows": 1}
     manifest = {
-        "input": {"sha256": found.sha256},
+        "input": {"sha256": statistics.sha256},
         "blocks": {"count": 1},
         "isolated": isolated,
     }
     work = WorkFolder.begin(tmp_path, manifest)
-    work.write_survey(found)
-    got = work.read_survey()
-    assert torch.equal(got.norm, found.norm)
-    assert torch.equal(got.centre, found.centre)
-    assert (got.scale, got.sha256) == (found.scale, found.sha256)
+    work.write_statistics(statistics, 2.5)
+    got, scale = work.read_statistics()
+    assert torch.equal(got.norm, statistics.norm)
+    assert torch.equal(got.centre, statistics.centre)
+    assert (scale, got.sha256) == (2.5, statistics.sha256)
     assert {kind: getattr(got, kind) for kind in isolated} == isolated
-    assert {kind: getattr(found, kind) for kind in isolated} == isolated
+    assert {kind: getattr(statistics, kind) for kind in isolated} == isolated
 
 
 def test_a_write_that_fails_leaves_no_block(tmp_path, monkeypatch):

@@ -5,7 +5,8 @@ import pytest
 import torch
 from scipy.spatial import distance
 
-from mmgraph.knn.metric.similarity import pair_similarity, row_norms
+from mmgraph.knn.metric.similarity import pair_similarity
+from mmgraph.knn.rows.row_norms import row_norms
 
 
 @pytest.mark.parametrize(
@@ -44,7 +45,13 @@ def test_integer_ties_are_exact():
     assert got.tolist() == [0.0, 0.0]
 
 
-def test_norms_equal_numpy():
-    x = torch.randn(10, 4)
-    want = np.linalg.norm(x.double().numpy(), axis=1)
-    np.testing.assert_allclose(row_norms(x), want, rtol=1e-15)
+@pytest.mark.parametrize("metric", ["cosine", "ip", "l2"])
+def test_rows_of_two_matrices_have_the_similarity_of_one_bit_for_bit(metric):
+    x = torch.randn(50, 7)
+    norm = row_norms(x)
+    row, col = torch.randint(20, (3000,)), torch.randint(30, (3000,))
+    got = pair_similarity(
+        x[:20], row, col, metric=metric, norm=norm[:20], others=(x[20:], norm[20:])
+    )
+    want = pair_similarity(x, row, col + 20, metric=metric, norm=norm)
+    assert torch.equal(got, want)

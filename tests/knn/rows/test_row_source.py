@@ -16,8 +16,8 @@ def test_a_file_and_an_array_give_the_same_rows(tmp_path, dtype, order):
     for source in (RowSource(tmp_path / "x.npy"), RowSource(str(tmp_path / "x.npy"))):
         assert source.shape == (6, 4)
         assert len(source) == 6
-        got = source.read(2, 5)
-        assert torch.equal(got, RowSource(x).read(2, 5))
+        got = source[2:5]
+        assert torch.equal(got, RowSource(x)[2:5])
         assert got.numpy().tolist() == x[2:5].astype(float).tolist()
     native = np.dtype(dtype).newbyteorder("=")
     assert got.numpy().dtype == (native if native.kind == "f" else np.float64)
@@ -25,10 +25,10 @@ def test_a_file_and_an_array_give_the_same_rows(tmp_path, dtype, order):
 
 def test_rows_are_the_callers_own(tmp_path):
     x = np.ones((3, 2), np.float32)
-    RowSource(x).read(0, 3)[:] = 7
+    RowSource(x)[0:3][:] = 7
     assert (x == 1).all()
     tensor = torch.ones(3, 2, dtype=torch.bfloat16)
-    assert RowSource(tensor).read(1, 2).dtype == torch.float32
+    assert RowSource(tensor)[1:2].dtype == torch.float32
 
 
 def test_bad_files_are_named(tmp_path):
@@ -36,10 +36,10 @@ def test_bad_files_are_named(tmp_path):
     with pytest.raises(UserError, match=r"x\.npy: no such file - check the path"):
         RowSource(path)
     path.write_bytes(b"no table")
-    with pytest.raises(UserError, match=r"x\.npy: no \.npy table \(.*\) - write it wi"):
+    with pytest.raises(UserError, match=r"x\.npy: no \.npy array \(.*\) - write it wi"):
         RowSource(path)
     np.save(path, np.array([object()]), allow_pickle=True)
-    with pytest.raises(UserError, match=r"x\.npy: no \.npy table"):
+    with pytest.raises(UserError, match=r"x\.npy: no \.npy array"):
         RowSource(path)
     np.save(path, np.ones(3))
     with pytest.raises(
@@ -61,4 +61,4 @@ def test_a_file_that_shrinks_is_noticed(tmp_path):
     with open(path, "r+b") as file:
         file.truncate(200)
     with pytest.raises(UserError, match=r"x\.npy: became shorter while it was read"):
-        source.read(5, 10)
+        source[5:10]

@@ -1,58 +1,33 @@
 from __future__ import annotations
 
-import math
-
-import pytest
 import torch
 
-from mmgraph.knn import knn_graph
-from mmgraph.knn.rows.usable_rows import usable_rows
+from mmgraph.knn.rows.row_source import RowSource
+from mmgraph.knn.rows.usable_rows import UsableRows
 
 
-def table():
-    rows = "1 2, 0 0, 3 1, 1 2, nan 0, 1 2, inf 1, 3 1, 5 5"
-    return torch.tensor([[float(v) for v in row.split()] for row in rows.split(",")])
+def test_rows_that_take_no_part_are_left_out_of_a_range():
+    x = torch.randn(9, 3)
+    norm = x.double().norm(dim=1)
+    norm[[1, 4, 5]] = 0
+    rows = UsableRows.read(RowSource(x), norm, 3, 8)
+    assert rows.id.tolist() == [3, 6, 7]
+    assert torch.equal(rows.x, x[[3, 6, 7]])
+    assert torch.equal(rows.norm, norm[[3, 6, 7]])
+    assert len(rows) == 3
+    assert UsableRows.read(RowSource(x), norm, 8, 20).id.tolist() == [8]
 
 
-def test_every_kind_of_row_is_counted():
-    found = usable_rows(table(), nan="isolate")
-    assert found.row.tolist() == [0, 2, 3, 5, 7, 8]
-    assert found.group.tolist() == [0, 1, 0, 0, 1, 2]
-    assert found.first.tolist() == [0, 1, 5]
-    assert (found.zero_rows, found.nan_rows) == (1, 2)
-    assert (found.duplicate_groups, found.collapsed_rows) == (2, 0)
-    assert found.norm.tolist()[:2] == [math.sqrt(5), 0.0]
+def test_rows_that_all_take_part_are_not_copied():
+    x = torch.randn(5, 2)
+    rows = UsableRows.of(x, torch.ones(5).double(), start=10)
+    assert rows.x.data_ptr() == x.data_ptr()
+    assert rows[torch.tensor([4, 0])].id.tolist() == [14, 10]
+    assert rows[1:3].id.tolist() == [11, 12]
 
 
-def test_isolated_rows_leave_the_graph_of_the_others():
-    x = table()
-    usable = [0, 2, 3, 5, 7, 8]
-    edge_index, similarity = knn_graph(x, 3, nan="isolate")
-    want_index, want_similarity = knn_graph(x[usable], 3)
-    assert torch.equal(edge_index, torch.tensor(usable)[want_index])
-    assert torch.equal(similarity, want_similarity)
-
-
-@pytest.mark.parametrize("metric", ["cosine", "ip", "l2"])
-@pytest.mark.parametrize("backend", ["torch", "faiss"])
-def test_collapsed_copies_leave_the_graph_of_the_distinct_rows(metric, backend):
-    if backend == "faiss":
-        pytest.importorskip("faiss", reason="this way of searching is FAISS itself")
-    options = {"metric": metric, "backend": backend}
-    x = table()
-    distinct = [0, 2, 8]
-    edge_index, similarity = knn_graph(
-        x, 3, nan="isolate", duplicates="collapse", **options
-    )
-    want_index, want_similarity = knn_graph(x[distinct], 3, **options)
-    assert torch.equal(edge_index, torch.tensor(distinct)[want_index])
-    assert torch.equal(similarity, want_similarity)
-
-
-def test_a_refused_row_and_unknown_policies_are_named():
-    with pytest.raises(ValueError, match="finite: row 4 holds NaN or infinity"):
-        usable_rows(table())
-    with pytest.raises(ValueError, match=r"nan must be one of .* \(got 'drop'\)"):
-        usable_rows(table(), nan="drop")
-    with pytest.raises(ValueError, match=r"duplicates must be .* \(got 'no'\)"):
-        usable_rows(table(), duplicates="no")
+def test_rows_move_to_a_device(device):
+    rows = UsableRows.of(torch.ones(2, 2), torch.tensor([0.0, 2.0]).double())
+    moved = rows.to(device)
+    assert {moved.id.device.type, moved.x.device.type} == {device.type}
+    assert moved.id.cpu().tolist() == [1]

@@ -3,9 +3,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from mmgraph.knn.metric.block_products import BlockProducts
-from mmgraph.knn.rows.row_source import RowSource
-from mmgraph.knn.rows.survey import survey
+from mmgraph.knn.metric.products import metric_products
+from mmgraph.knn.rows.matrix_statistics import matrix_statistics
 from mmgraph.knn.search.inverted_lists import InvertedLists, cells_to_try
 
 pytest.importorskip("faiss", reason="this way of searching is FAISS itself")
@@ -14,10 +13,10 @@ pytest.importorskip("faiss", reason="this way of searching is FAISS itself")
 @pytest.mark.parametrize("metric", ["cosine", "ip", "l2"])
 def test_looking_into_all_cells_is_exact_search(metric):
     x = torch.randn(400, 6) + 1
-    found = survey(RowSource(x), metric)
-    products = BlockProducts(metric, found)
-    base = products.neighbours(x, found.norm)
-    query = products.centres(x, found.norm)
+    statistics = matrix_statistics(x, metric)
+    products = metric_products(x, statistics, metric)
+    base = products.neighbours(x, statistics.norm)
+    query = products.centres(x, statistics.norm)
     search = InvertedLists(base, metric, 20)
     search.probe = 99
     product, index = search(query, 7)
@@ -28,8 +27,9 @@ def test_looking_into_all_cells_is_exact_search(metric):
 
 def test_products_are_those_of_the_rows_and_few_rows_are_filled_up():
     x = torch.randn(50, 4)
-    found = survey(RowSource(x), "cosine")
-    base = BlockProducts("cosine", found).neighbours(x, found.norm)
+    statistics = matrix_statistics(x, "cosine")
+    products = metric_products(x, statistics, "cosine")
+    base = products.neighbours(x, statistics.norm)
     search = InvertedLists(base, "cosine", 12)
     assert search.cost() == 12 + 50 / 12
     product, index = search(base, 9)  # a cell has four rows or so
@@ -39,7 +39,7 @@ def test_products_are_those_of_the_rows_and_few_rows_are_filled_up():
     assert (product.diff(dim=1) <= 0).all()
 
 
-def test_numbers_of_cells_fit_the_table():
+def test_numbers_of_cells_fit_the_matrix():
     assert cells_to_try(1) == [1, 1]
     assert cells_to_try(12) == [3, 3]
     assert cells_to_try(10**6) == [1000, 4000]

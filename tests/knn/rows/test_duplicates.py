@@ -4,8 +4,40 @@ import numpy as np
 import pytest
 import torch
 
-from mmgraph.knn.rows.distinct import distinct_rows
-from mmgraph.knn.rows.row_digests import later_copies, row_digests
+from mmgraph.knn.rows import duplicates
+from mmgraph.knn.rows.duplicates import distinct_rows, later_copies, row_digests
+
+
+def slow(x):
+    seen: dict[tuple, int] = {}
+    first, group = [], []
+    for i, row in enumerate(x.tolist()):
+        key = tuple(v + 0.0 for v in row)
+        if key not in seen:
+            seen[key] = len(first)
+            first.append(i)
+        group.append(seen[key])
+    return first, group
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.float32, torch.float64])
+def test_groups_equal_a_slow_loop(dtype):
+    x = torch.randint(-1, 2, (200, 3)).to(dtype)
+    first, group = distinct_rows(x)
+    assert (first.tolist(), group.tolist()) == slow(x)
+
+
+def test_minus_zero_is_zero():
+    first, group = distinct_rows(torch.tensor([[0.0, 1.0], [-0.0, 1.0]]))
+    assert first.tolist() == [0]
+    assert group.tolist() == [0, 0]
+
+
+def test_rows_with_one_hash_are_told_apart(monkeypatch):
+    monkeypatch.setattr(duplicates, "_hash", lambda x: torch.zeros(len(x)))
+    x = torch.randint(-1, 2, (50, 3)).float()
+    first, group = distinct_rows(x)
+    assert (first.tolist(), group.tolist()) == slow(x)
 
 
 def by_a_loop(x):
@@ -20,7 +52,7 @@ def by_a_loop(x):
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.float32, torch.float64])
 @pytest.mark.parametrize("cut", [1, 7, 300])
-def test_copies_equal_a_loop_wherever_the_table_is_cut(dtype, cut):
+def test_copies_equal_a_loop_wherever_the_matrix_is_cut(dtype, cut):
     x = torch.randint(-1, 2, (300, 3)).to(dtype)
     x[::5] *= -1  # minus zeros
     digests = np.concatenate([row_digests(part) for part in x.split(cut)])
