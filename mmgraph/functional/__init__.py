@@ -74,7 +74,7 @@ from mmgraph.functional.redundancy.shared_rank import (
 )
 from mmgraph.functional.redundancy.spectrum import (
     effective_rank,
-    energy_share,
+    energy_ratio,
     spectral_gap,
     suggest_rank,
 )
@@ -100,7 +100,7 @@ __all__ = [
     "cross_covariance",
     "edge_cosine",
     "effective_rank",
-    "energy_share",
+    "energy_ratio",
     "fixed_neighbors",
     "gaussian_log_likelihood",
     "grace",

@@ -98,7 +98,7 @@ def published_change(dataset: str | None, model: str) -> dict[str, Any] | None:
 
 
 def caveat(dataset: str | None) -> str | None:
-    """What one must know before comparing with the published rows of a data set.
+    """A warning for whoever compares with the published rows of a data set, or None.
 
     Example:
         >>> "inflated" in caveat("tiktok")

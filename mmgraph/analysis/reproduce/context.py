@@ -1,4 +1,4 @@
-"""Where an experiment finds its data, trains, and finds again what it trained."""
+"""Data, options and trained runs of an experiment."""
 
 from __future__ import annotations
 
@@ -44,8 +44,8 @@ class Trained:
 
 
 @dataclass
-class Lab:
-    """One experiment's place of work.
+class ExperimentContext:
+    """Data, options and trained runs of one experiment.
 
     Everything trained is kept in ``runs`` and found again, so that an experiment that
     was interrupted goes on where it was, and none trains what another did.
@@ -98,7 +98,7 @@ class Lab:
         pairs = sum(split[INTERACTS].edge_label_index.size(1) for split in self.splits)
         return recognise(self.train[USER].num_nodes, self.train[ITEM].num_nodes, pairs)
 
-    def need_modalities(self, least: int = 2) -> None:
+    def require_modalities(self, least: int = 2) -> None:
         """Refuse data with fewer modalities.
 
         Raises:
@@ -120,21 +120,21 @@ class Lab:
 
     # Many runs: tables ----------------------------------------------------------
 
-    def able(
-        self, names: Sequence[str], *, must: bool = False
+    def buildable(
+        self, names: Sequence[str], *, required: bool = False
     ) -> tuple[list[ModelSpec], list[str]]:
-        """The systems that can be built on these data, and why not the rest.
+        """The systems that can be built on these data, and a reason for each other one.
 
         All are built before the first is trained, so that a mistake shows at once.
 
         Raises:
-            UserError: With ``must``, if one cannot be built.
+            UserError: With ``required``, if one cannot be built.
         """
         specs = [canonical(parse_spec(name)) for name in names]
         runs = [resolve(spec, self._fixed_options(spec)) for spec in specs]
-        able, reasons = feasible(runs, self.train, must=must)
+        buildable, reasons = feasible(runs, self.train, must=required)
         missing = [f"{label} is left out: {why}." for label, why in reasons.items()]
-        return [run.spec for run in able], missing
+        return [run.spec for run in buildable], missing
 
     def bench(
         self,
@@ -147,7 +147,7 @@ class Lab:
 
         Args:
             specs: The systems.
-            settings: More settings, over those of the lab.
+            settings: More settings, over those of the context.
             search: Search the recipe's grids; otherwise its fixed options alone hold.
         """
         recipe = self.recipe
@@ -160,9 +160,9 @@ class Lab:
             settings={**self.settings, **(settings or {})},
             recipe=recipe,
         )
-        wanted = {str(spec): n for n, spec in enumerate(specs)}
-        found = [line for line in lines if line["spec"] in wanted]  # not popularity
-        return sorted(found, key=lambda line: wanted[line["spec"]])
+        order = {str(spec): n for n, spec in enumerate(specs)}
+        own = [line for line in lines if line["spec"] in order]  # not popularity
+        return sorted(own, key=lambda line: order[line["spec"]])
 
     def per_user(self, lines: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         """Test metrics of each user by key of the run."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from mmgraph.functional.redundancy.spectrum import effective_rank, energy_share
+from mmgraph.functional.redundancy.spectrum import effective_rank, energy_ratio
 
 #: Singular values that are kept of a spectrum.
 LEADING = 4
@@ -75,7 +75,7 @@ def refresh_measures(
     rank = _rank(basis)
     measures = {
         "rank": rank,
-        "head_energy": energy_share(sigma, rank),
+        "head_energy": energy_ratio(sigma, rank),
         "effective_rank": effective_rank(sigma),
     }
     values = sigma[:LEADING].tolist()

@@ -70,7 +70,7 @@ def effective_rank(sigma: Tensor) -> float:
     return float(torch.special.entr(square / total).sum().exp())
 
 
-def energy_share(sigma: Tensor, rank: int) -> float:
+def energy_ratio(sigma: Tensor, rank: int) -> float:
     r"""Share of the energy in the head: :math:`\sum_{i \le k} \sigma_i^2 / \sum
     \sigma_i^2`.
 
@@ -82,7 +82,7 @@ def energy_share(sigma: Tensor, rank: int) -> float:
         The share in ``[0, 1]``; 0 for a zero spectrum.
 
     Example:
-        >>> energy_share(torch.tensor([3.0, 2.0, 1.0, 1.0, 1.0]), 1)
+        >>> energy_ratio(torch.tensor([3.0, 2.0, 1.0, 1.0, 1.0]), 1)
         0.5625
     """
     square = sigma.double().square()

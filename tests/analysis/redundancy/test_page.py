@@ -92,7 +92,7 @@ def test_without_matplotlib_the_tables_stay_and_one_sentence_helps(
         "Counts of each modality",
         "In one number each",
         "Neighbours in common",
-        "What the projection takes, in shares of 1",
+        "What the projection takes, in fractions of 1",
         "The spectrum, direction by direction",
     ]
     assert text.rpartition("<tbody>")[2].count("<tr>") == 20  # of 24 directions

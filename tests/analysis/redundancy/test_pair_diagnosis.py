@@ -164,7 +164,8 @@ def test_unrelated_modalities_share_nothing():
     assert pair.swd_after == pair.swd
     assert pair.reason.startswith("No shared direction is above what randomly matched")
     assert (
-        "Neighbours agree no more than by chance, at any length of list." in pair.notes
+        "Neighbours agree no more than by chance, at any number of neighbours."
+        in pair.notes
     )
 
 
