@@ -33,7 +33,6 @@ from mmgraph.functional.losses.regularizers import (
     half_square_sum_penalty,
     mean_square_penalty,
     norm_penalty,
-    regularizer,
 )
 from mmgraph.functional.recommend.metrics import ranking_metrics
 from mmgraph.functional.recommend.negative_sampling import NegativeSampler
@@ -123,7 +122,6 @@ __all__ = [
     "random_angle_variance",
     "ranking_metrics",
     "refresh_measures",
-    "regularizer",
     "relaxed_interactions",
     "root_norm",
     "root_norm_graphs",

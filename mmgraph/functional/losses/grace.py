@@ -8,6 +8,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from mmgraph.functional.losses.streaming import (
+    GradientsMadeForward,
+    at_least_float32,
+    check_contrast,
+    needs_gradient,
+    rows_per_block,
+)
+
 _CPU_BLOCK_ENTRIES = 2**18  # of each of the two blocks: both stay in cache
 
 
@@ -48,22 +56,18 @@ def grace(x: Tensor, y: Tensor, temperature: float, block_size: int = 1024) -> T
             "x and y must have the same shape [N, d], N at least 1 "
             f"(got {list(x.shape)} and {list(y.shape)})"
         )
-    if not temperature > 0:
-        raise ValueError(f"'temperature' must be above 0 (got {temperature})")
-    if block_size < 1:
-        raise ValueError(f"'block_size' must be at least 1 (got {block_size})")
+    check_contrast(temperature, block_size)
     with torch.autocast(x.device.type, enabled=False):
-        if x.dtype in (torch.float16, torch.bfloat16):
-            x, y = x.float(), y.float()
+        x, y = at_least_float32(x), at_least_float32(y)
         # Both rows carry the root: each product is then divided by the temperature.
         root = temperature**-0.5
         a, b = root * F.normalize(x, dim=1), root * F.normalize(y, dim=1)
-        if torch.is_grad_enabled() and (a.requires_grad or b.requires_grad):
+        if needs_gradient(a, b):
             return _StreamingGrace.apply(a, b, block_size)
         return _grace(a, b, block_size, with_grad=False)[0]
 
 
-class _StreamingGrace(torch.autograd.Function):
+class _StreamingGrace(GradientsMadeForward):
     """The loss of scaled unit rows, gradients made forward."""
 
     @staticmethod
@@ -72,24 +76,12 @@ class _StreamingGrace(torch.autograd.Function):
         ctx.save_for_backward(grad_a, grad_b)
         return loss
 
-    @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor, None]:
-        # Grad mode is on here only under create_graph=True.
-        if torch.is_grad_enabled():
-            raise RuntimeError(
-                "grace has no second derivative "
-                "(got a backward pass with create_graph=True)"
-            )
-        grad_a, grad_b = ctx.saved_tensors
-        return grad * grad_a, grad * grad_b, None
-
 
 def _grace(
     a: Tensor, b: Tensor, block_size: int, *, with_grad: bool
 ) -> tuple[Tensor, Tensor, Tensor]:
     num_rows = a.size(0)
-    if not a.is_cuda:
-        block_size = min(block_size, max(32, _CPU_BLOCK_ENTRIES // num_rows))
+    block_size = rows_per_block(a, num_rows, block_size, _CPU_BLOCK_ENTRIES)
     loss = a.new_empty(num_rows)
     grad_a, grad_b = torch.zeros_like(a), torch.zeros_like(b)
     for start in range(0, num_rows, block_size):
@@ -107,9 +99,9 @@ def _grace(
         total = across.sum(dim=1, keepdim=True) + within.sum(dim=1, keepdim=True)
         loss[rows] = (largest + total.log()).squeeze(1) - positive
         if with_grad:
-            share = anchor / total
+            scaled = anchor / total
             grad_a[rows] += (across @ b + within @ a) / total - b[rows]
-            grad_a.addmm_(within.T, share)
-            grad_b.addmm_(across.T, share)
+            grad_a.addmm_(within.T, scaled)
+            grad_b.addmm_(across.T, scaled)
             grad_b[rows] -= anchor
     return loss.mean(), grad_a.div_(num_rows), grad_b.div_(num_rows)

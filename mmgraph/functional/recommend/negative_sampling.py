@@ -60,10 +60,10 @@ class NegativeSampler:
             )
 
     def is_positive(self, user: Tensor, item: Tensor) -> Tensor:
-        """Whether each (user, item) pair is a training interaction."""
+        """True for each (user, item) pair that is a training interaction."""
         pair = user * self.num_items + item
-        place = torch.searchsorted(self.pairs, pair).clamp_(max=self.pairs.numel() - 1)
-        return self.pairs[place] == pair
+        index = torch.searchsorted(self.pairs, pair).clamp_(max=self.pairs.numel() - 1)
+        return self.pairs[index] == pair
 
     def sample(self, user: Tensor, generator: torch.Generator | None = None) -> Tensor:
         """One negative for each entry of ``user``.
