@@ -29,8 +29,8 @@ def write_diagnosis(
     """Write a diagnosis as ``diagnosis.json`` and as ``report.html``.
 
     Args:
-        folder: Where to write.
-        diagnosis: What to write.
+        folder: The folder; it need not exist.
+        diagnosis: The diagnosis.
         data: Name of the catalogue.
         more: Further entries of ``diagnosis.json``, such as the seconds it took.
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from mmgraph.analysis.redundancy.findings import pair_notes, reason
 from mmgraph.analysis.redundancy.pair_measures import (
@@ -159,10 +160,7 @@ def diagnose_pair(
     moments = pair_moments(a, b, both, seed=seed, device=device)
     cov_a, cov_b = moments.within_a.covariance, moments.within_b.covariance
     cov_ab, num_rows = moments.cov_ab, moments.num_rows
-    u, sigma, w_t = torch.linalg.svd(cov_ab, full_matrices=False)
-    # Signs as in shared_directions: the distance is then the same on every machine.
-    sign = u.gather(0, u.abs().argmax(dim=0, keepdim=True)).sign()
-    u, w = u * sign, w_t.T * sign
+    u, sigma, w = _all_directions(cov_ab)
     suggestion = shared_rank(cov_ab, cov_a, cov_b, num_rows, seed=seed)
     rank = suggestion.rank
     strength = levelling_strength(sigma, rank, suggestion.chance)
@@ -170,15 +168,13 @@ def diagnose_pair(
         name: variance_ratios(cov, basis)
         for name, cov, basis in zip(names, (cov_a, cov_b), (u, w), strict=True)
     }
-    rng = np.random.default_rng(seed)
-    items = np.flatnonzero(both)
+    rng, items = np.random.default_rng(seed), np.flatnonzero(both)
     centres = np.sort(rng.permutation(items)[:num_centres])
     sampled = np.sort(rng.permutation(items)[:num_sampled])
 
     used_ks = [k for k in ks if k < num_rows] or [num_rows - 1]
     num_neighbours = max(*used_ks, min(NUM_NEIGHBOURS, num_rows - 1))
-    ranks = sorted({max(1, rank // 2), rank, min(2 * rank, len(sigma))} - {0})
-    ranks = ranks if rank else []
+    ranks = _ranks_of_costs(rank, len(sigma))
     near_a, near_b = (
         nearest_neighbours(
             rows,
@@ -197,15 +193,16 @@ def diagnose_pair(
         for k in used_ks
     }
     costs = projection_costs(names, ratios, sigma, ranks, strength, (near_a, near_b))
-    coordinates = [
-        (torch.from_numpy(rows.take(sampled)).to(u) - part.mean_a) @ basis
-        for rows, part, basis in (
+    x, y = (
+        (torch.from_numpy(rows.take(sampled)).to(u) - within.mean_a) @ basis
+        for rows, within, basis in (
             (a, moments.within_a, u),
             (b, moments.within_b, w),
         )
-    ]
-    after = [damp_head(x, rank, strength) for x in coordinates]
-    swd, swd_after = (coordinate_distance(x, y, seed) for x, y in (coordinates, after))
+    )
+    swd_raw, swd = coordinate_distance(x, y, seed)
+    x, y = damp_head(x, rank, strength), damp_head(y, rank, strength)
+    swd_raw_after, swd_after = coordinate_distance(x, y, seed)
     gap = spectral_gap(sigma, rank)
     of_both = subspace_stability(moments, rank, seed=seed)
     stability = None if of_both is None else dict(zip(names, of_both, strict=True))
@@ -232,10 +229,10 @@ def diagnose_pair(
         similarities=similarity_densities(names, near_a[0], near_b[0]),
         cka=covariance_cka(cov_ab, cov_a, cov_b),
         cka_by_chance=chance_cka(cov_a, cov_b, num_rows),
-        swd=swd[1],
-        swd_after=swd_after[1],
-        swd_raw=swd[0],
-        swd_raw_after=swd_after[0],
+        swd=swd,
+        swd_after=swd_after,
+        swd_raw=swd_raw,
+        swd_raw_after=swd_raw_after,
         imbalance_ratio=imbalance_ratio(ratios, rank),
         imbalance_bound=2.0,
         costs=costs,
@@ -246,3 +243,16 @@ def diagnose_pair(
             {k: (o.low, o.expected_high) for k, o in overlap.items()},
         ),
     )
+
+
+def _all_directions(cov_ab: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Singular vectors and values of a cross-covariance, none zeroed."""
+    u, sigma, w_t = torch.linalg.svd(cov_ab, full_matrices=False)
+    # Signs as in shared_directions: the distance is then the same on every machine.
+    sign = u.gather(0, u.abs().argmax(dim=0, keepdim=True)).sign()
+    return u * sign, sigma, w_t.T * sign
+
+
+def _ranks_of_costs(rank: int, largest: int) -> list[int]:
+    """Half the suggested rank, itself and twice, without repetition; none of 0."""
+    return sorted({max(1, rank // 2), rank, min(2 * rank, largest)}) if rank else []

@@ -30,8 +30,8 @@ class Figure:
     Args:
         image: The content of an SVG or PNG file.
         mime: ``"image/svg+xml"`` or ``"image/png"``.
-        alt: What a reader who cannot see it must know.
-        caption: What is shown, under the image.
+        alt: Text for readers who cannot see it.
+        caption: Text under the image.
         data: The numbers.
 
     Raises:

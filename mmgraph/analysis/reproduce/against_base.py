@@ -27,7 +27,7 @@ def comparisons(
     """The comparison of each variant with its base, by label of the variant.
 
     Args:
-        context: Where the runs are.
+        context: The experiment of the runs.
         lines: Their lines of results.
     """
     if not lines:

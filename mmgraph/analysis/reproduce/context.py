@@ -51,19 +51,18 @@ class ExperimentContext:
     was interrupted goes on where it was, and none trains what another did.
 
     Args:
-        source: Where the data come from.
+        source: The source of the data.
         splits: Train, validation and test.
         data_sha256: Their fingerprint.
         folder: The experiment's own.
-        runs: What was trained for any experiment, or by ``mmgraph bench`` in that
-            folder.
+        runs: Folder of all that is trained, for any experiment or by ``mmgraph bench``.
         seeds: Seeds of the tables; figures of one model use the first.
         settings: Options that hold for all systems that have them.
         recipe: Options and grids per system.
         grid: Values that the experiment goes through, by name.
         device: As the trainer takes it.
         watch: Shows progress.
-        epochs: What the user gave, for experiments that need fewer by themselves.
+        epochs: Epochs that the user gave, for experiments that train fewer by default.
         fidelity: ``"released"``: tables run systems of others as their public code,
             which made the published rows; ``"paper"``: all as their papers.
     """

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from mmgraph.analysis.report.page import Figure
-from mmgraph.analysis.report.plots import COLOURS, MARKERS, to_figure
+from mmgraph.analysis.report.plots import COLOURS, MARKERS, panels, to_figure
 from mmgraph.analysis.report.table import Cell, Table
 from mmgraph.analysis.reproduce.complete_items import complete_items
 from mmgraph.analysis.reproduce.context import ExperimentContext
@@ -18,7 +18,6 @@ from mmgraph.analysis.reproduce.separation import tsne
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure as Drawing
 
 _BINS = 50
 
@@ -77,24 +76,35 @@ def marginals(ax: Axes, points: Mapping[str, Tensor]) -> None:
         right.stairs(heights, edges, orientation="horizontal", **style)
 
 
-def points_figure(
-    drawing: Drawing,
+def stages_figure(
+    stages: Mapping[str, Mapping[str, Tensor]],
     caption: str,
     alt: str,
-    stages: Mapping[str, Mapping[str, Tensor]],
+    *,
+    size: float = 6,
+    densities: bool = False,
 ) -> Figure:
-    """The drawing as a figure of a page, with the points of each stage and set.
+    """A scatter plot per stage, with all points as its data.
 
     Args:
-        drawing: What was drawn from the points.
+        stages: Points ``[N, 2]`` by stage and set.
         caption: Of the figure.
         alt: Text in place of the image.
-        stages: Points ``[N, 2]`` by stage and set.
+        size: Of a point.
+        densities: Draw the densities along the axes, too.
     """
+    drawing, axes = panels(len(stages), width=5.6, height=5.0)
+    for ax, (stage, points) in zip(axes, stages.items(), strict=True):
+        scatter(ax, points, size)
+        if densities:
+            marginals(ax, points)
+        ax.set_title(stage, pad=58 if densities else None)
+    axes[0].legend(markerscale=2)
     rows: list[list[Cell]] = [
         [stage, name, *(round(value, 4) for value in point)]
         for stage, points in stages.items()
         for name, xy in points.items()
         for point in xy.tolist()
     ]
-    return to_figure(drawing, caption, alt, Table(["stage", "set", "x", "y"], rows))
+    data = Table(["stage", "set", "x", "y"], rows)
+    return to_figure(drawing, caption, alt, data)

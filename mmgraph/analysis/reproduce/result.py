@@ -43,7 +43,7 @@ def write_result(folder: Path, heading: str, result: ExperimentResult) -> list[s
     Args:
         folder: The experiment's folder.
         heading: Title of the section.
-        result: What to write.
+        result: The results.
 
     Returns:
         Names of the files that people read.

@@ -16,7 +16,7 @@ class Trace:
     """Measures of one modality's directions, refresh by refresh.
 
     Args:
-        epoch: At whose start it was.
+        epoch: The epoch at whose start it was.
         rank: Directions in use.
         head_energy: Fraction of the squared singular values that they hold.
         effective_rank: Of the spectrum.
@@ -40,7 +40,7 @@ class Undo:
     r"""Ratios by which training undid a soft projection, epoch by epoch.
 
     Args:
-        epoch: At whose start both runs refreshed.
+        epoch: The epoch at whose start both runs refreshed.
         ratio: By epoch, of each leading direction that is projected,
             :math:`(1-\lambda)^2 \sigma_i^{\lambda} / \sigma_i^{0}`; 1 means that the
             encoder has grown it by all that the projection takes away. None where
@@ -94,7 +94,7 @@ def undo_ratios(
         with_: Refreshes of a run with the projection.
         without: Refreshes of a run that differs from it in strength 0 alone.
         strength: :math:`\lambda` of the first.
-        sides: What it projects; one modality alone scales a singular value by
+        sides: The sides that it projects; one modality alone scales a singular value by
             :math:`1-\lambda` instead of its square.
 
     Returns:

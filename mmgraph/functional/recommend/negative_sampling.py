@@ -21,7 +21,7 @@ class NegativeSampler:
     Args:
         edge_index: User (row 0) and item (row 1) of each training interaction.
         num_items: Number of items in the catalogue.
-        user_ids: What an error calls the users; their row numbers by default.
+        user_ids: Names of the users in an error; their row numbers by default.
 
     Raises:
         UserError: If there are no edges, or a user has interacted with every item

@@ -61,6 +61,22 @@ _FIDELITY = {
     "paper": "All systems as their papers have them; the published rows were made with "
     "their public code, which may differ.",
 }
+_WHERE = (
+    "The paper does not say where the projection acts in FREEDOM: on the encoders' "
+    "output (which reaches the scores through the features' loss alone), or on the "
+    "raw features before the item graph is built (where=graph). Both are run, and "
+    "the published row stands beside both."
+)
+_SCORE_HEADS = (
+    "The plug-in trains the host's encoders and leaves its score alone. With "
+    "score_heads the host sees the aligned heads in place of the projected "
+    "features, as in the authors' VBPR variant. Both are run, and the published "
+    "row stands beside both."
+)
+_VARIANTS = (
+    "SEA (a): SoloSim and the bound of mutual information (MIM); b: SoloSim and "
+    "negative distance; c: InfoNCE and MIM; d: InfoNCE and negative distance."
+)
 _UNPUBLISHED = "Of these systems nothing is published on these data."
 _UNKNOWN = (
     "These data are none of the papers' data sets (by counts of users, items and "
@@ -80,46 +96,25 @@ def sea_table_2(context: ExperimentContext) -> ExperimentResult:
 
 def clear_table_3(context: ExperimentContext) -> ExperimentResult:
     """CLEAR as a plug-in of VBPR and FREEDOM, on encoders and on the item graph."""
-    result = _plugged(context, CLEAR_TABLE_3, "CLEAR, Table 3")
-    result.notes = [
-        "The paper does not say where the projection acts in FREEDOM: on the encoders' "
-        "output (which reaches the scores through the features' loss alone), or on the "
-        "raw features before the item graph is built (where=graph). Both are run, and "
-        "the published row stands beside both.",
-        *result.notes,
-    ]
-    return result
+    return _plugged(context, CLEAR_TABLE_3, "CLEAR, Table 3", _WHERE)
 
 
 def sea_table_3(context: ExperimentContext) -> ExperimentResult:
     """SEA as a plug-in of VBPR and FREEDOM."""
-    result = _plugged(context, SEA_TABLE_3, "SEA, Table 3")
-    result.notes = [
-        "The plug-in trains the host's encoders and leaves its score alone. With "
-        "score_heads the host sees the aligned heads in place of the projected "
-        "features, as in the authors' VBPR variant. Both are run, and the published "
-        "row stands beside both.",
-        *result.notes,
-    ]
-    return result
+    return _plugged(context, SEA_TABLE_3, "SEA, Table 3", _SCORE_HEADS)
 
 
 def sea_table_4(context: ExperimentContext) -> ExperimentResult:
     """The four combinations of alignment and distance."""
     context.require_modalities()
-    result = _overall(context, SEA_TABLE_4, "SEA, Table 4")
-    result.notes = [
-        "SEA (a): SoloSim and the bound of mutual information (MIM); b: SoloSim and "
-        "negative distance; c: InfoNCE and MIM; d: InfoNCE and negative distance.",
-        *result.notes,
-    ]
-    return result
+    return _overall(context, SEA_TABLE_4, "SEA, Table 4", _VARIANTS)
 
 
 def _overall(
-    context: ExperimentContext, systems: Sequence[str], table: str
+    context: ExperimentContext, systems: Sequence[str], name: str, *notes: str
 ) -> ExperimentResult:
-    numbers, _ = _run(context, systems, table)
+    """Metrics beside the paper's."""
+    numbers, _ = _run(context, systems, name)
     rows: list[list[Cell]] = []
     for entry in numbers["systems"].values():
         paper = entry["published"] or {}
@@ -134,14 +129,15 @@ def _overall(
         )
     columns = ["System", *_NAMES, *(f"Paper {name}" for name in _NAMES)]
     columns.append("R@20 of paper")
-    return _result(context, numbers, Table(columns, rows, _caption(context, table)))
+    return _result(context, numbers, columns, rows, notes)
 
 
 def _plugged(
-    context: ExperimentContext, systems: Sequence[str], table: str
+    context: ExperimentContext, systems: Sequence[str], name: str, *notes: str
 ) -> ExperimentResult:
+    """Metrics, and the improvement over the host beside the paper's."""
     context.require_modalities()
-    numbers, compared = _run(context, systems, table)
+    numbers, compared = _run(context, systems, name)
     rows: list[list[Cell]] = []
     for label, entry in numbers["systems"].items():
         own, printed = entry["improvement"], entry["published_improvement"]
@@ -157,20 +153,21 @@ def _plugged(
         )
     columns = ["System", *_NAMES, "R@20 against host", *against_base.COLUMNS]
     columns += ["Paper R@20", "Paper against host"]
-    result = _result(context, numbers, Table(columns, rows, _caption(context, table)))
-    result.notes = [*against_base.notes(compared), *result.notes]
-    return result
-
-
-def _caption(context: ExperimentContext, table: str) -> str:
-    return f"Test metrics on {context.source.name}, systems of {table}"
+    notes = (*notes, *against_base.notes(compared))
+    return _result(context, numbers, columns, rows, notes)
 
 
 def _result(
-    context: ExperimentContext, numbers: dict[str, Any], table: Table
+    context: ExperimentContext,
+    numbers: dict[str, Any],
+    columns: Sequence[str],
+    rows: Sequence[Sequence[Cell]],
+    notes: Sequence[str],
 ) -> ExperimentResult:
-    shown = drop_empty_paper_columns(table)
-    return ExperimentResult(numbers, tables=[shown], notes=_notes(context, numbers))
+    caption = f"Test metrics on {context.source.name}, systems of {numbers['table']}"
+    table = drop_empty_paper_columns(Table(columns, rows, caption))
+    notes = [*notes, *_notes(context, numbers)]
+    return ExperimentResult(numbers, tables=[table], notes=notes)
 
 
 def _run(

@@ -11,16 +11,13 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from mmgraph.analysis.report.page import Figure
-from mmgraph.analysis.report.plots import panels
 from mmgraph.analysis.report.table import Cell, Table
 from mmgraph.analysis.reproduce.complete_items import complete_items
 from mmgraph.analysis.reproduce.context import ExperimentContext
 from mmgraph.analysis.reproduce.embedding_plot import (
     joint_tsne,
-    marginals,
-    points_figure,
     sample_items,
-    scatter,
+    stages_figure,
 )
 from mmgraph.analysis.reproduce.result import ExperimentResult
 from mmgraph.analysis.reproduce.separation import (
@@ -96,12 +93,6 @@ def _projection_figure(
     distances: Mapping[str, Sequence[Mapping[str, Any]]],
     caption: str,
 ) -> Figure:
-    drawing, axes = panels(2, width=5.6, height=5.0)
-    for ax, (stage, sets) in zip(axes, points.items(), strict=True):
-        scatter(ax, sets)
-        marginals(ax, sets)
-        ax.set_title(stage, pad=58)
-    axes[0].legend(markerscale=2)
     first, last = (entries[0] for entries in distances.values())
     colours = len(next(iter(points.values())))
     alt = (
@@ -110,7 +101,7 @@ def _projection_figure(
         f"Wasserstein distance of centred unit rows {first['swd_unit']:.3f} before and "
         f"{last['swd_unit']:.3f} after."
     )
-    return points_figure(drawing, caption, alt, points)
+    return stages_figure(points, caption, alt, densities=True)
 
 
 def _distance_table(
@@ -177,17 +168,12 @@ def _compare_parts(
 def _parts_figure(
     points: Mapping[str, Mapping[str, Tensor]], after: Mapping[str, Any], caption: str
 ) -> Figure:
-    drawing, axes = panels(2, width=5.6, height=5.0)
-    for ax, (stage, sets) in zip(axes, points.items(), strict=True):
-        scatter(ax, sets, size=14)
-        ax.set_title(stage)
-    axes[0].legend(markerscale=1.5)
     alt = (
         f"Two scatter plots of {len(points[_AFTER])} sets of points; after "
         f"training their silhouette is {after['silhouette']:.2f} and a linear "
         f"classifier tells generic from unique with accuracy {after['accuracy']:.2f}."
     )
-    return points_figure(drawing, caption, alt, points)
+    return stages_figure(points, caption, alt, size=14)
 
 
 def _parts_table(measures: Mapping[str, Mapping[str, Any]], caption: str) -> Table:
