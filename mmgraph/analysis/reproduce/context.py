@@ -15,6 +15,7 @@ from mmgraph.analysis.leaderboard.published import recognise
 from mmgraph.bench.benchmark import Benchmark, Watch, read_histories, read_per_user
 from mmgraph.bench.buildable import feasible
 from mmgraph.bench.config import Resolved, canonical, resolve
+from mmgraph.bench.executors import unwatched
 from mmgraph.bench.experiment import Splits, build, make_trainer, run_experiment
 from mmgraph.bench.recipe import Recipe, System, choose, fixed_options
 from mmgraph.bench.run_directory import (
@@ -61,7 +62,7 @@ class ExperimentContext:
         recipe: Options and grids per system.
         grid: Values that the experiment goes through, by name.
         device: As the trainer takes it.
-        watch: Shows progress.
+        watch: Shows progress; nothing by default.
         epochs: Epochs that the user gave, for experiments that train fewer by default.
         fidelity: ``"released"``: tables run systems of others as their public code,
             which made the published rows; ``"paper"``: all as their papers.
@@ -73,7 +74,7 @@ class ExperimentContext:
     folder: Path
     runs: Path
     seeds: Sequence[int]
-    watch: Watch
+    watch: Watch = unwatched
     settings: Mapping[str, Any] = field(default_factory=dict)
     recipe: Recipe | None = None
     grid: Mapping[str, Sequence[Any]] = field(default_factory=dict)

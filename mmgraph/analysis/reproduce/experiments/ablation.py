@@ -22,6 +22,7 @@ from mmgraph.analysis.reproduce.over_seeds import (
     means_over_seeds,
     seeds_note,
 )
+from mmgraph.analysis.reproduce.paper_columns import drop_empty_paper_columns
 from mmgraph.analysis.reproduce.refreshes import (
     TracedRun,
     refreshes_figure,
@@ -136,11 +137,9 @@ def _ablate(
     )
     best = max(entries, key=lambda name: entries[name]["recall@20"]["mean"])
     alt = f"Bars for {', '.join(entries)}; the highest recall@20 is that of {best}."
-    notes = [
-        seeds_note(context.seeds),
-        "Paper: change of recall@20 as its text has it, where these are its data.",
-        *against_base.notes(compared),
-    ]
+    notes = [seeds_note(context.seeds), *against_base.notes(compared)]
+    if "Paper" in table.columns:
+        notes.insert(1, "Paper: change of recall@20 as its text has it.")
     figure = to_figure(drawing, caption, alt, Table(table.columns, table.rows))
     numbers = {"variants": entries}
     return ExperimentResult(
@@ -190,7 +189,8 @@ def _table(
     ]
     columns = ["Variant", "R@20", "N@20", "Change of R@20", "Change of N@20"]
     columns += [*against_base.COLUMNS, "Paper"]
-    return Table(columns, rows, f"Ablation on {context.source.name}")
+    table = Table(columns, rows, f"Ablation on {context.source.name}")
+    return drop_empty_paper_columns(table)
 
 
 def _draw_bars(
