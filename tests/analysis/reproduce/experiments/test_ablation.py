@@ -94,9 +94,7 @@ def test_seas_parts_are_taken_away_by_their_weights(make_context, tmp_path):
         "without alignment": (0, 0.003),
         "without all": (0, 0),
     }
-    assert (
-        result.tables[0].columns[-1] == "p (Wilcoxon)"
-    )  # no paper has these
+    assert result.tables[0].columns[-1] == "p (Wilcoxon)"  # no paper has these
     assert not any(note.startswith("Paper:") for note in result.notes)
     (figure,) = result.figures
     assert "seeds" not in figure.caption
