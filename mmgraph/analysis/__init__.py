@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from mmgraph.analysis.compare import compare_systems, comparison_table
 from mmgraph.analysis.leaderboard.published import published, recognise
-from mmgraph.analysis.leaderboard.render import to_html, to_markdown, write_leaderboard
+from mmgraph.analysis.leaderboard.render import (
+    to_html,
+    to_markdown,
+    to_table,
+    write_leaderboard,
+)
 from mmgraph.analysis.leaderboard.table import Leaderboard, build_leaderboard
 from mmgraph.analysis.per_user import PerUserMetrics, load_per_user
 from mmgraph.analysis.redundancy import Diagnosis, diagnose, write_diagnosis
@@ -25,6 +30,7 @@ __all__ = [
     "recognise",
     "to_html",
     "to_markdown",
+    "to_table",
     "write_diagnosis",
     "write_leaderboard",
 ]

@@ -119,7 +119,7 @@ def bench(
 
 
 def _show(board: Leaderboard, folder: Path) -> None:
-    from mmgraph.analysis.leaderboard.render import to_table
+    from mmgraph.analysis import to_table
     from mmgraph.analysis.report.table import Table
     from mmgraph.cli.tables import print_table
 

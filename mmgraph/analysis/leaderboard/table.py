@@ -144,7 +144,7 @@ def latest_runs(
 
 
 def _label(line: Mapping[str, Any]) -> str:
-    return line["spec"]
+    return str(line["spec"])
 
 
 def _row(label: str, runs: list[Mapping[str, Any]], dataset: str | None) -> Row:

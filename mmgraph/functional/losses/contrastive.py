@@ -69,7 +69,10 @@ def solosim(
         if normalize:
             a, b = F.normalize(a, dim=1), F.normalize(b, dim=1)
         if needs_gradient(a, b):
-            return _StreamingContrast.apply(a / temperature, b, block_size, match)
+            loss: Tensor = _StreamingContrast.apply(
+                a / temperature, b, block_size, match
+            )
+            return loss
         return _contrast(a / temperature, b, block_size, match, with_grad=False)[0]
 
 

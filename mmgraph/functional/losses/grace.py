@@ -63,7 +63,8 @@ def grace(x: Tensor, y: Tensor, temperature: float, block_size: int = 1024) -> T
         root = temperature**-0.5
         a, b = root * F.normalize(x, dim=1), root * F.normalize(y, dim=1)
         if needs_gradient(a, b):
-            return _StreamingGrace.apply(a, b, block_size)
+            loss: Tensor = _StreamingGrace.apply(a, b, block_size)
+            return loss
         return _grace(a, b, block_size, with_grad=False)[0]
 
 

@@ -63,7 +63,7 @@ class NegativeSampler:
         """True for each (user, item) pair that is a training interaction."""
         pair = user * self.num_items + item
         index = torch.searchsorted(self.pairs, pair).clamp_(max=self.pairs.numel() - 1)
-        return self.pairs[index] == pair
+        return torch.eq(self.pairs[index], pair)
 
     def sample(self, user: Tensor, generator: torch.Generator | None = None) -> Tensor:
         """One negative for each entry of ``user``.

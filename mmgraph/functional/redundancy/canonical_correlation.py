@@ -33,7 +33,8 @@ def canonical_correlations(x: Tensor, y: Tensor) -> Tensor:
             f"both matrices need the same rows (got {x.size(0)} and {y.size(0)})"
         )
     bases = [_centred_basis(features) for features in (x, y)]
-    return torch.linalg.svdvals(bases[0].T @ bases[1]).clamp(max=1.0)
+    rho: Tensor = torch.linalg.svdvals(bases[0].T @ bases[1])
+    return rho.clamp(max=1.0)
 
 
 def gaussian_information(x: Tensor, y: Tensor) -> float:
@@ -69,4 +70,5 @@ def _centred_basis(x: Tensor) -> Tensor:
     x = x.double() - x.double().mean(dim=0)
     u, sigma, _ = torch.linalg.svd(x, full_matrices=False)
     noise = max(x.shape) * torch.finfo(torch.float64).eps * sigma.amax().clamp(min=0)
-    return u[:, sigma > noise]
+    basis: Tensor = u[:, sigma > noise]
+    return basis

@@ -47,7 +47,7 @@ def sliced_wasserstein(
     y_sorted = (y.to(x) @ direction).sort(dim=0).values
     n, m = x.size(0), y.size(0)
     if n == m:
-        return (x_sorted - y_sorted).abs().mean().item()
+        return float((x_sorted - y_sorted).abs().mean())
     # Both quantile functions are steps: constant between the merged break points.
     steps = [torch.arange(size + 1).double() / size for size in (n, m)]
     breaks = torch.cat(steps).sort().values
@@ -56,7 +56,7 @@ def sliced_wasserstein(
     at_x = (middle * n).long().clamp(max=n - 1).to(x.device)
     at_y = (middle * m).long().clamp(max=m - 1).to(x.device)
     distance = (x_sorted[at_x] - y_sorted[at_y]).abs().mean(dim=1)
-    return (distance * length).sum().item()
+    return float((distance * length).sum())
 
 
 @overload

@@ -114,7 +114,8 @@ def deflated_spectrum(cov: Tensor, basis: Tensor) -> Tensor:
     cov, basis = cov.double(), basis.double()
     half = cov - basis @ (basis.T @ cov)
     rest = half - (half @ basis) @ basis.T
-    return torch.linalg.eigvalsh((rest + rest.T) / 2).flip(0).clamp(min=0)
+    values: Tensor = torch.linalg.eigvalsh((rest + rest.T) / 2)
+    return values.flip(0).clamp(min=0)
 
 
 def chance_level(
@@ -194,4 +195,4 @@ def levelling_strength(sigma: Tensor, rank: int, floor: float = 0.0) -> float:
         return 0.0
     after = float(sigma[rank]) if rank < sigma.numel() else 0.0
     ratio = max(after, floor) / float(sigma[0])
-    return 1 - min(1.0, ratio) ** 0.5
+    return float(1 - min(1.0, ratio) ** 0.5)

@@ -123,8 +123,8 @@ def test_options_that_differ_beside_the_name_are_told():
     found = row(board, "FREEDOM+CLEAR").comparison.other_options
     assert found == {"reg_weight": (0.1, 0.0)}
     assert row(board, "FREEDOM:k=9").comparison.other_options == {}
-    told = "FREEDOM+CLEAR differs from FREEDOM in reg_weight=0.1 (FREEDOM: 0.0), too."
-    assert [note for note in board.notes if "differs" in note] == [told]
+    text = "FREEDOM+CLEAR differs from FREEDOM in reg_weight=0.1 (FREEDOM: 0.0), too."
+    assert [note for note in board.notes if "differs" in note] == [text]
 
 
 def test_without_per_user_values_nothing_is_tested():

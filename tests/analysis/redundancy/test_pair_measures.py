@@ -73,9 +73,9 @@ def test_the_head_holds_its_squares():
     sigma = np.linspace(3, 0.1, 30)
     held = head_energy(torch.from_numpy(sigma), rank=7)
     assert list(held) == ["1", "2", "4", "7", "8", "16", "20"]
-    for k, share in held.items():
+    for k, fraction in held.items():
         expected = sum(s**2 for s in sigma[: int(k)]) / sum(s**2 for s in sigma)
-        assert share == pytest.approx(expected, rel=1e-12)
+        assert fraction == pytest.approx(expected, rel=1e-12)
 
 
 def test_heads_beyond_the_spectrum_and_an_empty_one_are_left_out():

@@ -141,7 +141,8 @@ def _density(theta: np.ndarray, dim: int) -> np.ndarray:
 def _angles(dim: int, generator: np.random.Generator) -> np.ndarray:
     """Angles of random directions with the first axis, which is any direction."""
     x = generator.standard_normal((SAMPLES, dim), dtype=np.float32)
-    return np.arccos(np.clip(x[:, 0] / np.linalg.norm(x, axis=1), -1, 1))
+    theta: np.ndarray = np.arccos(np.clip(x[:, 0] / np.linalg.norm(x, axis=1), -1, 1))
+    return theta
 
 
 def _theorem_1(dim: int, theta: np.ndarray) -> dict[str, Any]:
