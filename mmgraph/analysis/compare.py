@@ -5,9 +5,28 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from mmgraph.analysis.per_user import Measured
+from mmgraph.analysis.per_user import PerUserMetrics
+from mmgraph.analysis.report.formatting import (
+    interval_text,
+    p_value_text,
+    signed_interval_text,
+    spread_text,
+)
+from mmgraph.analysis.report.table import Table
 from mmgraph.analysis.statistics.intervals import Interval, bootstrap_interval
-from mmgraph.analysis.statistics.significance import holm, paired_comparison
+from mmgraph.analysis.statistics.significance import (
+    PairedComparison,
+    holm_corrected,
+    paired_comparison,
+)
+
+#: What a reader of :func:`comparison_table` must know.
+NOTES = (
+    "Test metrics, each user's averaged over the seeds; sd over seeds. 95 % intervals: "
+    "percentile bootstrap of users, or of seeds. Differences to the first system.",
+    "p of the paired t test and of Wilcoxon's signed-rank test over users, corrected "
+    "over the table by Holm's method. They speak of users, not of seeds.",
+)
 
 
 @dataclass(frozen=True)
@@ -27,8 +46,8 @@ class Difference:
 
 
 @dataclass(frozen=True)
-class Compared:
-    """One system and one metric.
+class ComparedSystem:
+    """One metric of one system, and its difference to the first system.
 
     ``sd`` (n - 1) and ``over_seeds`` are None with a single seed; ``difference`` is
     None for the first system.
@@ -45,8 +64,8 @@ class Compared:
 
 
 def compare_systems(
-    systems: Sequence[Measured], metric: str = "recall@20", *, seed: int = 0
-) -> list[Compared]:
+    systems: Sequence[PerUserMetrics], metric: str = "recall@20", *, seed: int = 0
+) -> list[ComparedSystem]:
     """Compare systems with the first one.
 
     Two questions have two spreads. *Over users*: would another group of users give
@@ -55,7 +74,7 @@ def compare_systems(
     means of the runs are resampled, or their differences seed by seed.
 
     Args:
-        systems: Systems that were measured on the same users.
+        systems: Metrics of the systems, of the same users.
         metric: The metric.
         seed: Seed of the resampling.
 
@@ -65,33 +84,77 @@ def compare_systems(
     Example:
         >>> import numpy as np
         >>> users, old = np.arange(4), np.array([[0.2, 0.4, 0.5, 0.3]])
-        >>> base = Measured("A", (1,), users, {"recall@20": old})
-        >>> better = Measured("B", (1,), users, {"recall@20": old + [[0, 0, 0.1, 0.3]]})
-        >>> found = compare_systems([base, better])
-        >>> [round(row.mean, 3) for row in found], round(found[1].difference.mean, 3)
+        >>> base = PerUserMetrics("A", (1,), users, {"recall@20": old})
+        >>> new = old + [[0, 0, 0.1, 0.3]]
+        >>> better = PerUserMetrics("B", (1,), users, {"recall@20": new})
+        >>> rows = compare_systems([base, better])
+        >>> [round(row.mean, 3) for row in rows], round(rows[1].difference.mean, 3)
         ([0.35, 0.45], 0.1)
     """
     if not systems:
         raise ValueError("there is no system to compare")
-    rows = [_summary(system, metric, seed) for system in systems]
-    differences = [
-        _difference(system, systems[0], metric, seed) for system in systems[1:]
+    first, *others = systems
+    users = [system.values[metric].mean(axis=0) for system in systems]
+    paired = holm_corrected(
+        [paired_comparison(new, users[0], seed=seed) for new in users[1:]]
+    )
+    return [
+        _summary(first, metric, seed),
+        *(
+            replace(
+                _summary(system, metric, seed),
+                difference=_difference(system, first, metric, tested, seed),
+            )
+            for system, tested in zip(others, paired, strict=True)
+        ),
     ]
-    t = holm([difference.t_p_value for difference in differences])
-    wilcoxon = holm([difference.wilcoxon_p_value for difference in differences])
-    for n, difference in enumerate(differences):
-        corrected = replace(
-            difference, t_p_value=float(t[n]), wilcoxon_p_value=float(wilcoxon[n])
-        )
-        rows[n + 1] = replace(rows[n + 1], difference=corrected)
-    return rows
 
 
-def _summary(system: Measured, metric: str, seed: int) -> Compared:
+def comparison_table(systems: Sequence[ComparedSystem], metric: str) -> Table:
+    """The systems as texts, a row each.
+
+    Args:
+        systems: As :func:`compare_systems` returns them.
+        metric: The metric they were compared in.
+
+    Example:
+        >>> comparison_table([], "recall@20").columns[:3]
+        ('System', 'Seeds', 'recall@20')
+    """
+    columns = (
+        *("System", "Seeds", metric, "95 %, users", "95 %, seeds"),
+        *("Difference", "Difference 95 %, users", "Difference 95 %, seeds"),
+        *("p (t)", "p (Wilcoxon)"),
+    )
+    return Table(columns, [_cells(system) for system in systems])
+
+
+def _cells(system: ComparedSystem) -> list[str]:
+    texts = [
+        system.label,
+        str(len(system.seeds)),
+        spread_text(system.mean, system.sd),
+        interval_text(system.over_users),
+        interval_text(system.over_seeds),
+    ]
+    difference = system.difference
+    if difference is None:
+        return texts + [""] * 5
+    return [
+        *texts,
+        f"{difference.mean:+.4f}",
+        signed_interval_text(difference.over_users),
+        signed_interval_text(difference.over_seeds),
+        p_value_text(difference.t_p_value),
+        p_value_text(difference.wilcoxon_p_value),
+    ]
+
+
+def _summary(system: PerUserMetrics, metric: str, seed: int) -> ComparedSystem:
     values = system.values[metric]
     runs = values.mean(axis=1)
     many = runs.size > 1
-    return Compared(
+    return ComparedSystem(
         system.label,
         system.seeds,
         system.users.size,
@@ -102,19 +165,22 @@ def _summary(system: Measured, metric: str, seed: int) -> Compared:
     )
 
 
-def _difference(system: Measured, base: Measured, metric: str, seed: int) -> Difference:
-    new, old = system.values[metric], base.values[metric]
-    users = new.mean(axis=0), old.mean(axis=0)
-    tested = paired_comparison(*users, seed=seed)
+def _difference(
+    system: PerUserMetrics,
+    base: PerUserMetrics,
+    metric: str,
+    paired: PairedComparison,
+    seed: int,
+) -> Difference:
     over_seeds = None
     if system.seeds == base.seeds and len(system.seeds) > 1:
-        runs = new.mean(axis=1) - old.mean(axis=1)
+        runs = system.values[metric].mean(axis=1) - base.values[metric].mean(axis=1)
         over_seeds = bootstrap_interval(runs, seed=seed)
     return Difference(
         base.label,
-        tested.mean_difference,
-        tested.interval,
+        paired.mean_difference,
+        paired.interval,
         over_seeds,
-        tested.t_p_value,
-        tested.wilcoxon_p_value,
+        paired.t_p_value,
+        paired.wilcoxon_p_value,
     )

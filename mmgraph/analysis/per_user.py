@@ -13,20 +13,19 @@ from zipfile import BadZipFile
 import numpy as np
 
 from mmgraph.analysis.leaderboard.table import latest_runs
-from mmgraph.bench.benchmark import read_per_user
 from mmgraph.bench.experiment import CUTOFFS
+from mmgraph.bench.results_folder import RESULTS, read_per_user
 from mmgraph.bench.run_directory import INFO, finished_info, load_run
 from mmgraph.errors import UserError
 from mmgraph.files import read_json_lines
 from mmgraph.train.evaluation import evaluate
 
-RESULTS = "results.jsonl"
 _UNREADABLE = (KeyError, ValueError, OSError, EOFError, BadZipFile, zlib.error)
 
 
 @dataclass(frozen=True)
-class Measured:
-    """One system: its seeds, ascending, its users, and metrics ``[seeds, users]``."""
+class PerUserMetrics:
+    """Metrics ``[seeds, users]`` of one system, its seeds ascending, and its users."""
 
     label: str
     seeds: tuple[int, ...]
@@ -36,7 +35,7 @@ class Measured:
 
 @dataclass(frozen=True)
 class _Run:
-    """One run on disk: where, its line of results, how to get its users' metrics."""
+    """One run on disk: its folder, its line of results, a reader of users' metrics."""
 
     path: Path
     line: Mapping[str, Any]
@@ -46,10 +45,10 @@ class _Run:
         return f"{self.line['spec']} seed {self.line['seed']}"
 
 
-def load_measured(
+def load_per_user(
     paths: Sequence[Path], *, data: str | None = None, device: str = "auto"
-) -> list[Measured]:
-    """Systems of several folders, runs that differ in nothing but the seed as one.
+) -> list[PerUserMetrics]:
+    """Read the systems of several folders, runs that differ in the seed alone as one.
 
     A run directory holds no metrics of single users; they are computed from its model.
     Of a benchmark folder the runs on the data of its last line count, of each system
@@ -61,8 +60,7 @@ def load_measured(
         device: Where models are evaluated, as the trainer takes it.
 
     Returns:
-        The systems in the order in which they were found, with the metrics that all of
-        them have.
+        The systems in the order of the folders, with the metrics that all of them have.
 
     Raises:
         UserError: If a folder holds no finished run, the runs are not of the same data
@@ -70,13 +68,13 @@ def load_measured(
             of single users are missing.
 
     Example:
-        >>> load_measured([Path("nowhere")])
+        >>> load_per_user([Path("nowhere")])
         Traceback (most recent call last):
         ...
         mmgraph.errors.UserError: nowhere: neither run.json nor results.jsonl is there \
 - give folders that mmgraph train or mmgraph bench wrote
     """
-    runs = [run for path in paths for run in _find(path, data, device)]
+    runs = [run for path in paths for run in _runs_of(path, data, device)]
     _check_same_data(runs)
     groups: dict[str, dict[int, _Run]] = {}
     for run in runs:
@@ -93,13 +91,13 @@ def load_measured(
     for group, spec in zip(groups.values(), specs, strict=True):
         first = next(iter(group.values()))
         label = spec if specs.count(spec) == 1 else f"{spec} ({first.path})"
-        systems.append(_measure(label, [group[seed] for seed in sorted(group)]))
+        systems.append(_over_seeds(label, [group[seed] for seed in sorted(group)]))
     return _common(systems)
 
 
-def _find(path: Path, data: str | None, device: str) -> list[_Run]:
+def _runs_of(path: Path, data: str | None, device: str) -> list[_Run]:
     if (path / RESULTS).is_file():
-        return _find_in_benchmark(path)
+        return _runs_of_benchmark(path)
     if not (path / INFO).is_file():
         raise UserError(
             f"neither {INFO} nor {RESULTS} is there",
@@ -114,7 +112,7 @@ def _find(path: Path, data: str | None, device: str) -> list[_Run]:
     return [_Run(path, finished_info(path), per_user)]
 
 
-def _find_in_benchmark(path: Path) -> list[_Run]:
+def _runs_of_benchmark(path: Path) -> list[_Run]:
     lines = read_json_lines(path / RESULTS)
     try:
         sha256 = lines[-1]["data_sha256"] if lines else ""
@@ -134,8 +132,9 @@ def _find_in_benchmark(path: Path) -> list[_Run]:
             "go on with mmgraph bench ... --resume",
             path=path / RESULTS,
         )
-    found = [line for line in lines if line["key"] in latest]
-    return [_Run(path, line, _reader(path, line)) for line in found]
+    return [
+        _Run(path, line, _reader(path, line)) for line in lines if line["key"] in latest
+    ]
 
 
 def _reader(
@@ -172,15 +171,15 @@ def _check_same_data(runs: Sequence[_Run]) -> None:
         )
 
 
-def _measure(label: str, runs: Sequence[_Run]) -> Measured:
-    tables = [run.per_user() for run in runs]
-    names = [n for n in tables[0] if n != "user" and all(n in t for t in tables)]
-    values = {name: np.stack([table[name] for table in tables]) for name in names}
+def _over_seeds(label: str, runs: Sequence[_Run]) -> PerUserMetrics:
+    metrics = [run.per_user() for run in runs]
+    names = [n for n in metrics[0] if n != "user" and all(n in m for m in metrics)]
+    values = {name: np.stack([run[name] for run in metrics]) for name in names}
     seeds = tuple(run.line["seed"] for run in runs)
-    return Measured(label, seeds, tables[0]["user"], values)
+    return PerUserMetrics(label, seeds, metrics[0]["user"], values)
 
 
-def _common(systems: Sequence[Measured]) -> list[Measured]:
+def _common(systems: Sequence[PerUserMetrics]) -> list[PerUserMetrics]:
     first = systems[0]
     if first.users.size < 2:
         raise UserError(
@@ -195,6 +194,6 @@ def _common(systems: Sequence[Measured]) -> list[Measured]:
             )
     names = [n for n in first.values if all(n in s.values for s in systems)]
     return [
-        Measured(s.label, s.seeds, s.users, {n: s.values[n] for n in names})
+        PerUserMetrics(s.label, s.seeds, s.users, {n: s.values[n] for n in names})
         for s in systems
     ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -65,6 +65,7 @@ def bench(
     mmgraph bench LightGCN VBPR+CLEAR --data DIR --seeds 3
     """
     opt.prepare(seed, device, threads, quiet, seeds=seeds)
+    from mmgraph.analysis import write_leaderboard
     from mmgraph.bench.benchmark import Benchmark, FailedRunsError
     from mmgraph.bench.buildable import feasible
     from mmgraph.bench.config import canonical, check_settings, resolve
@@ -108,7 +109,7 @@ def bench(
         except FailedRunsError as error:
             failure = error  # told last, after what the others gave
     lines = benchmark.lines()  # also those of earlier calls
-    board = _report(folder, lines)
+    board = write_leaderboard(folder)
     if as_json:
         opt.emit_json(lines)
     else:
@@ -117,29 +118,15 @@ def bench(
         raise failure
 
 
-def _report(folder: Path, lines: list[dict[str, Any]]) -> Leaderboard:
-    from mmgraph.analysis import build_leaderboard, to_html, to_markdown
-    from mmgraph.bench.benchmark import read_per_user
-    from mmgraph.files import write_atomic
-
-    board = build_leaderboard(lines, read_per_user(folder, lines))
-    write_atomic(folder / "leaderboard.md", to_markdown(board))
-    write_atomic(folder / "report.html", to_html(board))
-    return board
-
-
 def _show(board: Leaderboard, folder: Path) -> None:
-    from rich.table import Table
+    from mmgraph.analysis import to_table
+    from mmgraph.analysis.report.table import Table
+    from mmgraph.cli.tables import print_table
 
-    from mmgraph.analysis.leaderboard.render import COLUMNS, cells
-
-    shown = [n for n, name in enumerate(COLUMNS) if name not in LEFT_OUT]
-    table = Table(title=f"Test metrics on {board.data}")
-    for n in shown:
-        table.add_column(COLUMNS[n], justify="left" if n == 0 else "right")
-    for row in board.rows:
-        texts = cells(row)
-        table.add_row(*(texts[n] for n in shown))
-    console = opt.console()
-    console.print(table)
-    console.print(f"{folder}/leaderboard.md, report.html, results.jsonl", style="dim")
+    table = to_table(board)
+    shown = [n for n, name in enumerate(table.columns) if name not in LEFT_OUT]
+    rows = [[row[n] for n in shown] for row in table.rows]
+    columns = [table.columns[n] for n in shown]
+    print_table(Table(columns, rows, f"Test metrics on {board.data}"))
+    files = f"{folder}/leaderboard.md, report.html, results.jsonl"
+    opt.console().print(files, style="dim")

@@ -3,21 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from mmgraph.cli import options as opt
-
-if TYPE_CHECKING:
-    from mmgraph.analysis.compare import Compared
-
-NOTES = (
-    "Test metrics, each user's averaged over the seeds; sd over seeds. 95 % intervals: "
-    "percentile bootstrap of users, or of seeds. Differences to the first system.",
-    "p of the paired t test and of Wilcoxon's signed-rank test over users, corrected "
-    "over the table by Holm's method. They speak of users, not of seeds.",
-)
 
 
 def compare(
@@ -47,62 +37,18 @@ def compare(
     opt.prepare(seed, device, threads, quiet)
     from dataclasses import asdict
 
-    from mmgraph.analysis.compare import compare_systems
-    from mmgraph.analysis.per_user import load_measured
+    from mmgraph.analysis import compare_systems, comparison_table, load_per_user
+    from mmgraph.analysis.compare import NOTES
     from mmgraph.bench.spec import check_names
+    from mmgraph.cli.tables import print_table
 
-    systems = load_measured(runs, data=data, device=device)
+    systems = load_per_user(runs, data=data, device=device)
     check_names([metric], systems[0].values, "metric")
     rows = compare_systems(systems, metric, seed=seed)
     if as_json:
         opt.emit_json({"metric": metric, "systems": [asdict(row) for row in rows]})
-    else:
-        _show(rows, metric)
-
-
-def _show(rows: list[Compared], metric: str) -> None:
-    from rich.table import Table
-
-    from mmgraph.analysis.leaderboard.render import (
-        decimals,
-        ends_text,
-        p_text,
-        signed_ends_text,
-    )
-
-    table = Table("System")
-    for name in (
-        "Seeds",
-        metric,
-        "95 %, users",
-        "95 %, seeds",
-        "Difference",
-        "95 %, users",
-        "95 %, seeds",
-        "p (t)",
-        "p (Wilcoxon)",
-    ):
-        table.add_column(name, justify="right")
-    for row in rows:
-        mean = decimals(row.mean)
-        texts = [
-            row.label,
-            str(len(row.seeds)),
-            mean if row.sd is None else f"{mean} ± {decimals(row.sd)}",
-            ends_text(row.over_users),
-            ends_text(row.over_seeds) if row.over_seeds else "",
-        ]
-        against = row.difference
-        if against is not None:
-            texts += [
-                f"{against.mean:+.4f}",
-                signed_ends_text(against.over_users),
-                signed_ends_text(against.over_seeds) if against.over_seeds else "",
-                p_text(against.t_p_value),
-                p_text(against.wilcoxon_p_value),
-            ]
-        table.add_row(*texts)
+        return
+    print_table(comparison_table(rows, metric))
     console = opt.console()
-    console.print(table)
     for note in NOTES:
         console.print(note, style="dim", highlight=False)

@@ -49,11 +49,10 @@ def diagnose(
     import logging
     import time
 
-    from mmgraph.analysis.redundancy.diagnosis import diagnose as run
-    from mmgraph.analysis.redundancy.page import diagnosis_page
+    from mmgraph.analysis.redundancy import diagnose as run
+    from mmgraph.analysis.redundancy import write_diagnosis
     from mmgraph.bench.memory import peak_memory, reset_peak_memory
     from mmgraph.device import resolve_device
-    from mmgraph.files import write_atomic, write_json
 
     where, log = resolve_device(device), logging.getLogger(__name__)
     reset_peak_memory()
@@ -65,15 +64,13 @@ def diagnose(
         device=where,
         on_step=log.info,
     )
-    result: dict[str, Any] = {
-        "data": data,
-        **diagnosis.to_dict(),
-        "seconds": time.perf_counter() - start,
-        "peak_memory_bytes": peak_memory(where),
-    }
-    report = diagnosis_page(diagnosis, data)  # before anything is written
-    write_json(out / "diagnosis.json", result)
-    write_atomic(out / "report.html", report)
+    result = write_diagnosis(
+        out,
+        diagnosis,
+        data,
+        seconds=time.perf_counter() - start,
+        peak_memory_bytes=peak_memory(where),
+    )
     if as_json:
         opt.emit_json(result)
     else:

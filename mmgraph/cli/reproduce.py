@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from mmgraph.cli import options as opt
 from mmgraph.cli.bench import SYNTHETIC
-
-if TYPE_CHECKING:
-    from mmgraph.analysis.report.page import Table
 
 
 def reproduce(
@@ -70,7 +67,7 @@ def reproduce(
 
     from mmgraph.analysis.reproduce import (
         EXPERIMENTS,
-        Lab,
+        ExperimentContext,
         run_experiments,
         select,
         systems_of,
@@ -80,6 +77,7 @@ def reproduce(
     from mmgraph.bench.source import DataSource
     from mmgraph.bench.spec import FIDELITIES, parse_options
     from mmgraph.cli.progress import training_bar
+    from mmgraph.cli.tables import print_table
     from mmgraph.errors import UserError
 
     if list_:
@@ -105,7 +103,7 @@ def reproduce(
         settings = {**SYNTHETIC, **settings}
     splits, sha256 = source.load()
     folder = out or Path(f"reproduce-{source.name}")
-    lab = Lab(
+    context = ExperimentContext(
         source,
         splits,
         sha256,
@@ -120,32 +118,19 @@ def reproduce(
         fidelity=fidelity,
     )
     results = {}
-    for name, outcome, files in run_experiments(
+    for name, result, files in run_experiments(
         chosen,
-        lab,
+        context,
         grid=parse_options(grid or []),
         resume=resume,
-        must="all" not in names,
+        required="all" not in names,
     ):
-        results[name] = outcome.numbers
+        results[name] = result.numbers
         if not as_json:
-            for table in outcome.tables:
-                _show(table)
+            for table in result.tables:
+                print_table(table)
             typer.echo(f"{name}: {folder / name}: {', '.join(files)}")
     if as_json:
         opt.emit_json(results)
     else:
         typer.echo(f"{folder / 'report.html'}")
-
-
-def _show(table: Table) -> None:
-    from rich.table import Table as Grid
-
-    from mmgraph.analysis.report.page import shown
-
-    grid = Grid(title=table.caption)
-    for n, column in enumerate(table.columns):
-        grid.add_column(column, justify="left" if n == 0 else "right")
-    for row in table.rows:
-        grid.add_row(*(shown(cell) for cell in row))
-    opt.console().print(grid)

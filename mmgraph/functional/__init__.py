@@ -34,7 +34,6 @@ from mmgraph.functional.losses.regularizers import (
     half_square_sum_penalty,
     mean_square_penalty,
     norm_penalty,
-    regularizer,
 )
 from mmgraph.functional.recommend.metrics import ranking_metrics
 from mmgraph.functional.recommend.negative_sampling import NegativeSampler
@@ -75,7 +74,7 @@ from mmgraph.functional.redundancy.shared_rank import (
 )
 from mmgraph.functional.redundancy.spectrum import (
     effective_rank,
-    energy_share,
+    energy_ratio,
     spectral_gap,
     suggest_rank,
 )
@@ -101,7 +100,7 @@ __all__ = [
     "cross_covariance",
     "edge_cosine",
     "effective_rank",
-    "energy_share",
+    "energy_ratio",
     "fixed_neighbors",
     "gaussian_log_likelihood",
     "grace",
@@ -125,7 +124,6 @@ __all__ = [
     "random_angle_variance",
     "ranking_metrics",
     "refresh_measures",
-    "regularizer",
     "relaxed_interactions",
     "root_norm",
     "root_norm_graphs",

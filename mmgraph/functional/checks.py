@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 def check_above_zero(**options: float) -> None:
-    """Temperatures and the like.
+    """Refuse options such as temperatures that are not above 0.
 
     Raises:
         ValueError: If an option is not above 0, or no number.
@@ -22,7 +22,7 @@ def check_above_zero(**options: float) -> None:
 
 
 def check_share(**options: float) -> None:
-    """Shares that are dropped or masked, of which something has to be left.
+    """Refuse fractions of which nothing would be left, such as a dropout of 1.
 
     Raises:
         ValueError: If an option is not in [0, 1).
@@ -40,7 +40,7 @@ def check_share(**options: float) -> None:
 
 
 def check_at_least(least: float, **options: float) -> None:
-    """Counts that need not be large, but not too small either.
+    """Refuse options such as counts that are below the least value.
 
     Raises:
         ValueError: If an option is below ``least``.

@@ -1,4 +1,4 @@
-"""Rows of tables, picked and multiplied."""
+"""Rows of matrices, picked and multiplied."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def take_rows(x: Tensor, index: Tensor | None) -> Tensor:
     does not, and is faster.
 
     Args:
-        x: Table.
+        x: Matrix.
         index: Row numbers, or None for all rows.
 
     Shapes:
@@ -40,9 +40,9 @@ def row_dots(a: Tensor, index_a: Tensor, b: Tensor, index_b: Tensor) -> Tensor:
     Without a gradient, and without a copy of all picked rows at once.
 
     Args:
-        a: Table.
+        a: Matrix.
         index_a: Row :math:`r` of each product.
-        b: Table of the same width.
+        b: Matrix of the same dimension.
         index_b: Row :math:`s` of each product.
 
     Shapes:

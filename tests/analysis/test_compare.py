@@ -4,10 +4,11 @@ import statistics
 
 import numpy as np
 import pytest
+from reference.intervals import percentile_interval
 from scipy import stats
 
-from mmgraph.analysis.compare import compare_systems
-from mmgraph.analysis.per_user import Measured
+from mmgraph.analysis.compare import compare_systems, comparison_table
+from mmgraph.analysis.per_user import PerUserMetrics
 
 METRIC = "ndcg@20"
 RNG = np.random.default_rng(0)
@@ -15,7 +16,7 @@ BASE = RNG.random((3, 40))
 
 
 def system(label, values, seeds=(1, 2, 3)):
-    return Measured(label, seeds, np.arange(values.shape[1]), {METRIC: values})
+    return PerUserMetrics(label, seeds, np.arange(values.shape[1]), {METRIC: values})
 
 
 SYSTEMS = [
@@ -27,13 +28,7 @@ SYSTEMS = [
 
 
 def scipy_interval(values):
-    return stats.bootstrap(
-        (values,),
-        np.mean,
-        n_resamples=5000,
-        method="percentile",
-        rng=np.random.default_rng(7),
-    ).confidence_interval
+    return percentile_interval(values, seed=7)
 
 
 def test_mean_spread_and_intervals():
@@ -83,3 +78,17 @@ def test_differences_and_p_values_are_scipys_corrected_by_holm():
 def test_no_system_is_refused():
     with pytest.raises(ValueError, match="no system to compare"):
         compare_systems([])
+
+
+def test_the_table_holds_what_was_compared():
+    first, better, _, single = compare_systems(SYSTEMS, METRIC, seed=7)
+    table = comparison_table([first, better, single], METRIC)
+    assert table.columns[2] == METRIC
+    base, row, alone = (dict(zip(table.columns, r, strict=True)) for r in table.rows)
+    assert [*base.values()][5:] == [""] * 5
+    assert (row["System"], row["Seeds"]) == ("better", "3")
+    mean, sd = (f"{x:.4f}".removeprefix("0") for x in (better.mean, better.sd))
+    assert row[METRIC] == f"{mean} ± {sd}"
+    low, high = better.difference.over_seeds
+    assert row["Difference 95 %, seeds"] == f"{low:+.4f} to {high:+.4f}"
+    assert alone["95 %, seeds"] == alone["Difference 95 %, seeds"] == ""

@@ -6,7 +6,7 @@ import shutil
 import numpy as np
 import pytest
 
-from mmgraph.analysis.per_user import load_measured
+from mmgraph.analysis.per_user import load_per_user
 from mmgraph.bench.benchmark import Benchmark, read_per_user
 from mmgraph.bench.config import resolve
 from mmgraph.bench.experiment import run_experiment
@@ -49,7 +49,7 @@ def train(folder, source, settings, seed):
 
 
 def test_a_benchmark_gives_its_systems_in_order_without_popularity(root):
-    systems = load_measured([root / "bench"], device="cpu")
+    systems = load_per_user([root / "bench"], device="cpu")
     assert [(s.label, s.seeds) for s in systems] == [
         ("VBPR", (1, 2)),
         ("MF-BPR", (1, 2)),
@@ -70,7 +70,7 @@ def test_a_benchmark_gives_its_systems_in_order_without_popularity(root):
 
 
 def test_metrics_of_a_run_directory_are_computed_from_its_model(root):
-    (system,) = load_measured([root / "run3"], device="cpu")
+    (system,) = load_per_user([root / "run3"], device="cpu")
     metrics = json.loads((root / "run3" / "run.json").read_text())["metrics"]["test"]
     assert system.values.keys() == metrics.keys()
     for name, value in metrics.items():
@@ -78,26 +78,26 @@ def test_metrics_of_a_run_directory_are_computed_from_its_model(root):
 
 
 def test_runs_that_differ_in_the_seed_alone_are_one_system(root):
-    systems = load_measured([root / "run3", root / "bench"], device="cpu")
+    systems = load_per_user([root / "run3", root / "bench"], device="cpu")
     assert [(s.label, s.seeds) for s in systems] == [
         ("MF-BPR", (1, 2, 3)),
         ("VBPR", (1, 2)),
     ]
     assert systems[0].values.keys() == {"recall@20", "ndcg@20"}  # what all have
-    again = load_measured([root / "run2"], device="cpu")[0]
+    again = load_per_user([root / "run2"], device="cpu")[0]
     mine = systems[0].values["recall@20"][1]
     assert mine == pytest.approx(again.values["recall@20"][0], abs=1e-12)
 
 
 def test_one_name_with_two_settings_is_two_systems(root):
-    systems = load_measured([root / "run2", root / "wide"], device="cpu")
+    systems = load_per_user([root / "run2", root / "wide"], device="cpu")
     names = [f"MF-BPR ({root / name})" for name in ("run2", "wide")]
     assert [s.label for s in systems] == names
 
 
 def refuse(message, *paths):
     with pytest.raises(UserError) as error:
-        load_measured(paths, device="cpu")
+        load_per_user(paths, device="cpu")
     assert message in str(error.value)
     assert "\n" not in str(error.value)
 

@@ -22,7 +22,8 @@ def _targets() -> dict[str, Any]:
         .joinpath("published.json")
         .read_text("utf-8")
     )
-    return json.loads(text)
+    targets: dict[str, Any] = json.loads(text)
+    return targets
 
 
 def recognise(num_users: int, num_items: int, num_interactions: int) -> str | None:
@@ -40,7 +41,8 @@ def recognise(num_users: int, num_items: int, num_interactions: int) -> str | No
         >>> recognise(19445, 7050, 160792)
         'baby'
     """
-    for name, counts in _targets()["datasets"].items():
+    datasets: dict[str, dict[str, int]] = _targets()["datasets"]
+    for name, counts in datasets.items():
         # Rows of users without training are dropped when a split is loaded.
         dropped = counts["interactions"] - num_interactions
         same = (num_users, num_items) == (counts["users"], counts["items"])
@@ -98,13 +100,14 @@ def published_change(dataset: str | None, model: str) -> dict[str, Any] | None:
 
 
 def caveat(dataset: str | None) -> str | None:
-    """What one must know before comparing with the published rows of a data set.
+    """A warning for whoever compares with the published rows of a data set, or None.
 
     Example:
         >>> "inflated" in caveat("tiktok")
         True
     """
-    return _targets()["notes"].get(dataset)
+    notes: dict[str | None, str] = _targets()["notes"]
+    return notes.get(dataset)
 
 
 def counts_of(line: Mapping[str, Any]) -> tuple[int, int, int]:

@@ -1,9 +1,29 @@
-"""A leaderboard as plain cells, for every way of showing it, and as Markdown."""
+"""A leaderboard as a table, as Markdown, as an HTML page, and as files of a folder."""
 
 from __future__ import annotations
 
-from mmgraph.analysis.leaderboard.table import METRICS, TESTED, Leaderboard, Row
-from mmgraph.analysis.statistics.intervals import Interval
+from pathlib import Path
+
+from mmgraph.analysis.leaderboard.table import (
+    METRICS,
+    TESTED,
+    Comparison,
+    Leaderboard,
+    Row,
+    build_leaderboard,
+)
+from mmgraph.analysis.report.formatting import (
+    decimals,
+    interval_text,
+    p_value_text,
+    signed_interval_text,
+    spread_text,
+)
+from mmgraph.analysis.report.page import Section, page
+from mmgraph.analysis.report.table import Table
+from mmgraph.bench.results_folder import RESULTS, read_per_user
+from mmgraph.errors import UserError
+from mmgraph.files import read_json_lines, write_atomic
 
 COLUMNS = (
     "System",
@@ -25,32 +45,44 @@ COLUMNS = (
 )
 
 
-def cells(row: Row) -> list[str]:
-    """The texts of one row, in the order of :data:`COLUMNS`.
+def write_leaderboard(folder: Path) -> Leaderboard:
+    """Summarise a benchmark folder in its ``leaderboard.md`` and ``report.html``.
+
+    Args:
+        folder: A folder with ``results.jsonl``, as a benchmark leaves it.
+
+    Returns:
+        The leaderboard that was written.
+
+    Raises:
+        UserError: If no run has finished, or the file is not readable.
 
     Example:
-        >>> mean = dict.fromkeys(METRICS, 0.25)
-        >>> row = Row("VBPR", 1, mean, None, 0.3, 4, 0.5, 10**6, None, {}, 0)
-        >>> cells(row)[:4]
-        ['VBPR', '1', '.2500', '.2500']
+        >>> write_leaderboard(Path("nowhere"))
+        Traceback (most recent call last):
+        ...
+        mmgraph.errors.UserError: nowhere/results.jsonl: no run has finished - \
+run mmgraph bench first
     """
-    against = row.comparison
-    return [
-        row.label,
-        str(row.num_seeds),
-        *(_spread(row, metric) for metric in METRICS[:2]),
-        "" if row.interval is None else ends_text(row.interval),
-        *(_spread(row, metric) for metric in METRICS[2:]),
-        _published(row),
-        decimals(row.valid),
-        f"{against.difference:+.4f} ({against.base})" if against else "",
-        signed_ends_text(against.interval) if against else "",
-        p_text(against.t_p_value) if against else "",
-        p_text(against.wilcoxon_p_value) if against else "",
-        f"{row.epochs:.0f}",
-        f"{row.seconds_per_epoch:.2f}",
-        f"{row.peak_memory_bytes / 1e6:.0f}",
-    ]
+    lines = read_json_lines(folder / RESULTS, needed=("key",))
+    if not lines:
+        raise UserError(
+            "no run has finished", "run mmgraph bench first", path=folder / RESULTS
+        )
+    board = build_leaderboard(lines, read_per_user(folder, lines))
+    write_atomic(folder / "leaderboard.md", to_markdown(board))
+    write_atomic(folder / "report.html", to_html(board))
+    return board
+
+
+def to_table(board: Leaderboard) -> Table:
+    """The rows of a leaderboard as texts.
+
+    Example:
+        >>> to_table(Leaderboard("toy", [])).columns[:2]
+        ('System', 'Seeds')
+    """
+    return Table(COLUMNS, [_cells(row) for row in board.rows])
 
 
 def to_markdown(board: Leaderboard) -> str:
@@ -60,45 +92,57 @@ def to_markdown(board: Leaderboard) -> str:
         >>> print(to_markdown(Leaderboard("toy", [], ["A note."])).splitlines()[0])
         # Leaderboard: toy
     """
-    table = [COLUMNS, ["---"] * len(COLUMNS), *(cells(row) for row in board.rows)]
-    lines = ["| " + " | ".join(texts) + " |" for texts in table]
     notes = [f"- {note}" for note in board.notes]
-    return "\n".join([f"# Leaderboard: {board.data}", "", *lines, "", *notes, ""])
+    heading = f"# Leaderboard: {board.data}"
+    return "\n".join([heading, "", to_table(board).to_markdown(), *notes, ""])
 
 
-def decimals(value: float) -> str:
-    """Four decimals without the leading zero.
-
-    Example:
-        >>> decimals(0.12345)
-        '.1235'
-    """
-    return f"{value:.4f}".removeprefix("0")
-
-
-def ends_text(interval: Interval) -> str:
-    """Both ends of an interval.
+def to_html(board: Leaderboard) -> str:
+    """The leaderboard as one self-contained HTML page.
 
     Example:
-        >>> ends_text(Interval(0.08, 0.0912))
-        '.0800 to .0912'
+        >>> "<h1>Leaderboard: a &amp; b</h1>" in to_html(Leaderboard("a & b", []))
+        True
     """
-    return f"{decimals(interval.low)} to {decimals(interval.high)}"
+    section = Section("", tables=[to_table(board)], notes=board.notes)
+    return page(f"Leaderboard: {board.data}", [section])
 
 
-def signed_ends_text(interval: Interval) -> str:
-    """Both ends of an interval of differences.
+def comparison_cells(comparison: Comparison | None) -> list[str]:
+    """Difference and base, interval, p of both tests; four empty cells without a base.
 
     Example:
-        >>> signed_ends_text(Interval(-0.0012, 0.0034))
-        '-0.0012 to +0.0034'
+        >>> comparison_cells(None)
+        ['', '', '', '']
     """
-    return f"{interval.low:+.4f} to {interval.high:+.4f}"
+    if comparison is None:
+        return [""] * 4
+    return [
+        f"{comparison.difference:+.4f} ({comparison.base})",
+        signed_interval_text(comparison.interval),
+        p_value_text(comparison.t_p_value),
+        p_value_text(comparison.wilcoxon_p_value),
+    ]
 
 
-def _spread(row: Row, metric: str) -> str:
-    mean = decimals(row.mean[metric])
-    return mean if row.sd is None else f"{mean} ± {decimals(row.sd[metric])}"
+def _cells(row: Row) -> list[str]:
+    spreads = [
+        spread_text(row.mean[metric], None if row.sd is None else row.sd[metric])
+        for metric in METRICS
+    ]
+    return [
+        row.label,
+        str(row.num_seeds),
+        *spreads[:2],
+        interval_text(row.interval),
+        *spreads[2:],
+        _published(row),
+        decimals(row.valid),
+        *comparison_cells(row.comparison),
+        f"{row.epochs:.0f}",
+        f"{row.seconds_per_epoch:.2f}",
+        f"{row.peak_memory_bytes / 1e6:.0f}",
+    ]
 
 
 def _published(row: Row) -> str:
@@ -106,13 +150,3 @@ def _published(row: Row) -> str:
         return ""
     target = row.published[TESTED]
     return f"{decimals(target)} ({row.mean[TESTED] / target:.0%})"
-
-
-def p_text(p: float) -> str:
-    """A p-value, exact only where that says something.
-
-    Example:
-        >>> p_text(0.0004), p_text(0.0521)
-        ('< .001', '.052')
-    """
-    return "< .001" if p < 0.001 else f"{p:.3f}".removeprefix("0")

@@ -16,11 +16,7 @@ from mmgraph.analysis.leaderboard.published import (
     recognise,
 )
 from mmgraph.analysis.statistics.intervals import Interval, bootstrap_interval
-from mmgraph.analysis.statistics.significance import (
-    PairedComparison,
-    holm,
-    paired_comparison,
-)
+from mmgraph.analysis.statistics.significance import holm_corrected, paired_comparison
 from mmgraph.bench.spec import format_options, parse_spec
 from mmgraph.models.registry import VARIANTS
 
@@ -74,7 +70,7 @@ class Row:
 
 @dataclass
 class Leaderboard:
-    """Rows, best test recall@20 first, and what a reader must know beside them."""
+    """Rows, best test recall@20 first, and notes for the reader."""
 
     data: str
     rows: list[Row]
@@ -148,7 +144,7 @@ def latest_runs(
 
 
 def _label(line: Mapping[str, Any]) -> str:
-    return line["spec"]
+    return str(line["spec"])
 
 
 def _row(label: str, runs: list[Mapping[str, Any]], dataset: str | None) -> Row:
@@ -181,25 +177,28 @@ def _compare(
     users: Mapping[str, np.ndarray | None],
     groups: Mapping[str, list[Mapping[str, Any]]],
 ) -> None:
-    found: list[tuple[Row, str, PairedComparison]] = []
-    for label, row in rows.items():
-        bases = [str(a) for a in parse_spec(label).ancestors() if str(a) in rows]
-        if not bases:
+    bases, paired = {}, []
+    for label in rows:
+        base = next(
+            (str(a) for a in parse_spec(label).ancestors() if str(a) in rows), None
+        )
+        if base is None:
             continue
-        new, old = users[label], users[bases[0]]
+        new, old = users[label], users[base]
         if new is not None and old is not None and new.size > 1:
-            found.append((row, bases[0], paired_comparison(new, old)))
-    t = holm([result.t_p_value for _, _, result in found])
-    wilcoxon = holm([result.wilcoxon_p_value for _, _, result in found])
-    for (row, base, result), t_p, w_p in zip(found, t, wilcoxon, strict=True):
-        row.comparison = Comparison(
+            bases[label] = base
+            paired.append(paired_comparison(new, old))
+    for (label, base), result in zip(
+        bases.items(), holm_corrected(paired), strict=True
+    ):
+        rows[label].comparison = Comparison(
             base,
             result.mean_difference,
             result.interval,
             result.num_users,
-            float(t_p),
-            float(w_p),
-            _other_options(groups[row.label][-1], groups[base][-1]),
+            result.t_p_value,
+            result.wilcoxon_p_value,
+            _other_options(groups[label][-1], groups[base][-1]),
         )
 
 
@@ -217,28 +216,29 @@ def _other_options(
 
 
 def other_options_note(label: str, comparison: Comparison) -> str | None:
-    """What else differs between a variant and its base, in a sentence.
+    """A sentence on the further options in which a variant differs from its base.
 
     Example:
         >>> interval = Interval(-1.0, 1.0)
-        >>> found = Comparison("A", 0.1, interval, 9, 0.5, 0.5, {"lr": (0.1, 0.2)})
-        >>> other_options_note("A+B", found)
+        >>> options = {"lr": (0.1, 0.2)}
+        >>> comparison = Comparison("A", 0.1, interval, 9, 0.5, 0.5, options)
+        >>> other_options_note("A+B", comparison)
         'A+B differs from A in lr=0.1 (A: 0.2), too.'
     """
     if not comparison.other_options:
         return None
     base = comparison.base
-    found = ", ".join(
+    options = ", ".join(
         f"{format_options({key: value})} ({base}: {other})"
         for key, (value, other) in comparison.other_options.items()
     )
-    return f"{label} differs from {base} in {found}, too."
+    return f"{label} differs from {base} in {options}, too."
 
 
 def _user_means(runs: list[Mapping[str, Any]], per_user: PerUser) -> np.ndarray | None:
     """Recall@20 of each user, averaged over seeds; users come in ascending order."""
-    tables = [per_user.get(run["key"]) for run in runs]
-    known = [table[TESTED] for table in tables if table is not None]
+    users = [per_user.get(run["key"]) for run in runs]
+    known = [values[TESTED] for values in users if values is not None]
     return np.mean(known, axis=0) if known and len(known) == len(runs) else None
 
 
@@ -268,16 +268,16 @@ def _notes(
             "the difference with the sd, too."
         )
     for row in rows:
-        if row.comparison and (told := other_options_note(row.label, row.comparison)):
-            notes.append(told)
+        if row.comparison and (note := other_options_note(row.label, row.comparison)):
+            notes.append(note)
     if any(row.published for row in rows):
         notes.append(
             "Published: recall@20 of the papers on this data set (in brackets the "
-            "measured share); it compares only if features and split are theirs."
+            "measured ratio to it); it compares only if features and split are theirs."
         )
-    note = caveat(dataset)
-    if note:
-        notes.append(f"{line['data']}: {note}.")
+    warning = caveat(dataset)
+    if warning:
+        notes.append(f"{line['data']}: {warning}.")
     for row in rows:
         if row.chosen:
             chosen = format_options(row.chosen)

@@ -22,12 +22,12 @@ LEAST_ROWS = 3
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """What was found.
+    """Modalities and pairs of a catalogue, with notes for the reader.
 
     Attributes:
         modalities: Counts of each.
         pairs: Every pair that has enough items in common.
-        notes: What a reader should beware of.
+        notes: Warnings for the reader.
         settings: Samples and seed.
     """
 
@@ -52,8 +52,8 @@ def diagnose(
 ) -> Diagnosis:
     """Measure every modality, and every pair of modalities, of a catalogue.
 
-    Features are read in blocks, some passes per pair: memory depends on the widths, not
-    on the number of items (but for some bytes per item). A pair uses the items that
+    Features are read in blocks, some passes per pair: memory depends on the dimensions,
+    not on the number of items (but for some bytes per item). A pair uses the items that
     have both modalities; a zero row counts as missing.
 
     Args:
@@ -77,10 +77,10 @@ def diagnose(
     counts = {name: rows.num_items for name, rows in features.items()}
     if len(set(counts.values())) != 1:
         raise ValueError(f"modalities need the same items (got {counts})")
-    tell = on_step or (lambda step: None)
+    report_step = on_step or (lambda step: None)
     summaries, present, notes = {}, {}, []
     for name, rows in features.items():
-        tell(f"reading {name}")
+        report_step(f"reading {name}")
         summaries[name], present[name] = summarise_modality(rows)
         notes += modality_notes(name, summaries[name])
     pairs = []
@@ -91,7 +91,7 @@ def diagnose(
                 f"{a} and {b} have {both.sum()} items in common: too few to compare."
             )
             continue
-        tell(f"comparing {a} and {b}")
+        report_step(f"comparing {a} and {b}")
         pairs.append(
             diagnose_pair(
                 (a, b),

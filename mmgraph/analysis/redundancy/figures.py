@@ -1,33 +1,24 @@
-"""Figures of a diagnosis, drawn with matplotlib (extra ``plots``)."""
+"""Figures of a diagnosis with their data, drawn with matplotlib (extra ``plots``)."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from mmgraph.analysis.redundancy.pair_diagnosis import PairDiagnosis
-from mmgraph.analysis.report.plots import panels
-from mmgraph.errors import UserError
+from mmgraph.analysis.redundancy.tables import (
+    cost_table,
+    density_table,
+    direction_table,
+    neighbour_table,
+)
+from mmgraph.analysis.report.page import Figure
+from mmgraph.analysis.report.plots import panels, to_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
 
-class Drawing(NamedTuple):
-    """A figure, the sentence below it, and what it shows for those who cannot see it.
-
-    Attributes:
-        figure: matplotlib's.
-        caption: One or two sentences.
-        alt: Text in place of the image.
-    """
-
-    figure: Figure
-    caption: str
-    alt: str
-
-
-def pair_figures(pair: PairDiagnosis) -> list[Drawing]:
+def pair_figures(pair: PairDiagnosis) -> list[Figure]:
     """All figures of a pair: spectrum, neighbours, similarities, cost.
 
     Args:
@@ -43,125 +34,130 @@ def pair_figures(pair: PairDiagnosis) -> list[Drawing]:
         >>> x = FeatureRows(np.random.default_rng(0).random((50, 3), np.float32))
         >>> pair = diagnose_pair(("a", "b"), x, x, np.ones(50, bool))
         >>> print(pair_figures(pair)[1].alt)
-        Line chart over the list length K: a and b share 100.0 % of their 10 nearest \
-items, random lists 20.4 %.
+        Line chart over the number of neighbours K: a and b have 100.0 % of their 10 \
+nearest items in common, random neighbours 20.4 %.
     """
-    drawings = [
-        spectrum_figure(pair),
-        neighbour_figure(pair),
-        similarity_figure(pair),
-    ]
-    return [*drawings, cost_figure(pair)] if pair.costs else drawings
+    parts = [spectrum_figure, neighbour_figure, similarity_figure]
+    if pair.costs:
+        parts.append(cost_figure)
+    return [part(pair) for part in parts]
 
 
-def spectrum_figure(pair: PairDiagnosis) -> Drawing:
-    """Singular values before and after the suggested projection (Fig. 5 of CLEAR).
+def spectrum_figure(pair: PairDiagnosis) -> Figure:
+    """Singular values before and after the suggested projection (Fig. 5 of CLEAR)."""
+    rank, before = pair.suggested_rank, pair.singular_values
+    drawing, (axes,) = panels(1, width=6.4)
+    draw_spectrum(axes, pair)
+    head = pair.head_energy.get(str(max(rank, 1)), 1.0)
+    return to_figure(
+        drawing,
+        f"Singular values of the cross-covariance of {' and '.join(pair.modalities)}, "
+        f"and after a projection of rank {rank} and strength "
+        f"{pair.suggested_strength:.2f}. The dotted line is the largest value that "
+        "chance explains after the rank.",
+        f"Line chart on a log scale, {len(before)} singular values from "
+        f"{before[0]:.3g} down to {before[-1]:.3g}; the first {max(rank, 1)} hold "
+        f"{100 * head:.1f} % of the energy.",
+        direction_table(pair),
+    )
 
-    Args:
-        pair: The diagnosis of two modalities.
 
-    Raises:
-        UserError: If matplotlib is not installed.
-    """
-    names, rank = " and ".join(pair.modalities), pair.suggested_rank
-    figure, axes = _axes("direction", "singular value")
-    before = pair.singular_values
+def draw_spectrum(axes: Axes, pair: PairDiagnosis) -> None:
+    """Draw the singular values, those after the projection, the rank, and chance."""
+    rank, before = pair.suggested_rank, pair.singular_values
     floor = (before[0] or 1.0) * 1e-6  # rounding would stretch a log axis for ever
-    damping = (1 - pair.suggested_strength) ** 2
-    after = [s * damping if i < rank else s for i, s in enumerate(before)]
     x = range(1, len(before) + 1)
     axes.plot(x, [max(s, floor) for s in before], "o-", ms=3, label="as it is")
     if rank:
-        after = [max(s, floor) for s in sorted(after, reverse=True)]
+        after = sorted(pair.projected_singular_values, reverse=True)
+        after = [max(s, floor) for s in after]
         axes.plot(x, after, "s--", ms=3, label="after the projection")
         axes.axvline(rank + 0.5, color="gray", lw=1, label=f"rank {rank}")
     if pair.chance_level > floor:
         axes.axhline(pair.chance_level, color="gray", ls=":", label="chance")
-    axes.set_yscale("log")
+    axes.set(xlabel="direction", ylabel="singular value", yscale="log")
     axes.legend()
-    head = pair.head_energy.get(str(max(rank, 1)), 1.0)
-    return Drawing(
-        figure,
-        f"Singular values of the cross-covariance of {names}, and after a projection "
-        f"of rank {rank} and strength {pair.suggested_strength:.2f}. The dotted line "
-        "is the largest value that chance explains after the rank.",
-        f"Line chart on a log scale, {len(before)} singular values from "
-        f"{before[0]:.3g} down to {before[-1]:.3g}; the first {max(rank, 1)} hold "
-        f"{100 * head:.1f} % of the energy.",
+
+
+def neighbour_figure(pair: PairDiagnosis) -> Figure:
+    """Overlap of the nearest neighbours against chance (Fig. 1, right, of CLEAR)."""
+    drawing, (axes,) = panels(1, width=6.4)
+    draw_overlaps(axes, pair)
+    overlaps, names = pair.neighbour_overlap, " and ".join(pair.modalities)
+    k = "10" if "10" in overlaps else next(iter(overlaps))
+    return to_figure(
+        drawing,
+        f"Fraction of the K nearest items that {names} have in common, and that of "
+        "random neighbours; bands are 95 % intervals.",
+        f"Line chart over the number of neighbours K: {names} have "
+        f"{100 * overlaps[k].value:.1f} % of their {k} nearest items in common, random "
+        f"neighbours {100 * overlaps[k].expected:.1f} %.",
+        neighbour_table(pair),
     )
 
 
-def neighbour_figure(pair: PairDiagnosis) -> Drawing:
-    """Overlap of the neighbour lists against chance (Fig. 1, right, of CLEAR).
-
-    Args:
-        pair: The diagnosis of two modalities.
-
-    Raises:
-        UserError: If matplotlib is not installed.
-    """
-    names = " and ".join(pair.modalities)
-    figure, axes = _axes("list length K", "neighbours in common")
-    overlaps = pair.neighbour_overlap
-    ks, found = [int(k) for k in overlaps], list(overlaps.values())
-    axes.plot(ks, [o.value for o in found], "o-", label="measured")
-    axes.fill_between(ks, [o.low for o in found], [o.high for o in found], alpha=0.25)
-    axes.plot(
-        ks, [o.expected for o in found], "s--", color="gray", label="random lists"
-    )
-    axes.fill_between(
-        ks,
-        [o.expected_low for o in found],
-        [o.expected_high for o in found],
-        color="gray",
-        alpha=0.25,
-    )
+def draw_overlaps(axes: Axes, pair: PairDiagnosis) -> None:
+    """Draw the measured and the expected overlap by K, each with its interval."""
+    ks = [int(k) for k in pair.neighbour_overlap]
+    overlaps = pair.neighbour_overlap.values()
+    low, high = [o.low for o in overlaps], [o.high for o in overlaps]
+    axes.plot(ks, [o.value for o in overlaps], "o-", label="measured")
+    axes.fill_between(ks, low, high, alpha=0.25)
+    expected = [o.expected for o in overlaps]
+    low = [o.expected_low for o in overlaps]
+    high = [o.expected_high for o in overlaps]
+    axes.plot(ks, expected, "s--", color="gray", label="random neighbours")
+    axes.fill_between(ks, low, high, color="gray", alpha=0.25)
+    axes.set(xlabel="neighbours K", ylabel="neighbours in common")
     axes.set_ylim(bottom=0)
     axes.legend()
-    k = "10" if "10" in overlaps else next(iter(overlaps))
-    return Drawing(
-        figure,
-        f"Share of the K nearest items that {names} have in common, and what random "
-        "lists would share; bands are 95 % intervals.",
-        f"Line chart over the list length K: {names} share "
-        f"{100 * overlaps[k].value:.1f} % of their {k} nearest items, random lists "
-        f"{100 * overlaps[k].expected:.1f} %.",
-    )
 
 
-def similarity_figure(pair: PairDiagnosis) -> Drawing:
-    """Densities of the similarities of retrieved items (Fig. 1, left, of CLEAR).
-
-    Args:
-        pair: The diagnosis of two modalities.
-
-    Raises:
-        UserError: If matplotlib is not installed.
-    """
-    names, found = " and ".join(pair.modalities), pair.similarities
-    figure, axes = _axes("cosine of an item and its neighbours", "density")
-    for name, density in found.density.items():
-        axes.stairs(density, found.edges, fill=True, alpha=0.4, label=name)
-    axes.legend()
-    area = f"{100 * found.overlap:.0f} %"
-    return Drawing(
-        figure,
-        f"Cosines of the ten nearest items in {names}. The densities have {area} of "
-        "their area in common, which says that the scores are alike, not the items.",
+def similarity_figure(pair: PairDiagnosis) -> Figure:
+    """Densities of the similarities of retrieved items (Fig. 1, left, of CLEAR)."""
+    drawing, (axes,) = panels(1, width=6.4)
+    draw_similarities(axes, pair)
+    area = f"{100 * pair.similarities.overlap:.0f} %"
+    return to_figure(
+        drawing,
+        f"Cosines of the ten nearest items in {' and '.join(pair.modalities)}. The "
+        f"densities have {area} of their area in common, which says that the scores "
+        "are alike, not the items.",
         f"Two histograms of cosines; common area {area}.",
+        density_table(pair),
     )
 
 
-def cost_figure(pair: PairDiagnosis) -> Drawing:
-    """What projections of half, once and twice the suggested rank take.
+def draw_similarities(axes: Axes, pair: PairDiagnosis) -> None:
+    """Draw the density of each modality."""
+    edges = pair.similarities.edges
+    for name, density in pair.similarities.density.items():
+        axes.stairs(density, edges, fill=True, alpha=0.4, label=name)
+    axes.set(xlabel="cosine of an item and its neighbours", ylabel="density")
+    axes.legend()
 
-    Args:
-        pair: The diagnosis of two modalities, of rank 1 or more.
 
-    Raises:
-        UserError: If matplotlib is not installed.
-    """
-    figure, axes = _axes("rank", "share")
+def cost_figure(pair: PairDiagnosis) -> Figure:
+    """Cost of projections of half, once and twice the suggested rank, 1 or more."""
+    drawing, (axes,) = panels(1, width=6.4)
+    draw_costs(axes, pair)
+    at_rank = next(c for c in pair.costs if c.rank == pair.suggested_rank)
+    parts = [
+        f"{100 * at_rank.energy_removed[name]:.0f} % of the variance of {name} and "
+        f"{100 * at_rank.neighbours_changed[name]:.0f} % of its ten nearest items"
+        for name in pair.modalities
+    ]
+    return to_figure(
+        drawing,
+        "What the projection takes at half the suggested rank, at it, and at twice, "
+        f"with strength {at_rank.strength:.2f}.",
+        f"Line chart: rank {at_rank.rank} removes or changes {', '.join(parts)}.",
+        cost_table(pair),
+    )
+
+
+def draw_costs(axes: Axes, pair: PairDiagnosis) -> None:
+    """Draw the variance removed and the neighbours changed by rank and modality."""
     x = range(len(pair.costs))
     for name in pair.modalities:
         removed = [cost.energy_removed[name] for cost in pair.costs]
@@ -169,29 +165,6 @@ def cost_figure(pair: PairDiagnosis) -> Drawing:
         (line,) = axes.plot(x, removed, "o-", label=f"{name}: variance removed")
         color = line.get_color()
         axes.plot(x, changed, "s--", color=color, label=f"{name}: neighbours changed")
+    axes.set(xlabel="rank", ylabel="fraction", ylim=(0, 1))
     axes.set_xticks(x, [str(cost.rank) for cost in pair.costs])
-    axes.set_ylim(0, 1)
     axes.legend()
-    at_rank = next(c for c in pair.costs if c.rank == pair.suggested_rank)
-    parts = [
-        f"{100 * at_rank.energy_removed[name]:.0f} % of the variance of {name} and "
-        f"{100 * at_rank.neighbours_changed[name]:.0f} % of its ten nearest items"
-        for name in pair.modalities
-    ]
-    return Drawing(
-        figure,
-        "What the projection takes at half the suggested rank, at it, and at twice, "
-        f"with strength {at_rank.strength:.2f}.",
-        f"Line chart: rank {at_rank.rank} removes or changes {', '.join(parts)}.",
-    )
-
-
-def _axes(x_label: str, y_label: str) -> tuple[Figure, Axes]:
-    try:
-        figure, (axes,) = panels(1, width=6.4)
-    except ImportError as error:
-        raise UserError(
-            "figures need matplotlib", "pip install 'mmgraph[plots]'"
-        ) from error
-    axes.set(xlabel=x_label, ylabel=y_label)
-    return figure, axes

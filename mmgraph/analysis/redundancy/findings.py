@@ -14,11 +14,11 @@ def reason(
     strength: float,
     gap: float,
 ) -> str:
-    """Why this rank and this strength.
+    """The reason for this rank and this strength, in sentences.
 
     Args:
         singular_values: Descending.
-        suggestion: What the rule said.
+        suggestion: The rank, by the rule of :func:`mmgraph.functional.shared_rank`.
         strength: The suggested strength.
         gap: Relative gap after the rank.
 
@@ -35,13 +35,9 @@ measured here: let validation decide.
             "No shared direction is above what randomly matched items would show: "
             "there is nothing to project out."
         )
-    many = rank > 1
-    head = (
-        f"The first {rank} shared directions are"
-        if many
-        else ("The first shared direction is")
-    )
-    after = "them" if many else "it"
+    head, after = "The first shared direction is", "it"
+    if rank > 1:
+        head, after = f"The first {rank} shared directions are", "them"
     if suggestion.is_clear:
         why = (
             f"{head} above chance, and the fall after {after}, {gap:.0%} of the "
@@ -68,11 +64,11 @@ def pair_notes(
     angles: Mapping[str, float],
     overlap: Mapping[str, tuple[float, float]],
 ) -> list[str]:
-    """What to beware of in a pair.
+    """Warnings about a pair.
 
     Args:
         correlations: Of the coordinates along the suggested directions.
-        energy_removed: Share of each modality's variance that the suggestion removes.
+        energy_removed: Fraction of each modality's variance that is removed.
         angles: Largest principal angle between halves, in degrees, by modality.
         overlap: Low end of the neighbour overlap and high end of chance, by K.
 
@@ -81,11 +77,11 @@ def pair_notes(
         []
     """
     notes = []
-    for name, share in energy_removed.items():
-        if share >= 0.5:
+    for name, fraction in energy_removed.items():
+        if fraction >= 0.5:
             notes.append(
-                f"The projection takes {100 * share:.0f} % of the variance of {name}: "
-                "its own main axes, shared or not."
+                f"The projection takes {100 * fraction:.0f} % of the variance of "
+                f"{name}: its own main axes, shared or not."
             )
     if correlations and max(correlations) < 0.5:
         notes.append(
@@ -100,12 +96,14 @@ def pair_notes(
                 "between halves of the catalogue: they are not well determined."
             )
     if overlap and all(low <= chance for low, chance in overlap.values()):
-        notes.append("Neighbours agree no more than by chance, at any length of list.")
+        notes.append(
+            "Neighbours agree no more than by chance, at any number of neighbours."
+        )
     return notes
 
 
 def modality_notes(name: str, summary: ModalitySummary) -> list[str]:
-    """What to beware of in a modality.
+    """Warnings about a modality.
 
     Example:
         >>> summary = ModalitySummary(4, 100, 0, 30, 0, 0, 0, 0.1)

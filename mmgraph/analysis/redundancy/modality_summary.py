@@ -1,4 +1,4 @@
-"""What one modality of a catalogue holds, in one pass over its rows."""
+"""Counts of one modality of a catalogue, in one pass over its rows."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ class ModalitySummary:
     """Counts of a modality.
 
     Attributes:
-        dim: Width.
+        dim: Dimension of a row.
         rows: Items of the catalogue.
         missing_rows: Items without a feature.
         zero_rows: Features that are all zero, which mostly means missing.
         duplicate_groups: Groups of two and more equal rows, zero rows left out.
         duplicate_rows: Rows equal to an earlier one.
         largest_duplicate_group: Size of the largest group; 0 without one.
-        mean_share: Share of the mean squared length that is the mean vector's, 0 to 1:
-            how much of every row is common to all rows.
+        mean_share: Fraction of the mean squared length that is the mean vector's, 0 to
+            1: how much of every row is common to all rows.
     """
 
     dim: int
@@ -48,8 +48,8 @@ def summarise_modality(rows: FeatureRows) -> tuple[ModalitySummary, np.ndarray]:
         The counts, and boolean ``[N]``: the items that have a row which is not zero.
 
     Example:
-        >>> table = np.array([[1.0, 0], [0, 0], [1, 0]], np.float32)
-        >>> summary, present = summarise_modality(FeatureRows(table))
+        >>> features = np.array([[1.0, 0], [0, 0], [1, 0]], np.float32)
+        >>> summary, present = summarise_modality(FeatureRows(features))
         >>> summary.zero_rows, summary.duplicate_groups, present.tolist()
         (1, 1, [True, False, True])
     """

@@ -1,25 +1,54 @@
-"""The redundancy report of a catalogue as a page of its own."""
+"""The redundancy report of a catalogue: a page, and the files of a folder."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
 
 from mmgraph.analysis.redundancy.diagnosis import Diagnosis
 from mmgraph.analysis.redundancy.figures import pair_figures
 from mmgraph.analysis.redundancy.pair_diagnosis import PairDiagnosis
 from mmgraph.analysis.redundancy.tables import (
     cost_table,
-    density_table,
     direction_table,
     fact_table,
     modality_table,
     neighbour_table,
 )
 from mmgraph.analysis.report.page import Figure, Section, page
-from mmgraph.analysis.report.plots import SVG, to_svg
 from mmgraph.errors import UserError
+from mmgraph.files import write_atomic, write_json
 
 _FIRST = 20  # directions in the table; the data of the figure hold all
+
+
+def write_diagnosis(
+    folder: Path, diagnosis: Diagnosis, data: str, **more: Any
+) -> dict[str, Any]:
+    """Write a diagnosis as ``diagnosis.json`` and as ``report.html``.
+
+    Args:
+        folder: The folder; it need not exist.
+        diagnosis: The diagnosis.
+        data: Name of the catalogue.
+        more: Further entries of ``diagnosis.json``, such as the seconds it took.
+
+    Returns:
+        The content of ``diagnosis.json``.
+
+    Example:
+        >>> import tempfile
+        >>> folder = Path(tempfile.mkdtemp())
+        >>> written = write_diagnosis(folder, Diagnosis({}, [], [], {}), "shop")
+        >>> written["data"], sorted(path.name for path in folder.iterdir())
+        ('shop', ['diagnosis.json', 'report.html'])
+    """
+    result = {"data": data, **diagnosis.to_dict(), **more}
+    report = diagnosis_page(diagnosis, data)  # before anything is written
+    write_json(folder / "diagnosis.json", result)
+    write_atomic(folder / "report.html", report)
+    return result
 
 
 def diagnosis_page(diagnosis: Diagnosis, data: str) -> str:
@@ -30,7 +59,7 @@ def diagnosis_page(diagnosis: Diagnosis, data: str) -> str:
     the figures are left out, and the page says how to get them.
 
     Args:
-        diagnosis: What was found.
+        diagnosis: The modalities and pairs to show.
         data: Name of the catalogue.
 
     Returns:
@@ -43,10 +72,10 @@ def diagnosis_page(diagnosis: Diagnosis, data: str) -> str:
         True
     """
     about = []
+    figures: list[list[Figure]] = [[] for _ in diagnosis.pairs]
     try:
-        figures = [_figures(pair) for pair in diagnosis.pairs]
+        figures = [pair_figures(pair) for pair in diagnosis.pairs]
     except UserError as missing:
-        figures = [[] for _ in diagnosis.pairs]
         about.append(f"The {missing.what}: {missing.fix}")
     sections = [
         Section("Modalities", about, [modality_table(diagnosis)], notes=diagnosis.notes)
@@ -72,13 +101,3 @@ def _pair_section(
     tables.append(direction_table(pair, _FIRST))
     heading = " and ".join(pair.modalities)
     return Section(heading, paragraphs, tables, figures, pair.notes)
-
-
-def _figures(pair: PairDiagnosis) -> list[Figure]:
-    data = [direction_table(pair), neighbour_table(pair), density_table(pair)]
-    if pair.costs:
-        data.append(cost_table(pair))
-    return [
-        Figure(to_svg(drawing.figure), SVG, drawing.alt, drawing.caption, table)
-        for drawing, table in zip(pair_figures(pair), data, strict=True)
-    ]

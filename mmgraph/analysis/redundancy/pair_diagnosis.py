@@ -1,4 +1,4 @@
-"""How redundant two modalities of a catalogue are."""
+"""Redundancy of two modalities of a catalogue."""
 
 from __future__ import annotations
 
@@ -7,18 +7,19 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from mmgraph.analysis.redundancy.findings import pair_notes, reason
 from mmgraph.analysis.redundancy.pair_measures import (
-    LIST_LENGTH,
+    NUM_NEIGHBOURS,
     Similarities,
     coordinate_distance,
     damp_head,
     direction_correlations,
     head_energy,
     imbalance_ratio,
-    list_similarities,
-    variance_shares,
+    similarity_densities,
+    variance_ratios,
 )
 from mmgraph.analysis.redundancy.pair_moments import (
     Stability,
@@ -27,8 +28,8 @@ from mmgraph.analysis.redundancy.pair_moments import (
 )
 from mmgraph.analysis.redundancy.pair_neighbours import (
     Overlap,
-    list_overlap,
-    nearest_lists,
+    nearest_neighbours,
+    overlap_beside_chance,
 )
 from mmgraph.analysis.redundancy.projection_cost import Cost, projection_costs
 from mmgraph.data import FeatureRows
@@ -53,18 +54,18 @@ class PairDiagnosis:
         rows: Items used: neither is missing or zero.
         singular_values: Of the cross-covariance, descending.
         effective_rank: Exponential of the entropy of their energies.
-        head_energy: Share of the energy in the first k directions, by k.
+        head_energy: Fraction of the energy in the first k directions, by k.
         correlations: Correlation of the two coordinates along each of the first 20
             directions: a large singular value may be much variance, little relation.
-        variance_shares: Share of each modality's variance along each of them.
+        variance_shares: Fraction of each modality's variance along each of them.
         chance_level: Largest singular value that chance explains after the rank.
         suggested_rank: See :func:`mmgraph.functional.shared_rank`.
-        rank_is_clear: Whether the spectrum has a clear step there.
+        rank_is_clear: True if the spectrum has a clear step there.
         suggested_strength: See :func:`mmgraph.functional.levelling_strength`.
-        reason: Why, in words.
+        reason: The reason for both, in sentences.
         spectral_gap: Relative gap after the suggested rank.
         stability: Of the shared subspace, by modality; None for rank 0.
-        neighbour_overlap: By list length K.
+        neighbour_overlap: By number of neighbours K.
         similarities: Of retrieved items.
         cka: Linear centred kernel alignment.
         cka_by_chance: Its expectation for randomly matched rows.
@@ -78,7 +79,7 @@ class PairDiagnosis:
             outside the shared directions.
         imbalance_bound: Its right-hand side, 2 for equal weights.
         costs: At half the suggested rank, at it, and at twice.
-        notes: What a reader should beware of.
+        notes: Warnings for the reader.
     """
 
     modalities: list[str]
@@ -108,6 +109,14 @@ class PairDiagnosis:
     costs: list[Cost]
     notes: list[str]
 
+    @property
+    def projected_singular_values(self) -> list[float]:
+        """Singular values after the suggested projection, in the order before it."""
+        rank, damping = self.suggested_rank, (1 - self.suggested_strength) ** 2
+        return [
+            s * damping if i < rank else s for i, s in enumerate(self.singular_values)
+        ]
+
 
 def diagnose_pair(
     names: tuple[str, str],
@@ -132,7 +141,7 @@ def diagnose_pair(
         a: The first modality.
         b: The second, over the same items.
         both: Boolean ``[N]``: items with both, at least three.
-        ks: Lengths of the neighbour lists; those that fit are used.
+        ks: Numbers of neighbours to compare; those that fit are used.
         num_centres: Most centres.
         num_sampled: Most items in the sample of the distance.
         seed: Of everything drawn.
@@ -151,32 +160,27 @@ def diagnose_pair(
     moments = pair_moments(a, b, both, seed=seed, device=device)
     cov_a, cov_b = moments.within_a.covariance, moments.within_b.covariance
     cov_ab, num_rows = moments.cov_ab, moments.num_rows
-    u, sigma, w_t = torch.linalg.svd(cov_ab, full_matrices=False)
-    # Signs as in shared_directions: the distance is then the same on every machine.
-    sign = u.gather(0, u.abs().argmax(dim=0, keepdim=True)).sign()
-    u, w = u * sign, w_t.T * sign
+    u, sigma, w = _all_directions(cov_ab)
     suggestion = shared_rank(cov_ab, cov_a, cov_b, num_rows, seed=seed)
     rank = suggestion.rank
     strength = levelling_strength(sigma, rank, suggestion.chance)
-    shares = {
-        name: variance_shares(cov, basis)
+    ratios = {
+        name: variance_ratios(cov, basis)
         for name, cov, basis in zip(names, (cov_a, cov_b), (u, w), strict=True)
     }
-    rng = np.random.default_rng(seed)
-    items = np.flatnonzero(both)
+    rng, items = np.random.default_rng(seed), np.flatnonzero(both)
     centres = np.sort(rng.permutation(items)[:num_centres])
     sampled = np.sort(rng.permutation(items)[:num_sampled])
 
     used_ks = [k for k in ks if k < num_rows] or [num_rows - 1]
-    length = max(*used_ks, min(LIST_LENGTH, num_rows - 1))
-    ranks = sorted({max(1, rank // 2), rank, min(2 * rank, len(sigma))} - {0})
-    ranks = ranks if rank else []
-    lists_a, lists_b = (
-        nearest_lists(
+    num_neighbours = max(*used_ks, min(NUM_NEIGHBOURS, num_rows - 1))
+    ranks = _ranks_of_costs(rank, len(sigma))
+    near_a, near_b = (
+        nearest_neighbours(
             rows,
             centres,
             both,
-            length,
+            num_neighbours,
             basis=basis,
             ranks=ranks,
             strength=strength,
@@ -185,21 +189,23 @@ def diagnose_pair(
         for rows, basis in ((a, u), (b, w))
     )
     overlap = {
-        str(k): list_overlap(lists_a[0], lists_b[0], k, num_rows - 1) for k in used_ks
+        str(k): overlap_beside_chance(near_a[0], near_b[0], k, num_rows - 1)
+        for k in used_ks
     }
-    costs = projection_costs(names, shares, sigma, ranks, strength, (lists_a, lists_b))
-    coordinates = [
-        (torch.from_numpy(rows.take(sampled)).to(u) - part.mean_a) @ basis
-        for rows, part, basis in (
+    costs = projection_costs(names, ratios, sigma, ranks, strength, (near_a, near_b))
+    x, y = (
+        (torch.from_numpy(rows.take(sampled)).to(u) - within.mean_a) @ basis
+        for rows, within, basis in (
             (a, moments.within_a, u),
             (b, moments.within_b, w),
         )
-    ]
-    after = [damp_head(x, rank, strength) for x in coordinates]
-    swd, swd_after = (coordinate_distance(x, y, seed) for x, y in (coordinates, after))
+    )
+    swd_raw, swd = coordinate_distance(x, y, seed)
+    x, y = damp_head(x, rank, strength), damp_head(y, rank, strength)
+    swd_raw_after, swd_after = coordinate_distance(x, y, seed)
     gap = spectral_gap(sigma, rank)
-    found = subspace_stability(moments, rank, seed=seed)
-    stability = None if found is None else dict(zip(names, found, strict=True))
+    of_both = subspace_stability(moments, rank, seed=seed)
+    stability = None if of_both is None else dict(zip(names, of_both, strict=True))
     correlations = direction_correlations(cov_a, cov_b, u, sigma, w)[:_SHOWN_DIRECTIONS]
     at_rank = next((cost for cost in costs if cost.rank == rank), None)
     return PairDiagnosis(
@@ -210,7 +216,7 @@ def diagnose_pair(
         head_energy=head_energy(sigma, rank),
         correlations=correlations,
         variance_shares={
-            name: share[:_SHOWN_DIRECTIONS].tolist() for name, share in shares.items()
+            name: ratio[:_SHOWN_DIRECTIONS].tolist() for name, ratio in ratios.items()
         },
         chance_level=suggestion.chance,
         suggested_rank=rank,
@@ -220,14 +226,14 @@ def diagnose_pair(
         spectral_gap=gap,
         stability=stability,
         neighbour_overlap=overlap,
-        similarities=list_similarities(names, lists_a[0], lists_b[0]),
+        similarities=similarity_densities(names, near_a[0], near_b[0]),
         cka=covariance_cka(cov_ab, cov_a, cov_b),
         cka_by_chance=chance_cka(cov_a, cov_b, num_rows),
-        swd=swd[1],
-        swd_after=swd_after[1],
-        swd_raw=swd[0],
-        swd_raw_after=swd_after[0],
-        imbalance_ratio=imbalance_ratio(shares, rank),
+        swd=swd,
+        swd_after=swd_after,
+        swd_raw=swd_raw,
+        swd_raw_after=swd_raw_after,
+        imbalance_ratio=imbalance_ratio(ratios, rank),
         imbalance_bound=2.0,
         costs=costs,
         notes=pair_notes(
@@ -237,3 +243,16 @@ def diagnose_pair(
             {k: (o.low, o.expected_high) for k, o in overlap.items()},
         ),
     )
+
+
+def _all_directions(cov_ab: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Singular vectors and values of a cross-covariance, none zeroed."""
+    u, sigma, w_t = torch.linalg.svd(cov_ab, full_matrices=False)
+    # Signs as in shared_directions: the distance is then the same on every machine.
+    sign = u.gather(0, u.abs().argmax(dim=0, keepdim=True)).sign()
+    return u * sign, sigma, w_t.T * sign
+
+
+def _ranks_of_costs(rank: int, largest: int) -> list[int]:
+    """Half the suggested rank, itself and twice, without repetition; none of 0."""
+    return sorted({max(1, rank // 2), rank, min(2 * rank, largest)}) if rank else []

@@ -1,4 +1,4 @@
-"""What the covariances and the neighbour lists of a pair say."""
+"""Measures of a pair, from its covariances and its nearest neighbours."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ from mmgraph.functional import overlap_coefficient, sliced_wasserstein
 from mmgraph.knn.search.running_top_k import RunningTopK
 
 HEADS = (1, 2, 4, 8, 16, 20)
-LIST_LENGTH = 10  # of the lists whose similarities and changes are counted
+NUM_NEIGHBOURS = 10  # whose similarities and changes are counted
 BINS = 50
 
 
-def variance_shares(cov: Tensor, basis: Tensor) -> Tensor:
-    """Share of the variance of a table along each column of a basis.
+def variance_ratios(cov: Tensor, basis: Tensor) -> Tensor:
+    """Fraction of the variance of a matrix along each column of a basis.
 
     Args:
         cov: Covariance ``[d, d]``.
         basis: Orthonormal columns ``[d, k]``.
 
     Returns:
-        ``[k]``; zeros for a constant table.
+        ``[k]``; zeros for a constant matrix.
 
     Example:
-        >>> variance_shares(torch.diag(torch.tensor([3.0, 1.0])), torch.eye(2))
+        >>> variance_ratios(torch.diag(torch.tensor([3.0, 1.0])), torch.eye(2))
         tensor([0.7500, 0.2500])
     """
     along = (basis * (cov @ basis)).sum(dim=0)
@@ -42,7 +42,7 @@ def direction_correlations(
     r"""Correlation of the paired coordinates, :math:`\sigma_i / (s_{u_i} s_{w_i})`.
 
     Args:
-        cov_a: Covariance of the first table ``[d_a, d_a]``.
+        cov_a: Covariance of the first modality ``[d_a, d_a]``.
         cov_b: Covariance of the second ``[d_b, d_b]``.
         u: Left singular vectors ``[d_a, n]``.
         sigma: Singular values ``[n]``.
@@ -60,7 +60,7 @@ def direction_correlations(
 
 
 def head_energy(sigma: Tensor, rank: int) -> dict[str, float]:
-    """Share of the squared singular values in the first 1, 2, 4, ... and ``rank``.
+    """Fraction of the squared singular values in the first 1, 2, 4, ... and ``rank``.
 
     Args:
         sigma: Singular values ``[n]``, descending.
@@ -128,23 +128,23 @@ class Similarities:
     density: dict[str, list[float]]
 
 
-def list_similarities(
+def similarity_densities(
     names: tuple[str, str], a: RunningTopK, b: RunningTopK
 ) -> Similarities:
-    """Densities of the similarities in two sets of lists (Fig. 1, left, of CLEAR).
+    """Densities of the similarities of nearest neighbours (Fig. 1, left, of CLEAR).
 
     Args:
         names: Of the two modalities.
-        a: Lists in the first.
-        b: Lists in the second.
+        a: Neighbours in the first.
+        b: Neighbours in the second.
 
     Example:
         >>> a = RunningTopK(1, 2)
         >>> a.add_tile(torch.tensor([[0.9, 0.8, 0.1]]), 0)
-        >>> list_similarities(("visual", "textual"), a, a).overlap
+        >>> similarity_densities(("visual", "textual"), a, a).overlap
         1.0
     """
-    x, y = (lists.score[:, :LIST_LENGTH].flatten().cpu() for lists in (a, b))
+    x, y = (near.score[:, :NUM_NEIGHBOURS].flatten().cpu() for near in (a, b))
     edges = np.histogram_bin_edges(torch.cat([x, y]).numpy(), BINS)
     return Similarities(
         overlap=overlap_coefficient(x, y),
@@ -156,14 +156,14 @@ def list_similarities(
     )
 
 
-def imbalance_ratio(shares: Mapping[str, Tensor], rank: int) -> float | None:
+def imbalance_ratio(ratios: Mapping[str, Tensor], rank: int) -> float | None:
     r"""Eq. 22 of CLEAR, :math:`\alpha = \beta`, each modality at unit variance.
 
     In the paper's form the energy of the first modality's shared part stands for both,
     in units of its own; the mean of the two does not depend on order or units.
 
     Args:
-        shares: :func:`variance_shares` of the two modalities.
+        ratios: :func:`variance_ratios` of the two modalities.
         rank: Number of shared directions.
 
     Returns:
@@ -174,6 +174,6 @@ def imbalance_ratio(shares: Mapping[str, Tensor], rank: int) -> float | None:
         >>> imbalance_ratio({"visual": half, "textual": half}, 1)
         2.0
     """
-    inside = [float(share[:rank].sum()) for share in shares.values()]
+    inside = [float(ratio[:rank].sum()) for ratio in ratios.values()]
     outside = sum(1 - value for value in inside)
     return 2 * sum(inside) / outside if outside > 1e-12 else None

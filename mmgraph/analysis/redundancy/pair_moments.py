@@ -62,8 +62,8 @@ def pair_moments(
         device: Where to sum.
 
     Example:
-        >>> table = np.arange(12, dtype=np.float32).reshape(6, 2)
-        >>> rows = FeatureRows(table)
+        >>> x = np.arange(12, dtype=np.float32).reshape(6, 2)
+        >>> rows = FeatureRows(x)
         >>> moments = pair_moments(rows, rows, np.arange(6) < 4)
         >>> moments.num_rows, moments.cov_ab.round(decimals=6).tolist()
         (4, [[5.0, 5.0], [5.0, 5.0]])
@@ -91,14 +91,14 @@ def pair_moments(
 
 @dataclass(frozen=True)
 class Stability:
-    """How well two halves of the items agree on the shared subspace.
+    """Agreement of two halves of the items on the shared subspace.
 
     Attributes:
         angle_degrees: Largest principal angle between the subspaces of the two halves
             of a split, the mean over the splits; 0 equal, 90 a direction of one half
             is foreign to the other.
         affinity: Mean squared cosine of all principal angles, 1 if equal.
-        chance_affinity: That of two random subspaces, rank over width.
+        chance_affinity: That of two random subspaces, rank over dimension.
     """
 
     angle_degrees: float
@@ -125,9 +125,9 @@ def subspace_stability(
         there are too few items to split.
 
     Example:
-        >>> table = np.random.default_rng(0).normal(size=(500, 2)).astype(np.float32)
-        >>> rows = FeatureRows(table * [1, 9])
-        >>> of_a, _ = subspace_stability(pair_moments(rows, rows, table[:, 0] < 9), 1)
+        >>> x = np.random.default_rng(0).normal(size=(500, 2)).astype(np.float32)
+        >>> rows = FeatureRows(x * [1, 9])
+        >>> of_a, _ = subspace_stability(pair_moments(rows, rows, x[:, 0] < 9), 1)
         >>> of_a.angle_degrees < 2
         True
     """
@@ -138,16 +138,16 @@ def subspace_stability(
         if min(half.count, other.count) <= rank:
             return None
         bases = [_bases(part.covariance, rank) for part in (half, other)]
-        for found, one, two in zip(angles, *bases, strict=True):
-            found.append(subspace_angles(one, two))
+        for of_modality, one, two in zip(angles, *bases, strict=True):
+            of_modality.append(subspace_angles(one, two))
     dims = moments.cov_ab.shape
     of_a, of_b = (
         Stability(
-            angle_degrees=float(np.degrees([a.max() for a in found]).mean()),
-            affinity=float(np.square(np.cos(found)).mean()),
+            angle_degrees=float(np.degrees([a.max() for a in splits]).mean()),
+            affinity=float(np.square(np.cos(splits)).mean()),
             chance_affinity=rank / dim,
         )
-        for found, dim in zip(angles, dims, strict=True)
+        for splits, dim in zip(angles, dims, strict=True)
     )
     return of_a, of_b
 

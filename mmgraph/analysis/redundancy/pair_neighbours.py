@@ -1,4 +1,4 @@
-"""Who is near whom in two modalities, before and after a projection."""
+"""Nearest neighbours in two modalities, before and after a projection."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from scipy import stats
 from torch import Tensor
 
+from mmgraph.analysis.statistics.intervals import student_interval
 from mmgraph.data import FeatureRows
 from mmgraph.functional import chance_overlap, neighbour_overlap
 from mmgraph.knn.search.running_top_k import RunningTopK
@@ -19,15 +19,15 @@ CONFIDENCE = 0.95
 
 @dataclass(frozen=True)
 class Overlap:
-    """Share of the K nearest items that two modalities have in common.
+    """Fraction of the K nearest items that two modalities have in common.
 
     Attributes:
         value: Mean over the centres.
         low: Lower end of its 95 % interval, the centres being a sample (Student's t).
         high: Upper end.
-        expected: What random lists would share, ``K / (N - 1)``.
-        expected_low: Lower end of the interval in which the mean of as many random
-            lists lies with 95 %.
+        expected: That of random neighbours, ``K / (N - 1)``.
+        expected_low: Lower end of the interval in which the mean over as many centres
+            with random neighbours lies with 95 %.
         expected_high: Upper end.
     """
 
@@ -39,7 +39,7 @@ class Overlap:
     expected_high: float
 
 
-def nearest_lists(
+def nearest_neighbours(
     rows: FeatureRows,
     centres: np.ndarray,
     used: np.ndarray,
@@ -52,34 +52,34 @@ def nearest_lists(
 ) -> list[RunningTopK]:
     r"""Exact cosine neighbours of some items among all, in one pass over the rows.
 
-    The lists after a projection cost no second product of all widths: with :math:`c =
-    2\lambda - \lambda^2`, :math:`\langle \tilde q, \tilde x \rangle = \langle q, x
-    \rangle - c \, \langle q U_k, x U_k \rangle`.
+    The neighbours after a projection cost no second product over all dimensions: with
+    :math:`c = 2\lambda - \lambda^2`, :math:`\langle \tilde q, \tilde x \rangle =
+    \langle q, x \rangle - c \, \langle q U_k, x U_k \rangle`.
 
     Args:
         rows: The modality.
         centres: Ascending item numbers.
-        used: Boolean ``[N]``: which items may be neighbours.
-        k: Length of the lists, below the number of items used.
+        used: Boolean ``[N]``: the items that may be neighbours.
+        k: Neighbours of each, fewer than the items used.
         basis: Orthonormal columns ``[D, >= max(ranks)]``.
         ranks: Ranks of the projections to compare with.
         strength: Their strength.
         device: Where to compute, in float64.
 
     Returns:
-        The lists of the features as they are, then those of each rank.
+        The neighbours by the features as they are, then those after each projection.
 
     Example:
         >>> rows = FeatureRows(np.array([[1, 0], [1, 1], [0, 1]], np.float32))
-        >>> (lists,) = nearest_lists(rows, np.array([0]), np.ones(3, bool), 2)
-        >>> lists.neighbour.tolist()
+        >>> (near,) = nearest_neighbours(rows, np.array([0]), np.ones(3, bool), 2)
+        >>> near.neighbour.tolist()
         [[1, 2]]
     """
     query = torch.from_numpy(rows.take(centres)).to(device).double()
     largest = max(ranks, default=0)
     u = query.new_zeros(rows.dim, 0) if basis is None else basis[:, :largest].to(query)
     damping = 2 * strength - strength**2
-    lists = [RunningTopK(len(centres), k, device=device) for _ in (0, *ranks)]
+    neighbours = [RunningTopK(len(centres), k, device=device) for _ in (0, *ranks)]
     inside_q = query @ u
     for start, block in rows.blocks():
         x = torch.from_numpy(block).to(device).double()
@@ -89,7 +89,7 @@ def nearest_lists(
         own = slice(*np.searchsorted(centres, [start, stop]))
         centre = torch.arange(len(centres), device=device)[own]
         self_row = torch.from_numpy(centres[own] - start).to(device)
-        for rank, nearest in zip((0, *ranks), lists, strict=True):
+        for rank, nearest in zip((0, *ranks), neighbours, strict=True):
             left, right = inside_q[:, :rank], inside[:, :rank]
             cosine = torch.addmm(dot, left, right.T, alpha=-damping) if rank else dot
             scale_q = _remaining_norm(query, left, damping).reciprocal()
@@ -100,7 +100,7 @@ def nearest_lists(
                 cosine[:, unusable] = -torch.inf
             cosine[centre, self_row] = -torch.inf
             nearest.add_tile(cosine, start)
-    return lists
+    return neighbours
 
 
 def _remaining_norm(x: Tensor, inside: Tensor, damping: float) -> Tensor:
@@ -110,56 +110,54 @@ def _remaining_norm(x: Tensor, inside: Tensor, damping: float) -> Tensor:
     return torch.where(square > 1e-12 * full, square, torch.inf).sqrt()
 
 
-def list_overlap(
+def overlap_beside_chance(
     a: RunningTopK, b: RunningTopK, k: int, num_candidates: int
 ) -> Overlap:
-    """Overlap of the first ``k`` entries of two sets of lists, beside chance.
+    """Overlap of the first ``k`` neighbours in two modalities, beside chance.
 
     Args:
-        a: Lists of the centres in one modality.
-        b: Their lists in the other.
-        k: Entries to compare.
-        num_candidates: Items that could be in a list.
+        a: Neighbours of the centres in one modality.
+        b: Their neighbours in the other.
+        k: Neighbours to compare.
+        num_candidates: Items that could be a neighbour.
 
     Example:
         >>> a, b = RunningTopK(1, 2), RunningTopK(1, 2)
         >>> a.add_tile(torch.tensor([[0.9, 0.8, 0.1]]), 0)
         >>> b.add_tile(torch.tensor([[0.9, 0.1, 0.8]]), 0)
-        >>> overlap = list_overlap(a, b, 2, num_candidates=10)
+        >>> overlap = overlap_beside_chance(a, b, 2, num_candidates=10)
         >>> overlap.value, overlap.expected
         (0.5, 0.2)
     """
-    share = list_shares(a, b, k)
-    mean, error = float(share.mean()), float(stats.sem(share)) if len(share) > 1 else 0
-    low = high = mean
-    if error > 0:
-        law = stats.t(len(share) - 1, loc=mean, scale=error)
-        low, high = (max(0.0, min(1.0, float(end))) for end in law.interval(CONFIDENCE))
-    chance = chance_overlap(k, num_candidates, len(share), CONFIDENCE)
-    return Overlap(mean, low, high, *chance)
+    ratios = overlap_ratios(a, b, k)
+    low, high = (
+        max(0.0, min(1.0, end)) for end in student_interval(ratios, level=CONFIDENCE)
+    )
+    chance = chance_overlap(k, num_candidates, len(ratios), CONFIDENCE)
+    return Overlap(float(ratios.mean()), low, high, *chance)
 
 
-def list_shares(a: RunningTopK, b: RunningTopK, k: int) -> np.ndarray:
-    """Share of the first ``k`` entries in common, one value per centre.
+def overlap_ratios(a: RunningTopK, b: RunningTopK, k: int) -> np.ndarray:
+    """Fraction of the first ``k`` neighbours in common, one value per centre.
 
     Args:
-        a: Lists of the centres.
-        b: Other lists of the same centres.
-        k: Entries to compare, all if the lists are shorter.
+        a: Neighbours of the centres.
+        b: Other neighbours of the same centres.
+        k: Neighbours to compare, all if there are fewer.
 
     Example:
         >>> a = RunningTopK(1, 2)
         >>> a.add_tile(torch.tensor([[0.9, 0.8, 0.1]]), 0)
-        >>> list_shares(a, a, 2).tolist()
+        >>> overlap_ratios(a, a, 2).tolist()
         [1.0]
     """
     k = min(k, a.neighbour.size(1))
-    # Centres and neighbours are numbered apart: only rows of one list can meet.
+    # Centres and neighbours are numbered apart: only rows of one centre can meet.
     both, number = torch.cat([a.neighbour[:, :k], b.neighbour[:, :k]]).unique(
         return_inverse=True
     )
     centre = torch.arange(len(a.neighbour), device=both.device).repeat_interleave(k)
     of_a, of_b = (torch.stack([part.flatten(), centre]) for part in number.chunk(2))
     num_nodes = max(len(both), len(a.neighbour))
-    share = neighbour_overlap(of_a, of_b, num_nodes, per_node=True)
-    return share[: len(a.neighbour)].cpu().numpy()
+    ratios = neighbour_overlap(of_a, of_b, num_nodes, per_node=True)
+    return ratios[: len(a.neighbour)].cpu().numpy()

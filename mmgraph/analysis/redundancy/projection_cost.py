@@ -1,4 +1,4 @@
-"""What a projection of some rank and strength takes from two modalities."""
+"""Cost of a projection: the variance and the neighbours that it takes."""
 
 from __future__ import annotations
 
@@ -7,22 +7,22 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from mmgraph.analysis.redundancy.pair_measures import LIST_LENGTH
-from mmgraph.analysis.redundancy.pair_neighbours import list_shares
+from mmgraph.analysis.redundancy.pair_measures import NUM_NEIGHBOURS
+from mmgraph.analysis.redundancy.pair_neighbours import overlap_ratios
 from mmgraph.knn.search.running_top_k import RunningTopK
 
 
 @dataclass(frozen=True)
 class Cost:
-    """What a projection of some rank takes.
+    """Cost of a projection of some rank.
 
     Attributes:
         rank: Number of directions.
         strength: The suggested strength.
-        energy_removed: Share of each modality's variance that is removed.
-        shared_energy_removed: Share of the squared singular values that is removed.
-        neighbours_changed: Share of the ten nearest items that are others afterwards,
-            in each modality.
+        energy_removed: Fraction of the variance that is removed, by modality.
+        shared_energy_removed: Fraction of the squared singular values that is removed.
+        neighbours_changed: Fraction of the ten nearest items that are others after it,
+            by modality.
     """
 
     rank: int
@@ -34,22 +34,22 @@ class Cost:
 
 def projection_costs(
     names: tuple[str, str],
-    shares: Mapping[str, Tensor],
+    ratios: Mapping[str, Tensor],
     sigma: Tensor,
     ranks: Sequence[int],
     strength: float,
-    lists: tuple[Sequence[RunningTopK], Sequence[RunningTopK]],
+    neighbours: tuple[Sequence[RunningTopK], Sequence[RunningTopK]],
 ) -> list[Cost]:
     """Cost of each rank.
 
     Args:
         names: Of the two modalities.
-        shares: Share of the variance of each along the shared directions.
+        ratios: Fraction of the variance of each along the shared directions.
         sigma: Singular values ``[n]``, descending.
         ranks: Ranks of the projections.
         strength: Their strength.
-        lists: Of each modality, the lists of the features as they are and then those
-            after the projection of each rank.
+        neighbours: Of each modality, the neighbours by the features as they are and
+            then those after the projection of each rank.
 
     Example:
         >>> projection_costs(("a", "b"), {}, Tensor([1.0]), [], 0.5, ([], []))
@@ -59,11 +59,11 @@ def projection_costs(
         Cost(
             rank=rank,
             strength=strength,
-            energy_removed=energy_removed(shares, rank, strength),
+            energy_removed=energy_removed(ratios, rank, strength),
             shared_energy_removed=shared_energy_removed(sigma, rank, strength),
             neighbours_changed={
-                name: 1 - float(list_shares(own[0], own[n], LIST_LENGTH).mean())
-                for name, own in zip(names, lists, strict=True)
+                name: 1 - float(overlap_ratios(own[0], own[n], NUM_NEIGHBOURS).mean())
+                for name, own in zip(names, neighbours, strict=True)
             },
         )
         for n, rank in enumerate(ranks, start=1)
@@ -71,14 +71,14 @@ def projection_costs(
 
 
 def energy_removed(
-    shares: Mapping[str, Tensor], rank: int, strength: float
+    ratios: Mapping[str, Tensor], rank: int, strength: float
 ) -> dict[str, float]:
-    r"""Share of each modality's variance that a projection removes.
+    r"""Fraction of each modality's variance that a projection removes.
 
     :math:`2\lambda - \lambda^2` of what lies along the directions.
 
     Args:
-        shares: :func:`variance_shares` of each modality.
+        ratios: :func:`variance_ratios` of each modality.
         rank: Directions that are suppressed.
         strength: By how much.
 
@@ -88,11 +88,11 @@ def energy_removed(
         {'visual': 0.375}
     """
     damping = 2 * strength - strength**2
-    return {name: damping * float(s[:rank].sum()) for name, s in shares.items()}
+    return {name: damping * float(r[:rank].sum()) for name, r in ratios.items()}
 
 
 def shared_energy_removed(sigma: Tensor, rank: int, strength: float) -> float:
-    """Share of the squared singular values that it removes (Theorem 5 of CLEAR).
+    """Fraction of the squared singular values that is removed (Theorem 5 of CLEAR).
 
     Args:
         sigma: Singular values ``[n]``, descending, not all zero.

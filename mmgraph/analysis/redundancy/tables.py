@@ -8,28 +8,28 @@ from itertools import zip_longest
 
 from mmgraph.analysis.redundancy.diagnosis import Diagnosis
 from mmgraph.analysis.redundancy.pair_diagnosis import PairDiagnosis
-from mmgraph.analysis.report.page import Cell, Table
+from mmgraph.analysis.report.table import Cell, Table
 
 
 def modality_table(diagnosis: Diagnosis) -> Table:
-    """Width and counts, a row per modality.
+    """Dimension and counts, a row per modality.
 
     Args:
         diagnosis: Of a catalogue.
 
     Example:
         >>> modality_table(Diagnosis({}, [], [], {})).columns[:3]
-        ('modality', 'width', 'items')
+        ('modality', 'dimension', 'items')
     """
     counts = {
-        "dim": "width",
+        "dim": "dimension",
         "rows": "items",
         "missing_rows": "missing",
         "zero_rows": "zero",
         "duplicate_groups": "groups of equal rows",
         "duplicate_rows": "rows equal to an earlier one",
         "largest_duplicate_group": "largest group",
-        "mean_share": "share of the mean row",
+        "mean_share": "fraction of the mean row",
     }
     rows = []
     for name, summary in diagnosis.modalities.items():
@@ -39,7 +39,7 @@ def modality_table(diagnosis: Diagnosis) -> Table:
 
 
 def fact_table(pair: PairDiagnosis) -> Table:
-    """What was found in one number each, beside what to compare it with.
+    """Measures of one number each, beside a value to compare with.
 
     Args:
         pair: The diagnosis of two modalities.
@@ -78,13 +78,17 @@ def fact_table(pair: PairDiagnosis) -> Table:
             "nothing outside the shared directions" if ratio is None else bound,
         ),
     ]
-    for name, found in (pair.stability or {}).items():
+    for name, stability in (pair.stability or {}).items():
         rows += [
-            (f"largest angle between halves, {name}", found.angle_degrees, "degrees"),
+            (
+                f"largest angle between halves, {name}",
+                stability.angle_degrees,
+                "degrees",
+            ),
             (
                 f"affinity of halves, {name}",
-                found.affinity,
-                f"{found.chance_affinity:.4g} by chance",
+                stability.affinity,
+                f"{stability.chance_affinity:.4g} by chance",
             ),
         ]
     return Table(("measure", "value", "beside"), rows, "In one number each")
@@ -97,9 +101,8 @@ def direction_table(pair: PairDiagnosis, first: int | None = None) -> Table:
         pair: The diagnosis of two modalities.
         first: Number of rows; None for all directions.
     """
-    rank, damping = pair.suggested_rank, (1 - pair.suggested_strength) ** 2
     spectrum = pair.singular_values[:first]
-    after = [s * damping if i < rank else s for i, s in enumerate(spectrum)]
+    after = pair.projected_singular_values[:first]
     further = [pair.correlations, *(pair.variance_shares[n] for n in pair.modalities)]
     rows: Sequence[Sequence[Cell]] = [
         [number, *values]
@@ -114,23 +117,23 @@ def direction_table(pair: PairDiagnosis, first: int | None = None) -> Table:
         "singular value",
         "after the projection",
         "correlation",
-        *(f"{name}: share of variance" for name in pair.modalities),
+        *(f"{name}: fraction of variance" for name in pair.modalities),
     )
     return Table(columns, rows, "The spectrum, direction by direction")
 
 
 def neighbour_table(pair: PairDiagnosis) -> Table:
-    """Neighbours in common, and what random lists would have, by length of list.
+    """Neighbours in common, and those of random neighbours, by K.
 
     Args:
         pair: The diagnosis of two modalities.
     """
     columns = (
-        "list length K",
+        "neighbours K",
         "neighbours in common",
         "95 % from",
         "95 % to",
-        "random lists",
+        "random neighbours",
         "random 95 % from",
         "random 95 % to",
     )
@@ -145,14 +148,14 @@ def density_table(pair: PairDiagnosis) -> Table:
     Args:
         pair: The diagnosis of two modalities.
     """
-    found = pair.similarities
-    columns = ("cosine from", "to", *(f"{name}: density" for name in found.density))
-    ends = zip(found.edges[:-1], found.edges[1:], *found.density.values(), strict=True)
-    return Table(columns, list(ends), "Densities of the similarities")
+    edges, density = pair.similarities.edges, pair.similarities.density
+    columns = ("cosine from", "to", *(f"{name}: density" for name in density))
+    rows = zip(edges[:-1], edges[1:], *density.values(), strict=True)
+    return Table(columns, list(rows), "Densities of the similarities")
 
 
 def cost_table(pair: PairDiagnosis) -> Table:
-    """What the projection takes, by rank, in shares of 1.
+    """Cost of the projection by rank, in fractions of 1.
 
     Args:
         pair: The diagnosis of two modalities.
@@ -175,4 +178,4 @@ def cost_table(pair: PairDiagnosis) -> Table:
         )
         for cost in pair.costs
     ]
-    return Table(columns, rows, "What the projection takes, in shares of 1")
+    return Table(columns, rows, "What the projection takes, in fractions of 1")

@@ -1,13 +1,13 @@
-"""What the figures share: matplotlib on demand, colours, files that never differ."""
+"""Drawing figures: matplotlib on demand, colours, files that never differ."""
 
 from __future__ import annotations
 
 import importlib.util
 import io
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from mmgraph.analysis.report.page import Figure, Table
+from mmgraph.analysis.report.page import Figure
+from mmgraph.analysis.report.table import Table
 from mmgraph.errors import UserError
 
 if TYPE_CHECKING:
@@ -19,6 +19,7 @@ COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#0
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 DASHES = ("-", "--", ":", "-.")
 SVG = "image/svg+xml"
+INSTALL = "pip install 'mmgraph[plots]'"
 
 
 def require_plots() -> None:
@@ -34,7 +35,7 @@ def require_plots() -> None:
         if importlib.util.find_spec(module) is None:
             raise UserError(
                 f"the figures need {name}, which is not installed",
-                "pip install 'mmgraph[plots]'",
+                INSTALL,
             )
 
 
@@ -45,12 +46,18 @@ def panels(
 
     It belongs to no window and to no global state of matplotlib.
 
+    Raises:
+        UserError: If matplotlib is not installed.
+
     Example:
         >>> drawing, axes = panels(4)
         >>> len(axes)
         4
     """
-    from matplotlib.figure import Figure as Drawing
+    try:
+        from matplotlib.figure import Figure as Drawing
+    except ImportError as error:
+        raise UserError("figures need matplotlib", INSTALL) from error
 
     columns = min(count, 3)
     rows = -(-count // columns)
@@ -79,12 +86,11 @@ def to_svg(drawing: Drawing) -> bytes:
     return content.getvalue()
 
 
-def figure_of(
-    drawing: Drawing,
-    caption: str,
-    alt: str,
-    columns: Sequence[str],
-    rows: Sequence[Sequence[str | int | float | None]],
-) -> Figure:
-    """The drawing as a figure of a page, with the data behind it."""
-    return Figure(to_svg(drawing), SVG, alt, caption, Table(columns, rows))
+def to_figure(drawing: Drawing, caption: str, alt: str, data: Table) -> Figure:
+    """The drawing as a figure of a page, with the data behind it.
+
+    Example:
+        >>> to_figure(panels(1)[0], "Caption.", "Nothing.", Table(["x"], [])).mime
+        'image/svg+xml'
+    """
+    return Figure(to_svg(drawing), SVG, alt, caption, data)

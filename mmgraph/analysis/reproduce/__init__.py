@@ -3,8 +3,15 @@
 from __future__ import annotations
 
 from mmgraph.analysis.reproduce.catalog import EXPERIMENTS, select, systems_of
-from mmgraph.analysis.reproduce.context import Lab
-from mmgraph.analysis.reproduce.result import Outcome
+from mmgraph.analysis.reproduce.context import ExperimentContext
+from mmgraph.analysis.reproduce.result import ExperimentResult
 from mmgraph.analysis.reproduce.runner import run_experiments
 
-__all__ = ["EXPERIMENTS", "Lab", "Outcome", "run_experiments", "select", "systems_of"]
+__all__ = [
+    "EXPERIMENTS",
+    "ExperimentContext",
+    "ExperimentResult",
+    "run_experiments",
+    "select",
+    "systems_of",
+]

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from mmgraph.analysis.leaderboard.render import p_text, signed_ends_text
 from mmgraph.analysis.leaderboard.table import (
     Comparison,
     build_leaderboard,
     other_options_note,
 )
-from mmgraph.analysis.reproduce.context import Lab
+from mmgraph.analysis.reproduce.context import ExperimentContext
 
+#: Heads of the cells that ``leaderboard.render.comparison_cells`` gives.
 COLUMNS = ("R@20 less base", "95 %", "p (t)", "p (Wilcoxon)")
 NOTE = (
     "Base: the nearest system that this one is a variant of. 95 %: bootstrap interval "
@@ -22,50 +22,26 @@ NOTE = (
 
 
 def comparisons(
-    lab: Lab, lines: Sequence[Mapping[str, Any]]
-) -> dict[str, dict[str, Any]]:
-    """What :class:`~mmgraph.analysis.leaderboard.table.Comparison` holds, by variant.
+    context: ExperimentContext, lines: Sequence[Mapping[str, Any]]
+) -> dict[str, Comparison]:
+    """The comparison of each variant with its base, by label of the variant.
 
     Args:
-        lab: Where the runs are.
+        context: The experiment of the runs.
         lines: Their lines of results.
     """
     if not lines:
         return {}
-    board = build_leaderboard(lines, lab.per_user(lines))
-    return {row.label: vars(row.comparison) for row in board.rows if row.comparison}
+    board = build_leaderboard(lines, context.per_user(lines))
+    return {row.label: row.comparison for row in board.rows if row.comparison}
 
 
-def notes(compared: Mapping[str, Mapping[str, Any] | None]) -> list[str]:
-    """What a reader of these comparisons must know.
-
-    Args:
-        compared: As :func:`comparisons` returns it; None has no base.
+def notes(compared: Mapping[str, Comparison]) -> list[str]:
+    """Notes for a reader of these comparisons.
 
     Example:
-        >>> notes({"SEA": None}) == [NOTE]
+        >>> notes({}) == [NOTE]
         True
     """
-    told = (
-        other_options_note(label, Comparison(**found))
-        for label, found in compared.items()
-        if found is not None
-    )
-    return [NOTE, *(note for note in told if note)]
-
-
-def comparison_cells(found: Mapping[str, Any] | None) -> list[str]:
-    """The cells of :data:`COLUMNS`, empty without a base.
-
-    Example:
-        >>> comparison_cells(None)
-        ['', '', '', '']
-    """
-    if found is None:
-        return [""] * len(COLUMNS)
-    return [
-        f"{found['difference']:+.4f} ({found['base']})",
-        signed_ends_text(found["interval"]),
-        p_text(found["t_p_value"]),
-        p_text(found["wilcoxon_p_value"]),
-    ]
+    differing = (other_options_note(*item) for item in compared.items())
+    return [NOTE, *(note for note in differing if note)]

@@ -1,4 +1,4 @@
-"""The experiments by name."""
+"""The papers' experiments by name."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from mmgraph.analysis.reproduce.context import Lab
+from mmgraph.analysis.reproduce.context import ExperimentContext
 from mmgraph.analysis.reproduce.experiments import (
     ablation,
     accuracy,
@@ -17,106 +17,106 @@ from mmgraph.analysis.reproduce.experiments import (
     sweep,
     theorems,
 )
-from mmgraph.analysis.reproduce.result import Outcome
+from mmgraph.analysis.reproduce.result import ExperimentResult
 from mmgraph.bench.spec import ModelSpec, check_names, parse_spec
 
 ALL = "all"
 
 
 @dataclass(frozen=True)
-class Experiment:
+class PaperExperiment:
     """A table or figure of a paper.
 
     Args:
-        title: What it shows.
-        run: Does it.
-        systems: What it trains, for checking options.
+        title: Its content, in a line.
+        run: Runs it.
+        systems: The systems it trains, for checking options.
         grid: Values it goes through, by name; the user may give others.
-        plots: Whether it draws.
+        plots: True if it draws figures.
     """
 
     title: str
-    run: Callable[[Lab], Outcome]
+    run: Callable[[ExperimentContext], ExperimentResult]
     systems: Sequence[str] = ()
     grid: Mapping[str, Sequence[Any]] = field(default_factory=dict)
     plots: bool = True
 
 
-EXPERIMENTS: dict[str, Experiment] = {
-    "clear-table2": Experiment(
+EXPERIMENTS: dict[str, PaperExperiment] = {
+    "clear-table2": PaperExperiment(
         "CLEAR, Table 2: all systems",
         accuracy.clear_table_2,
         accuracy.CLEAR_TABLE_2,
         plots=False,
     ),
-    "clear-table3": Experiment(
+    "clear-table3": PaperExperiment(
         "CLEAR, Table 3: the plug-in on VBPR and FREEDOM",
         accuracy.clear_table_3,
         accuracy.CLEAR_TABLE_3,
         plots=False,
     ),
-    "clear-table4": Experiment(
+    "clear-table4": PaperExperiment(
         "CLEAR, Table 4: memory and time",
         efficiency.clear_table_4,
         efficiency.CLEAR_TABLE_4,
         plots=False,
     ),
-    "clear-figure1": Experiment(
+    "clear-figure1": PaperExperiment(
         "CLEAR, Figure 1: redundancy of the raw features",
         redundancy.clear_figure_1,
         grid={"k": (5, 10, 20, 50, 100)},
     ),
-    "clear-figure3": Experiment(
+    "clear-figure3": PaperExperiment(
         "CLEAR, Figure 3: ablation",
         ablation.clear_figure_3,
         ["CLEAR"],
         grid={"energy": (0.9,)},
     ),
-    "clear-figure4": Experiment(
+    "clear-figure4": PaperExperiment(
         "CLEAR, Figure 4: strength and rank",
         sweep.clear_figure_4,
         ["CLEAR"],
         grid={"strength": (0.3, 0.5, 0.7, 0.9), "rank": (2, 4, 8, 16, 20)},
     ),
-    "clear-figure5": Experiment(
+    "clear-figure5": PaperExperiment(
         "CLEAR, Figure 5: singular values before and after",
         spectrum.clear_figure_5,
         ["CLEAR"],
     ),
-    "clear-figure6": Experiment(
-        "CLEAR, Figure 6: modalities in the plane",
+    "clear-figure6": PaperExperiment(
+        "CLEAR, Figure 6: modalities in a t-SNE plot",
         embedding.clear_figure_6,
         ["CLEAR"],
         grid={"items": (2000,)},
     ),
-    "sea-table2": Experiment(
+    "sea-table2": PaperExperiment(
         "SEA, Table 2: all systems",
         accuracy.sea_table_2,
         accuracy.SEA_TABLE_2,
         plots=False,
     ),
-    "sea-table3": Experiment(
+    "sea-table3": PaperExperiment(
         "SEA, Table 3: the plug-in on VBPR and FREEDOM",
         accuracy.sea_table_3,
         accuracy.SEA_TABLE_3,
         plots=False,
     ),
-    "sea-table4": Experiment(
+    "sea-table4": PaperExperiment(
         "SEA, Table 4: alignment and distance",
         accuracy.sea_table_4,
         accuracy.SEA_TABLE_4,
         plots=False,
     ),
-    "sea-table5": Experiment(
+    "sea-table5": PaperExperiment(
         "SEA, Table 5: memory and time",
         efficiency.sea_table_5,
         efficiency.SEA_TABLE_5,
         plots=False,
     ),
-    "sea-figure3": Experiment(
+    "sea-figure3": PaperExperiment(
         "SEA, Figure 3: ablation", ablation.sea_figure_3, ["SEA"]
     ),
-    "sea-figure4": Experiment(
+    "sea-figure4": PaperExperiment(
         "SEA, Figure 4: weights and temperature",
         sweep.sea_figure_4,
         ["SEA"],
@@ -126,19 +126,19 @@ EXPERIMENTS: dict[str, Experiment] = {
             "temperature": (0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 1),
         },
     ),
-    "sea-figure5": Experiment(
-        "SEA, Figure 5: parts of MICRO in the plane",
+    "sea-figure5": PaperExperiment(
+        "SEA, Figure 5: parts of MICRO in a t-SNE plot",
         embedding.sea_figure_5,
         ["MICRO@released"],
         grid={"items": (200,)},
     ),
-    "sea-figure6": Experiment(
-        "SEA, Figure 6: parts of SEA in the plane",
+    "sea-figure6": PaperExperiment(
+        "SEA, Figure 6: parts of SEA in a t-SNE plot",
         embedding.sea_figure_6,
         ["SEA"],
         grid={"items": (200,)},
     ),
-    "sea-theorems": Experiment(
+    "sea-theorems": PaperExperiment(
         "SEA, Theorems 1 and 2 in numbers",
         theorems.sea_theorems,
         grid={"dim": (3, 8, 16, 32, 64, 128)},
@@ -146,7 +146,7 @@ EXPERIMENTS: dict[str, Experiment] = {
 }
 
 
-def systems_of(chosen: Mapping[str, Experiment]) -> list[ModelSpec]:
+def systems_of(chosen: Mapping[str, PaperExperiment]) -> list[ModelSpec]:
     """The systems that experiments train.
 
     Example:
@@ -157,7 +157,7 @@ def systems_of(chosen: Mapping[str, Experiment]) -> list[ModelSpec]:
     return [parse_spec(name) for name in sorted(names)]
 
 
-def select(names: Sequence[str]) -> dict[str, Experiment]:
+def select(names: Sequence[str]) -> dict[str, PaperExperiment]:
     """The named experiments, in the order of the table; ``all`` is every one.
 
     Raises:
@@ -168,5 +168,5 @@ def select(names: Sequence[str]) -> dict[str, Experiment]:
         ['clear-figure1', 'sea-theorems']
     """
     check_names(names, [*EXPERIMENTS, ALL], "experiment")
-    wanted = set(EXPERIMENTS) if ALL in names else set(names)
-    return {name: e for name, e in EXPERIMENTS.items() if name in wanted}
+    chosen = set(EXPERIMENTS) if ALL in names else set(names)
+    return {name: e for name, e in EXPERIMENTS.items() if name in chosen}

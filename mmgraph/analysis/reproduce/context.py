@@ -1,4 +1,4 @@
-"""Where an experiment finds its data, trains, and finds again what it trained."""
+"""Data, options and trained runs of an experiment."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from mmgraph.analysis.leaderboard.published import recognise
 from mmgraph.bench.benchmark import Benchmark, Watch, read_histories, read_per_user
 from mmgraph.bench.buildable import feasible
 from mmgraph.bench.config import Resolved, canonical, resolve
+from mmgraph.bench.executors import unwatched
 from mmgraph.bench.experiment import Splits, build, make_trainer, run_experiment
 from mmgraph.bench.recipe import Recipe, System, choose, fixed_options
 from mmgraph.bench.run_directory import (
@@ -44,26 +45,25 @@ class Trained:
 
 
 @dataclass
-class Lab:
-    """One experiment's place of work.
+class ExperimentContext:
+    """Data, options and trained runs of one experiment.
 
     Everything trained is kept in ``runs`` and found again, so that an experiment that
     was interrupted goes on where it was, and none trains what another did.
 
     Args:
-        source: Where the data come from.
+        source: The source of the data.
         splits: Train, validation and test.
         data_sha256: Their fingerprint.
         folder: The experiment's own.
-        runs: What was trained for any experiment, or by ``mmgraph bench`` in that
-            folder.
+        runs: Folder of all that is trained, for any experiment or by ``mmgraph bench``.
         seeds: Seeds of the tables; figures of one model use the first.
         settings: Options that hold for all systems that have them.
         recipe: Options and grids per system.
         grid: Values that the experiment goes through, by name.
         device: As the trainer takes it.
-        watch: Shows progress.
-        epochs: What the user gave, for experiments that need fewer by themselves.
+        watch: Shows progress; nothing by default.
+        epochs: Epochs that the user gave, for experiments that train fewer by default.
         fidelity: ``"released"``: tables run systems of others as their public code,
             which made the published rows; ``"paper"``: all as their papers.
     """
@@ -74,7 +74,7 @@ class Lab:
     folder: Path
     runs: Path
     seeds: Sequence[int]
-    watch: Watch
+    watch: Watch = unwatched
     settings: Mapping[str, Any] = field(default_factory=dict)
     recipe: Recipe | None = None
     grid: Mapping[str, Sequence[Any]] = field(default_factory=dict)
@@ -98,7 +98,7 @@ class Lab:
         pairs = sum(split[INTERACTS].edge_label_index.size(1) for split in self.splits)
         return recognise(self.train[USER].num_nodes, self.train[ITEM].num_nodes, pairs)
 
-    def need_modalities(self, least: int = 2) -> None:
+    def require_modalities(self, least: int = 2) -> None:
         """Refuse data with fewer modalities.
 
         Raises:
@@ -120,21 +120,21 @@ class Lab:
 
     # Many runs: tables ----------------------------------------------------------
 
-    def able(
-        self, names: Sequence[str], *, must: bool = False
+    def buildable(
+        self, names: Sequence[str], *, required: bool = False
     ) -> tuple[list[ModelSpec], list[str]]:
-        """The systems that can be built on these data, and why not the rest.
+        """The systems that can be built on these data, and a reason for each other one.
 
         All are built before the first is trained, so that a mistake shows at once.
 
         Raises:
-            UserError: With ``must``, if one cannot be built.
+            UserError: With ``required``, if one cannot be built.
         """
         specs = [canonical(parse_spec(name)) for name in names]
         runs = [resolve(spec, self._fixed_options(spec)) for spec in specs]
-        able, reasons = feasible(runs, self.train, must=must)
+        buildable, reasons = feasible(runs, self.train, must=required)
         missing = [f"{label} is left out: {why}." for label, why in reasons.items()]
-        return [run.spec for run in able], missing
+        return [run.spec for run in buildable], missing
 
     def bench(
         self,
@@ -147,7 +147,7 @@ class Lab:
 
         Args:
             specs: The systems.
-            settings: More settings, over those of the lab.
+            settings: More settings, over those of the context.
             search: Search the recipe's grids; otherwise its fixed options alone hold.
         """
         recipe = self.recipe
@@ -160,9 +160,9 @@ class Lab:
             settings={**self.settings, **(settings or {})},
             recipe=recipe,
         )
-        wanted = {str(spec): n for n, spec in enumerate(specs)}
-        found = [line for line in lines if line["spec"] in wanted]  # not popularity
-        return sorted(found, key=lambda line: wanted[line["spec"]])
+        order = {str(spec): n for n, spec in enumerate(specs)}
+        own = [line for line in lines if line["spec"] in order]  # not popularity
+        return sorted(own, key=lambda line: order[line["spec"]])
 
     def per_user(self, lines: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         """Test metrics of each user by key of the run."""

@@ -1,18 +1,19 @@
-"""Sets of points in one plane: which items, where they lie, how they are drawn."""
+"""Sets of points in one t-SNE plot: their items, their positions, their drawing."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from mmgraph.analysis.report.page import Cell
-from mmgraph.analysis.report.plots import COLOURS, MARKERS
-from mmgraph.analysis.reproduce.context import Lab
-from mmgraph.analysis.reproduce.experiments.redundancy import complete_items
+from mmgraph.analysis.report.page import Figure
+from mmgraph.analysis.report.plots import COLOURS, MARKERS, panels, to_figure
+from mmgraph.analysis.report.table import Cell, Table
+from mmgraph.analysis.reproduce.complete_items import complete_items
+from mmgraph.analysis.reproduce.context import ExperimentContext
 from mmgraph.analysis.reproduce.separation import tsne
 
 if TYPE_CHECKING:
@@ -21,28 +22,28 @@ if TYPE_CHECKING:
 _BINS = 50
 
 
-def sample_items(lab: Lab) -> Tensor:
+def sample_items(context: ExperimentContext) -> Tensor:
     """Rows of items that have every modality, at most as many as the grid says."""
-    rows = complete_items(lab)
-    most = int(lab.grid["items"][0])
-    generator = torch.Generator().manual_seed(lab.seeds[0])
+    rows = complete_items(context)
+    most = int(context.grid["items"][0])
+    generator = torch.Generator().manual_seed(context.seeds[0])
     kept = torch.randperm(len(rows), generator=generator)[:most]
     return rows[kept.sort().values]
 
 
-def joint_plane(sets: Mapping[str, Tensor], seed: int) -> dict[str, Tensor]:
-    """Places ``[N, 2]`` of each set by one t-SNE over all of them."""
-    sizes = [len(table) for table in sets.values()]
-    places = tsne(torch.cat(list(sets.values())), seed).split(sizes)
-    return dict(zip(sets, places, strict=True))
+def joint_tsne(sets: Mapping[str, Tensor], seed: int) -> dict[str, Tensor]:
+    """Points ``[N, 2]`` of each set by one t-SNE over all of them."""
+    sizes = [len(x) for x in sets.values()]
+    points = tsne(torch.cat(list(sets.values())), seed).split(sizes)
+    return dict(zip(sets, points, strict=True))
 
 
-def scatter(ax: Axes, plane: Mapping[str, Tensor], size: float = 6) -> None:
+def scatter(ax: Axes, points: Mapping[str, Tensor], size: float = 6) -> None:
     """Draw each set in a colour and with a marker of its own."""
-    for n, (name, points) in enumerate(plane.items()):
+    for n, (name, xy) in enumerate(points.items()):
         ax.scatter(
-            points[:, 0].numpy(),
-            points[:, 1].numpy(),
+            xy[:, 0].numpy(),
+            xy[:, 1].numpy(),
             s=size,
             color=COLOURS[n % len(COLOURS)],
             marker=MARKERS[n % len(MARKERS)],
@@ -57,32 +58,53 @@ def scatter(ax: Axes, plane: Mapping[str, Tensor], size: float = 6) -> None:
     ax.set_yticks([])
 
 
-def marginals(ax: Axes, plane: Mapping[str, Tensor]) -> None:
+def marginals(ax: Axes, points: Mapping[str, Tensor]) -> None:
     """Draw the densities of each set along the axes, on top and at the right."""
     top = ax.inset_axes((0, 1.02, 1, 0.18), sharex=ax)
     right = ax.inset_axes((1.02, 0, 0.18, 1), sharey=ax)
     for side in (top, right):
         side.axis("off")
-    for n, points in enumerate(plane.values()):
-        colour = COLOURS[n % len(COLOURS)]
-        high, at = np.histogram(points[:, 0].numpy(), bins=_BINS, density=True)
-        top.stairs(high, at, color=colour, fill=True, alpha=0.4)
-        high, at = np.histogram(points[:, 1].numpy(), bins=_BINS, density=True)
-        right.stairs(
-            high, at, orientation="horizontal", color=colour, fill=True, alpha=0.4
-        )
+    for n, xy in enumerate(points.values()):
+        style: dict[str, Any] = {
+            "color": COLOURS[n % len(COLOURS)],
+            "fill": True,
+            "alpha": 0.4,
+        }
+        heights, edges = np.histogram(xy[:, 0].numpy(), bins=_BINS, density=True)
+        top.stairs(heights, edges, **style)
+        heights, edges = np.histogram(xy[:, 1].numpy(), bins=_BINS, density=True)
+        right.stairs(heights, edges, orientation="horizontal", **style)
 
 
-def point_rows(planes: Mapping[str, Mapping[str, Tensor]]) -> list[list[Cell]]:
-    """Rows of stage, set and place, for the data of a figure.
+def stages_figure(
+    stages: Mapping[str, Mapping[str, Tensor]],
+    caption: str,
+    alt: str,
+    *,
+    size: float = 6,
+    densities: bool = False,
+) -> Figure:
+    """A scatter plot per stage, with all points as its data.
 
-    Example:
-        >>> point_rows({"before": {"visual": torch.tensor([[1.0, 2.0]])}})
-        [['before', 'visual', 1.0, 2.0]]
+    Args:
+        stages: Points ``[N, 2]`` by stage and set.
+        caption: Of the figure.
+        alt: Text in place of the image.
+        size: Of a point.
+        densities: Draw the densities along the axes, too.
     """
-    return [
+    drawing, axes = panels(len(stages), width=5.6, height=5.0)
+    for ax, (stage, points) in zip(axes, stages.items(), strict=True):
+        scatter(ax, points, size)
+        if densities:
+            marginals(ax, points)
+        ax.set_title(stage, pad=58 if densities else None)
+    axes[0].legend(markerscale=2)
+    rows: list[list[Cell]] = [
         [stage, name, *(round(value, 4) for value in point)]
-        for stage, plane in planes.items()
-        for name, points in plane.items()
-        for point in points.tolist()
+        for stage, points in stages.items()
+        for name, xy in points.items()
+        for point in xy.tolist()
     ]
+    data = Table(["stage", "set", "x", "y"], rows)
+    return to_figure(drawing, caption, alt, data)

@@ -1,4 +1,4 @@
-"""How CLEAR's shared directions develop in training, drawn and tabled."""
+"""Development of CLEAR's shared directions in training, drawn and tabled."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from mmgraph.analysis.report.page import Cell, Figure, Table
-from mmgraph.analysis.report.plots import COLOURS, DASHES, figure_of, panels
+from mmgraph.analysis.report.page import Figure
+from mmgraph.analysis.report.plots import COLOURS, DASHES, panels, to_figure
+from mmgraph.analysis.report.table import Cell, Table
 from mmgraph.analysis.reproduce.trace import Trace, Undo, undo_ratios
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.ticker import Locator
 
 AFFINITY_AXIS = "affinity to the refresh before"
 #: What a reader must know of that axis.
@@ -24,7 +24,7 @@ AFFINITY = (
 
 @dataclass(frozen=True)
 class TracedRun:
-    """A run, its refreshes by modality, and what of the projection it undid."""
+    """A run, its refreshes by modality, and the undo ratios of its projection."""
 
     label: str
     seed: int
@@ -33,7 +33,7 @@ class TracedRun:
     undo: Undo
 
 
-def undone(
+def traced_run(
     label: str,
     line: Mapping[str, Any],
     traces: Mapping[str, Trace],
@@ -42,7 +42,7 @@ def undone(
     """A run beside the one that differs from it in strength 0 alone.
 
     Args:
-        label: What a reader knows it by.
+        label: Its name for a reader.
         line: Its line of results.
         traces: Its refreshes.
         without: Those of the other.
@@ -65,57 +65,53 @@ def draw_measure(
 
     Modalities of which all lines would be the same share one.
     """
-    names = list(dict.fromkeys(m for run in runs for m in run.traces))
-    drawn: dict[str, list[Any]] = {}
-    for name in names:
-        values = [getattr(r.traces[name], measure) for r in runs if name in r.traces]
-        if values not in drawn.values():
-            drawn[name] = values
-    told = set()
+    modalities = _differing_modalities(runs, measure)
+    labelled = set()
     for run in runs:
-        for n, name in enumerate(drawn):
+        for n, name in enumerate(modalities):
             if name not in run.traces:
                 continue
             trace = run.traces[name]
-            text = run.label if len(drawn) == 1 else f"{run.label}, {name}"
+            values = getattr(trace, measure)
             points = [
-                (epoch, value)
-                for epoch, value in zip(
-                    trace.epoch, getattr(trace, measure), strict=True
-                )
-                if value is not None
+                p for p in zip(trace.epoch, values, strict=True) if p[1] is not None
             ]
+            text = run.label if len(modalities) == 1 else f"{run.label}, {name}"
             ax.plot(
                 [epoch for epoch, _ in points],
                 [value for _, value in points],
                 color=colours[run.label],
                 ls=DASHES[n % len(DASHES)],
                 marker="." if len(points) < 30 else None,
-                label=None if text in told else text,
+                label=None if text in labelled else text,
             )
-            told.add(text)
+            labelled.add(text)
     epoch_axis(ax)
 
 
+def draw_affinity(
+    ax: Axes, runs: Sequence[TracedRun], colours: Mapping[str, str]
+) -> None:
+    """Draw the drift of the shared directions: 1 is none."""
+    draw_measure(ax, runs, "affinity", colours)
+    ax.set_ylabel(AFFINITY_AXIS)
+    ax.set_ylim(0, 1.05)
+
+
 def epoch_axis(ax: Axes) -> None:
-    """Whole epochs along the bottom."""
+    """Label the bottom with whole epochs."""
+    from matplotlib.ticker import MaxNLocator
+
     ax.set_xlabel("epoch, at its start")
-    ax.xaxis.set_major_locator(_whole_numbers())
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
 
 
 def refreshes_figure(runs: Sequence[TracedRun], data: str) -> Figure:
     """Rank and drift of the shared directions of several variants by epoch."""
     drawing, (left, right) = panels(2, width=5.4, height=3.8)
     colours = colours_of(runs)
-    # At strength 0 directions are found, and nothing is done with them.
-    draw_measure(left, [run for run in runs if run.strength], "rank", colours)
-    left.set_ylabel("rank k: directions in use")
-    left.margins(y=0.1)
-    left.set_ylim(bottom=0)
-    left.yaxis.set_major_locator(_whole_numbers())
-    draw_measure(right, runs, "affinity", colours)
-    right.set_ylabel(AFFINITY_AXIS)
-    right.set_ylim(0, 1.05)
+    _draw_ranks(left, runs, colours)
+    draw_affinity(right, runs, colours)
     for ax in (left, right):
         if ax.lines:
             ax.legend(frameon=False, fontsize="small")
@@ -125,46 +121,28 @@ def refreshes_figure(runs: Sequence[TracedRun], data: str) -> Figure:
         "projects. Right: "
         f"{AFFINITY}{'; a line per seed' if len(seeds) > 1 else ''}."
     )
-    ends = []
-    for label in dict.fromkeys(run.label for run in runs):
-        run = next(run for run in runs if run.label == label)
-        trace = next(iter(run.traces.values()))
-        found = []
-        if run.strength:
-            found.append(f"rank {trace.rank[0]} first, {trace.rank[-1]} last")
-        if trace.affinity[-1] is not None:
-            found.append(f"last affinity {trace.affinity[-1]:.2f}")
-        if found:
-            ends.append(f"{label}: {', '.join(found)}")
-    alt = f"Lines of rank and of affinity over the epochs. {'; '.join(ends)}."
-    rows: list[list[Cell]] = [
-        [run.label, run.seed, modality, epoch, rank if run.strength else 0, affinity]
-        for run in runs
-        for modality, trace in run.traces.items()
-        for epoch, rank, affinity in zip(
-            trace.epoch, trace.rank, trace.affinity, strict=True
-        )
-    ]
-    columns = ["variant", "seed", "modality", "epoch", "rank", "affinity"]
-    return figure_of(drawing, caption, alt, columns, rows)
+    first = {run.label: run for run in reversed(runs)}  # of each label
+    ends = "; ".join(filter(None, (_last_values(first[label]) for label in colours)))
+    alt = f"Lines of rank and of affinity over the epochs. {ends}."
+    return to_figure(drawing, caption, alt, _refreshes_data(runs))
 
 
 def refreshes_table(runs: Sequence[TracedRun], data: str) -> Table:
     """Ranks, mean drift and undo ratio of each variant, over its runs."""
     rows: list[list[Cell]] = []
     for label in dict.fromkeys(run.label for run in runs):
-        ours = [run for run in runs if run.label == label]
-        found = [trace for run in ours for trace in run.traces.values()]
-        projects = any(run.strength for run in ours)
-        ranks = [rank for trace in found for rank in trace.rank]
-        drifts = [a for trace in found for a in trace.affinity if a is not None]
-        firsts = [first_ratio(run.undo) for run in ours]
-        known = [value for value in firsts if value is not None]
+        own = [run for run in runs if run.label == label]
+        traces = [trace for run in own for trace in run.traces.values()]
+        projects = any(run.strength for run in own)
+        ranks = [rank for trace in traces for rank in trace.rank]
+        affinities = [a for trace in traces for a in trace.affinity if a is not None]
+        firsts = [first_ratio(run.undo) for run in own]
         rows.append(
             [
-                *(label, *((min(ranks), max(ranks)) if projects else (None, None))),
-                sum(drifts) / len(drifts) if drifts else None,
-                sum(known) / len(known) if known else None,
+                label,
+                *((min(ranks), max(ranks)) if projects else (None, None)),
+                _mean(affinities),
+                _mean([ratio for ratio in firsts if ratio is not None]),
             ]
         )
     columns = ["Variant", "Least rank", "Largest rank", "Mean affinity"]
@@ -184,7 +162,50 @@ def first_ratio(undo: Undo) -> float | None:
     return undo.ratio[-1][0] if undo.ratio and undo.ratio[-1] else None
 
 
-def _whole_numbers() -> Locator:
+def _differing_modalities(runs: Sequence[TracedRun], measure: str) -> list[str]:
+    """The modalities but for those whose values are all those of an earlier one."""
+    values: dict[str, list[Any]] = {}
+    for name in dict.fromkeys(m for run in runs for m in run.traces):
+        own = [getattr(r.traces[name], measure) for r in runs if name in r.traces]
+        if own not in values.values():
+            values[name] = own
+    return list(values)
+
+
+def _draw_ranks(
+    ax: Axes, runs: Sequence[TracedRun], colours: Mapping[str, str]
+) -> None:
     from matplotlib.ticker import MaxNLocator
 
-    return MaxNLocator(integer=True)
+    # At strength 0 directions are found, and nothing is done with them.
+    draw_measure(ax, [run for run in runs if run.strength], "rank", colours)
+    ax.set_ylabel("rank k: directions in use")
+    ax.margins(y=0.1)
+    ax.set_ylim(bottom=0)
+    ax.yaxis.set_major_locator(MaxNLocator(integer=True))
+
+
+def _last_values(run: TracedRun) -> str:
+    trace = next(iter(run.traces.values()))
+    parts = []
+    if run.strength:
+        parts.append(f"rank {trace.rank[0]} first, {trace.rank[-1]} last")
+    if trace.affinity[-1] is not None:
+        parts.append(f"last affinity {trace.affinity[-1]:.2f}")
+    return f"{run.label}: {', '.join(parts)}" if parts else ""
+
+
+def _refreshes_data(runs: Sequence[TracedRun]) -> Table:
+    rows: list[list[Cell]] = [
+        [run.label, run.seed, modality, epoch, rank if run.strength else 0, affinity]
+        for run in runs
+        for modality, trace in run.traces.items()
+        for epoch, rank, affinity in zip(
+            trace.epoch, trace.rank, trace.affinity, strict=True
+        )
+    ]
+    return Table(["variant", "seed", "modality", "epoch", "rank", "affinity"], rows)
+
+
+def _mean(values: Sequence[float]) -> float | None:
+    return sum(values) / len(values) if values else None

@@ -1,4 +1,4 @@
-"""What an experiment leaves: numbers, tables and figures, in files of one folder."""
+"""Results of an experiment: numbers, tables and figures, in files of one folder."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from mmgraph.analysis.report.page import Figure, Section, Table, shown
+from mmgraph.analysis.report.page import Figure, Section
+from mmgraph.analysis.report.table import Table
 from mmgraph.files import write_atomic, write_json
 
 NUMBERS, TABLES, SECTION = "numbers.json", "table.md", "section.json"
@@ -18,15 +19,15 @@ _ENDINGS = {"image/svg+xml": "svg", "image/png": "png"}
 
 
 @dataclass
-class Outcome:
+class ExperimentResult:
     """The results of one experiment.
 
     Args:
         numbers: For machines, JSON values only.
-        paragraphs: What was done, in words.
+        paragraphs: Text above the figures and tables.
         tables: For readers.
         figures: For readers.
-        notes: What must be known beside them.
+        notes: Text below them.
     """
 
     numbers: dict[str, Any]
@@ -36,31 +37,31 @@ class Outcome:
     notes: Sequence[str] = field(default_factory=list)
 
 
-def write_outcome(folder: Path, heading: str, outcome: Outcome) -> list[str]:
+def write_result(folder: Path, heading: str, result: ExperimentResult) -> list[str]:
     """Write numbers, tables and figures, and the section of the report they make.
 
     Args:
         folder: The experiment's folder.
         heading: Title of the section.
-        outcome: What to write.
+        result: The results.
 
     Returns:
         Names of the files that people read.
     """
     names = []
-    for n, figure in enumerate(outcome.figures, start=1):
+    for n, figure in enumerate(result.figures, start=1):
         stem = "figure" if n == 1 else f"figure-{n}"
         names.append(f"{stem}.{_ENDINGS[figure.mime]}")
         write_atomic(folder / names[-1], figure.image)
-    if outcome.tables:
+    if result.tables:
         names.append(TABLES)
-        texts = [to_markdown(table) for table in outcome.tables]
-        notes = [f"- {note}" for note in outcome.notes]
+        texts = [table.to_markdown() for table in result.tables]
+        notes = [f"- {note}" for note in result.notes]
         lines = [f"# {heading}", "", *texts, *notes]
         write_atomic(folder / TABLES, "\n".join(lines).rstrip("\n") + "\n")
-    write_json(folder / NUMBERS, outcome.numbers)
+    write_json(folder / NUMBERS, result.numbers)
     section = Section(
-        heading, outcome.paragraphs, outcome.tables, outcome.figures, outcome.notes
+        heading, result.paragraphs, result.tables, result.figures, result.notes
     )
     content = asdict(section)
     for entry in content["figures"]:
@@ -70,7 +71,7 @@ def write_outcome(folder: Path, heading: str, outcome: Outcome) -> list[str]:
 
 
 def read_section(folder: Path) -> Section | None:
-    """The section of the report that :func:`write_outcome` wrote; None without one.
+    """The section of the report that :func:`write_result` wrote; None without one.
 
     Example:
         >>> read_section(Path("nowhere")) is None
@@ -102,23 +103,3 @@ def plain(value: Any) -> Any:
         return [plain(entry) for entry in value]
     broken = isinstance(value, float) and not math.isfinite(value)
     return None if broken else value
-
-
-def to_markdown(table: Table) -> str:
-    """A table as Markdown, under its caption.
-
-    Example:
-        >>> print(to_markdown(Table(["k", "R@20"], [[2, 0.25]])))
-        | k | R@20 |
-        | --- | --- |
-        | 2 | 0.25 |
-        <BLANKLINE>
-    """
-    rows = [
-        [shown(cell).replace("|", "\\|") for cell in row]
-        for row in (table.columns, *table.rows)
-    ]
-    rows.insert(1, ["---"] * len(table.columns))
-    lines = ["| " + " | ".join(row) + " |" for row in rows]
-    caption = [table.caption, ""] if table.caption else []
-    return "\n".join([*caption, *lines, ""])

@@ -12,13 +12,13 @@ from typing import Any
 
 from mmgraph.analysis.report.page import page
 from mmgraph.analysis.report.plots import require_plots
-from mmgraph.analysis.reproduce.catalog import EXPERIMENTS, Experiment
-from mmgraph.analysis.reproduce.context import Lab
+from mmgraph.analysis.reproduce.catalog import EXPERIMENTS, PaperExperiment
+from mmgraph.analysis.reproduce.context import ExperimentContext
 from mmgraph.analysis.reproduce.result import (
-    Outcome,
+    ExperimentResult,
     plain,
     read_section,
-    write_outcome,
+    write_result,
 )
 from mmgraph.bench.spec import check_names
 from mmgraph.bench.versions import versions
@@ -34,25 +34,25 @@ _log = logging.getLogger(__name__)
 
 
 def run_experiments(
-    chosen: Mapping[str, Experiment],
-    lab: Lab,
+    chosen: Mapping[str, PaperExperiment],
+    context: ExperimentContext,
     *,
     grid: Mapping[str, Any] | None = None,
     resume: bool = False,
-    must: bool = True,
-) -> Iterator[tuple[str, Outcome, list[str]]]:
+    required: bool = True,
+) -> Iterator[tuple[str, ExperimentResult, list[str]]]:
     """Run experiments and write what they leave, the report anew after each.
 
     Args:
         chosen: As :func:`~mmgraph.analysis.reproduce.catalog.select` gives them.
-        lab: Data and options; its folder is that of all experiments.
+        context: Data and options; its folder is that of all experiments.
         grid: Values to go through instead of those of the experiments.
         resume: Go on where an earlier, equal call stopped.
-        must: An experiment that these data cannot carry is an error. Otherwise it is
-            left out, and this is logged.
+        required: An experiment that these data cannot carry is an error; otherwise it
+            is left out, and this is logged.
 
     Yields:
-        Name, outcome and the files of each.
+        Name, result and the files of each.
 
     Raises:
         UserError: If something is missing, misspelt or there already.
@@ -61,38 +61,38 @@ def run_experiments(
     if any(experiment.plots for experiment in chosen.values()):
         require_plots()
     for name in chosen:
-        _check_request(lab.folder / name, _request(lab, grids[name]), resume)
+        _check_request(context.folder / name, _request(context, grids[name]), resume)
     for name, experiment in chosen.items():
-        own = replace(lab, folder=lab.folder / name, grid=grids[name])
-        request = _request(lab, grids[name])
+        own = replace(context, folder=context.folder / name, grid=grids[name])
+        request = _request(context, grids[name])
         try:
             write_json(own.folder / REQUEST, request)
-            outcome = experiment.run(own)
+            result = experiment.run(own)
         except Exception as error:
             _forget(own.folder)
-            if must or not isinstance(error, UserError):
+            if required or not isinstance(error, UserError):
                 raise
             _log.warning("%s is left out: %s", name, error)
             continue
         about = {
             "experiment": name,
             "title": experiment.title,
-            "data": lab.source.name,
-            "dataset": lab.dataset,
+            "data": context.source.name,
+            "dataset": context.dataset,
             **request,
             "versions": versions(),
         }
-        outcome.numbers = plain({**about, "results": outcome.numbers})
-        files = write_outcome(own.folder, experiment.title, outcome)
-        write_report(lab.folder)
-        yield name, outcome, files
+        result.numbers = plain({**about, "results": result.numbers})
+        files = write_result(own.folder, experiment.title, result)
+        write_report(context.folder)
+        yield name, result, files
 
 
 def write_report(folder: Path) -> None:
     """One page over all experiments that a folder holds, in the order of the table."""
     sections = [read_section(folder / name) for name in EXPERIMENTS]
-    found = [section for section in sections if section is not None]
-    write_atomic(folder / REPORT, page("The papers' experiments", found))
+    written = [section for section in sections if section is not None]
+    write_atomic(folder / REPORT, page("The papers' experiments", written))
 
 
 def _forget(folder: Path) -> None:
@@ -104,12 +104,12 @@ def _forget(folder: Path) -> None:
 
 
 def _is_bare(folder: Path) -> bool:
-    """Whether there is nothing but the request of an experiment without results."""
+    """True if a folder holds at most the request of an experiment without results."""
     return not folder.exists() or {p.name for p in folder.iterdir()} <= {REQUEST}
 
 
 def _grids(
-    chosen: Mapping[str, Experiment], given: Mapping[str, Any]
+    chosen: Mapping[str, PaperExperiment], given: Mapping[str, Any]
 ) -> dict[str, dict[str, Sequence[Any]]]:
     known = {key for experiment in chosen.values() for key in experiment.grid}
     check_names(given, known, "grid")
@@ -132,16 +132,18 @@ def _grids(
     }
 
 
-def _request(lab: Lab, grid: Mapping[str, Sequence[Any]]) -> dict[str, Any]:
-    """What must not change between the parts of one experiment, as JSON has it."""
+def _request(
+    context: ExperimentContext, grid: Mapping[str, Sequence[Any]]
+) -> dict[str, Any]:
+    """The options that must not change between the parts of one experiment."""
     request = {
-        "data_sha256": lab.data_sha256,
-        "seeds": list(lab.seeds),
-        "epochs": lab.epochs,
-        "fidelity": lab.fidelity,
-        "settings": dict(lab.settings),
+        "data_sha256": context.data_sha256,
+        "seeds": list(context.seeds),
+        "epochs": context.epochs,
+        "fidelity": context.fidelity,
+        "settings": dict(context.settings),
         "grid": {key: list(values) for key, values in grid.items()},
-        "recipe": None if lab.recipe is None else asdict(lab.recipe),
+        "recipe": None if context.recipe is None else asdict(context.recipe),
     }
     content: dict[str, Any] = json.loads(json.dumps(request))
     return content

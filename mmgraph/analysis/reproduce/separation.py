@@ -1,4 +1,4 @@
-"""How far apart two kinds of embeddings are, in numbers beside a picture."""
+"""Distances between kinds of embeddings, in numbers beside a picture."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from mmgraph.functional.redundancy.divergence import (
 )
 from mmgraph.nn.losses import CLUBLoss
 
-#: Steps and step size of the estimator behind :func:`club_estimate`.
-STEPS, STEP_SIZE = 300, 1e-2
+#: Steps and learning rate of the estimator behind :func:`club_estimate`.
+STEPS, LEARNING_RATE = 300, 1e-2
 #: The silhouette compares all pairs of points: at most of so many, drawn at random.
 SILHOUETTE_POINTS = 4000
 _FOLDS = 5
 
 
 def tsne(x: Tensor, seed: int) -> Tensor:
-    """Points in the plane ``[N, 2]`` by t-SNE (scikit-learn), the same for one seed."""
+    """Points ``[N, 2]`` by t-SNE (scikit-learn), the same for one seed."""
     from sklearn.manifold import TSNE
 
     perplexity = min(30.0, (len(x) - 1) / 3)
@@ -34,8 +34,10 @@ def tsne(x: Tensor, seed: int) -> Tensor:
     return torch.from_numpy(model.fit_transform(x.double().numpy())).double()
 
 
-def set_distances(x: Tensor, y: Tensor, plane: tuple[Tensor, Tensor]) -> dict[str, Any]:
-    """Sliced Wasserstein distance in three scalings, and overlap in the plane.
+def set_distances(
+    x: Tensor, y: Tensor, points: tuple[Tensor, Tensor]
+) -> dict[str, Any]:
+    """Sliced Wasserstein distance in three scalings, and overlap in a t-SNE plot.
 
     The distance grows with the features, and a projection shrinks them: only the
     second and the third, whose scale is fixed, can be compared before and after.
@@ -43,16 +45,16 @@ def set_distances(x: Tensor, y: Tensor, plane: tuple[Tensor, Tensor]) -> dict[st
     Args:
         x: Embeddings ``[N, d]``.
         y: Embeddings ``[N, d]``.
-        plane: The places of both in the plane.
+        points: The points ``[N, 2]`` of both in the plot.
 
     Returns:
         ``swd_raw``, ``swd_unit`` (columns centred over both sets, rows of length 1),
         ``swd_plane``, and ``overlap``: the common area of the densities along each axis
-        of the plane, mean of the two.
+        of the plot, mean of the two.
     """
     centre = torch.cat([x, y]).mean(dim=0)
-    unit = [F.normalize(points - centre, dim=1) for points in (x, y)]
-    a, b = plane
+    unit = [F.normalize(rows - centre, dim=1) for rows in (x, y)]
+    a, b = points
     return {
         "swd_raw": sliced_wasserstein(x, y),
         "swd_unit": sliced_wasserstein(unit[0], unit[1]),
@@ -67,18 +69,18 @@ def generic_and_unique(
     seed: int,
     aligned: Mapping[str, Tensor] | None = None,
 ) -> dict[str, Any]:
-    """Whether what is generic agrees across modalities and differs from the unique.
+    """Agreement of generic parts across modalities, and their distance from the unique.
 
     Args:
-        generic: ``[N, d]`` by modality, or one table for all.
+        generic: ``[N, d]`` by modality, or one matrix for all.
         unique: ``[N, d]`` by modality.
         seed: Of the classifier's folds and of the estimator.
         aligned: The generic parts in the space where they are aligned, if it is
-            another: what is said of sets is said of these.
+            another: measures of sets are measures of these.
 
     Returns:
         ``alignment`` (mean cosine of the generic parts of two modalities; None with one
-        table), ``silhouette`` of all sets (of :data:`SILHOUETTE_POINTS` points) and
+        matrix), ``silhouette`` of all sets (of :data:`SILHOUETTE_POINTS` points) and
         ``accuracy`` of a linear classifier that tells generic from unique
         (cross-validated), with the generic parts where they are aligned; by modality
         of generic and unique part of the same item the ``cosine``, and ``club`` and
@@ -130,13 +132,13 @@ def club_estimate(x: Tensor, y: Tensor, seed: int) -> float:
     The estimator is fitted on one half of the rows and the bound taken on the other,
     so that what it has learned by heart does not count.
     """
-    x, y = (_standardised(table.float()) for table in (x, y))
+    x, y = (_standardised(matrix.float()) for matrix in (x, y))
     order = torch.randperm(len(x), generator=torch.Generator().manual_seed(seed))
     fit, held = order.tensor_split(2)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         club = CLUBLoss(x.size(1), y.size(1), clamp=False)
-    optimizer = torch.optim.Adam(club.parameters(), STEP_SIZE)
+    optimizer = torch.optim.Adam(club.parameters(), LEARNING_RATE)
     with torch.enable_grad():
         for _ in range(STEPS):
             optimizer.zero_grad()

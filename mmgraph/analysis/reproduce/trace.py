@@ -13,12 +13,12 @@ _PREFIX = "measure/"
 
 @dataclass
 class Trace:
-    """What the refreshes of one modality's directions found, refresh by refresh.
+    """Measures of one modality's directions, refresh by refresh.
 
     Args:
-        epoch: At whose start it was.
+        epoch: The epoch at whose start it was.
         rank: Directions in use.
-        head_energy: Share of the squared singular values that they hold.
+        head_energy: Fraction of the squared singular values that they hold.
         effective_rank: Of the spectrum.
         affinity: To the directions of the refresh before, None at the first.
         singular_values: The first ones, before any projection.
@@ -37,10 +37,10 @@ class Trace:
 
 @dataclass
 class Undo:
-    r"""How much of a soft projection training undid, epoch by epoch.
+    r"""Ratios by which training undid a soft projection, epoch by epoch.
 
     Args:
-        epoch: At whose start both runs refreshed.
+        epoch: The epoch at whose start both runs refreshed.
         ratio: By epoch, of each leading direction that is projected,
             :math:`(1-\lambda)^2 \sigma_i^{\lambda} / \sigma_i^{0}`; 1 means that the
             encoder has grown it by all that the projection takes away. None where
@@ -62,15 +62,15 @@ def traces(rows: Sequence[Mapping[str, Any]]) -> dict[str, Trace]:
         >>> trace.epoch, trace.rank, trace.singular_values, trace.affinity
         ([1], [1], [[2.0, 1.0]], [None])
     """
-    found: dict[str, Trace] = {}
+    by_modality: dict[str, Trace] = {}
     for row in rows:
-        measured: dict[str, dict[str, Any]] = {}
+        measures: dict[str, dict[str, Any]] = {}
         for key, value in row.items():
             if key.startswith(_PREFIX):
                 modality, _, name = key.removeprefix(_PREFIX).rpartition("/")
-                measured.setdefault(modality, {})[name] = value
-        for modality, values in measured.items():
-            trace = found.setdefault(modality, Trace())
+                measures.setdefault(modality, {})[name] = value
+        for modality, values in measures.items():
+            trace = by_modality.setdefault(modality, Trace())
             trace.epoch.append(row["epoch"])
             trace.rank.append(values["rank"])
             trace.head_energy.append(values["head_energy"])
@@ -78,7 +78,7 @@ def traces(rows: Sequence[Mapping[str, Any]]) -> dict[str, Trace]:
             trace.affinity.append(values.get("affinity"))
             names = [f"sigma_{i}" for i in range(1, LEADING + 1)]
             trace.singular_values.append([values[n] for n in names if n in values])
-    return found
+    return by_modality
 
 
 def undo_ratios(
@@ -94,7 +94,7 @@ def undo_ratios(
         with_: Refreshes of a run with the projection.
         without: Refreshes of a run that differs from it in strength 0 alone.
         strength: :math:`\lambda` of the first.
-        sides: What it projects; one modality alone scales a singular value by
+        sides: The sides that it projects; one modality alone scales a singular value by
             :math:`1-\lambda` instead of its square.
 
     Returns:
@@ -113,12 +113,12 @@ def undo_ratios(
     factor = (1 - strength) ** (2 if sides == "both" else 1)
     # Both modalities of a pair have one spectrum.
     one, other = (next(iter(t.values()), Trace()) for t in (with_, without))
-    places = {epoch: n for n, epoch in enumerate(other.epoch)}
+    row_of = {epoch: n for n, epoch in enumerate(other.epoch)}
     for n, epoch in enumerate(one.epoch):
-        if epoch in places:
+        if epoch in row_of:
             pairs = zip(
                 one.singular_values[n][: one.rank[n]],
-                other.singular_values[places[epoch]],
+                other.singular_values[row_of[epoch]],
                 strict=False,
             )
             undo.epoch.append(epoch)

@@ -1,8 +1,8 @@
-"""Intervals of a mean by the bootstrap."""
+"""Intervals of a mean: by the bootstrap, and by Student's t."""
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -10,8 +10,6 @@ from scipy import stats
 
 #: Values drawn at a time: resamples of many users never lie in memory at once.
 _BATCH_VALUES = 2**22
-
-Method = Literal["percentile", "bca"]
 
 
 class Interval(NamedTuple):
@@ -25,23 +23,20 @@ def bootstrap_interval(
     values: ArrayLike,
     *,
     level: float = 0.95,
-    method: Method = "percentile",
     resamples: int = 5000,
     seed: int = 0,
 ) -> Interval:
-    """Interval of the mean of values that were drawn independently.
+    """Percentile interval of the mean of values that were drawn independently.
 
     Values are drawn from the given ones with replacement, as many as there are; the
     interval is spanned by quantiles of the means of such samples (Efron and Tibshirani,
-    1993, chapters 13 and 14). Equal seeds draw equal positions, so systems that were
+    1993, chapter 13). Equal seeds draw equal positions, so systems that were
     measured on the same users are resampled alike.
 
     Args:
         values: One value per user, or one per seed. Of few values the interval is a
             rough one, and too narrow.
-        level: Share of cases in which the interval is to cover the mean.
-        method: ``"percentile"``, or ``"bca"``, which also corrects bias and skewness
-            and takes time quadratic in the number of values.
+        level: Fraction of cases in which the interval is to cover the mean.
         resamples: Samples that are drawn.
         seed: Seed of the draws.
 
@@ -58,7 +53,7 @@ def bootstrap_interval(
     sample = np.asarray(values, np.float64)
     if sample.ndim != 1 or sample.size < 2:
         raise ValueError(f"at least two values are needed (got shape {sample.shape})")
-    if np.ptp(sample) == 0:  # BCa's correction would be 0/0
+    if np.ptp(sample) == 0:  # the mean of equal values can be off by its last digit
         return Interval(float(sample[0]), float(sample[0]))
     result = stats.bootstrap(
         (sample,),
@@ -67,8 +62,30 @@ def bootstrap_interval(
         batch=max(1, _BATCH_VALUES // sample.size),
         vectorized=True,
         confidence_level=level,
-        method="percentile" if method == "percentile" else "BCa",
+        method="percentile",
         random_state=np.random.default_rng(seed),
     )
     interval = result.confidence_interval
     return Interval(float(interval.low), float(interval.high))
+
+
+def student_interval(values: ArrayLike, *, level: float = 0.95) -> Interval:
+    """Interval of the mean of values that were drawn independently, by Student's t.
+
+    Args:
+        values: One value per item. Equal values, or a single one, have an interval
+            without length.
+        level: Fraction of cases in which the interval is to cover the mean.
+
+    Example:
+        >>> low, high = student_interval([0.1, 0.4, 0.2, 0.3])
+        >>> round(low, 3), round(high, 3)
+        (0.045, 0.455)
+    """
+    sample = np.asarray(values, np.float64)
+    mean = float(sample.mean())
+    error = float(stats.sem(sample)) if sample.size > 1 else 0.0
+    if error == 0:
+        return Interval(mean, mean)
+    low, high = stats.t(sample.size - 1, loc=mean, scale=error).interval(level)
+    return Interval(float(low), float(high))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -81,3 +81,19 @@ def holm(p_values: Sequence[float]) -> NDArray[np.float64]:
     adjusted = np.empty_like(p)
     adjusted[order] = np.maximum.accumulate(stepped)
     return adjusted
+
+
+def holm_corrected(comparisons: Sequence[PairedComparison]) -> list[PairedComparison]:
+    """Comparisons of one table with the p-values of each test corrected over all.
+
+    Example:
+        >>> one = paired_comparison([0.2, 0.4, 0.5, 0.3], [0.1, 0.2, 0.2, 0.1])
+        >>> [round(c.wilcoxon_p_value, 3) for c in holm_corrected([one, one])]
+        [0.25, 0.25]
+    """
+    t = holm([comparison.t_p_value for comparison in comparisons])
+    wilcoxon = holm([comparison.wilcoxon_p_value for comparison in comparisons])
+    return [
+        replace(comparison, t_p_value=float(t_p), wilcoxon_p_value=float(wilcoxon_p))
+        for comparison, t_p, wilcoxon_p in zip(comparisons, t, wilcoxon, strict=True)
+    ]

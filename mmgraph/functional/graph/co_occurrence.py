@@ -1,4 +1,4 @@
-"""Numbers of items that users have in common."""
+"""Numbers of items that two users have in common."""
 
 from __future__ import annotations
 

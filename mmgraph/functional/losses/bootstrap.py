@@ -17,8 +17,8 @@ def bootstrap_loss(online: Tensor, target: Tensor) -> Tensor:
     use it.
 
     Args:
-        online: What is trained.
-        target: What it is to predict; row ``b`` belongs to row ``b``.
+        online: Predictions, which are trained.
+        target: Targets of the predictions; row ``b`` belongs to row ``b``.
 
     Shapes:
         - **input:** both :math:`(B, d)`

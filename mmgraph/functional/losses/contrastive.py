@@ -9,6 +9,12 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from mmgraph.functional.block_sizes import CONTRAST_SCORES
+from mmgraph.functional.losses.streaming import (
+    GradientsMadeForward,
+    at_least_float32,
+    check_contrast,
+    needs_gradient,
+)
 
 
 def solosim(
@@ -55,16 +61,16 @@ def solosim(
         tensor(1.3863)
     """
     _check_shapes(anchor, candidate, match)
-    if not temperature > 0:
-        raise ValueError(f"'temperature' must be above 0 (got {temperature})")
-    if block_size < 1:
-        raise ValueError(f"'block_size' must be at least 1 (got {block_size})")
+    check_contrast(temperature, block_size)
     with torch.autocast(anchor.device.type, enabled=False):
-        a, b = _at_least_float32(anchor), _at_least_float32(candidate)
+        a, b = at_least_float32(anchor), at_least_float32(candidate)
         if normalize:
             a, b = F.normalize(a, dim=1), F.normalize(b, dim=1)
-        if torch.is_grad_enabled() and (a.requires_grad or b.requires_grad):
-            return _StreamingContrast.apply(a / temperature, b, block_size, match)
+        if needs_gradient(a, b):
+            loss: Tensor = _StreamingContrast.apply(
+                a / temperature, b, block_size, match
+            )
+            return loss
         return _contrast(a / temperature, b, block_size, match, with_grad=False)[0]
 
 
@@ -125,7 +131,7 @@ def _check_shapes(anchor: Tensor, candidate: Tensor, match: Tensor | None) -> No
         )
 
 
-class _StreamingContrast(torch.autograd.Function):
+class _StreamingContrast(GradientsMadeForward):
     """Mean cross-entropy of ``a @ b.T`` to the matches, gradients made forward."""
 
     @staticmethod
@@ -135,18 +141,6 @@ class _StreamingContrast(torch.autograd.Function):
         loss, grad_a, grad_b = _contrast(a, b, block_size, match, with_grad=True)
         ctx.save_for_backward(grad_a, grad_b)
         return loss
-
-    @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor, None, None]:
-        # Grad mode is on here only under create_graph=True. `once_differentiable` would
-        # let a wrong second derivative pass where `grad` itself needs no gradient.
-        if torch.is_grad_enabled():
-            raise RuntimeError(
-                "solosim and info_nce have no second derivative "
-                "(got a backward pass with create_graph=True)"
-            )
-        grad_a, grad_b = ctx.saved_tensors
-        return grad * grad_a, grad * grad_b, None, None
 
 
 def _contrast(
@@ -183,7 +177,3 @@ def _contrast(
         grad_a /= num_anchors
         grad_b /= num_anchors
     return loss.mean(), grad_a, grad_b
-
-
-def _at_least_float32(x: Tensor) -> Tensor:
-    return x.float() if x.dtype in (torch.float16, torch.bfloat16) else x

@@ -9,6 +9,12 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from mmgraph.functional.block_sizes import GRACE_SCORES
+from mmgraph.functional.losses.streaming import (
+    GradientsMadeForward,
+    at_least_float32,
+    check_contrast,
+    needs_gradient,
+)
 
 
 def grace(x: Tensor, y: Tensor, temperature: float, block_size: int = 1024) -> Tensor:
@@ -48,22 +54,19 @@ def grace(x: Tensor, y: Tensor, temperature: float, block_size: int = 1024) -> T
             "x and y must have the same shape [N, d], N at least 1 "
             f"(got {list(x.shape)} and {list(y.shape)})"
         )
-    if not temperature > 0:
-        raise ValueError(f"'temperature' must be above 0 (got {temperature})")
-    if block_size < 1:
-        raise ValueError(f"'block_size' must be at least 1 (got {block_size})")
+    check_contrast(temperature, block_size)
     with torch.autocast(x.device.type, enabled=False):
-        if x.dtype in (torch.float16, torch.bfloat16):
-            x, y = x.float(), y.float()
+        x, y = at_least_float32(x), at_least_float32(y)
         # Both rows carry the root: each product is then divided by the temperature.
         root = temperature**-0.5
         a, b = root * F.normalize(x, dim=1), root * F.normalize(y, dim=1)
-        if torch.is_grad_enabled() and (a.requires_grad or b.requires_grad):
-            return _StreamingGrace.apply(a, b, block_size)
+        if needs_gradient(a, b):
+            loss: Tensor = _StreamingGrace.apply(a, b, block_size)
+            return loss
         return _grace(a, b, block_size, with_grad=False)[0]
 
 
-class _StreamingGrace(torch.autograd.Function):
+class _StreamingGrace(GradientsMadeForward):
     """The loss of scaled unit rows, gradients made forward."""
 
     @staticmethod
@@ -71,17 +74,6 @@ class _StreamingGrace(torch.autograd.Function):
         loss, grad_a, grad_b = _grace(a, b, block_size, with_grad=True)
         ctx.save_for_backward(grad_a, grad_b)
         return loss
-
-    @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor, None]:
-        # Grad mode is on here only under create_graph=True.
-        if torch.is_grad_enabled():
-            raise RuntimeError(
-                "grace has no second derivative "
-                "(got a backward pass with create_graph=True)"
-            )
-        grad_a, grad_b = ctx.saved_tensors
-        return grad * grad_a, grad * grad_b, None
 
 
 def _grace(
@@ -106,9 +98,9 @@ def _grace(
         total = across.sum(dim=1, keepdim=True) + within.sum(dim=1, keepdim=True)
         loss[rows] = (largest + total.log()).squeeze(1) - positive
         if with_grad:
-            share = anchor / total
+            scaled = anchor / total
             grad_a[rows] += (across @ b + within @ a) / total - b[rows]
-            grad_a.addmm_(within.T, share)
-            grad_b.addmm_(across.T, share)
+            grad_a.addmm_(within.T, scaled)
+            grad_b.addmm_(across.T, scaled)
             grad_b[rows] -= anchor
     return loss.mean(), grad_a.div_(num_rows), grad_b.div_(num_rows)

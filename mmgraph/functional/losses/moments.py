@@ -1,4 +1,4 @@
-"""Alignment of whole tables by their first two moments."""
+"""Alignment of whole matrices by their first two moments."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from torch import Tensor
 def moment_alignment(
     views: Sequence[Tensor], copies: Sequence[int] | None = None
 ) -> Tensor:
-    r"""Distance of the means and variances of several tables, summed over the pairs.
+    r"""Distance of the means and variances of several views, summed over the pairs.
 
     .. math::
         \sum_{a < b} |\mu_a - \mu_b| + |\sigma^2_a - \sigma^2_b|
 
-    with one mean and one unbiased variance over all entries of a table: the tables are
+    with one mean and one unbiased variance over all entries of a view: the views are
     seen as samples of one Gaussian each. From Xu et al., "MENTOR: Multi-level
     Self-supervised Learning for Multimodal Recommendation", AAAI 2025.
 
     Args:
-        views: Tables of any shapes.
-        copies: How often each table stands beside itself; 1 by default. A table
-            repeated is never made: its mean is the same and its variance has another
+        views: Tensors of any shapes.
+        copies: Number of copies of each view side by side; 1 by default. The copies
+            are never made: its mean is the same and its variance has another
             divisor.
 
     Returns:

@@ -1,4 +1,4 @@
-"""The four penalties on embedding size that published systems use, by name.
+"""The four penalties on embedding size that published systems use.
 
 They differ in scale by orders of magnitude, so a weight tuned for one means nothing
 for another.
@@ -6,13 +6,8 @@ for another.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from difflib import get_close_matches
-
 import torch
 from torch import Tensor
-
-Regularizer = Callable[..., Tensor]
 
 
 def norm_penalty(*x: Tensor) -> Tensor:
@@ -81,38 +76,6 @@ def mean_square_penalty(*x: Tensor) -> Tensor:
         tensor(5.)
     """
     return _sum(*(rows.square().mean() for rows in x))
-
-
-_REGULARIZERS: dict[str, Regularizer] = {
-    "half_square": half_square_penalty,
-    "half_square_sum": half_square_sum_penalty,
-    "mean_square": mean_square_penalty,
-    "norm": norm_penalty,
-}
-
-
-def regularizer(name: str) -> Regularizer:
-    """Look up a penalty: half_square, half_square_sum, mean_square or norm.
-
-    Args:
-        name: Its name.
-
-    Returns:
-        The function.
-
-    Raises:
-        ValueError: If there is none of that name; the message has the nearest match.
-
-    Example:
-        >>> regularizer("norm")(torch.tensor([[3.0, 4.0]]))
-        tensor(5.)
-    """
-    if name not in _REGULARIZERS:
-        close = get_close_matches(name, _REGULARIZERS, n=1)
-        hint = f", did you mean {close[0]!r}?" if close else ""
-        known = ", ".join(_REGULARIZERS)
-        raise ValueError(f"no regularizer of that name (got {name!r}){hint} ({known})")
-    return _REGULARIZERS[name]
 
 
 def _sum(*terms: Tensor) -> Tensor:

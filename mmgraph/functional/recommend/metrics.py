@@ -1,4 +1,4 @@
-"""Ranking metrics of top-K lists."""
+"""Ranking metrics of top-K recommendations."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ class NegativeSampler:
     Args:
         edge_index: User (row 0) and item (row 1) of each training interaction.
         num_items: Number of items in the catalogue.
-        user_ids: What an error calls the users; their row numbers by default.
+        user_ids: Names of the users in an error; their row numbers by default.
 
     Raises:
         UserError: If there are no edges, or a user has interacted with every item
@@ -60,10 +60,10 @@ class NegativeSampler:
             )
 
     def is_positive(self, user: Tensor, item: Tensor) -> Tensor:
-        """Whether each (user, item) pair is a training interaction."""
+        """True for each (user, item) pair that is a training interaction."""
         pair = user * self.num_items + item
-        place = torch.searchsorted(self.pairs, pair).clamp_(max=self.pairs.numel() - 1)
-        return self.pairs[place] == pair
+        index = torch.searchsorted(self.pairs, pair).clamp_(max=self.pairs.numel() - 1)
+        return torch.eq(self.pairs[index], pair)
 
     def sample(self, user: Tensor, generator: torch.Generator | None = None) -> Tensor:
         """One negative for each entry of ``user``.

@@ -57,12 +57,12 @@ def unseen_scores(user: Tensor, item: Tensor, seen: Adjacency) -> Tensor:
         tensor([[0.6000, 0.8000, 0.0000]])
     """
     scores = user @ item.t()
-    place = (seen.row().long(), seen.col.long())
-    return F.normalize(scores.index_put(place, scores.new_zeros(())), dim=1)
+    entries = (seen.row().long(), seen.col.long())
+    return F.normalize(scores.index_put(entries, scores.new_zeros(())), dim=1)
 
 
 def map_unseen_scores(
-    user: Tensor, item: Tensor, seen: Adjacency, table: Tensor
+    user: Tensor, item: Tensor, seen: Adjacency, weight: Tensor
 ) -> Tensor:
     r"""A linear map of :func:`unseen_scores`, without the scores.
 
@@ -73,17 +73,17 @@ def map_unseen_scores(
         - \sum_{i \in \mathcal{N}_u} s_{ui}^2 \big)^{1/2}}, \qquad
         s_{ui} = \langle \mathbf{x}_u, \mathbf{y}_i \rangle
 
-    Value and gradients are those of ``unseen_scores(user, item, seen) @ table``; time
+    Value and gradients are those of ``unseen_scores(user, item, seen) @ weight``; time
     and memory grow with the users, the items and the edges, not with users times items.
 
     Args:
         user: :math:`\mathbf{x}_u` of each user.
         item: :math:`\mathbf{Y}`.
         seen: The items :math:`\mathcal{N}_u` of each user, each once.
-        table: :math:`\mathbf{W}`, one row per item.
+        weight: :math:`\mathbf{W}`, one row per item.
 
     Shapes:
-        - **input:** :math:`(B, d)`, :math:`(I, d)`, table :math:`(I, h)`
+        - **input:** :math:`(B, d)`, :math:`(I, d)`, weight :math:`(I, h)`
         - **output:** :math:`(B, h)`
 
     Example:
@@ -96,9 +96,9 @@ def map_unseen_scores(
     """
     row, col = seen.row().long(), seen.col.long()
     score = (take_rows(user, row) * take_rows(item, col)).sum(dim=1)
-    mapped = user @ (item.t() @ table) - F.embedding_bag(
+    mapped = user @ (item.t() @ weight) - F.embedding_bag(
         seen.col,
-        table,
+        weight,
         seen.rowptr,
         mode="sum",
         per_sample_weights=score,
@@ -123,7 +123,7 @@ def top_unseen_items(user: Tensor, item: Tensor, seen: Adjacency, k: int) -> Ten
         user: One row per user.
         item: One row per item.
         seen: The items of each user, as :func:`seen_items` gives them.
-        k: Length of the lists.
+        k: Items per user.
 
     Shapes:
         - **input:** :math:`(B, d)`, :math:`(I, d)`
@@ -138,15 +138,15 @@ def top_unseen_items(user: Tensor, item: Tensor, seen: Adjacency, k: int) -> Ten
         >>> top_unseen_items(torch.ones(1, 1), item, seen, k=3)
         tensor([[ 1,  0, -1]])
     """
-    num_items, found = item.size(0), []
-    width = min(k, num_items)
+    num_items, items_of = item.size(0), []
+    num_kept = min(k, num_items)
     rows = torch.arange(user.size(0), device=user.device)
     block_size = USER_SCORES.rows(num_items, user.device)
     for block in rows.split(block_size):
         scores = user[block] @ item.t()
         part = seen_items(seen, block)
         scores[part.row().long(), part.col.long()] = float("-inf")
-        best, items = scores.topk(width, dim=1)
+        best, items = scores.topk(num_kept, dim=1)
         none = (best == float("-inf")) | ~user[block].any(dim=1, keepdim=True)
-        found.append(items.masked_fill(none, -1))
-    return F.pad(torch.cat(found), (0, k - width), value=-1)
+        items_of.append(items.masked_fill(none, -1))
+    return F.pad(torch.cat(items_of), (0, k - num_kept), value=-1)

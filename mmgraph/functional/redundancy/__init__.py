@@ -1,1 +1,1 @@
-"""What two modalities share: directions, spectra, and measures of overlap."""
+"""Shared directions of modalities, spectra, and measures of overlap."""

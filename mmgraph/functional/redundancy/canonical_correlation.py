@@ -1,4 +1,4 @@
-"""How much two tables say of each other, linearly."""
+"""Linear relation of two feature matrices: correlations and information."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from torch import Tensor
 
 
 def canonical_correlations(x: Tensor, y: Tensor) -> Tensor:
-    r"""Canonical correlations of two tables over the same rows.
+    r"""Canonical correlations of two feature matrices over the same rows.
 
     The singular values of :math:`Q_x^\top Q_y`, :math:`Q` an orthonormal basis of the
     centred columns (Hotelling, "Relations between two sets of variates", 1936), in
@@ -30,14 +30,15 @@ def canonical_correlations(x: Tensor, y: Tensor) -> Tensor:
     """
     if x.size(0) != y.size(0):
         raise ValueError(
-            f"both tables need the same rows (got {x.size(0)} and {y.size(0)})"
+            f"both matrices need the same rows (got {x.size(0)} and {y.size(0)})"
         )
-    bases = [_centred_basis(table) for table in (x, y)]
-    return torch.linalg.svdvals(bases[0].T @ bases[1]).clamp(max=1.0)
+    bases = [_centred_basis(features) for features in (x, y)]
+    rho: Tensor = torch.linalg.svdvals(bases[0].T @ bases[1])
+    return rho.clamp(max=1.0)
 
 
 def gaussian_information(x: Tensor, y: Tensor) -> float:
-    r"""Mutual information of two tables if they were Gaussian, in nats.
+    r"""Mutual information of two feature matrices if they were Gaussian, in nats.
 
     :math:`-\tfrac12 \sum_i \ln(1 - \rho_i^2)` over the canonical correlations. It sees
     linear relations alone, and few rows inflate it by about :math:`d_x d_y / 2N`.
@@ -47,7 +48,7 @@ def gaussian_information(x: Tensor, y: Tensor) -> float:
         y: Features ``[N, d_y]``, same rows.
 
     Returns:
-        The information; infinite if one table determines a direction of the other, as
+        The information; infinite if one matrix determines a direction of the other, as
         it always does with :math:`N \le d_x + d_y`.
 
     Raises:
@@ -69,4 +70,5 @@ def _centred_basis(x: Tensor) -> Tensor:
     x = x.double() - x.double().mean(dim=0)
     u, sigma, _ = torch.linalg.svd(x, full_matrices=False)
     noise = max(x.shape) * torch.finfo(torch.float64).eps * sigma.amax().clamp(min=0)
-    return u[:, sigma > noise]
+    basis: Tensor = u[:, sigma > noise]
+    return basis

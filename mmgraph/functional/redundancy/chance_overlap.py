@@ -1,4 +1,4 @@
-"""What the overlap of neighbour lists would be if nothing tied them together."""
+"""Overlap of nearest neighbours by chance alone."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 
 
 class ChanceOverlap(NamedTuple):
-    """Mean overlap of random lists: its expectation and a central interval."""
+    """Mean overlap of random neighbours: its expectation and a central interval."""
 
     expected: float
     low: float
@@ -18,22 +18,22 @@ class ChanceOverlap(NamedTuple):
 def chance_overlap(
     k: int, num_candidates: int, num_centres: int = 1, confidence: float = 0.95
 ) -> ChanceOverlap:
-    r"""Overlap that random lists of neighbours have.
+    r"""Overlap of random sets of neighbours.
 
-    Two lists of :math:`K` out of :math:`n` candidates share a hypergeometric number of
+    Two sets of :math:`K` out of :math:`n` candidates share a hypergeometric number of
     neighbours, so the expected overlap is :math:`K / n` (:math:`n = N - 1` without the
     item itself). The mean over :math:`c` centres is the sum of :math:`c` independent
     such counts over :math:`cK`; its distribution is the :math:`c`-fold convolution of
     the hypergeometric one, computed exactly.
 
     Args:
-        k: Length :math:`K` of the lists.
+        k: Neighbours :math:`K` of each centre.
         num_candidates: :math:`n`, at least ``k``.
         num_centres: :math:`c`.
         confidence: Of the central interval.
 
     Returns:
-        Expectation, and the ends of the interval, all as shares of ``k``.
+        Expectation, and the ends of the interval, all as fractions of ``k``.
 
     Raises:
         ValueError: If a number is out of range.

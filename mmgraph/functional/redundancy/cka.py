@@ -1,4 +1,4 @@
-"""How alike two tables are, whatever their widths and axes."""
+"""Centred kernel alignment: likeness of two feature matrices of any dimensions."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from mmgraph.functional.redundancy.projection import covariance64
 
 
 def linear_cka(x_a: Tensor, x_b: Tensor, mask: Tensor | None = None) -> float:
-    r"""Linear centred kernel alignment of two tables over the same items.
+    r"""Linear centred kernel alignment of two feature matrices over the same items.
 
     .. math::
         \frac{|C_{ab}|_F^2}{|C_{aa}|_F \, |C_{bb}|_F}
@@ -16,7 +16,7 @@ def linear_cka(x_a: Tensor, x_b: Tensor, mask: Tensor | None = None) -> float:
     with the covariances of centred features, which equals the alignment of the two
     centred Gram matrices ``[N, N]`` (Kornblith et al., "Similarity of Neural Network
     Representations Revisited", ICML 2019) without making them. It does not change when
-    a table is shifted, scaled or rotated.
+    a matrix is shifted, scaled or rotated.
 
     Args:
         x_a: Features ``[N, d_a]``.
@@ -25,7 +25,7 @@ def linear_cka(x_a: Tensor, x_b: Tensor, mask: Tensor | None = None) -> float:
 
     Returns:
         From 0 (no linear relation) to 1 (equal but for rotation and scale); 0 if a
-        table is constant.
+        matrix is constant.
 
     Raises:
         ValueError: If the row counts differ or no row is left.
@@ -45,7 +45,7 @@ def covariance_cka(cov_ab: Tensor, cov_a: Tensor, cov_b: Tensor) -> float:
 
     Args:
         cov_ab: Cross-covariance ``[d_a, d_b]``.
-        cov_a: Covariance of the first table ``[d_a, d_a]``.
+        cov_a: Covariance of the first modality ``[d_a, d_a]``.
         cov_b: Covariance of the second ``[d_b, d_b]``.
 
     Example:
@@ -59,14 +59,14 @@ def covariance_cka(cov_ab: Tensor, cov_a: Tensor, cov_b: Tensor) -> float:
 
 
 def chance_cka(cov_a: Tensor, cov_b: Tensor, num_rows: int) -> float:
-    r"""Expected linear CKA of the two tables when their rows are matched at random.
+    r"""Expected linear CKA of two matrices whose rows are matched at random.
 
-    Over all permutations of the rows of one table, :math:`E |C_{ab}|_F^2 =
-    \operatorname{tr} C_{aa} \operatorname{tr} C_{bb} / (N - 1)`, exactly. Wide tables
+    Over all permutations of the rows of one matrix, :math:`E |C_{ab}|_F^2 =
+    \operatorname{tr} C_{aa} \operatorname{tr} C_{bb} / (N - 1)`, exactly. Wide matrices
     of few rows look alike by chance; compare with this.
 
     Args:
-        cov_a: Covariance of the first table ``[d_a, d_a]``.
+        cov_a: Covariance of the first modality ``[d_a, d_a]``.
         cov_b: Covariance of the second ``[d_b, d_b]``.
         num_rows: N, at least 2.
 

@@ -1,4 +1,4 @@
-"""Means and cross-covariance of two tables that are read block by block."""
+"""Means and cross-covariance of two matrices that are read block by block."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ class CrossMoments:
     b)^{\top}` by :math:`(A - \bar a_{\text{before}})^{\top} (B - \bar
     b_{\text{after}})`, which is exact for a block as it is for one row (Welford, 1962).
     So one pass is enough, nothing is ever subtracted from a large sum of squares, and
-    memory is one block and one ``[d_a, d_b]`` table. Two parts of a table can be merged
-    (Chan, Golub and LeVeque, 1983).
+    memory is one block and one ``[d_a, d_b]`` matrix. Two parts can be merged (Chan,
+    Golub and LeVeque, 1983).
 
     Args:
-        dim_a: Width of the first table.
-        dim_b: Width of the second.
+        dim_a: Dimension of the first matrix.
+        dim_b: Dimension of the second.
         device: Where to sum.
 
     Example:
@@ -43,7 +43,7 @@ class CrossMoments:
         """Take in a block of rows.
 
         Args:
-            a: Rows of the first table ``[n, dim_a]``.
+            a: Rows of the first matrix ``[n, dim_a]``.
             b: The same rows of the second ``[n, dim_b]``.
         """
         if len(a) == 0:
@@ -53,10 +53,10 @@ class CrossMoments:
         self.count += len(a)
         if self.count == len(a):
             self.mean_a, self.mean_b = mean_a, mean_b
-        share = len(a) / self.count
-        self.mean_b = self.mean_b + share * (mean_b - self.mean_b)
+        fraction = len(a) / self.count
+        self.mean_b = self.mean_b + fraction * (mean_b - self.mean_b)
         self.products.addmm_((a - self.mean_a).T, b - self.mean_b)
-        self.mean_a = self.mean_a + share * (mean_a - self.mean_a)
+        self.mean_a = self.mean_a + fraction * (mean_a - self.mean_a)
 
     @property
     def covariance(self) -> Tensor:
@@ -73,7 +73,7 @@ def merge_moments(parts: Iterable[CrossMoments]) -> CrossMoments:
     differences :math:`\delta` of the means.
 
     Args:
-        parts: At least one, all of the same widths.
+        parts: At least one, all of the same dimensions.
 
     Raises:
         ValueError: If there is none.

@@ -1,4 +1,4 @@
-"""How far apart two samples, or the neighbourhoods in two graphs, are."""
+"""Distance and overlap of two samples, and of the neighbourhoods in two graphs."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def sliced_wasserstein(
         The distance, in the unit of the features.
 
     Raises:
-        ValueError: If a set is empty or the widths differ.
+        ValueError: If a set is empty or the dimensions differ.
 
     Example:
         >>> x = torch.zeros(5, 1)
@@ -36,7 +36,7 @@ def sliced_wasserstein(
     """
     if x.size(1) != y.size(1) or 0 in (x.size(0), y.size(0)):
         raise ValueError(
-            "both sets need points of one width "
+            "both sets need points of one dimension "
             f"(got {list(x.shape)} and {list(y.shape)})"
         )
     generator = torch.Generator().manual_seed(seed)
@@ -47,16 +47,16 @@ def sliced_wasserstein(
     y_sorted = (y.to(x) @ direction).sort(dim=0).values
     n, m = x.size(0), y.size(0)
     if n == m:
-        return (x_sorted - y_sorted).abs().mean().item()
+        return float((x_sorted - y_sorted).abs().mean())
     # Both quantile functions are steps: constant between the merged break points.
     steps = [torch.arange(size + 1).double() / size for size in (n, m)]
     breaks = torch.cat(steps).sort().values
-    width = breaks.diff().to(x)
+    length = breaks.diff().to(x)
     middle = (breaks[1:] + breaks[:-1]) / 2
     at_x = (middle * n).long().clamp(max=n - 1).to(x.device)
     at_y = (middle * m).long().clamp(max=m - 1).to(x.device)
     distance = (x_sorted[at_x] - y_sorted[at_y]).abs().mean(dim=1)
-    return (distance * width).sum().item()
+    return float((distance * length).sum())
 
 
 @overload
@@ -86,21 +86,21 @@ def neighbour_overlap(
     *,
     per_node: bool = False,
 ) -> float | Tensor:
-    r"""Share of neighbours that two graphs have in common.
+    r"""Fraction of neighbours that two graphs have in common.
 
-    The mean over nodes of :math:`|N_a(i) \cap N_b(i)| / K_i`, :math:`K_i` the length
-    of the longer of the two lists (:math:`K` in two kNN graphs). Nodes without a
+    The mean over nodes of :math:`|N_a(i) \cap N_b(i)| / K_i`, :math:`K_i` the larger
+    of the two degrees (:math:`K` in two kNN graphs). Nodes without a
     neighbour in either graph are left out. Two random kNN graphs without self edges
-    are expected to share :math:`K / (N - 1)`.
+    are expected to have :math:`K / (N - 1)`.
 
     Args:
         edge_index_a: Edges ``[2, E_a]``, row 0 neighbour, row 1 centre.
         edge_index_b: Edges ``[2, E_b]`` on the same nodes.
         num_nodes: Number of nodes.
-        per_node: Return the shares ``[num_nodes]``, NaN for nodes left out.
+        per_node: Return the fractions ``[num_nodes]``, NaN for nodes left out.
 
     Returns:
-        The mean share in ``[0, 1]`` (NaN if there is no edge at all), or all shares.
+        The mean in ``[0, 1]`` (NaN if there is no edge at all), or all fractions.
 
     Example:
         >>> a = torch.tensor([[1, 2, 0], [0, 0, 1]])
@@ -117,8 +117,8 @@ def neighbour_overlap(
         torch.bincount(key // num_nodes, minlength=num_nodes).double()
         for key in (key_a, key_b, common)
     )
-    share = size_common / torch.maximum(size_a, size_b)  # 0 / 0 is NaN: left out
-    return share if per_node else share.nanmean().item()
+    fraction = size_common / torch.maximum(size_a, size_b)  # 0 / 0 is NaN: left out
+    return fraction if per_node else fraction.nanmean().item()
 
 
 def overlap_coefficient(x: Tensor, y: Tensor, bins: int = 100) -> float:
@@ -151,7 +151,7 @@ def overlap_coefficient(x: Tensor, y: Tensor, bins: int = 100) -> float:
     low, high = both.min(), both.max()
     if low == high:
         return 1.0
-    place = ((both - low) / (high - low) * bins).long().clamp(max=bins - 1)
-    share_x = torch.bincount(place[: x.numel()], minlength=bins).double() / x.numel()
-    share_y = torch.bincount(place[x.numel() :], minlength=bins).double() / y.numel()
-    return torch.minimum(share_x, share_y).sum().item()
+    bin_of = ((both - low) / (high - low) * bins).long().clamp(max=bins - 1)
+    mass_x = torch.bincount(bin_of[: x.numel()], minlength=bins).double() / x.numel()
+    mass_y = torch.bincount(bin_of[x.numel() :], minlength=bins).double() / y.numel()
+    return torch.minimum(mass_x, mass_y).sum().item()

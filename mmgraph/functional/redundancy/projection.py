@@ -14,7 +14,7 @@ _CPU_SVD_LIMIT = 512  # below, the transfer costs less than a GPU's SVD latency
 
 
 def cross_covariance(x_a: Tensor, x_b: Tensor, mask: Tensor | None = None) -> Tensor:
-    r"""Cross-covariance of two feature tables over the same items.
+    r"""Cross-covariance of two feature matrices over the same items.
 
     :math:`C = \frac{1}{N} \bar{X}_a^{\top} \bar{X}_b`, columns centred first (Eqs. 3-4
     of "CLEAR: Null-Space Projection for Cross-Modal De-Redundancy in Multimodal
@@ -84,7 +84,7 @@ def suppress(x: Tensor, basis: Tensor, strength: float) -> Tensor:
     Args:
         x: Features ``[..., d]``.
         basis: Orthonormal columns ``[d, k]``; zero columns have no effect.
-        strength: Share to remove, in ``[0, 1]``; 0 returns ``x`` itself.
+        strength: Fraction to remove, in ``[0, 1]``; 0 returns ``x`` itself.
 
     Returns:
         ``[..., d]``.
@@ -130,7 +130,7 @@ def shared_bases(
         singular values.
 
     Raises:
-        ValueError: If ``rank`` exceeds the smallest width or ``weights`` is unknown.
+        ValueError: If ``rank`` exceeds a dimension or ``weights`` is unknown.
 
     Example:
         >>> x = torch.randn(50, 4)
@@ -143,11 +143,11 @@ def shared_bases(
     names = list(x)
     if not names:
         raise ValueError("no modality given (got an empty mapping)")
-    _check_rank(rank, min(table.size(1) for table in x.values()))
+    _check_rank(rank, min(features.size(1) for features in x.values()))
     if len(names) == 1:
-        (table,) = x.values()
-        none = table.new_empty(0, dtype=torch.float64)
-        return {names[0]: table.new_zeros(table.size(1), rank)}, {names[0]: none}
+        (only,) = x.values()
+        none = only.new_empty(0, dtype=torch.float64)
+        return {names[0]: only.new_zeros(only.size(1), rank)}, {names[0]: none}
 
     eps = _eps(*x.values())
     cov = {}
@@ -194,7 +194,7 @@ def union_bases(
         other modalities, without zero columns; none for a single modality.
 
     Raises:
-        ValueError: If ``rank`` exceeds the smallest width or no modality is given.
+        ValueError: If ``rank`` exceeds the smallest dimension or no modality is given.
 
     Example:
         >>> x = torch.randn(50, 8)
@@ -204,7 +204,7 @@ def union_bases(
     """
     if not x:
         raise ValueError("no modality given (got an empty mapping)")
-    _check_rank(rank, min(table.size(1) for table in x.values()))
+    _check_rank(rank, min(features.size(1) for features in x.values()))
     of_pairs: dict[str, list[Tensor]] = {name: [] for name in x}
     # Sorted, so that the order of the mapping cannot enter through rounding.
     for a, b in combinations(sorted(x), 2):
@@ -214,14 +214,16 @@ def union_bases(
         of_pairs[b].append(w)
     eps = _eps(*x.values())
     bases = {}
-    for name, table in x.items():
+    for name, features in x.items():
         blocks = of_pairs[name]
         union = (
-            torch.cat(blocks, dim=1) if blocks else table.new_zeros(table.size(1), 0)
+            torch.cat(blocks, dim=1)
+            if blocks
+            else features.new_zeros(features.size(1), 0)
         )
         if len(blocks) > 1:
             union, _, _ = _leading(union, union.size(1), eps)
-        bases[name] = union[:, union.any(dim=0)].to(table.dtype)
+        bases[name] = union[:, union.any(dim=0)].to(features.dtype)
     return bases
 
 
@@ -247,15 +249,15 @@ def _both(masks: Mapping[str, Tensor] | None, a: str, b: str) -> Tensor | None:
     return torch.stack(present).all(dim=0) if present else None
 
 
-def _eps(*tables: Tensor) -> float:
+def _eps(*features: Tensor) -> float:
     # Half-precision features were not made by half-precision sums: float32 is the
     # coarsest noise level that may hide a direction.
-    is_double = all(table.dtype == torch.float64 for table in tables)
+    is_double = all(x.dtype == torch.float64 for x in features)
     return torch.finfo(torch.float64 if is_double else torch.float32).eps
 
 
 def covariance64(x_a: Tensor, x_b: Tensor, mask: Tensor | None = None) -> Tensor:
-    """:func:`cross_covariance` in float64, whatever the dtype of the tables.
+    """:func:`cross_covariance` in float64, whatever the dtype of the features.
 
     Example:
         >>> x = torch.tensor([[1.0], [3.0]])
@@ -264,7 +266,7 @@ def covariance64(x_a: Tensor, x_b: Tensor, mask: Tensor | None = None) -> Tensor
     """
     if x_a.size(0) != x_b.size(0):
         raise ValueError(
-            f"both tables need the same rows (got {x_a.size(0)} and {x_b.size(0)})"
+            f"both modalities need the same rows (got {x_a.size(0)} and {x_b.size(0)})"
         )
     if mask is not None:
         x_a, x_b = x_a[mask], x_b[mask]

@@ -1,17 +1,17 @@
-"""What one refresh of the null-space projection found, in a few numbers."""
+"""Measures of one refresh of the null-space projection."""
 
 from __future__ import annotations
 
 from torch import Tensor
 
-from mmgraph.functional.redundancy.spectrum import effective_rank, energy_share
+from mmgraph.functional.redundancy.spectrum import effective_rank, energy_ratio
 
 #: Singular values that are kept of a spectrum.
 LEADING = 4
 
 
 def subspace_affinity(u: Tensor, w: Tensor) -> float:
-    r"""How much of the smaller of two subspaces lies in the other.
+    r"""Affinity of two subspaces: the part of the smaller that lies in the other.
 
     .. math::
         \|U^{\top} W\|_F^2 / \min(k_u, k_w)
@@ -50,7 +50,7 @@ def subspace_affinity(u: Tensor, w: Tensor) -> float:
 def refresh_measures(
     basis: Tensor, sigma: Tensor, earlier: Tensor | None = None
 ) -> dict[str, float]:
-    r"""A refresh in numbers: rank, spectrum, and how far the directions drifted.
+    r"""Measures of a refresh: rank, spectrum, and drift of the directions.
 
     Args:
         basis: Shared directions in use ``[d, k]``, orthonormal or zero columns.
@@ -58,7 +58,7 @@ def refresh_measures(
         earlier: The directions of the refresh before, if there was one.
 
     Returns:
-        ``rank``: directions in use, without zero columns. ``head_energy``: share of
+        ``rank``: directions in use, without zero columns. ``head_energy``: fraction of
         :math:`\sum_i \sigma_i^2` that they hold. ``effective_rank``: of the spectrum.
         ``sigma_1``, ...: its first four values. ``affinity``: of the directions to the
         earlier ones (:func:`subspace_affinity`; 1 = no drift), only where there are
@@ -67,15 +67,15 @@ def refresh_measures(
     Example:
         >>> import torch
         >>> sigma = torch.tensor([2.0, 2.0, 0.0])
-        >>> found = refresh_measures(torch.eye(3)[:, :1], sigma, torch.eye(3)[:, :2])
-        >>> [found[name] for name in ("rank", "head_energy", "sigma_2", "affinity")]
+        >>> measures = refresh_measures(torch.eye(3)[:, :1], sigma, torch.eye(3)[:, :2])
+        >>> [measures[name] for name in ("rank", "head_energy", "sigma_2", "affinity")]
         [1, 0.5, 2.0, 1.0]
     """
     basis, sigma = basis.cpu(), sigma.cpu()
     rank = _rank(basis)
     measures = {
         "rank": rank,
-        "head_energy": energy_share(sigma, rank),
+        "head_energy": energy_ratio(sigma, rank),
         "effective_rank": effective_rank(sigma),
     }
     values = sigma[:LEADING].tolist()

@@ -1,4 +1,4 @@
-"""How many shared directions stand out, and how far to press them down."""
+"""Number of shared directions that stand out, and strength to press them down."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class SharedRank(NamedTuple):
 
     Attributes:
         rank: Number of shared directions; 0 if none is above chance.
-        is_clear: Whether the spectrum falls by a clear step after the rank.
+        is_clear: True if the spectrum falls by a clear step after the rank.
         chance: Largest singular value that chance alone would put at ``rank + 1``.
     """
 
@@ -48,7 +48,7 @@ def shared_rank(
     - two planted steps (a loud and a faint group) are taken as one rank, the larger;
     - a last direction no louder than what two loud private parts reach by chance is
       missed: :math:`\sigma = (1, 0.6, 0.3)` beside five private directions of variance
-      2.25 in each table, N = 2000, gives 2 (chance reaches 0.33);
+      2.25 in each modality, N = 2000, gives 2 (chance reaches 0.33);
     - covariance sees size: one dominant axis of one modality fills the head of the
       spectrum even where the two modalities hardly correlate (look at the correlation
       of the coordinates and at the energy that goes with them);
@@ -58,7 +58,7 @@ def shared_rank(
 
     Args:
         cov_ab: Cross-covariance ``[d_a, d_b]``, float64.
-        cov_a: Covariance of the first table ``[d_a, d_a]``.
+        cov_a: Covariance of the first modality ``[d_a, d_a]``.
         cov_b: Covariance of the second ``[d_b, d_b]``.
         num_rows: Rows that the covariances were taken over.
         seed: Of the chance level.
@@ -114,16 +114,17 @@ def deflated_spectrum(cov: Tensor, basis: Tensor) -> Tensor:
     cov, basis = cov.double(), basis.double()
     half = cov - basis @ (basis.T @ cov)
     rest = half - (half @ basis) @ basis.T
-    return torch.linalg.eigvalsh((rest + rest.T) / 2).flip(0).clamp(min=0)
+    values: Tensor = torch.linalg.eigvalsh((rest + rest.T) / 2)
+    return values.flip(0).clamp(min=0)
 
 
 def chance_level(
     spectrum_a: Tensor, spectrum_b: Tensor, num_rows: int, *, seed: int = 0
 ) -> float:
-    r"""Largest singular value that the cross-covariance of unrelated tables may have.
+    r"""Largest singular value of the cross-covariance of unrelated modalities.
 
-    If the rows of two tables are unrelated, the entries of :math:`\sqrt N C_{ab}` have
-    exactly the covariance :math:`C_{aa} \otimes C_{bb}`, and by the central limit
+    If the rows of two modalities are unrelated, the entries of :math:`\sqrt N C_{ab}`
+    have exactly the covariance :math:`C_{aa} \otimes C_{bb}`, and by the central limit
     theorem they are Gaussian: in the eigenbases, :math:`\sqrt N C_{ab} \sim
     \Lambda_a^{1/2} G \Lambda_b^{1/2}` with independent standard normal :math:`G`. So
     the null of randomly matched rows can be drawn without a further pass over the
@@ -160,11 +161,11 @@ def chance_level(
     rng = np.random.default_rng(seed)
     largest, last = np.empty(_DRAWS), len(scale_b) - 1
     for draw in range(_DRAWS):
-        table = rng.standard_normal((len(scale_a), len(scale_b)))
-        table = scale_a[:, None] * table * scale_b
+        noise = rng.standard_normal((len(scale_a), len(scale_b)))
+        noise = scale_a[:, None] * noise * scale_b
         # The largest eigenvalue of the small Gram matrix: no full decomposition.
         (square,) = scipy.linalg.eigh(
-            table.T @ table, eigvals_only=True, subset_by_index=[last, last]
+            noise.T @ noise, eigvals_only=True, subset_by_index=[last, last]
         )
         largest[draw] = np.sqrt(max(square, 0.0) / num_rows)
     return float(largest.mean() + _DEVIATIONS * largest.std(ddof=1))
@@ -194,4 +195,4 @@ def levelling_strength(sigma: Tensor, rank: int, floor: float = 0.0) -> float:
         return 0.0
     after = float(sigma[rank]) if rank < sigma.numel() else 0.0
     ratio = max(after, floor) / float(sigma[0])
-    return 1 - min(1.0, ratio) ** 0.5
+    return float(1 - min(1.0, ratio) ** 0.5)

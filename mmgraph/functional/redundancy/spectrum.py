@@ -1,4 +1,4 @@
-"""What the singular values of a cross-covariance say about its rank."""
+"""Rank and energy of a cross-covariance, from its singular values."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from torch import Tensor
 def suggest_rank(
     sigma: Tensor, *, penalty: float | None = None, energy: float | None = None
 ) -> int:
-    r"""How many shared directions to suppress, read off the spectrum.
+    r"""Number of shared directions to suppress, read off the spectrum.
 
     Give one of two rules. ``penalty``: :math:`k^* = \arg\min_k \sum_{i>k} \sigma_i^2 +
     p k` (Eq. 13 of CLEAR, 2026), which is the number of :math:`\sigma_i^2 > p`.
-    ``energy``: the smallest :math:`k` whose directions hold this share of
+    ``energy``: the smallest :math:`k` whose directions hold this fraction of
     :math:`\sum_i \sigma_i^2`.
 
     Args:
         sigma: Singular values ``[n]``, descending.
         penalty: Price of one direction, at least 0.
-        energy: Share in ``(0, 1]``.
+        energy: Fraction in ``(0, 1]``.
 
     Returns:
         A rank from 0 to ``n``.
@@ -70,8 +70,8 @@ def effective_rank(sigma: Tensor) -> float:
     return float(torch.special.entr(square / total).sum().exp())
 
 
-def energy_share(sigma: Tensor, rank: int) -> float:
-    r"""Share of the energy in the head: :math:`\sum_{i \le k} \sigma_i^2 / \sum
+def energy_ratio(sigma: Tensor, rank: int) -> float:
+    r"""Fraction of the energy in the head: :math:`\sum_{i \le k} \sigma_i^2 / \sum
     \sigma_i^2`.
 
     Args:
@@ -79,10 +79,10 @@ def energy_share(sigma: Tensor, rank: int) -> float:
         rank: ``k``; more than ``n`` counts as ``n``.
 
     Returns:
-        The share in ``[0, 1]``; 0 for a zero spectrum.
+        The fraction in ``[0, 1]``; 0 for a zero spectrum.
 
     Example:
-        >>> energy_share(torch.tensor([3.0, 2.0, 1.0, 1.0, 1.0]), 1)
+        >>> energy_ratio(torch.tensor([3.0, 2.0, 1.0, 1.0, 1.0]), 1)
         0.5625
     """
     square = sigma.double().square()

@@ -1,8 +1,43 @@
 from __future__ import annotations
 
-from mmgraph.analysis.leaderboard.render import COLUMNS, cells, to_markdown
+import json
+from html.parser import HTMLParser
+
+import pytest
+
+from mmgraph.analysis import build_leaderboard
+from mmgraph.analysis.leaderboard.render import (
+    COLUMNS,
+    comparison_cells,
+    to_html,
+    to_markdown,
+    to_table,
+    write_leaderboard,
+)
 from mmgraph.analysis.leaderboard.table import METRICS, Comparison, Leaderboard, Row
 from mmgraph.analysis.statistics.intervals import Interval
+from mmgraph.errors import UserError
+
+
+class Reader(HTMLParser):
+    """Texts of the table's head and body, and the links."""
+
+    def __init__(self):
+        super().__init__()
+        self.cells, self.links, self.inside = [], [], False
+
+    def handle_starttag(self, tag, attrs):
+        self.links += [value for name, value in attrs if name in ("src", "href")]
+        if tag in ("td", "th"):
+            self.inside = True
+            self.cells.append("")
+
+    def handle_endtag(self, tag):
+        self.inside = self.inside and tag not in ("td", "th")
+
+    def handle_data(self, data):
+        if self.inside:
+            self.cells[-1] += data
 
 
 def make_row(**changes):
@@ -24,6 +59,11 @@ def make_row(**changes):
         ),
     }
     return Row(**(values | changes))
+
+
+def cells(row):
+    (texts,) = to_table(Leaderboard("toy", [row])).rows
+    return texts
 
 
 def test_a_full_row_reads_as_expected():
@@ -58,3 +98,46 @@ def test_markdown_has_one_cell_per_column():
     table = [line for line in text.splitlines() if line.startswith("|")]
     assert [line.count("|") for line in table] == [len(COLUMNS) + 1] * 3
     assert text.endswith("- One note.\n")
+
+
+def test_the_page_is_self_contained_and_shows_the_cells_and_notes():
+    row = Row("A<b>", 1, dict.fromkeys(METRICS, 0.1), None, 0.2, 3, 0.5, 1, None, {}, 0)
+    text = to_html(Leaderboard("toy", [row], ["x < y"]))
+    reader = Reader()
+    reader.feed(text)
+    assert reader.links == []
+    assert reader.cells == [*COLUMNS, *cells(row)]
+    assert "<title>Leaderboard: toy</title>" in text
+    assert "<li>x &lt; y</li>" in text
+
+
+def test_a_comparison_has_sign_base_interval_and_both_tests():
+    comparison = Comparison("SEA", -0.00123, Interval(-0.004, 0.0015), 9, 0.03, 0.0001)
+    texts = ["-0.0012 (SEA)", "-0.0040 to +0.0015", ".030", "< .001"]
+    assert comparison_cells(comparison) == texts
+    assert comparison_cells(None) == [""] * 4
+
+
+def test_a_leaderboard_is_written_from_a_folder_of_results(tmp_path):
+    metrics = dict.fromkeys(METRICS, 0.25)
+    line = {
+        **{"spec": "LightGCN", "data": "toy", "data_sha256": "", "seed": 1},
+        **{"key": "a", "options": {}, "trainer": {}, "epochs": 3},
+        "counts": {"users": 1, "items": 1, "train": 1, "valid": 1, "test": 1},
+        "metrics": {"valid": metrics, "test": metrics},
+        **{"seconds_per_epoch": 0.1, "peak_memory_bytes": 1},
+    }
+    (tmp_path / "results.jsonl").write_text(json.dumps(line) + "\n")
+    board = write_leaderboard(tmp_path)
+    assert board == build_leaderboard([line])
+    assert (tmp_path / "leaderboard.md").read_text() == to_markdown(board)
+    assert (tmp_path / "report.html").read_text() == to_html(board)
+
+
+def test_a_folder_without_results_is_refused(tmp_path):
+    with pytest.raises(UserError) as caught:
+        write_leaderboard(tmp_path)
+    assert str(caught.value) == (
+        f"{tmp_path / 'results.jsonl'}: no run has finished - run mmgraph bench first"
+    )
+    assert list(tmp_path.iterdir()) == []

@@ -4,6 +4,7 @@ import statistics
 
 import numpy as np
 import pytest
+from reference.intervals import percentile_interval
 from scipy import stats
 
 from mmgraph.analysis.leaderboard.table import METRICS, build_leaderboard
@@ -85,15 +86,7 @@ def test_variants_are_tested_against_their_nearest_base_over_users():
         return (users[f"{spec}-1"]["recall@20"] + users[f"{spec}-2"]["recall@20"]) / 2
 
     def interval(values):
-        return pytest.approx(
-            stats.bootstrap(
-                (values,),
-                np.mean,
-                n_resamples=5000,
-                method="percentile",
-                rng=np.random.default_rng(0),
-            ).confidence_interval
-        )
+        return pytest.approx(percentile_interval(values))
 
     pairs = [("VBPR+CLEAR", "VBPR"), ("VBPR+CLEAR:strength=0", "VBPR+CLEAR")]
     raw = [stats.ttest_rel(mean(a), mean(b)).pvalue for a, b in pairs]
@@ -130,8 +123,8 @@ def test_options_that_differ_beside_the_name_are_told():
     found = row(board, "FREEDOM+CLEAR").comparison.other_options
     assert found == {"reg_weight": (0.1, 0.0)}
     assert row(board, "FREEDOM:k=9").comparison.other_options == {}
-    told = "FREEDOM+CLEAR differs from FREEDOM in reg_weight=0.1 (FREEDOM: 0.0), too."
-    assert [note for note in board.notes if "differs" in note] == [told]
+    text = "FREEDOM+CLEAR differs from FREEDOM in reg_weight=0.1 (FREEDOM: 0.0), too."
+    assert [note for note in board.notes if "differs" in note] == [text]
 
 
 def test_without_per_user_values_nothing_is_tested():

@@ -41,8 +41,8 @@ def test_equal_rows_meet_across_blocks():
     assert summary.duplicate_rows == len(table) - len(size)
     assert summary.largest_duplicate_group == size.max()
     mean = table.astype(float).mean(0)
-    share = mean @ mean / np.square(table.astype(float)).sum(1).mean()
-    assert summary.mean_share == pytest.approx(share, rel=1e-10)
+    fraction = mean @ mean / np.square(table.astype(float)).sum(1).mean()
+    assert summary.mean_share == pytest.approx(fraction, rel=1e-10)
 
 
 def test_a_modality_without_rows_is_counted():

@@ -3,6 +3,7 @@ from __future__ import annotations
 import base64
 import csv
 import io
+import json
 import re
 import sys
 from html import unescape
@@ -12,7 +13,7 @@ import numpy as np
 import pytest
 
 from mmgraph.analysis import diagnose
-from mmgraph.analysis.redundancy.page import diagnosis_page
+from mmgraph.analysis.redundancy.page import diagnosis_page, write_diagnosis
 from mmgraph.data import catalogue_features, plant_catalogue
 from mmgraph.data.feature_rows import FeatureRows
 
@@ -92,7 +93,7 @@ def test_without_matplotlib_the_tables_stay_and_one_sentence_helps(
         "Counts of each modality",
         "In one number each",
         "Neighbours in common",
-        "What the projection takes, in shares of 1",
+        "What the projection takes, in fractions of 1",
         "The spectrum, direction by direction",
     ]
     assert text.rpartition("<tbody>")[2].count("<tr>") == 20  # of 24 directions
@@ -118,3 +119,13 @@ def test_one_modality_has_a_page_without_pairs():
     text = diagnosis_page(diagnose({"visual": FeatureRows(np.eye(3, 4))}), "shop")
     assert headings(text) == ["Modalities"]
     assert "<li>There is one modality: no pair to compare.</li>" in text
+
+
+def test_a_diagnosis_is_written_as_json_and_as_a_page(diagnosis, tmp_path):
+    folder = tmp_path / "new"
+    result = write_diagnosis(folder, diagnosis, "shop", seconds=0.5)
+    assert json.loads((folder / "diagnosis.json").read_text()) == result
+    assert result == {"data": "shop", "seconds": 0.5, **diagnosis.to_dict()}
+    page = (folder / "report.html").read_text("utf-8")
+    assert page == diagnosis_page(diagnosis, "shop")
+    assert len(list(folder.iterdir())) == 2

@@ -52,9 +52,9 @@ def test_correlations_and_variance_along_the_directions(planted, svd):
     expected = [np.corrcoef(x[:, n], y[:, n])[0, 1] for n in range(RANK)]
     np.testing.assert_allclose(pair.correlations[:RANK], expected, rtol=1e-9)
     for name, table, along in (("visual", a, x), ("textual", b, y)):
-        share = along.var(0) / table.var(0).sum()
+        fraction = along.var(0) / table.var(0).sum()
         found = pair.variance_shares[name][:RANK]
-        np.testing.assert_allclose(found, share, rtol=1e-9)
+        np.testing.assert_allclose(found, fraction, rtol=1e-9)
 
 
 def projected(table, basis, rank, strength):
@@ -137,9 +137,9 @@ def test_the_planted_subspace_is_stable_and_loud(planted):
         assert stability.affinity > 0.9 > stability.chance_affinity
     for note, name in zip(pair.notes, pair.modalities, strict=True):
         # The planted factors are the loudest: what is shared is most of the variance.
-        share = pair.costs[1].energy_removed[name]
-        assert share > 0.5
-        assert f"takes {100 * share:.0f} % of the variance of {name}" in note
+        fraction = pair.costs[1].energy_removed[name]
+        assert fraction > 0.5
+        assert f"takes {100 * fraction:.0f} % of the variance of {name}" in note
 
 
 def test_the_order_of_the_modalities_only_turns_the_pair(planted):
@@ -164,7 +164,8 @@ def test_unrelated_modalities_share_nothing():
     assert pair.swd_after == pair.swd
     assert pair.reason.startswith("No shared direction is above what randomly matched")
     assert (
-        "Neighbours agree no more than by chance, at any length of list." in pair.notes
+        "Neighbours agree no more than by chance, at any number of neighbours."
+        in pair.notes
     )
 
 

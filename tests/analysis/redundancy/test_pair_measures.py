@@ -11,8 +11,8 @@ from mmgraph.analysis.redundancy.pair_measures import (
     direction_correlations,
     head_energy,
     imbalance_ratio,
-    list_similarities,
-    variance_shares,
+    similarity_densities,
+    variance_ratios,
 )
 from mmgraph.functional import suppress
 from mmgraph.knn.search.running_top_k import RunningTopK
@@ -41,14 +41,14 @@ def parts(tables):
 def test_variance_shares_are_those_of_the_coordinates(tables, parts):
     (a, _), (cov_a, _, u, _, _) = tables, parts
     expected = [(a @ u[:, n].numpy()).var() / a.var(0).sum() for n in range(4)]
-    np.testing.assert_allclose(variance_shares(cov_a, u), expected, rtol=1e-12)
+    np.testing.assert_allclose(variance_ratios(cov_a, u), expected, rtol=1e-12)
     whole = torch.linalg.qr(torch.from_numpy(a[:5])).Q
-    assert float(variance_shares(cov_a, whole).sum()) == pytest.approx(1)
+    assert float(variance_ratios(cov_a, whole).sum()) == pytest.approx(1)
 
 
 def test_a_constant_table_has_no_variance_to_share():
-    shares = variance_shares(torch.zeros(3, 3), torch.eye(3)[:, :2])
-    assert shares.tolist() == [0, 0]
+    ratios = variance_ratios(torch.zeros(3, 3), torch.eye(3)[:, :2])
+    assert ratios.tolist() == [0, 0]
 
 
 def test_correlations_are_those_of_the_coordinates(tables, parts):
@@ -73,9 +73,9 @@ def test_the_head_holds_its_squares():
     sigma = np.linspace(3, 0.1, 30)
     held = head_energy(torch.from_numpy(sigma), rank=7)
     assert list(held) == ["1", "2", "4", "7", "8", "16", "20"]
-    for k, share in held.items():
+    for k, fraction in held.items():
         expected = sum(s**2 for s in sigma[: int(k)]) / sum(s**2 for s in sigma)
-        assert share == pytest.approx(expected, rel=1e-12)
+        assert fraction == pytest.approx(expected, rel=1e-12)
 
 
 def test_heads_beyond_the_spectrum_and_an_empty_one_are_left_out():
@@ -119,7 +119,7 @@ def lists_of(similarity):
 def test_similarities_are_counted_over_the_first_ten():
     rng = np.random.default_rng(1)
     tables = [rng.uniform(low, 0.9, size=(7, 15)) for low in (0.1, 0.4)]
-    found = list_similarities(("a", "b"), *map(lists_of, tables))
+    found = similarity_densities(("a", "b"), *map(lists_of, tables))
     ten = [np.sort(t.astype(np.float32))[:, :-11:-1].flatten() for t in tables]
     low, high = min(map(np.min, ten)), max(map(np.max, ten))
     np.testing.assert_allclose(found.edges, np.linspace(low, high, 51), rtol=1e-6)
@@ -139,19 +139,19 @@ def test_similarities_are_counted_over_the_first_ten():
 
 def test_similarities_apart_have_no_area_in_common():
     apart = [np.full((2, 3), 0.2), np.full((2, 3), 0.8)]
-    assert list_similarities(("a", "b"), *map(lists_of, apart)).overlap == 0
+    assert similarity_densities(("a", "b"), *map(lists_of, apart)).overlap == 0
 
 
 def test_imbalance_is_equation_22_of_tables_at_unit_variance(tables, parts):
     (a, b), (cov_a, cov_b, u, _, w) = tables, parts
-    shares = {"a": variance_shares(cov_a, u), "b": variance_shares(cov_b, w)}
+    ratios = {"a": variance_ratios(cov_a, u), "b": variance_ratios(cov_b, w)}
     shared, own = 0.0, 0.0
     for table, basis in ((a, u.numpy()[:, :2]), (b, w.numpy()[:, :2])):
         unit = table / np.sqrt(table.var(0).sum())
         inside = unit @ basis @ basis.T
         shared += np.square(inside).sum(1).mean() / 2  # the mean of the two
         own += np.square(unit - inside).sum(1).mean()
-    assert imbalance_ratio(shares, 2) == pytest.approx(4 * shared / own, rel=1e-12)
+    assert imbalance_ratio(ratios, 2) == pytest.approx(4 * shared / own, rel=1e-12)
 
 
 def test_imbalance_by_hand_without_order_and_without_an_outside():

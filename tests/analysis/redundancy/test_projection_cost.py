@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from mmgraph.analysis.redundancy.pair_measures import variance_shares
+from mmgraph.analysis.redundancy.pair_measures import variance_ratios
 from mmgraph.analysis.redundancy.projection_cost import (
     energy_removed,
     projection_costs,
@@ -32,10 +32,10 @@ def directions(tables):
 
 
 @pytest.fixture(scope="module")
-def shares(tables, directions):
+def ratios(tables, directions):
     bases = directions[0], directions[2]
     return {
-        name: variance_shares(x.T @ x / 60, basis)
+        name: variance_ratios(x.T @ x / 60, basis)
         for name, x, basis in zip(NAMES, tables, bases, strict=True)
     }
 
@@ -45,9 +45,9 @@ CASES = [(1, 0.3), (2, 1.0), (4, 0.75), (3, 0.0)]
 
 @pytest.mark.parametrize(("rank", "strength"), CASES)
 def test_the_variance_removed_is_that_of_the_projected_table(
-    tables, directions, shares, rank, strength
+    tables, directions, ratios, rank, strength
 ):
-    found = energy_removed(shares, rank, strength)
+    found = energy_removed(ratios, rank, strength)
     assert list(found) == list(NAMES)
     bases = directions[0], directions[2]
     for name, x, basis in zip(NAMES, tables, bases, strict=True):
@@ -70,28 +70,28 @@ def test_the_shared_energy_removed_is_that_of_the_projected_pair(
 
 def nearest(rows):
     """Lists of the given rows, the first one nearest."""
-    lists = RunningTopK(len(rows), len(rows[0]))
+    near = RunningTopK(len(rows), len(rows[0]))
     similarity = torch.full((len(rows), 40), -torch.inf)
     for centre, row in enumerate(rows):
         similarity[centre, row] = torch.linspace(0.9, 0.1, len(row))
-    lists.add_tile(similarity, 0)
-    return lists
+    near.add_tile(similarity, 0)
+    return near
 
 
-def test_each_rank_is_compared_with_the_lists_as_they_were(shares, directions):
+def test_each_rank_is_compared_with_the_neighbours_as_they_were(ratios, directions):
     rng = np.random.default_rng(1)
-    # Of each modality: as it is, after rank 1, after rank 3; five centres, lists of 12.
+    # Of each modality: as it is, after rank 1, after rank 3; five centres, near of 12.
     rows = [
         [[rng.permutation(40)[:12].tolist() for _ in range(5)] for _ in range(3)]
         for _ in NAMES
     ]
     rows[1][2] = [row[::-1][2:] + row[:2] for row in rows[1][0]]
-    lists = [[nearest(version) for version in own] for own in rows]
+    near = [[nearest(version) for version in own] for own in rows]
     sigma = directions[1]
-    costs = projection_costs(NAMES, shares, sigma, [1, 3], 0.6, lists)
+    costs = projection_costs(NAMES, ratios, sigma, [1, 3], 0.6, near)
     assert [(cost.rank, cost.strength) for cost in costs] == [(1, 0.6), (3, 0.6)]
     for n, cost in enumerate(costs, start=1):
-        assert cost.energy_removed == energy_removed(shares, cost.rank, 0.6)
+        assert cost.energy_removed == energy_removed(ratios, cost.rank, 0.6)
         removed = shared_energy_removed(sigma, cost.rank, 0.6)
         assert cost.shared_energy_removed == removed
         for name, own in zip(NAMES, rows, strict=True):
@@ -103,8 +103,8 @@ def test_each_rank_is_compared_with_the_lists_as_they_were(shares, directions):
             assert changed == pytest.approx(1 - np.mean(kept), abs=1e-12)
 
 
-def test_lists_that_stay_cost_nothing(shares, directions):
-    lists = nearest([[3, 1, 2], [5, 6, 7]])
-    pair = ([lists, lists], [lists, lists])
-    (cost,) = projection_costs(NAMES, shares, directions[1], [2], 0.5, pair)
+def test_neighbours_that_stay_cost_nothing(ratios, directions):
+    near = nearest([[3, 1, 2], [5, 6, 7]])
+    pair = ([near, near], [near, near])
+    (cost,) = projection_costs(NAMES, ratios, directions[1], [2], 0.5, pair)
     assert cost.neighbours_changed == {"visual": 0, "textual": 0}

@@ -16,7 +16,7 @@ from mmgraph.data import catalogue_features, plant_catalogue
 from mmgraph.data.feature_rows import FeatureRows
 
 
-def tables_of(widths):
+def features_of(widths):
     data, _ = plant_catalogue(
         num_users=5, num_items=200, shared_rank=3, missing=0, modalities=widths
     )
@@ -25,7 +25,7 @@ def tables_of(widths):
 
 @pytest.fixture(scope="module")
 def features():
-    return tables_of({"visual": 30, "textual": 24})
+    return features_of({"visual": 30, "textual": 24})
 
 
 @pytest.fixture(scope="module")
@@ -45,13 +45,13 @@ def test_a_row_counts_a_modality():
     table = modality_table(diagnose({"visual": FeatureRows(x, index)}))
     (row,) = table.rows
     known = x[2:19].astype(np.float64)
-    share = np.square(known.mean(0)).sum() / np.square(known).sum(1).mean()
-    assert row == ["visual", 3, 20, 1, 2, 1, 4, 5, pytest.approx(share, rel=1e-6)]
+    fraction = np.square(known.mean(0)).sum() / np.square(known).sum(1).mean()
+    assert row == ["visual", 3, 20, 1, 2, 1, 4, 5, pytest.approx(fraction, rel=1e-6)]
     assert table.columns[-4:] == (
         "groups of equal rows",
         "rows equal to an earlier one",
         "largest group",
-        "share of the mean row",
+        "fraction of the mean row",
     )
 
 
@@ -85,15 +85,15 @@ def test_without_a_rank_the_facts_say_nothing_of_a_step():
 def test_one_row_is_a_direction(features, pair):
     table = direction_table(pair)
     assert table.columns[4:] == (
-        "visual: share of variance",
-        "textual: share of variance",
+        "visual: fraction of variance",
+        "textual: fraction of variance",
     )
     a, b = (rows.values.astype(np.float64) for rows in features.values())
     a, b = a - a.mean(0), b - b.mean(0)
     u, sigma, w_t = np.linalg.svd(a.T @ b / 200)
     assert [row[0] for row in table.rows] == list(range(1, 25))
     np.testing.assert_allclose([row[1] for row in table.rows], sigma, atol=1e-10)
-    # The spectrum of the projected tables, which comes in order of size.
+    # The spectrum of the projected features, which comes in order of size.
     left = a - pair.suggested_strength * a @ u[:, :3] @ u[:, :3].T
     right = b - pair.suggested_strength * b @ w_t[:3].T @ w_t[:3]
     found = sorted((row[2] for row in table.rows), reverse=True)
@@ -110,19 +110,19 @@ def test_the_first_directions_are_all_that_have_more_than_a_value(pair):
     whole = direction_table(pair).rows
     assert [None in row for row in whole] == [False] * 20 + [True] * 4
     assert direction_table(pair, 5).rows == whole[:5]
-    narrow = diagnose(tables_of({"a": 7, "b": 9})).pairs[0]
+    narrow = diagnose(features_of({"a": 7, "b": 9})).pairs[0]
     assert len(direction_table(narrow, 20).rows) == 7
 
 
-def test_one_row_is_a_length_of_list(pair):
+def test_one_row_is_a_number_of_neighbours(pair):
     table = neighbour_table(pair)
     assert [row[0] for row in table.rows] == [5, 10, 20, 50]
     for row in table.rows:
         found = dict(zip(table.columns, row, strict=True))
-        overlap = pair.neighbour_overlap[str(found["list length K"])]
+        overlap = pair.neighbour_overlap[str(found["neighbours K"])]
         assert found["neighbours in common"] == overlap.value
         assert (found["95 % from"], found["95 % to"]) == (overlap.low, overlap.high)
-        assert found["random lists"] == overlap.expected
+        assert found["random neighbours"] == overlap.expected
         assert found["random 95 % from"] == overlap.expected_low
         assert found["random 95 % to"] == overlap.expected_high
 

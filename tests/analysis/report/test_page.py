@@ -12,11 +12,9 @@ from mmgraph.analysis.report.page import (
     LONGEST_TABLE,
     Figure,
     Section,
-    Table,
     page,
-    shown,
-    sort_value,
 )
+from mmgraph.analysis.report.table import Table
 
 SVG = (
     b'<svg xmlns="http://www.w3.org/2000/svg" width="40" height="20">'
@@ -118,45 +116,7 @@ def test_one_section_has_no_contents_and_a_table_without_rows_says_so():
     assert "<p>Empty. No rows.</p>" in text
 
 
-@pytest.mark.parametrize(
-    ("cell", "value"),
-    [
-        (3, 3.0),
-        (0.5, 0.5),
-        (None, None),
-        (float("nan"), None),
-        ("", None),
-        (".0754", 0.0754),
-        ("-.0754 ± .01", -0.0754),
-        ("+.0012 (VBPR)", 0.0012),
-        ("−3", -3.0),
-        ("< .001", 0.001),
-        ("19,445", 19445.0),
-        ("1.5e-3", 0.0015),
-        ("12%", 12.0),
-        ("3-gram", None),
-        ("2x", None),
-        ("VBPR", None),
-        ("SEA 2", None),
-    ],
-)
-def test_cells_sort_by_the_number_they_begin_with(cell, value):
-    assert sort_value(cell) == value
-
-
-def test_numbers_are_shown_short_and_kept_in_full():
-    assert [shown(cell) for cell in (1 / 3, 12345, "x", None)] == [
-        "0.3333",
-        "12345",
-        "x",
-        "",
-    ]
-    assert Table(["a"], [[1 / 3]]).to_csv() == f"a\r\n{1 / 3!r}\r\n"
-
-
 def test_mistakes_of_the_caller_are_refused():
-    with pytest.raises(ValueError, match=r"row 1 of a table of 2 columns has 1 cells"):
-        Table(["a", "b"], [[1, 2], [3]])
     with pytest.raises(ValueError, match=r"one of .* \(got 'image/gif'\)"):
         Figure(b"", "image/gif", "alt", "caption")
     with pytest.raises(ValueError, match="needs a text for those who cannot see it"):

@@ -6,11 +6,12 @@ import pytest
 
 from mmgraph.analysis.report.plots import (
     COLOURS,
-    figure_of,
     panels,
     require_plots,
+    to_figure,
     to_svg,
 )
+from mmgraph.analysis.report.table import Table
 from mmgraph.errors import UserError
 
 
@@ -50,7 +51,7 @@ def test_panels_are_laid_out_three_in_a_row():
 
 def test_a_figure_carries_its_data():
     drawing, _ = panels(1)
-    figure = figure_of(drawing, "caption", "alt", ["a"], [[1]])
+    figure = to_figure(drawing, "caption", "alt", Table(["a"], [[1]]))
     assert (figure.mime, figure.alt, figure.caption) == (
         "image/svg+xml",
         "alt",

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from mmgraph.analysis.reproduce import Lab
+from mmgraph.analysis.reproduce import ExperimentContext
 from mmgraph.bench.source import DataSource
 from mmgraph.data import synthetic, write_dataset
 
@@ -53,12 +53,12 @@ def three(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def make_lab(toy):
+def make_context(toy):
     """Labs over the tiny catalogue or another; other options by name."""
 
     def make(folder, *, grid=None, seeds=(999,), settings=None, data=toy, **options):
         source, splits, sha256 = data
-        return Lab(
+        return ExperimentContext(
             source,
             splits,
             sha256,

@@ -13,18 +13,22 @@ from mmgraph.schema import INTERACTS
 from mmgraph.train.evaluation import evaluate
 
 
-def test_systems_that_do_not_fit_are_told(make_lab, tmp_path, toy):
-    lab = make_lab(tmp_path)
-    able, (missing,) = lab.able(["MF-BPR@released", "FREEDOM+SEA:reg_weight=0"])
+def test_systems_that_do_not_fit_are_told(make_context, tmp_path, toy):
+    context = make_context(tmp_path)
+    able, (missing,) = context.buildable(
+        ["MF-BPR@released", "FREEDOM+SEA:reg_weight=0"]
+    )
     assert [str(spec) for spec in able] == ["MF-BPR@released"]
     assert missing.startswith("FREEDOM+SEA:reg_weight=0 is left out: with these")
     with pytest.raises(UserError, match="do not reach its scores"):
-        lab.able(["FREEDOM+SEA:reg_weight=0"], must=True)
+        context.buildable(["FREEDOM+SEA:reg_weight=0"], required=True)
 
 
-def test_a_data_set_of_the_papers_is_recognised_by_its_counts(make_lab, tmp_path, toy):
-    lab = make_lab(tmp_path)
-    assert lab.dataset is None
+def test_a_data_set_of_the_papers_is_recognised_by_its_counts(
+    make_context, tmp_path, toy
+):
+    context = make_context(tmp_path)
+    assert context.dataset is None
     pairs = torch.zeros(2, 160792, dtype=torch.long)
     splits = []
     for split, columns in zip(toy[1], (100000, 60000, 792), strict=True):
@@ -32,33 +36,33 @@ def test_a_data_set_of_the_papers_is_recognised_by_its_counts(make_lab, tmp_path
         split["user"].num_nodes, split["item"].num_nodes = 19445, 7050
         split[INTERACTS].edge_label_index = pairs[:, :columns]
         splits.append(split)
-    other = make_lab(tmp_path)
+    other = make_context(tmp_path)
     other.splits = tuple(splits)
     assert other.dataset == "baby"
 
 
 def test_lines_come_in_the_order_of_the_systems_and_runs_are_found_again(
-    make_lab, tmp_path
+    make_context, tmp_path
 ):
-    lab = make_lab(tmp_path, seeds=(1, 2))
-    specs, _ = lab.able(["VBPR", "MF-BPR"])
-    lines = lab.bench(specs)
+    context = make_context(tmp_path, seeds=(1, 2))
+    specs, _ = context.buildable(["VBPR", "MF-BPR"])
+    lines = context.bench(specs)
     assert [(line["spec"], line["seed"]) for line in lines] == [
         *(("VBPR", 1), ("VBPR", 2), ("MF-BPR", 1), ("MF-BPR", 2))
     ]
-    assert len(lab.watch.seen) == 4
-    assert set(lab.per_user(lines)) == {line["key"] for line in lines}
-    again = make_lab(tmp_path, seeds=(1, 2))
+    assert len(context.watch.seen) == 4
+    assert set(context.per_user(lines)) == {line["key"] for line in lines}
+    again = make_context(tmp_path, seeds=(1, 2))
     assert again.bench(specs[::-1]) == lines[2:] + lines[:2]
     assert again.watch.seen == []
 
 
 def test_what_one_experiment_or_a_benchmark_trained_no_other_trains_again(
-    make_lab, tmp_path
+    make_context, tmp_path
 ):
-    one, other = (make_lab(tmp_path / name) for name in ("one", "other"))
+    one, other = (make_context(tmp_path / name) for name in ("one", "other"))
     other.runs = one.runs
-    specs, _ = one.able(["VBPR", "MF-BPR"])
+    specs, _ = one.buildable(["VBPR", "MF-BPR"])
     first = one.bench(specs)
     one.bench(specs, settings={"epochs": 2})  # is not taken for the other's
     one.fit("VBPR")
@@ -68,32 +72,32 @@ def test_what_one_experiment_or_a_benchmark_trained_no_other_trains_again(
     assert not other.folder.exists()
 
 
-def test_a_point_that_a_table_has_tried_is_not_tried_again(make_lab, tmp_path):
+def test_a_point_that_a_table_has_tried_is_not_tried_again(make_context, tmp_path):
     recipe = Recipe([], {}, {"MF-BPR": System(grid=[{"reg_weight": [1e-4, 100.0]}])})
-    lab = make_lab(tmp_path, recipe=recipe, settings={"epochs": 3})
-    specs, _ = lab.able(["MF-BPR"])
-    (line,) = lab.bench(specs)
-    assert len(lab.watch.seen) == 2
-    again = make_lab(tmp_path, recipe=recipe, settings={"epochs": 3})
+    context = make_context(tmp_path, recipe=recipe, settings={"epochs": 3})
+    specs, _ = context.buildable(["MF-BPR"])
+    (line,) = context.bench(specs)
+    assert len(context.watch.seen) == 2
+    again = make_context(tmp_path, recipe=recipe, settings={"epochs": 3})
     fitted = again.fit("MF-BPR")
     assert len(again.watch.seen) == 1
     assert fitted.line["options"] == line["options"]
     assert fitted.line["metrics"]["valid"] == line["metrics"]["valid"]
 
 
-def test_systems_are_named_in_the_fidelity_that_is_asked_for(make_lab, tmp_path):
+def test_systems_are_named_in_the_fidelity_that_is_asked_for(make_context, tmp_path):
     names = ["VBPR@released", "SEA", "SEA@released", "VBPR+CLEAR@released:rank=4"]
-    assert make_lab(tmp_path).as_asked(names) == names
-    paper = make_lab(tmp_path, fidelity="paper").as_asked(names)
+    assert make_context(tmp_path).as_asked(names) == names
+    paper = make_context(tmp_path, fidelity="paper").as_asked(names)
     assert paper == ["VBPR", "SEA", "VBPR+CLEAR:rank=4"]
 
 
 def test_a_fitted_model_is_that_of_a_plain_run_and_is_found_again(
-    make_lab, tmp_path, toy
+    make_context, tmp_path, toy
 ):
-    lab = make_lab(tmp_path, settings={"epochs": 2})
-    fitted = lab.fit("VBPR+CLEAR")
-    run = resolve(parse_spec("VBPR+CLEAR"), lab.settings)
+    context = make_context(tmp_path, settings={"epochs": 2})
+    fitted = context.fit("VBPR+CLEAR")
+    run = resolve(parse_spec("VBPR+CLEAR"), context.settings)
     plain = run_experiment(
         run, toy[1], data="toy", data_sha256=toy[2], seed=999, device="cpu"
     )
@@ -102,31 +106,31 @@ def test_a_fitted_model_is_that_of_a_plain_run_and_is_found_again(
     for name, tensor in fitted.model.state_dict().items():
         torch.testing.assert_close(tensor, expected[name], rtol=0, atol=0)
     assert fitted.line["metrics"] == {"valid": plain.line["metrics"]["valid"]}
-    again = make_lab(tmp_path, settings={"epochs": 2})
+    again = make_context(tmp_path, settings={"epochs": 2})
     assert evaluate(again.fit("VBPR+CLEAR").model, toy[1][2]) == evaluate(
         fitted.model, toy[1][2]
     )
-    assert len(lab.watch.seen) == 1
+    assert len(context.watch.seen) == 1
     assert again.watch.seen == []
 
 
-def test_the_untrained_model_is_where_the_training_began(make_lab, tmp_path):
-    lab = make_lab(tmp_path, settings={"epochs": 1, "lr": 1e-30})
-    fitted = lab.fit("VBPR")
+def test_the_untrained_model_is_where_the_training_began(make_context, tmp_path):
+    context = make_context(tmp_path, settings={"epochs": 1, "lr": 1e-30})
+    fitted = context.fit("VBPR")
     for name, tensor in fitted.untrained.state_dict().items():
         torch.testing.assert_close(tensor, fitted.model.state_dict()[name])
 
 
 def test_a_grid_is_decided_on_validation_and_its_winner_is_not_trained_again(
-    make_lab, tmp_path
+    make_context, tmp_path
 ):
     recipe = Recipe([], {}, {"MF-BPR": System(grid=[{"reg_weight": [1e-4, 100.0]}])})
-    lab = make_lab(tmp_path, recipe=recipe, settings={"epochs": 3})
-    fitted = lab.fit("MF-BPR")
-    assert len(lab.watch.seen) == 2
+    context = make_context(tmp_path, recipe=recipe, settings={"epochs": 3})
+    fitted = context.fit("MF-BPR")
+    assert len(context.watch.seen) == 2
     valid = {}
     for weight in (1e-4, 100.0):
-        other = make_lab(tmp_path / str(weight), settings={"epochs": 3})
+        other = make_context(tmp_path / str(weight), settings={"epochs": 3})
         line = other.fit(f"MF-BPR:reg_weight={weight}").line
         valid[weight] = line["metrics"]["valid"]["recall@20"]
     best = max(valid, key=valid.get)
@@ -134,25 +138,25 @@ def test_a_grid_is_decided_on_validation_and_its_winner_is_not_trained_again(
     assert fitted.line["metrics"]["valid"]["recall@20"] == valid[best]
 
 
-def test_a_search_can_be_left_out(make_lab, tmp_path):
+def test_a_search_can_be_left_out(make_context, tmp_path):
     systems = {"MF-BPR": System({"embedding_dim": 4}, [{"reg_weight": [0.1, 0.2]}])}
-    lab = make_lab(tmp_path, recipe=Recipe([], {}, systems))
-    lab.settings.pop("embedding_dim")
-    specs, _ = lab.able(["MF-BPR"])
-    (line,) = lab.bench(specs, search=False, settings={"epochs": 2})
-    assert len(lab.watch.seen) == 1
+    context = make_context(tmp_path, recipe=Recipe([], {}, systems))
+    context.settings.pop("embedding_dim")
+    specs, _ = context.buildable(["MF-BPR"])
+    (line,) = context.bench(specs, search=False, settings={"epochs": 2})
+    assert len(context.watch.seen) == 1
     assert line["options"]["embedding_dim"] == 4
     assert line["trainer"]["epochs"] == 2
-    assert isinstance(lab._benchmark, Benchmark)
+    assert isinstance(context._benchmark, Benchmark)
 
 
-def test_data_with_one_modality_are_refused_in_one_line(make_lab, tmp_path, toy):
-    lab = make_lab(tmp_path)
+def test_data_with_one_modality_are_refused_in_one_line(make_context, tmp_path, toy):
+    context = make_context(tmp_path)
     bare = toy[1][0].clone()
     del bare["item"].x_textual
-    lab.splits = (bare, *toy[1][1:])
+    context.splits = (bare, *toy[1][1:])
     with pytest.raises(UserError) as caught:
-        lab.need_modalities()
+        context.require_modalities()
     assert str(caught.value) == (
         "this experiment compares modalities and toy has 1 - "
         "use data with 2 modalities or more"

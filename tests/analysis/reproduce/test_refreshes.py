@@ -9,7 +9,7 @@ from mmgraph.analysis.reproduce.refreshes import (
     draw_measure,
     refreshes_figure,
     refreshes_table,
-    undone,
+    traced_run,
 )
 from mmgraph.analysis.reproduce.trace import Trace, Undo
 
@@ -93,7 +93,7 @@ def test_a_figure_without_a_rank_in_use_still_shows_the_drift():
 def test_strength_and_sides_are_those_of_the_line():
     with_, without = ({"v": trace([1], [None], [s])} for s in (4.0, 1.0))
     line = {"seed": 7, "options": {"strength": 0.5, "sides": "both"}}
-    run = undone("full", line, with_, without)
+    run = traced_run("full", line, with_, without)
     assert (run.seed, run.strength, run.undo) == (7, 0.5, Undo([1], [[1.0]]))
     line["options"]["sides"] = "v"
-    assert undone("full", line, with_, without).undo.ratio == [[2.0]]
+    assert traced_run("full", line, with_, without).undo.ratio == [[2.0]]

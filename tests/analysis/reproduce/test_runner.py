@@ -7,24 +7,24 @@ import pytest
 
 from mmgraph.analysis.report import plots
 from mmgraph.analysis.reproduce import runner
-from mmgraph.analysis.reproduce.catalog import EXPERIMENTS, Experiment, select
-from mmgraph.analysis.reproduce.result import Outcome
+from mmgraph.analysis.reproduce.catalog import EXPERIMENTS, PaperExperiment, select
+from mmgraph.analysis.reproduce.result import ExperimentResult
 from mmgraph.analysis.reproduce.runner import run_experiments
 from mmgraph.errors import UserError
 
 
-def run(lab, *names, **options):
-    return list(run_experiments(select(names), lab, **options))
+def run(context, *names, **options):
+    return list(run_experiments(select(names), context, **options))
 
 
 def test_numbers_say_what_they_come_from_and_the_report_holds_all(
-    make_lab, tmp_path, toy
+    make_context, tmp_path, toy
 ):
-    lab = make_lab(tmp_path, seeds=(5,))
-    (done,) = run(lab, "sea-theorems", grid={"dim": [4]})
+    context = make_context(tmp_path, seeds=(5,))
+    (done,) = run(context, "sea-theorems", grid={"dim": [4]})
     assert done[0] == "sea-theorems"
     assert done[2] == ["figure.svg", "table.md", "numbers.json"]
-    run(lab, "clear-figure1", grid={"k": [4]})
+    run(context, "clear-figure1", grid={"k": [4]})
     numbers = json.loads((tmp_path / "clear-figure1" / "numbers.json").read_text())
     assert numbers["experiment"] == "clear-figure1"
     assert numbers["data_sha256"] == toy[2]
@@ -38,14 +38,14 @@ def test_numbers_say_what_they_come_from_and_the_report_holds_all(
     assert report.count("<figure>") == 2
 
 
-def test_three_modalities_are_compared_in_pairs(make_lab, three, tmp_path):
-    lab = make_lab(tmp_path, data=three)
+def test_three_modalities_are_compared_in_pairs(make_context, three, tmp_path):
+    context = make_context(tmp_path, data=three)
     names = ("clear-figure1", "clear-figure5", "clear-figure6", "sea-figure6")
     grid = {"k": [5], "items": [30]}
-    found = {name: outcome for name, outcome, _ in run(lab, *names, grid=grid)}
+    found = {name: result for name, result, _ in run(context, *names, grid=grid)}
     pairs = [["visual", "textual"], ["visual", "acoustic"], ["textual", "acoustic"]]
-    for name, outcome in found.items():
-        results = outcome.numbers["results"]
+    for name, result in found.items():
+        results = result.numbers["results"]
         if name == "clear-figure6":
             entries = results["stages"]["after projection"]
             assert [entry["modalities"] for entry in entries] == pairs
@@ -56,10 +56,10 @@ def test_three_modalities_are_compared_in_pairs(make_lab, three, tmp_path):
             assert [pair["modalities"] for pair in results["pairs"]] == pairs
 
 
-def test_an_interrupted_sweep_goes_on_where_it_was(make_lab, tmp_path, monkeypatch):
+def test_an_interrupted_sweep_goes_on_where_it_was(make_context, tmp_path, monkeypatch):
     grid = {"strength": [0.5, 0.9], "rank": [1, 2]}
-    lab = make_lab(tmp_path / "a")
-    watch = lab.watch
+    context = make_context(tmp_path / "a")
+    watch = context.watch
 
     def stop(label, seed, epochs):
         if len(watch.seen) == 3:
@@ -67,11 +67,11 @@ def test_an_interrupted_sweep_goes_on_where_it_was(make_lab, tmp_path, monkeypat
         return watch(label, seed, epochs)
 
     with pytest.raises(KeyboardInterrupt):
-        run(replace(lab, watch=stop), "clear-figure4", grid=grid)
+        run(replace(context, watch=stop), "clear-figure4", grid=grid)
     assert not (tmp_path / "a" / "clear-figure4" / "numbers.json").exists()
-    run(lab, "clear-figure4", grid=grid, resume=True)
+    run(context, "clear-figure4", grid=grid, resume=True)
     assert len(watch.seen) == 4
-    run(make_lab(tmp_path / "b"), "clear-figure4", grid=grid)
+    run(make_context(tmp_path / "b"), "clear-figure4", grid=grid)
     one, other = (
         json.loads((tmp_path / x / "clear-figure4" / "numbers.json").read_text())
         for x in "ab"
@@ -79,20 +79,20 @@ def test_an_interrupted_sweep_goes_on_where_it_was(make_lab, tmp_path, monkeypat
     assert one == other
 
 
-def test_results_are_never_mixed_with_others(make_lab, tmp_path):
-    lab = make_lab(tmp_path)
-    run(lab, "sea-theorems", grid={"dim": [4]})
+def test_results_are_never_mixed_with_others(make_context, tmp_path):
+    context = make_context(tmp_path)
+    run(context, "sea-theorems", grid={"dim": [4]})
     with pytest.raises(UserError) as caught:
-        run(lab, "sea-theorems", grid={"dim": [4]})
+        run(context, "sea-theorems", grid={"dim": [4]})
     assert str(caught.value) == (
         f"{tmp_path / 'sea-theorems'}: this experiment has results already - "
         "go on with --resume, or choose another --out"
     )
-    other = make_lab(tmp_path, seeds=(1,))
+    other = make_context(tmp_path, seeds=(1,))
     for resume in (True, False):
         with pytest.raises(UserError, match="are of another seeds, grid - repeat"):
             run(other, "sea-theorems", grid={"dim": [5]}, resume=resume)
-    run(lab, "sea-theorems", grid={"dim": [4]}, resume=True)
+    run(context, "sea-theorems", grid={"dim": [4]}, resume=True)
 
 
 @pytest.mark.parametrize(
@@ -108,62 +108,66 @@ def test_results_are_never_mixed_with_others(make_lab, tmp_path):
         ({"dim": [1]}, "grid dim wants integers of at least 2"),
     ],
 )
-def test_a_grid_must_be_a_list_of_an_experiment(grid, message, make_lab, tmp_path):
+def test_a_grid_must_be_a_list_of_an_experiment(grid, message, make_context, tmp_path):
     with pytest.raises(UserError, match=message):
-        run(make_lab(tmp_path), "sea-theorems", grid=grid)
+        run(make_context(tmp_path), "sea-theorems", grid=grid)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_what_the_data_cannot_carry_is_refused_or_left_out(
-    make_lab, tmp_path, toy, caplog
+    make_context, tmp_path, toy, caplog
 ):
-    lab = make_lab(tmp_path)
+    context = make_context(tmp_path)
     bare = toy[1][0].clone()
     del bare["item"].x_textual
-    lab.splits = (bare, *toy[1][1:])
+    context.splits = (bare, *toy[1][1:])
     with pytest.raises(UserError, match="compares modalities and toy has 1"):
-        run(lab, "clear-figure1")
+        run(context, "clear-figure1")
     assert list(tmp_path.iterdir()) == []
     found = run(
-        replace(lab, folder=tmp_path / "all"),
+        replace(context, folder=tmp_path / "all"),
         "clear-figure1",
         "sea-theorems",
-        must=False,
+        required=False,
     )
     assert [name for name, _, _ in found] == ["sea-theorems"]
     assert "clear-figure1 is left out: this experiment compares" in caplog.text
 
 
 @pytest.mark.parametrize("error", [UserError("bad", "mend it"), TypeError("bad")])
-def test_an_experiment_that_fails_is_in_no_ones_way(make_lab, tmp_path, error):
-    def fail(lab):
+def test_an_experiment_that_fails_is_in_no_ones_way(make_context, tmp_path, error):
+    def fail(context):
         raise error
 
-    lab = make_lab(tmp_path)
+    context = make_context(tmp_path)
     with pytest.raises(type(error), match="bad"):
-        list(run_experiments({"t": Experiment("T", fail, plots=False)}, lab))
+        list(run_experiments({"t": PaperExperiment("T", fail, plots=False)}, context))
     assert list(tmp_path.iterdir()) == []
     (tmp_path / "t").mkdir()
     (tmp_path / "t" / "request.json").write_text("{}")  # as a killed one leaves it
-    done = {"t": Experiment("T", lambda lab: Outcome({}), plots=False)}
-    assert len(list(run_experiments(done, lab))) == 1
+    done = {
+        "t": PaperExperiment("T", lambda context: ExperimentResult({}), plots=False)
+    }
+    assert len(list(run_experiments(done, context))) == 1
     (tmp_path / "t" / "request.json").write_text("{")
     with pytest.raises(UserError, match=r"request\.json: not readable - choose ano"):
-        list(run_experiments(done, lab))
+        list(run_experiments(done, context))
 
 
 def test_missing_extras_are_told_before_anything_is_trained(
-    make_lab, tmp_path, monkeypatch
+    make_context, tmp_path, monkeypatch
 ):
     def missing():
         raise UserError("the figures need matplotlib", "install it")
 
     monkeypatch.setattr(runner, "require_plots", missing)
     with pytest.raises(UserError, match="the figures need matplotlib"):
-        run(make_lab(tmp_path), "clear-figure4")
+        run(make_context(tmp_path), "clear-figure4")
     assert list(tmp_path.iterdir()) == []
-    bare = {"t": Experiment("Title", lambda lab: Outcome({}), plots=False)}
+    bare = {
+        "t": PaperExperiment("Title", lambda context: ExperimentResult({}), plots=False)
+    }
     assert (
-        len(list(run_experiments(bare, make_lab(tmp_path)))) == 1
+        len(list(run_experiments(bare, make_context(tmp_path)))) == 1
     )  # tables draw nothing
     assert plots.require_plots() is None

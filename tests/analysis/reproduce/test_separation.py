@@ -28,8 +28,8 @@ def test_tsne_is_the_same_for_one_seed_and_keeps_far_sets_apart():
 
 def test_distances_in_three_scalings():
     x, y = torch.randn(200, 1).double(), torch.randn(200, 1).double() + 3
-    plane = (torch.randn(200, 2).double(), torch.randn(200, 2).double())
-    found = set_distances(x, y, plane)
+    points = (torch.randn(200, 2).double(), torch.randn(200, 2).double())
+    found = set_distances(x, y, points)
     # In one dimension there is one direction.
     exact = wasserstein_distance(x[:, 0].numpy(), y[:, 0].numpy())
     assert found["swd_raw"] == pytest.approx(exact)
@@ -37,19 +37,19 @@ def test_distances_in_three_scalings():
     centre = torch.cat([x, y]).mean()
     signs = ((x - centre).sign() - (y - centre).sign()).mean().abs()
     assert found["swd_unit"] == pytest.approx(float(signs))
-    far = set_distances(x, y, (plane[0], plane[0] + 100))
+    far = set_distances(x, y, (points[0], points[0] + 100))
     assert far["overlap"] == 0.0
     assert far["swd_plane"] == pytest.approx(
         100 * 4 / math.pi / 2 * math.sqrt(2), rel=0.05
     )
-    same = set_distances(x, x, (plane[0], plane[0]))
+    same = set_distances(x, x, (points[0], points[0]))
     assert set(same.values()) == {0.0, 1.0}
 
 
 def test_scaling_the_features_changes_the_raw_distance_alone():
     x, y = torch.randn(50, 3), torch.randn(50, 3) + 1
-    plane = (torch.randn(50, 2), torch.randn(50, 2))
-    one, ten = set_distances(x, y, plane), set_distances(10 * x, 10 * y, plane)
+    points = (torch.randn(50, 2), torch.randn(50, 2))
+    one, ten = set_distances(x, y, points), set_distances(10 * x, 10 * y, points)
     assert ten["swd_raw"] == pytest.approx(10 * one["swd_raw"], rel=1e-5)
     assert ten["swd_unit"] == pytest.approx(one["swd_unit"], rel=1e-4)
 
@@ -92,7 +92,7 @@ def test_the_silhouette_of_a_sample_is_near_that_of_all(monkeypatch):
     assert sampled == pytest.approx(whole, abs=0.03)
 
 
-def test_one_shared_table_serves_all_modalities():
+def test_one_shared_matrix_serves_all_modalities():
     shared, unique = torch.randn(40, 3), {"a": torch.randn(40, 3)}
     unique["b"] = shared.clone()
     found = generic_and_unique({"shared": shared}, unique, seed=0)

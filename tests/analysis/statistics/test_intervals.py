@@ -2,10 +2,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from reference.intervals import percentile_interval
 from scipy import stats
 
 from mmgraph.analysis.statistics import intervals
-from mmgraph.analysis.statistics.intervals import bootstrap_interval
+from mmgraph.analysis.statistics.intervals import bootstrap_interval, student_interval
 
 VALUES = np.random.default_rng(5).exponential(size=23)
 
@@ -24,29 +25,8 @@ def test_percentile_interval_equals_a_plain_loop():
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-12)
 
 
-def test_bca_interval_equals_its_formula():
-    means = means_of_resamples(VALUES, 400, 3)
-    below, equal = (means < VALUES.mean()).mean(), (means == VALUES.mean()).mean()
-    z0 = stats.norm.ppf(below + equal / 2)
-    left_out = np.array([np.delete(VALUES, i).mean() for i in range(VALUES.size)])
-    d = left_out.mean() - left_out
-    a = (d**3).sum() / (6 * (d**2).sum() ** 1.5)
-    z = z0 + stats.norm.ppf([0.025, 0.975])
-    quantiles = stats.norm.cdf(z0 + z / (1 - a * z))
-    found = bootstrap_interval(VALUES, method="bca", resamples=400, seed=3)
-    np.testing.assert_allclose(found, np.quantile(means, quantiles), rtol=0, atol=1e-12)
-
-
-@pytest.mark.parametrize(("method", "name"), [("percentile",) * 2, ("bca", "BCa")])
-def test_intervals_are_those_of_scipy(method, name):
-    expected = stats.bootstrap(
-        (VALUES,),
-        np.mean,
-        n_resamples=5000,
-        method=name,
-        rng=np.random.default_rng(0),
-    ).confidence_interval
-    assert bootstrap_interval(VALUES, method=method) == expected
+def test_intervals_are_those_of_scipy():
+    assert bootstrap_interval(VALUES) == percentile_interval(VALUES)
 
 
 def test_how_many_are_drawn_at_a_time_changes_nothing(monkeypatch):
@@ -64,9 +44,17 @@ def test_many_values_give_the_interval_of_the_normal_approximation():
     np.testing.assert_allclose(found, expected, rtol=0, atol=0.1 * half)
 
 
-@pytest.mark.parametrize("method", ["percentile", "bca"])
-def test_equal_values_leave_no_doubt(method):
-    assert bootstrap_interval([0.25] * 3, method=method) == (0.25, 0.25)
+@pytest.mark.parametrize("interval", [bootstrap_interval, student_interval])
+def test_equal_values_leave_no_doubt(interval):
+    assert interval([0.25] * 3) == (0.25, 0.25)
+
+
+@pytest.mark.parametrize("level", [0.9, 0.95])
+def test_the_interval_by_students_t_is_that_of_scipys_test(level):
+    expected = stats.ttest_1samp(VALUES, 0).confidence_interval(level)
+    low, high = student_interval(VALUES, level=level)
+    assert (low, high) == pytest.approx((expected.low, expected.high), rel=1e-12)
+    assert student_interval([0.5]) == (0.5, 0.5)
 
 
 @pytest.mark.parametrize("values", [[1.0], [], [[1.0, 2.0]]])

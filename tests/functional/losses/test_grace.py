@@ -74,36 +74,10 @@ def test_float32_and_small_temperature_stay_close():
     torch.testing.assert_close(loss.double(), expected, rtol=1e-5, atol=1e-5)
 
 
-def test_without_gradients_the_value_is_the_same():
-    x, y = pair()
-    with torch.no_grad():
-        loss = grace(x, y, 0.2, 8)
-    assert not loss.requires_grad
-    torch.testing.assert_close(loss, grace(x, y, 0.2, 8).detach(), **TIGHT)
-
-
-def test_second_derivative_is_refused():
-    x, y = pair()
-    with pytest.raises(RuntimeError, match="has no second derivative"):
-        torch.autograd.grad(grace(x, y, 0.2), x, create_graph=True)
-
-
-def test_autocast_does_not_lower_the_precision():
-    x, y = pair(dtype=torch.float32)
-    with torch.autocast("cpu", dtype=torch.bfloat16):
-        loss = grace(x, y, 0.05)
-    torch.testing.assert_close(loss, grace(x, y, 0.05))
-    assert grace(x.bfloat16(), y.bfloat16(), 0.05).dtype == torch.float32
-
-
-def test_errors_name_the_value():
+def test_views_of_different_shapes_are_refused():
     x = torch.ones(3, 2)
     with pytest.raises(ValueError, match=r"\(got \[3, 2\] and \[2, 2\]\)"):
         grace(x, x[:2], 0.2)
-    with pytest.raises(ValueError, match=r"'temperature' must be above 0 \(got 0\)"):
-        grace(x, x, 0)
-    with pytest.raises(ValueError, match=r"'block_size' must be at least 1 \(got 0\)"):
-        grace(x, x, 0.2, 0)
 
 
 def test_runs_on_the_device(device):

@@ -7,7 +7,7 @@ import torch
 
 from mmgraph.functional import (
     effective_rank,
-    energy_share,
+    energy_ratio,
     spectral_gap,
     suggest_rank,
 )
@@ -36,15 +36,15 @@ def test_effective_rank_is_the_exponential_entropy_of_scipy():
 
 
 @pytest.mark.parametrize("rank", [0, 1, 4, 6, 9])
-def test_energy_share_is_a_quotient_of_sums(rank):
+def test_energy_ratio_is_a_quotient_of_sums(rank):
     square = [s * s for s in SIGMA.tolist()]
     expected = sum(square[:rank]) / sum(square)
-    assert energy_share(SIGMA, rank) == pytest.approx(expected, rel=1e-12)
+    assert energy_ratio(SIGMA, rank) == pytest.approx(expected, rel=1e-12)
 
 
 def test_zero_spectrum_has_no_rank():
     zero = torch.zeros(3)
-    assert energy_share(zero, 2) == 0
+    assert energy_ratio(zero, 2) == 0
     assert effective_rank(zero) == 0
     assert suggest_rank(zero, energy=0.9) == 0
     assert suggest_rank(zero, penalty=0.0) == 0

@@ -1,34 +1,40 @@
-"""What each part of a system is worth: CLEAR's Figure 3 and SEA's Figure 3."""
+"""The worth of each part of a system: CLEAR's Figure 3 and SEA's Figure 3."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from mmgraph.analysis.leaderboard.published import published_change
-from mmgraph.analysis.report.page import Cell, Table
-from mmgraph.analysis.report.plots import COLOURS, figure_of, panels
+from mmgraph.analysis.leaderboard.render import comparison_cells
+from mmgraph.analysis.leaderboard.table import Comparison
+from mmgraph.analysis.report.formatting import change_text
+from mmgraph.analysis.report.plots import COLOURS, panels, to_figure
+from mmgraph.analysis.report.table import Cell, Table
 from mmgraph.analysis.reproduce import against_base
-from mmgraph.analysis.reproduce.context import Lab
-from mmgraph.analysis.reproduce.formatting import (
+from mmgraph.analysis.reproduce.context import ExperimentContext
+from mmgraph.analysis.reproduce.over_seeds import (
     bars_note,
-    means,
-    per_cent,
+    mean_text,
+    means_over_seeds,
     seeds_note,
-    spread,
 )
+from mmgraph.analysis.reproduce.paper_columns import drop_empty_paper_columns
 from mmgraph.analysis.reproduce.refreshes import (
     TracedRun,
     refreshes_figure,
     refreshes_table,
-    undone,
+    traced_run,
 )
-from mmgraph.analysis.reproduce.result import Outcome
+from mmgraph.analysis.reproduce.result import ExperimentResult
 from mmgraph.analysis.reproduce.trace import traces
 from mmgraph.bench.spec import ModelSpec
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 _WITHOUT = "without null space"
 _BARS = {"recall@20": "Recall@20", "ndcg@20": "NDCG@20"}
@@ -40,16 +46,16 @@ _REFRESHES = (
 )
 
 
-def clear_figure_3(lab: Lab) -> Outcome:
+def clear_figure_3(context: ExperimentContext) -> ExperimentResult:
     """The projection with a fixed rank, none, and one of a dynamic rank."""
-    lab.need_modalities()
+    context.require_modalities()
     variants = {"full": "CLEAR", _WITHOUT: "CLEAR:strength=0"}
-    for energy in lab.grid["energy"]:
+    for energy in context.grid["energy"]:
         spec = ModelSpec("CLEAR", options={"energy": energy})
         variants[f"dynamic ratio {energy:g}"] = str(spec)
-    outcome, lines = _ablate(lab, variants)
-    runs = _traced(lab, variants, lines)
-    for name, entry in outcome.numbers["variants"].items():
+    result, lines = _ablate(context, variants)
+    runs = _traced_runs(context, variants, lines)
+    for name, entry in result.numbers["variants"].items():
         entry["runs"] = [
             {
                 "seed": run.seed,
@@ -60,24 +66,24 @@ def clear_figure_3(lab: Lab) -> Outcome:
             if run.label == name
         ]
     if runs:
-        data = lab.source.name
-        outcome.figures = [*outcome.figures, refreshes_figure(runs, data)]
-        outcome.tables = [*outcome.tables, refreshes_table(runs, data)]
-        outcome.notes = [_REFRESHES, *outcome.notes]
-    outcome.notes = [
+        data = context.source.name
+        result.figures = [*result.figures, refreshes_figure(runs, data)]
+        result.tables = [*result.tables, refreshes_table(runs, data)]
+        result.notes = [_REFRESHES, *result.notes]
+    result.notes = [
         "Dynamic ratio: the rank is chosen anew in each epoch, as the fewest "
-        "directions that hold this share of the squared singular values. The paper "
+        "directions that hold this fraction of the squared singular values. The paper "
         "does not print its ratio.",
-        *outcome.notes,
+        *result.notes,
     ]
-    return outcome
+    return result
 
 
-def sea_figure_3(lab: Lab) -> Outcome:
+def sea_figure_3(context: ExperimentContext) -> ExperimentResult:
     """SEA without distancing, without alignment, and without both."""
-    lab.need_modalities()
-    outcome, _ = _ablate(
-        lab,
+    context.require_modalities()
+    result, _ = _ablate(
+        context,
         {
             "full": "SEA",
             "without distancing": "SEA:distance_weight=0",
@@ -85,96 +91,123 @@ def sea_figure_3(lab: Lab) -> Outcome:
             "without all": "SEA:align_weight=0,distance_weight=0",
         },
     )
-    return outcome
+    return result
 
 
-def _traced(
-    lab: Lab, variants: Mapping[str, str], lines: Sequence[Mapping[str, Any]]
+def _traced_runs(
+    context: ExperimentContext,
+    variants: Mapping[str, str],
+    lines: Sequence[Mapping[str, Any]],
 ) -> list[TracedRun]:
     """The runs in the order of the variants, each beside that without projection."""
-    histories = lab.histories(lines)
-    found = {
+    histories = context.histories(lines)
+    traces_of = {
         (line["spec"], line["seed"]): traces(histories.get(line["key"], ()))
         for line in lines
     }
     return [
-        undone(
+        traced_run(
             name,
             line,
-            found[label, line["seed"]],
-            {} if name == _WITHOUT else found[variants[_WITHOUT], line["seed"]],
+            traces_of[label, line["seed"]],
+            {} if name == _WITHOUT else traces_of[variants[_WITHOUT], line["seed"]],
         )
         for name, label in variants.items()
         for line in lines
-        if line["spec"] == label and found[label, line["seed"]]
+        if line["spec"] == label and traces_of[label, line["seed"]]
     ]
 
 
 def _ablate(
-    lab: Lab, variants: Mapping[str, str]
-) -> tuple[Outcome, list[dict[str, Any]]]:
-    """What the page shows, and the lines of results behind it."""
-    specs, _ = lab.able(list(variants.values()), must=True)
-    lines = lab.bench(specs)
-    found = {metric: means(lines, metric) for metric in _BARS}
-    compared = against_base.comparisons(lab, lines)
+    context: ExperimentContext, variants: Mapping[str, str]
+) -> tuple[ExperimentResult, list[dict[str, Any]]]:
+    """The result of an ablation, and the lines of results behind it."""
+    specs, _ = context.buildable(list(variants.values()), required=True)
+    lines = context.bench(specs)
+    compared = against_base.comparisons(context, lines)
+    entries = _entries(context, variants, lines, compared)
+    table = _table(context, entries, compared)
+
+    drawing, axes = panels(len(_BARS), width=5.2)
+    for ax, metric in zip(axes, _BARS, strict=True):
+        _draw_bars(ax, entries, metric, spreads=len(context.seeds) > 1)
+    caption = (
+        f"Test recall@20 and NDCG@20 on {context.source.name} with parts taken away"
+        f"{bars_note(context.seeds)}."
+    )
+    best = max(entries, key=lambda name: entries[name]["recall@20"]["mean"])
+    alt = f"Bars for {', '.join(entries)}; the highest recall@20 is that of {best}."
+    notes = [seeds_note(context.seeds), *against_base.notes(compared)]
+    if "Paper" in table.columns:
+        notes.insert(1, "Paper: change of recall@20 as its text has it.")
+    figure = to_figure(drawing, caption, alt, Table(table.columns, table.rows))
+    numbers = {"variants": entries}
+    return ExperimentResult(
+        numbers, tables=[table], figures=[figure], notes=notes
+    ), lines
+
+
+def _entries(
+    context: ExperimentContext,
+    variants: Mapping[str, str],
+    lines: Sequence[Mapping[str, Any]],
+    compared: Mapping[str, Comparison],
+) -> dict[str, dict[str, Any]]:
+    means = {metric: means_over_seeds(lines, metric) for metric in _BARS}
     entries: dict[str, dict[str, Any]] = {}
     for name, label in variants.items():
         entry: dict[str, Any] = {"spec": label}
         for metric in _BARS:
-            entry[metric] = found[metric][label]
-            full = found[metric][variants["full"]]["mean"]
-            reference = label == variants["full"] or not full
-            change = None if reference else entry[metric]["mean"] / full - 1
+            entry[metric] = means[metric][label]
+            full = means[metric][variants["full"]]["mean"]
+            is_full = label == variants["full"] or not full
+            change = None if is_full else entry[metric]["mean"] / full - 1
             entry[f"change_{metric}"] = change
-        paper = published_change(lab.dataset, label)
+        paper = published_change(context.dataset, label)
         entry["published_change_recall@20"] = paper and paper["recall@20"]
-        entry["comparison"] = compared.get(label)
+        entry["comparison"] = asdict(compared[label]) if label in compared else None
         entries[name] = entry
+    return entries
 
-    drawing, axes = panels(len(_BARS), width=5.2)
-    names = list(entries)
-    for ax, (metric, title) in zip(axes, _BARS.items(), strict=True):
-        values = [entries[name][metric]["mean"] for name in names]
-        spreads = [entries[name][metric]["sd"] or 0.0 for name in names]
-        bars = ax.bar(
-            range(len(names)),
-            values,
-            color=[COLOURS[1], *[COLOURS[0]] * (len(names) - 1)],
-            yerr=spreads if len(lab.seeds) > 1 else None,
-            capsize=4,
-        )
-        ax.bar_label(bars, [f"{value:.4f}" for value in values], padding=3)
-        ax.set_xticks(range(len(names)), [name.replace(" ", "\n", 1) for name in names])
-        ax.set_ylabel(f"Test {title}")
-        ax.set_ylim(0, 1.15 * float(np.max(np.add(values, spreads))) or 1.0)
 
-    columns = ["Variant", "R@20", "N@20", "Change of R@20", "Change of N@20"]
-    columns += [*against_base.COLUMNS, "Paper"]
+def _table(
+    context: ExperimentContext,
+    entries: Mapping[str, Mapping[str, Any]],
+    compared: Mapping[str, Comparison],
+) -> Table:
     rows: list[list[Cell]] = [
         [
-            *(name, spread(entry["recall@20"]), spread(entry["ndcg@20"])),
-            per_cent(entry["change_recall@20"]),
-            per_cent(entry["change_ndcg@20"]),
-            *against_base.comparison_cells(entry["comparison"]),
-            per_cent(entry["published_change_recall@20"]),
+            name,
+            mean_text(entry["recall@20"]),
+            mean_text(entry["ndcg@20"]),
+            change_text(entry["change_recall@20"]),
+            change_text(entry["change_ndcg@20"]),
+            *comparison_cells(compared.get(entry["spec"])),
+            change_text(entry["published_change_recall@20"]),
         ]
         for name, entry in entries.items()
     ]
-    caption = (
-        f"Test recall@20 and NDCG@20 on {lab.source.name} with parts taken away"
-        f"{bars_note(lab.seeds)}."
+    columns = ["Variant", "R@20", "N@20", "Change of R@20", "Change of N@20"]
+    columns += [*against_base.COLUMNS, "Paper"]
+    table = Table(columns, rows, f"Ablation on {context.source.name}")
+    return drop_empty_paper_columns(table)
+
+
+def _draw_bars(
+    ax: Axes, entries: Mapping[str, Mapping[str, Any]], metric: str, *, spreads: bool
+) -> None:
+    """A bar per variant, the first in a colour of its own, with sd if there is one."""
+    means = [entry[metric]["mean"] for entry in entries.values()]
+    sds = [entry[metric]["sd"] or 0.0 for entry in entries.values()]
+    positions = range(len(entries))
+    bars = ax.bar(
+        positions,
+        means,
+        color=[COLOURS[1], *[COLOURS[0]] * (len(entries) - 1)],
+        yerr=sds if spreads else None,
+        capsize=4,
     )
-    best = max(names, key=lambda name: entries[name]["recall@20"]["mean"])
-    alt = f"Bars for {', '.join(names)}; the highest recall@20 is that of {best}."
-    figure = figure_of(drawing, caption, alt, columns, rows)
-    table = Table(columns, rows, f"Ablation on {lab.source.name}")
-    notes = [
-        seeds_note(lab.seeds),
-        "Paper: change of recall@20 as its text has it, where these are its data.",
-        *against_base.notes(compared),
-    ]
-    outcome = Outcome(
-        {"variants": entries}, tables=[table], figures=[figure], notes=notes
-    )
-    return outcome, lines
+    ax.bar_label(bars, [f"{mean:.4f}" for mean in means], padding=3)
+    ax.set_xticks(positions, [name.replace(" ", "\n", 1) for name in entries])
+    ax.set_ylabel(f"Test {_BARS[metric]}")
+    ax.set_ylim(0, 1.15 * float(np.max(np.add(means, sds))) or 1.0)

@@ -8,26 +8,26 @@ and SEA as their papers have them.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any
 
 from mmgraph.analysis.leaderboard.published import caveat, published
-from mmgraph.analysis.report.page import Cell, Table
+from mmgraph.analysis.leaderboard.render import comparison_cells
+from mmgraph.analysis.leaderboard.table import METRICS, Comparison
+from mmgraph.analysis.report.formatting import change_text, decimals
+from mmgraph.analysis.report.table import Cell, Table
 from mmgraph.analysis.reproduce import against_base
-from mmgraph.analysis.reproduce.context import Lab
-from mmgraph.analysis.reproduce.formatting import (
-    METRICS,
-    SHORT,
-    four,
-    means,
-    per_cent,
+from mmgraph.analysis.reproduce.context import ExperimentContext
+from mmgraph.analysis.reproduce.over_seeds import (
+    mean_text,
+    means_over_seeds,
     seeds_note,
-    spread,
-    without_unpublished,
 )
-from mmgraph.analysis.reproduce.result import Outcome
+from mmgraph.analysis.reproduce.paper_columns import drop_empty_paper_columns
+from mmgraph.analysis.reproduce.result import ExperimentResult
 from mmgraph.bench.spec import parse_spec
 
+_NAMES = ("R@10", "R@20", "N@10", "N@20")  # of the metrics, in their order
 _EARLIER = (
     *("MF-BPR@released", "LightGCN@released", "LayerGCN", "VBPR@released"),
     *("MMGCN@released", "DualGNN@released", "LATTICE@released", "SLMRec@released"),
@@ -61,6 +61,22 @@ _FIDELITY = {
     "paper": "All systems as their papers have them; the published rows were made with "
     "their public code, which may differ.",
 }
+_WHERE = (
+    "The paper does not say where the projection acts in FREEDOM: on the encoders' "
+    "output (which reaches the scores through the features' loss alone), or on the "
+    "raw features before the item graph is built (where=graph). Both are run, and "
+    "the published row stands beside both."
+)
+_SCORE_HEADS = (
+    "The plug-in trains the host's encoders and leaves its score alone. With "
+    "score_heads the host sees the aligned heads in place of the projected "
+    "features, as in the authors' VBPR variant. Both are run, and the published "
+    "row stands beside both."
+)
+_VARIANTS = (
+    "SEA (a): SoloSim and the bound of mutual information (MIM); b: SoloSim and "
+    "negative distance; c: InfoNCE and MIM; d: InfoNCE and negative distance."
+)
 _UNPUBLISHED = "Of these systems nothing is published on these data."
 _UNKNOWN = (
     "These data are none of the papers' data sets (by counts of users, items and "
@@ -68,144 +84,157 @@ _UNKNOWN = (
 )
 
 
-def clear_table_2(lab: Lab) -> Outcome:
+def clear_table_2(context: ExperimentContext) -> ExperimentResult:
     """All systems of CLEAR's Table 2."""
-    return _overall(lab, CLEAR_TABLE_2, "CLEAR, Table 2")
+    return _overall(context, CLEAR_TABLE_2, "CLEAR, Table 2")
 
 
-def sea_table_2(lab: Lab) -> Outcome:
+def sea_table_2(context: ExperimentContext) -> ExperimentResult:
     """All systems of SEA's Table 2."""
-    return _overall(lab, SEA_TABLE_2, "SEA, Table 2")
+    return _overall(context, SEA_TABLE_2, "SEA, Table 2")
 
 
-def clear_table_3(lab: Lab) -> Outcome:
+def clear_table_3(context: ExperimentContext) -> ExperimentResult:
     """CLEAR as a plug-in of VBPR and FREEDOM, on encoders and on the item graph."""
-    outcome = _plugged(lab, CLEAR_TABLE_3, "CLEAR, Table 3")
-    outcome.notes = [
-        "The paper does not say where the projection acts in FREEDOM: on the encoders' "
-        "output (which reaches the scores through the features' loss alone), or on the "
-        "raw features before the item graph is built (where=graph). Both are run, and "
-        "the published row stands beside both.",
-        *outcome.notes,
-    ]
-    return outcome
+    return _plugged(context, CLEAR_TABLE_3, "CLEAR, Table 3", _WHERE)
 
 
-def sea_table_3(lab: Lab) -> Outcome:
+def sea_table_3(context: ExperimentContext) -> ExperimentResult:
     """SEA as a plug-in of VBPR and FREEDOM."""
-    outcome = _plugged(lab, SEA_TABLE_3, "SEA, Table 3")
-    outcome.notes = [
-        "The plug-in trains the host's encoders and leaves its score alone. With "
-        "score_heads the host sees the aligned heads in place of the projected "
-        "features, as in the authors' VBPR variant. Both are run, and the published "
-        "row stands beside both.",
-        *outcome.notes,
-    ]
-    return outcome
+    return _plugged(context, SEA_TABLE_3, "SEA, Table 3", _SCORE_HEADS)
 
 
-def sea_table_4(lab: Lab) -> Outcome:
+def sea_table_4(context: ExperimentContext) -> ExperimentResult:
     """The four combinations of alignment and distance."""
-    lab.need_modalities()
-    outcome = _overall(lab, SEA_TABLE_4, "SEA, Table 4")
-    outcome.notes = [
-        "SEA (a): SoloSim and the bound of mutual information (MIM); b: SoloSim and "
-        "negative distance; c: InfoNCE and MIM; d: InfoNCE and negative distance.",
-        *outcome.notes,
-    ]
-    return outcome
+    context.require_modalities()
+    return _overall(context, SEA_TABLE_4, "SEA, Table 4", _VARIANTS)
 
 
-def _overall(lab: Lab, systems: Sequence[str], table: str) -> Outcome:
-    found = _run(lab, systems, table)
-    columns = [*SHORT.values(), *(f"Paper {short}" for short in SHORT.values())]
+def _overall(
+    context: ExperimentContext, systems: Sequence[str], name: str, *notes: str
+) -> ExperimentResult:
+    """Metrics beside the paper's."""
+    numbers, _ = _run(context, systems, name)
     rows: list[list[Cell]] = []
-    for entry in found["systems"].values():
-        measured = [spread(entry[m]) if entry[m] else "" for m in METRICS]
-        printed = [four((entry["published"] or {}).get(m)) for m in METRICS]
+    for entry in numbers["systems"].values():
+        paper = entry["published"] or {}
         ratio = entry["share_of_published"]
-        share = "" if ratio is None else f"{100 * ratio:.0f} %"
-        rows.append([entry["spec"], *measured, *printed, share])
-    caption = f"Test metrics on {lab.source.name}, systems of {table}"
-    shown = Table(["System", *columns, "R@20 of paper"], rows, caption)
-    return Outcome(found, tables=[without_unpublished(shown)], notes=_notes(lab, found))
+        rows.append(
+            [
+                entry["spec"],
+                *(mean_text(entry[metric]) for metric in METRICS),
+                *(decimals(paper.get(metric)) for metric in METRICS),
+                "" if ratio is None else f"{100 * ratio:.0f} %",
+            ]
+        )
+    columns = ["System", *_NAMES, *(f"Paper {name}" for name in _NAMES)]
+    columns.append("R@20 of paper")
+    return _result(context, numbers, columns, rows, notes)
 
 
-def _plugged(lab: Lab, systems: Sequence[str], table: str) -> Outcome:
-    lab.need_modalities()
-    found = _run(lab, systems, table)
+def _plugged(
+    context: ExperimentContext, systems: Sequence[str], name: str, *notes: str
+) -> ExperimentResult:
+    """Metrics, and the improvement over the host beside the paper's."""
+    context.require_modalities()
+    numbers, compared = _run(context, systems, name)
     rows: list[list[Cell]] = []
-    for entry in found["systems"].values():
-        measured = [spread(entry[m]) if entry[m] else "" for m in METRICS]
+    for label, entry in numbers["systems"].items():
         own, printed = entry["improvement"], entry["published_improvement"]
         rows.append(
             [
-                *(entry["spec"], *measured, per_cent(own and own["recall@20"])),
-                *against_base.comparison_cells(entry["comparison"]),
-                four((entry["published"] or {}).get("recall@20")),
-                per_cent(printed and printed["recall@20"]),
+                entry["spec"],
+                *(mean_text(entry[metric]) for metric in METRICS),
+                change_text(own and own["recall@20"]),
+                *comparison_cells(compared.get(label)),
+                decimals((entry["published"] or {}).get("recall@20")),
+                change_text(printed and printed["recall@20"]),
             ]
         )
-    columns = ["System", *SHORT.values(), "R@20 against host", *against_base.COLUMNS]
+    columns = ["System", *_NAMES, "R@20 against host", *against_base.COLUMNS]
     columns += ["Paper R@20", "Paper against host"]
-    caption = f"Test metrics on {lab.source.name}, systems of {table}"
-    notes = [
-        *against_base.notes({s: e["comparison"] for s, e in found["systems"].items()}),
-        *_notes(lab, found),
-    ]
-    shown = without_unpublished(Table(columns, rows, caption))
-    return Outcome(found, tables=[shown], notes=notes)
+    notes = (*notes, *against_base.notes(compared))
+    return _result(context, numbers, columns, rows, notes)
 
 
-def _run(lab: Lab, names: Sequence[str], table: str) -> dict[str, Any]:
-    systems = lab.as_asked(names)
-    specs, missing = lab.able(systems)
-    lines = lab.bench(specs)
-    by_metric = {metric: means(lines, metric) for metric in METRICS}
-    compared = against_base.comparisons(lab, lines)
+def _result(
+    context: ExperimentContext,
+    numbers: dict[str, Any],
+    columns: Sequence[str],
+    rows: Sequence[Sequence[Cell]],
+    notes: Sequence[str],
+) -> ExperimentResult:
+    caption = f"Test metrics on {context.source.name}, systems of {numbers['table']}"
+    table = drop_empty_paper_columns(Table(columns, rows, caption))
+    notes = [*notes, *_notes(context, numbers)]
+    return ExperimentResult(numbers, tables=[table], notes=notes)
+
+
+def _run(
+    context: ExperimentContext, names: Sequence[str], table: str
+) -> tuple[dict[str, Any], dict[str, Comparison]]:
+    """Metrics of each system beside the paper's, and comparisons of the variants."""
+    systems = context.as_asked(names)
+    specs, missing = context.buildable(systems)
+    lines = context.bench(specs)
+    means = {metric: means_over_seeds(lines, metric) for metric in METRICS}
+    compared = against_base.comparisons(context, lines)
+    labels = {str(spec) for spec in specs}
     entries: dict[str, dict[str, Any]] = {}
     for name in systems:
-        spec = next((s for s in specs if str(s) == str(parse_spec(name))), None)
-        label = name if spec is None else str(spec)
-        plain = str(replace(parse_spec(name), fidelity="paper", options={}))
-        entry: dict[str, Any] = {"spec": label}
-        entry |= {m: by_metric[m].get(label) for m in METRICS}
-        entry["published"] = published(lab.dataset, plain, table)
-        entry["share_of_published"] = _ratio(entry, entry["published"])
-        entry["comparison"] = compared.get(label)
-        entries[label] = entry
+        spec = parse_spec(name)
+        label = str(spec) if str(spec) in labels else name
+        plain = str(replace(spec, fidelity="paper", options={}))
+        paper = published(context.dataset, plain, table)
+        entries[label] = {
+            "spec": label,
+            **{metric: means[metric].get(label) for metric in METRICS},
+            "published": paper,
+            "share_of_published": _ratio(means["recall@20"].get(label), paper),
+            "comparison": asdict(compared[label]) if label in compared else None,
+        }
     for label, entry in entries.items():
-        entry["improvement"] = entry["published_improvement"] = None
         host = str(replace(parse_spec(label), plugin=None, options={}))
-        if host != label and host in entries:
-            base = entries[host]
-            if entry["recall@20"] and base["recall@20"]:
-                entry["improvement"] = {
-                    m: entry[m]["mean"] / base[m]["mean"] - 1
-                    for m in METRICS
-                    if base[m]["mean"]
-                } or None
-            if entry["published"] and base["published"]:
-                entry["published_improvement"] = {
-                    m: entry["published"][m] / base["published"][m] - 1 for m in METRICS
-                }
-    return {"table": table, "systems": entries, "missing": missing}
+        entry |= _improvements(entry, entries.get(host) if host != label else None)
+    return {"table": table, "systems": entries, "missing": missing}, compared
 
 
-def _ratio(entry: Mapping[str, Any], paper: Mapping[str, Any] | None) -> float | None:
-    if paper is None or entry["recall@20"] is None:
+def _improvements(
+    entry: Mapping[str, Any], host: Mapping[str, Any] | None
+) -> dict[str, dict[str, float] | None]:
+    """Relative changes of the metrics against the host, measured and published."""
+    measured = printed = None
+    if host and entry["recall@20"] and host["recall@20"]:
+        measured = {
+            metric: entry[metric]["mean"] / host[metric]["mean"] - 1
+            for metric in METRICS
+            if host[metric]["mean"]
+        } or None
+    if host and entry["published"] and host["published"]:
+        printed = {
+            metric: entry["published"][metric] / host["published"][metric] - 1
+            for metric in METRICS
+        }
+    return {"improvement": measured, "published_improvement": printed}
+
+
+def _ratio(
+    entry: Mapping[str, Any] | None, paper: Mapping[str, Any] | None
+) -> float | None:
+    if paper is None or entry is None:
         return None
-    return float(entry["recall@20"]["mean"] / paper["recall@20"])
+    return float(entry["mean"] / paper["recall@20"])
 
 
-def _notes(lab: Lab, found: Mapping[str, Any]) -> list[str]:
-    notes = [seeds_note(lab.seeds), _FIDELITY[lab.fidelity], *found["missing"]]
-    if lab.dataset is None:
+def _notes(context: ExperimentContext, numbers: Mapping[str, Any]) -> list[str]:
+    notes = [seeds_note(context.seeds), _FIDELITY[context.fidelity]]
+    notes += numbers["missing"]
+    if context.dataset is None:
         return [*notes, _UNKNOWN]
-    rows = [entry["published"] for entry in found["systems"].values()]
+    rows = [entry["published"] for entry in numbers["systems"].values()]
     sources = sorted({row["source"] for row in rows if row})
     if not sources:
         return [*notes, _UNPUBLISHED]
     notes.append(f"Paper: the numbers of {'; '.join(sources)}.")
-    warning = caveat(lab.dataset)
-    return [*notes, f"{lab.source.name}: {warning}."] if warning else notes
+    warning = caveat(context.dataset)
+    return [*notes, f"{context.source.name}: {warning}."] if warning else notes

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from statistics import median
+from typing import Any
 
 from mmgraph.analysis.leaderboard.published import published_cost
-from mmgraph.analysis.report.page import Cell, Table
-from mmgraph.analysis.reproduce.context import Lab
-from mmgraph.analysis.reproduce.formatting import without_unpublished
-from mmgraph.analysis.reproduce.result import Outcome
-from mmgraph.bench.spec import parse_spec
+from mmgraph.analysis.report.table import Cell, Table
+from mmgraph.analysis.reproduce.context import ExperimentContext
+from mmgraph.analysis.reproduce.paper_columns import drop_empty_paper_columns
+from mmgraph.analysis.reproduce.result import ExperimentResult
+from mmgraph.bench.spec import ModelSpec
 
 _SHARED = (
     *("MF-BPR@released", "LightGCN@released", "VBPR@released", "MMGCN@released"),
@@ -28,57 +29,69 @@ _OTHER_MACHINES = (
 EPOCHS = 6
 
 
-def clear_table_4(lab: Lab) -> Outcome:
+def clear_table_4(context: ExperimentContext) -> ExperimentResult:
     """Memory and seconds per epoch of the systems of CLEAR's Table 4."""
-    return _cost(lab, CLEAR_TABLE_4, "CLEAR, Table 4")
+    return _cost(context, CLEAR_TABLE_4, "CLEAR, Table 4")
 
 
-def sea_table_5(lab: Lab) -> Outcome:
+def sea_table_5(context: ExperimentContext) -> ExperimentResult:
     """Memory and seconds per epoch of the systems of SEA's Table 5."""
-    return _cost(lab, SEA_TABLE_5, "SEA, Table 5")
+    return _cost(context, SEA_TABLE_5, "SEA, Table 5")
 
 
-def _cost(lab: Lab, systems: Sequence[str], table: str) -> Outcome:
-    epochs = lab.epochs or EPOCHS
-    specs, missing = lab.able(lab.as_asked(systems))
-    lines = lab.bench(specs, settings={"epochs": epochs}, search=False)
-    entries = {}
-    for spec in specs:
-        own = [line for line in lines if line["spec"] == str(spec)]
-        entries[str(spec)] = {
-            "seconds_per_epoch": median(line["seconds_per_epoch"] for line in own),
-            "peak_memory_bytes": max(line["peak_memory_bytes"] for line in own),
-            "device": own[0]["device"],
-            "published": published_cost(
-                lab.dataset, str(replace(parse_spec(str(spec)), fidelity="paper"))
-            ),
-        }
-    first = next(iter(entries.values()))["seconds_per_epoch"] if entries else None
-    rows: list[list[Cell]] = []
-    for name, entry in entries.items():
-        paper = entry["published"] or {}
-        seconds = entry["seconds_per_epoch"]
-        rows.append(
-            [
-                *(name, f"{seconds:.3f}", f"{seconds / first:.2f}" if first else ""),
-                f"{entry['peak_memory_bytes'] / 1e9:.2f}",
-                *(paper.get("seconds_per_epoch"), paper.get("memory_gb")),
-            ]
-        )
-    columns = ["System", "s/epoch", "× the first row", "Peak GB", "Paper s/epoch"]
-    caption = f"Cost on {lab.source.name}, systems of {table}"
+def _cost(
+    context: ExperimentContext, systems: Sequence[str], table: str
+) -> ExperimentResult:
+    epochs = context.epochs or EPOCHS
+    specs, missing = context.buildable(context.as_asked(systems))
+    lines = context.bench(specs, settings={"epochs": epochs}, search=False)
+    entries = {str(spec): _entry(context, spec, lines) for spec in specs}
     on_cpu = any(entry["device"] == "cpu" for entry in entries.values())
     memory = "the whole process, resident" if on_cpu else "tensors allocated on the GPU"
     notes = [
         f"Training alone, without evaluation: median over the epochs but the first "
-        f"({epochs} trained), median over {len(lab.seeds)} seeds.",
+        f"({epochs} trained), median over {len(context.seeds)} seeds.",
         f"Peak GB: {memory}.",
         *missing,
     ]
     if any(entry["published"] for entry in entries.values()):
         notes.append(_OTHER_MACHINES)
-    return Outcome(
+    caption = f"Cost on {context.source.name}, systems of {table}"
+    return ExperimentResult(
         {"table": table, "epochs": epochs, "systems": entries, "missing": missing},
-        tables=[without_unpublished(Table([*columns, "Paper GB"], rows, caption))],
+        tables=[_table(entries, caption)],
         notes=notes,
     )
+
+
+def _entry(
+    context: ExperimentContext, spec: ModelSpec, lines: Sequence[Mapping[str, Any]]
+) -> dict[str, Any]:
+    own = [line for line in lines if line["spec"] == str(spec)]
+    return {
+        "seconds_per_epoch": median(line["seconds_per_epoch"] for line in own),
+        "peak_memory_bytes": max(line["peak_memory_bytes"] for line in own),
+        "device": own[0]["device"],
+        "published": published_cost(
+            context.dataset, str(replace(spec, fidelity="paper"))
+        ),
+    }
+
+
+def _table(entries: Mapping[str, Mapping[str, Any]], caption: str) -> Table:
+    rows: list[list[Cell]] = []
+    first = next(iter(entries.values()))["seconds_per_epoch"] if entries else None
+    for name, entry in entries.items():
+        seconds, paper = entry["seconds_per_epoch"], entry["published"] or {}
+        rows.append(
+            [
+                name,
+                f"{seconds:.3f}",
+                f"{seconds / first:.2f}" if first else "",
+                f"{entry['peak_memory_bytes'] / 1e9:.2f}",
+                paper.get("seconds_per_epoch"),
+                paper.get("memory_gb"),
+            ]
+        )
+    columns = ["System", "s/epoch", "× the first row", "Peak GB", "Paper s/epoch"]
+    return drop_empty_paper_columns(Table([*columns, "Paper GB"], rows, caption))

@@ -1,162 +1,165 @@
-"""How much the raw features of two modalities say the same: CLEAR's Figure 1."""
+"""Redundancy of the raw features of two modalities: CLEAR's Figure 1."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from itertools import combinations
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from mmgraph.analysis.report.page import Cell, Table
+from mmgraph.analysis.report.page import Figure
 from mmgraph.analysis.report.plots import (
     COLOURS,
     DASHES,
     MARKERS,
-    figure_of,
     panels,
+    to_figure,
 )
-from mmgraph.analysis.reproduce.context import Lab
-from mmgraph.analysis.reproduce.result import Outcome
+from mmgraph.analysis.report.table import Cell, Table
+from mmgraph.analysis.reproduce.complete_items import complete_features
+from mmgraph.analysis.reproduce.context import ExperimentContext
+from mmgraph.analysis.reproduce.result import ExperimentResult
 from mmgraph.functional.redundancy.chance_overlap import chance_overlap
 from mmgraph.functional.redundancy.divergence import (
     neighbour_overlap,
     overlap_coefficient,
 )
 from mmgraph.knn import knn_graph
-from mmgraph.schema import ITEM, feature_key, mask_key
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 #: Neighbours whose similarities are pooled for the densities.
 POOLED = 10
 _BINS = 60
 
 
-def clear_figure_1(lab: Lab) -> Outcome:
-    r"""Similarities of the neighbours that each modality finds, and their overlap.
+def clear_figure_1(context: ExperimentContext) -> ExperimentResult:
+    r"""Similarities of the nearest neighbours in each modality, and their overlap.
 
     Left: densities of the cosine of each item's ten nearest neighbours. Right: the
-    mean share :math:`|N_K^a(i) \cap N_K^b(i)| / K` against :math:`K / (N - 1)`, what
-    two random graphs would share, with the 95 % interval of their mean.
+    mean ratio :math:`|N_K^a(i) \cap N_K^b(i)| / K` against :math:`K / (N - 1)`, that of
+    two random graphs, with the 95 % interval of their mean.
     """
-    lab.need_modalities()
-    features = complete_features(lab)
+    context.require_modalities()
+    features = complete_features(context)
     num_items = len(next(iter(features.values())))
-    ks = sorted({min(int(k), num_items - 1) for k in lab.grid["k"]})
-    lists = {m: knn_graph(x, max(*ks, POOLED)) for m, x in features.items()}
-    pooled = {m: _first(*found, POOLED)[1] for m, found in lists.items()}
+    ks = sorted({min(int(k), num_items - 1) for k in context.grid["k"]})
+    graphs = {m: knn_graph(x, max(*ks, POOLED)) for m, x in features.items()}
+    pooled = {m: _nearest(*graph, POOLED)[1] for m, graph in graphs.items()}
+    pairs = [
+        {
+            "modalities": [a, b],
+            "density_overlap": overlap_coefficient(pooled[a], pooled[b]),
+            "neighbours": [
+                _overlap(k, num_items, *(_nearest(*graphs[m], k)[0] for m in (a, b)))
+                for k in ks
+            ],
+        }
+        for a, b in combinations(features, 2)
+    ]
+    name = context.source.name
+    figure = _figure(name, num_items, pooled, pairs)
+    table = _table(pairs, f"Overlap of nearest neighbours on {name}")
+    numbers = {"items": num_items, "pooled": POOLED, "pairs": pairs}
+    return ExperimentResult(numbers, tables=[table], figures=[figure])
 
-    pairs: list[dict[str, Any]] = []
-    for a, b in combinations(features, 2):
-        shares = []
-        for k in ks:
-            graph_a, graph_b = (_first(*lists[m], k)[0] for m in (a, b))
-            share = neighbour_overlap(graph_a, graph_b, num_items)
-            chance = chance_overlap(k, num_items - 1, num_centres=num_items)
-            times = share / chance.expected
-            shares.append(
-                {"k": k, "overlap": share, **chance._asdict(), "times": times}
-            )
-        pairs.append(
-            {
-                "modalities": [a, b],
-                "density_overlap": overlap_coefficient(pooled[a], pooled[b]),
-                "neighbours": shares,
-            }
-        )
 
+def _nearest(edge_index: Tensor, similarity: Tensor, k: int) -> tuple[Tensor, Tensor]:
+    """The edges to the ``k`` nearest neighbours of each node, all of equal degree."""
+    degree = len(similarity) // int(edge_index[1].max() + 1)
+    kept = torch.arange(len(similarity)) % degree < k
+    return edge_index[:, kept], similarity[kept]
+
+
+def _overlap(k: int, num_items: int, a: Tensor, b: Tensor) -> dict[str, Any]:
+    overlap = neighbour_overlap(a, b, num_items)
+    chance = chance_overlap(k, num_items - 1, num_centres=num_items)
+    times = overlap / chance.expected
+    return {"k": k, "overlap": overlap, **chance._asdict(), "times": times}
+
+
+def _figure(
+    name: str,
+    num_items: int,
+    pooled: Mapping[str, Tensor],
+    pairs: Sequence[Mapping[str, Any]],
+) -> Figure:
     drawing, (left, right) = panels(2, width=5.4)
+    densities = _draw_densities(left, pooled)
+    _draw_overlaps(right, pairs)
+    areas = [f"{_names(pair)}: {pair['density_overlap']:.2f}" for pair in pairs]
+    caption = (
+        f"Raw features of {num_items:,} items of {name} that have all modalities. "
+        f"Left: cosines of each item with its {POOLED} nearest in each modality "
+        f"(common area of the densities: {'; '.join(areas)}). Right: mean fraction of "
+        "nearest neighbours that two modalities have in common, and that of two random "
+        "graphs, with its 95 % interval."
+    )
+    first = pairs[0]["neighbours"][0]
+    alt = (
+        f"Densities of cosines per modality, and curves of common neighbours by K: at "
+        f"K = {first['k']} {_names(pairs[0])} have {first['overlap']:.3f} of their "
+        f"neighbours in common, by chance {first['expected']:.4f}."
+    )
+    data = Table(["modality", "cosine", "density"], densities)
+    return to_figure(drawing, caption, alt, data)
+
+
+def _draw_densities(ax: Axes, pooled: Mapping[str, Tensor]) -> list[list[Cell]]:
+    """Draw the density of each modality; return rows of modality, cosine, density."""
     scores = torch.cat(list(pooled.values())).double().numpy()
     edges = np.linspace(scores.min(), scores.max(), _BINS + 1)
-    densities: list[list[Cell]] = []
+    middles = (edges[1:] + edges[:-1]) / 2
+    rows: list[list[Cell]] = []
     for n, (modality, values) in enumerate(pooled.items()):
-        height, _ = np.histogram(values.numpy(), bins=edges, density=True)
-        left.stairs(height, edges, color=COLOURS[n], fill=True, alpha=0.25)
-        left.stairs(
-            *(height, edges), color=COLOURS[n], ls=DASHES[n % 4], label=modality
-        )
-        middle = (edges[1:] + edges[:-1]) / 2
-        densities += [
-            [modality, float(x), float(y)] for x, y in zip(middle, height, strict=True)
+        heights, _ = np.histogram(values.numpy(), bins=edges, density=True)
+        colour, dash = COLOURS[n], DASHES[n % len(DASHES)]
+        ax.stairs(heights, edges, color=colour, fill=True, alpha=0.25)
+        ax.stairs(heights, edges, color=colour, ls=dash, label=modality)
+        rows += [
+            [modality, float(x), float(y)]
+            for x, y in zip(middles, heights, strict=True)
         ]
-    left.set_xlabel(f"cosine of an item and its {POOLED} nearest")
-    left.set_ylabel("density")
-    left.legend(frameon=False)
-    for n, pair in enumerate(pairs):
-        points = pair["neighbours"]
-        right.plot(
-            ks,
-            [point["overlap"] for point in points],
-            color=COLOURS[n],
-            marker=MARKERS[n],
-            label=" and ".join(pair["modalities"]),
-        )
-    random = pairs[0]["neighbours"]
-    expected = [point["expected"] for point in random]
-    right.plot(ks, expected, color="black", ls="--", label="by chance, 95 %")
-    low, high = ([point[side] for point in random] for side in ("low", "high"))
-    right.fill_between(ks, low, high, color="black", alpha=0.2)
-    right.set_xscale("log")
-    right.set_yscale("log")
-    right.set_xticks(ks, [str(k) for k in ks])
-    right.minorticks_off()
-    right.set_xlabel("neighbours K")
-    right.set_ylabel("shared neighbours (share of K)")
-    right.legend(frameon=False)
+    ax.set_xlabel(f"cosine of an item and its {POOLED} nearest")
+    ax.set_ylabel("density")
+    ax.legend(frameon=False)
+    return rows
 
+
+def _draw_overlaps(ax: Axes, pairs: Sequence[Mapping[str, Any]]) -> None:
+    """Draw the overlap of each pair by K, and the band of chance."""
+    by_chance = pairs[0]["neighbours"]
+    ks = [point["k"] for point in by_chance]
+    for n, pair in enumerate(pairs):
+        overlaps = [point["overlap"] for point in pair["neighbours"]]
+        ax.plot(ks, overlaps, color=COLOURS[n], marker=MARKERS[n], label=_names(pair))
+    expected = [point["expected"] for point in by_chance]
+    ax.plot(ks, expected, color="black", ls="--", label="by chance, 95 %")
+    low, high = ([point[side] for point in by_chance] for side in ("low", "high"))
+    ax.fill_between(ks, low, high, color="black", alpha=0.2)
+    ax.set_xscale("log")
+    ax.set_yscale("log")
+    ax.set_xticks(ks, [str(k) for k in ks])
+    ax.minorticks_off()
+    ax.set_xlabel("neighbours K")
+    ax.set_ylabel("neighbours in common (fraction of K)")
+    ax.legend(frameon=False)
+
+
+def _table(pairs: Sequence[Mapping[str, Any]], caption: str) -> Table:
+    keys = ("k", "overlap", "expected", "low", "high", "times")
     rows: list[list[Cell]] = [
-        [
-            " and ".join(pair["modalities"]),
-            *(p["k"], p["overlap"], p["expected"], p["low"], p["high"], p["times"]),
-        ]
+        [_names(pair), *(point[key] for key in keys)]
         for pair in pairs
-        for p in pair["neighbours"]
+        for point in pair["neighbours"]
     ]
     columns = ["modalities", "K", "overlap", "by chance", "low", "high", "times chance"]
-    table = Table(columns, rows, f"Overlap of nearest neighbours on {lab.source.name}")
-    texts = [
-        f"{' and '.join(pair['modalities'])}: {pair['density_overlap']:.2f}"
-        for pair in pairs
-    ]
-    caption = (
-        f"Raw features of {num_items:,} items of {lab.source.name} that have all "
-        f"modalities. Left: cosines of each item with its {POOLED} nearest in each "
-        f"modality (common area of the densities: {'; '.join(texts)}). Right: mean "
-        "share of nearest neighbours that two modalities have in common, and what two "
-        "random graphs would share, with its 95 % interval."
-    )
-    top = pairs[0]["neighbours"][0]
-    alt = (
-        f"Densities of cosines per modality, and curves of shared neighbours by K: at "
-        f"K = {top['k']} {texts[0].partition(':')[0]} share {top['overlap']:.3f} of "
-        f"their neighbours, by chance {top['expected']:.4f}."
-    )
-    figure = figure_of(
-        drawing, caption, alt, ["modality", "cosine", "density"], densities
-    )
-    numbers = {"items": num_items, "pooled": POOLED, "pairs": pairs}
-    return Outcome(numbers, tables=[table], figures=[figure])
+    return Table(columns, rows, caption)
 
 
-def complete_items(lab: Lab) -> Tensor:
-    """Indices of the items that have every modality."""
-    store = lab.train[ITEM]
-    present = torch.ones(store.num_nodes, dtype=torch.bool)
-    for m in lab.modalities:
-        present &= store[feature_key(m)].any(dim=1)
-        if mask_key(m) in store:
-            present &= store[mask_key(m)]
-    return present.nonzero().flatten()
-
-
-def complete_features(lab: Lab) -> dict[str, Tensor]:
-    """Raw features of the items that have every modality, the same rows in each."""
-    rows = complete_items(lab)
-    return {m: lab.train[ITEM][feature_key(m)][rows] for m in lab.modalities}
-
-
-def _first(edge_index: Tensor, similarity: Tensor, k: int) -> tuple[Tensor, Tensor]:
-    """The first ``k`` of each equally long list."""
-    width = len(similarity) // int(edge_index[1].max() + 1)
-    kept = torch.arange(len(similarity)) % width < k
-    return edge_index[:, kept], similarity[kept]
+def _names(pair: Mapping[str, Any]) -> str:
+    return " and ".join(pair["modalities"])

@@ -3,28 +3,33 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from scipy.stats import beta, kstest
 
-from mmgraph.analysis.report.page import Cell, Table
-from mmgraph.analysis.report.plots import COLOURS, DASHES, figure_of, panels
-from mmgraph.analysis.reproduce.context import Lab
-from mmgraph.analysis.reproduce.result import Outcome
+from mmgraph.analysis.report.page import Figure
+from mmgraph.analysis.report.plots import COLOURS, DASHES, panels, to_figure
+from mmgraph.analysis.report.table import Cell, Table
+from mmgraph.analysis.reproduce.context import ExperimentContext
+from mmgraph.analysis.reproduce.result import ExperimentResult
 from mmgraph.functional.losses.mutual_information import club_bound
 from mmgraph.functional.redundancy.random_angle import (
     random_angle_density,
     random_angle_variance,
 )
 
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
 SAMPLES = 100_000
 CORRELATIONS = (0.0, 0.1, 0.3, 0.5, 0.7, 0.9)
 _SHOWN = (3, 16, 64)
 
 
-def sea_theorems(lab: Lab) -> Outcome:
+def sea_theorems(context: ExperimentContext) -> ExperimentResult:
     r"""Random directions are nearly orthogonal; CLUB is above the information.
 
     Theorem 1: sampled angles against the density of Eq. 1, their variance against the
@@ -33,74 +38,31 @@ def sea_theorems(lab: Lab) -> Outcome:
     conditional, the bound is :math:`r^2/(1-r^2)` and the information
     :math:`-\ln(1-r^2)/2`.
     """
-    generator = np.random.default_rng(lab.seeds[0])
-    angles = {n: _angles(n, generator) for n in map(int, lab.grid["dim"])}
+    generator = np.random.default_rng(context.seeds[0])
+    angles = {n: _angles(n, generator) for n in map(int, context.grid["dim"])}
     first = [_theorem_1(n, theta) for n, theta in angles.items()]
     second = [_theorem_2(r, generator) for r in CORRELATIONS]
+    notes = [
+        "KS p: Kolmogorov-Smirnov test of the sampled cosines against the exact "
+        "distribution; a true theorem gives p-values spread over 0 to 1.",
+        "The exact variance is ψ₁(n/2)/2; 1/(n-1) is far closer to it than the paper's "
+        "1/(n-2) and 1/n.",
+    ]
+    return ExperimentResult(
+        {"samples": SAMPLES, "theorem_1": first, "theorem_2": second},
+        tables=[_angle_table(first), _bound_table(second)],
+        figures=[_figure(angles, second)],
+        notes=notes,
+    )
 
+
+def _figure(
+    angles: Mapping[int, np.ndarray], bounds: Sequence[Mapping[str, float]]
+) -> Figure:
     drawing, (left, right) = panels(2, width=5.4)
-    data: list[list[Cell]] = []
-    edges = np.linspace(0, np.pi, 91)
-    for n, dim in enumerate(dim for dim in angles if dim in _SHOWN or len(angles) < 4):
-        colour = COLOURS[n % len(COLOURS)]
-        height, _ = np.histogram(angles[dim], bins=edges, density=True)
-        left.stairs(height, edges, color=colour, fill=True, alpha=0.25)
-        density = random_angle_density(torch.from_numpy(edges), dim).numpy()
-        left.plot(edges, density, color=colour, ls=DASHES[n % 4], label=f"n = {dim}")
-        middle = (edges[1:] + edges[:-1]) / 2
-        exact = random_angle_density(torch.from_numpy(middle), dim).numpy()
-        data += [
-            [dim, float(x), float(y), float(p)]
-            for x, y, p in zip(middle, height, exact, strict=True)
-        ]
-    left.set_xticks([0, np.pi / 2, np.pi], ["0", "π/2", "π"])
-    left.set_xlabel("angle of two random directions (radians)")
-    left.set_ylabel("density")
-    left.legend(frameon=False, title="dimension")
-    r = np.linspace(0, 0.95, 96)
-    right.plot(r, r**2 / (1 - r**2), color=COLOURS[1], label="bound, r²/(1−r²)")
-    right.plot(
-        *(r, -0.5 * np.log1p(-(r**2))),
-        color=COLOURS[0],
-        ls="--",
-        label="information, −½ ln(1−r²)",
-    )
-    right.plot(
-        *(CORRELATIONS, [point["bound_estimate"] for point in second]),
-        color="black",
-        ls="",
-        marker="o",
-        label="bound, estimated",
-    )
-    right.set_ylim(0, 5)
-    right.set_xlabel("correlation r")
-    right.set_ylabel("nats")
-    right.legend(frameon=False)
-
-    by_dim = Table(
-        ["n", "mean", "variance", "exact", "1/(n-1)", "1/(n-2)", "1/n", "KS p"],
-        [
-            [
-                *(e["dim"], e["mean"], e["variance"], e["exact_variance"]),
-                *(1 / (e["dim"] - 1), _inverse(e["dim"] - 2), 1 / e["dim"]),
-                e["ks_p_value"],
-            ]
-            for e in first
-        ],
-        f"Theorem 1: {SAMPLES:,} angles of two random directions in n dimensions",
-    )
-    by_r = Table(
-        ["r", "bound, estimated", "standard error", "bound, exact", "information"],
-        [
-            [
-                *(e["correlation"], e["bound_estimate"], e["standard_error"]),
-                *(e["bound"], e["information"]),
-            ]
-            for e in second
-        ],
-        f"Theorem 2: the CLUB bound of {SAMPLES:,} Gaussian pairs, in nats",
-    )
-    figure = figure_of(
+    rows = _draw_angles(left, angles)
+    _draw_bounds(right, bounds)
+    return to_figure(
         drawing,
         "Left: sampled angles (steps) and their exact density (lines), SEA's Theorem "
         "1. Right: the CLUB bound with the true conditional and the mutual information "
@@ -108,23 +70,79 @@ def sea_theorems(lab: Lab) -> Outcome:
         "Densities of the angle, narrower around a right angle the higher the "
         "dimension; and the bound, above the mutual information for every correlation, "
         "the estimates on its curve.",
-        ["n", "angle", "sampled density", "exact density"],
-        data,
+        Table(["n", "angle", "sampled density", "exact density"], rows),
     )
-    notes = [
-        "KS p: Kolmogorov-Smirnov test of the sampled cosines against the exact "
-        "distribution; a true theorem gives p-values spread over 0 to 1.",
-        "The exact variance is ψ₁(n/2)/2; 1/(n-1) is far closer to it than the paper's "
-        "1/(n-2) and 1/n.",
-    ]
-    numbers = {"samples": SAMPLES, "theorem_1": first, "theorem_2": second}
-    return Outcome(numbers, tables=[by_dim, by_r], figures=[figure], notes=notes)
+
+
+def _draw_angles(ax: Axes, angles: Mapping[int, np.ndarray]) -> list[list[Cell]]:
+    """Draw some dimensions; return rows of dimension, angle and both densities."""
+    edges = np.linspace(0, np.pi, 91)
+    middles = (edges[1:] + edges[:-1]) / 2
+    shown = [dim for dim in angles if dim in _SHOWN or len(angles) < 4]
+    rows: list[list[Cell]] = []
+    for n, dim in enumerate(shown):
+        colour, dash = COLOURS[n % len(COLOURS)], DASHES[n % len(DASHES)]
+        heights, _ = np.histogram(angles[dim], bins=edges, density=True)
+        ax.stairs(heights, edges, color=colour, fill=True, alpha=0.25)
+        ax.plot(edges, _density(edges, dim), color=colour, ls=dash, label=f"n = {dim}")
+        rows += [
+            [dim, float(x), float(y), float(p)]
+            for x, y, p in zip(middles, heights, _density(middles, dim), strict=True)
+        ]
+    ax.set_xticks([0, np.pi / 2, np.pi], ["0", "π/2", "π"])
+    ax.set_xlabel("angle of two random directions (radians)")
+    ax.set_ylabel("density")
+    ax.legend(frameon=False, title="dimension")
+    return rows
+
+
+def _draw_bounds(ax: Axes, bounds: Sequence[Mapping[str, float]]) -> None:
+    """Draw the bound and the information by correlation, and the estimates."""
+    r = np.linspace(0, 0.95, 96)
+    information = -0.5 * np.log1p(-(r**2))
+    estimates = [point["bound_estimate"] for point in bounds]
+    ax.plot(r, r**2 / (1 - r**2), color=COLOURS[1], label="bound, r²/(1−r²)")
+    ax.plot(r, information, color=COLOURS[0], ls="--", label="information, −½ ln(1−r²)")
+    ax.plot(CORRELATIONS, estimates, "o", color="black", label="bound, estimated")
+    ax.set_ylim(0, 5)
+    ax.set_xlabel("correlation r")
+    ax.set_ylabel("nats")
+    ax.legend(frameon=False)
+
+
+def _angle_table(entries: Sequence[Mapping[str, Any]]) -> Table:
+    return Table(
+        ["n", "mean", "variance", "exact", "1/(n-1)", "1/(n-2)", "1/n", "KS p"],
+        [
+            [
+                *(e["dim"], e["mean"], e["variance"], e["exact_variance"]),
+                *(1 / (e["dim"] - 1), _inverse(e["dim"] - 2), 1 / e["dim"]),
+                e["ks_p_value"],
+            ]
+            for e in entries
+        ],
+        f"Theorem 1: {SAMPLES:,} angles of two random directions in n dimensions",
+    )
+
+
+def _bound_table(entries: Sequence[Mapping[str, float]]) -> Table:
+    keys = ("correlation", "bound_estimate", "standard_error", "bound", "information")
+    return Table(
+        ["r", "bound, estimated", "standard error", "bound, exact", "information"],
+        [[entry[key] for key in keys] for entry in entries],
+        f"Theorem 2: the CLUB bound of {SAMPLES:,} Gaussian pairs, in nats",
+    )
+
+
+def _density(theta: np.ndarray, dim: int) -> np.ndarray:
+    return random_angle_density(torch.from_numpy(theta), dim).numpy()
 
 
 def _angles(dim: int, generator: np.random.Generator) -> np.ndarray:
     """Angles of random directions with the first axis, which is any direction."""
     x = generator.standard_normal((SAMPLES, dim), dtype=np.float32)
-    return np.arccos(np.clip(x[:, 0] / np.linalg.norm(x, axis=1), -1, 1))
+    theta: np.ndarray = np.arccos(np.clip(x[:, 0] / np.linalg.norm(x, axis=1), -1, 1))
+    return theta
 
 
 def _theorem_1(dim: int, theta: np.ndarray) -> dict[str, Any]:

@@ -7,10 +7,10 @@ import pytest
 from mmgraph.analysis.reproduce.experiments.ablation import clear_figure_3, sea_figure_3
 
 
-def test_variants_and_changes_are_those_of_the_runs(make_lab, tmp_path):
-    lab = make_lab(tmp_path, grid={"energy": [0.5, 0.9]}, seeds=(1, 2))
-    lab.__dict__["dataset"] = "baby"
-    outcome = clear_figure_3(lab)
+def test_variants_and_changes_are_those_of_the_runs(make_context, tmp_path):
+    context = make_context(tmp_path, grid={"energy": [0.5, 0.9]}, seeds=(1, 2))
+    context.__dict__["dataset"] = "baby"
+    result = clear_figure_3(context)
     found = {}
     for line in map(json.loads, (tmp_path / "runs" / "results.jsonl").open()):
         found.setdefault(line["spec"], []).append(line["metrics"]["test"]["ndcg@20"])
@@ -20,7 +20,7 @@ def test_variants_and_changes_are_those_of_the_runs(make_lab, tmp_path):
         "dynamic ratio 0.5": "CLEAR:energy=0.5",
         "dynamic ratio 0.9": "CLEAR:energy=0.9",
     }
-    variants = outcome.numbers["variants"]
+    variants = result.numbers["variants"]
     assert {name: entry["spec"] for name, entry in variants.items()} == names
     full = sum(found["CLEAR"]) / 2
     for name, spec in names.items():
@@ -30,25 +30,27 @@ def test_variants_and_changes_are_those_of_the_runs(make_lab, tmp_path):
             change = variants[name]["change_ndcg@20"]
             assert change == pytest.approx(mean / full - 1)
     assert variants["full"]["change_ndcg@20"] is None
-    printed = [row[-1] for row in outcome.tables[0].rows]
+    printed = [row[-1] for row in result.tables[0].rows]
     assert printed == ["", "-2.4 %", "", ""]
-    figure, refreshes = outcome.figures
+    figure, refreshes = result.figures
     assert figure.image.startswith(b"<?xml")
     assert "means over 2 seeds" in figure.caption
     assert "a line per seed" in refreshes.caption
 
 
-def test_refreshes_and_undo_ratios_are_those_of_the_histories(make_lab, tmp_path):
+def test_refreshes_and_undo_ratios_are_those_of_the_histories(make_context, tmp_path):
     settings = {"epochs": 3, "strength": 0.6}
-    lab = make_lab(tmp_path, grid={"energy": [0.5]}, seeds=(1, 2), settings=settings)
-    outcome = clear_figure_3(lab)
+    context = make_context(
+        tmp_path, grid={"energy": [0.5]}, seeds=(1, 2), settings=settings
+    )
+    result = clear_figure_3(context)
     rows = {}
     for line in map(json.loads, (tmp_path / "runs" / "results.jsonl").open()):
         if line["spec"].startswith("CLEAR"):
             path = tmp_path / "runs" / "history" / f"{line['key']}.jsonl"
             rows[line["spec"], line["seed"]] = [*map(json.loads, path.open())]
     assert len(rows) == 6
-    for entry in outcome.numbers["variants"].values():
+    for entry in result.numbers["variants"].values():
         for run in entry["runs"]:
             own = rows[entry["spec"], run["seed"]]
             base = rows["CLEAR:strength=0", run["seed"]]
@@ -69,13 +71,13 @@ def test_refreshes_and_undo_ratios_are_those_of_the_histories(make_lab, tmp_path
                 assert len(ratios) == min(4, own[n]["measure/visual/rank"])
         assert [run["seed"] for run in entry["runs"]] == [1, 2]
     # The first epoch starts from the same encoders, so there nothing has grown yet.
-    first = outcome.numbers["variants"]["full"]["runs"][0]["undo_ratio"]["ratio"][0]
+    first = result.numbers["variants"]["full"]["runs"][0]["undo_ratio"]["ratio"][0]
     assert first == pytest.approx([0.16] * 2, rel=1e-12)
 
 
-def test_seas_parts_are_taken_away_by_their_weights(make_lab, tmp_path):
-    lab = make_lab(tmp_path)
-    outcome = sea_figure_3(lab)
+def test_seas_parts_are_taken_away_by_their_weights(make_context, tmp_path):
+    context = make_context(tmp_path)
+    result = sea_figure_3(context)
     options = {
         line["spec"]: (
             line["options"]["align_weight"],
@@ -84,7 +86,7 @@ def test_seas_parts_are_taken_away_by_their_weights(make_lab, tmp_path):
         for line in map(json.loads, (tmp_path / "runs" / "results.jsonl").open())
         if line["model"] == "SEA"
     }
-    variants = outcome.numbers["variants"]
+    variants = result.numbers["variants"]
     weights = {name: options[entry["spec"]] for name, entry in variants.items()}
     assert weights == {
         "full": (0.012, 0.003),
@@ -92,7 +94,9 @@ def test_seas_parts_are_taken_away_by_their_weights(make_lab, tmp_path):
         "without alignment": (0, 0.003),
         "without all": (0, 0),
     }
-    (figure,) = outcome.figures
+    assert result.tables[0].columns[-1] == "p (Wilcoxon)"  # no paper has these
+    assert not any(note.startswith("Paper:") for note in result.notes)
+    (figure,) = result.figures
     assert "seeds" not in figure.caption
     assert "runs" not in variants["full"]
     assert variants["full"]["comparison"] is None

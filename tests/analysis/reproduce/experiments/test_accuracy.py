@@ -4,7 +4,8 @@ import json
 
 import pytest
 
-from mmgraph.analysis.reproduce.against_base import comparison_cells
+from mmgraph.analysis.leaderboard.render import comparison_cells
+from mmgraph.analysis.leaderboard.table import Comparison
 from mmgraph.analysis.reproduce.experiments import accuracy
 from mmgraph.analysis.reproduce.experiments.accuracy import (
     CLEAR_TABLE_2,
@@ -55,13 +56,13 @@ def test_systems_of_others_run_as_their_public_code_where_that_differs(systems):
 
 
 @pytest.mark.parametrize("table", [clear_table_2, sea_table_2])
-def test_every_system_of_a_table_has_its_row(table, make_lab, tmp_path):
-    lab = make_lab(tmp_path)
-    lab.__dict__["dataset"] = "baby"
-    outcome = table(lab)
+def test_every_system_of_a_table_has_its_row(table, make_context, tmp_path):
+    context = make_context(tmp_path)
+    context.__dict__["dataset"] = "baby"
+    result = table(context)
     systems = {clear_table_2: CLEAR_TABLE_2, sea_table_2: SEA_TABLE_2}[table]
     found = results(tmp_path)
-    rows = {row[0]: row for row in outcome.tables[0].rows}
+    rows = {row[0]: row for row in result.tables[0].rows}
     assert list(rows) == list(systems)
     for name in systems:
         measured = rows[name][1:5]
@@ -69,30 +70,32 @@ def test_every_system_of_a_table_has_its_row(table, make_lab, tmp_path):
         keys = ("recall@10", "recall@20", "ndcg@10", "ndcg@20")
         assert measured == [f"{test[key]:.4f}".removeprefix("0") for key in keys]
     assert rows["MF-BPR@released"][5:9] == [".0357", ".0575", ".0192", ".0249"]
-    share = found["MF-BPR@released"]["recall@20"] / 0.0575
-    assert rows["MF-BPR@released"][9] == f"{100 * share:.0f} %"
+    ratio = found["MF-BPR@released"]["recall@20"] / 0.0575
+    assert rows["MF-BPR@released"][9] == f"{100 * ratio:.0f} %"
 
 
-def test_nothing_published_stands_beside_other_data(make_lab, tmp_path, monkeypatch):
+def test_nothing_published_stands_beside_other_data(
+    make_context, tmp_path, monkeypatch
+):
     monkeypatch.setattr(accuracy, "SEA_TABLE_4", ("SEAb",))
-    outcome = sea_table_4(make_lab(tmp_path))
-    (row,) = outcome.tables[0].rows
+    result = sea_table_4(make_context(tmp_path))
+    (row,) = result.tables[0].rows
     assert row[0] == "SEAb"
     assert len(row) == 5
-    assert not any("paper" in name.lower() for name in outcome.tables[0].columns)
-    assert any("none of the papers' data sets" in note for note in outcome.notes)
-    assert outcome.numbers["systems"]["SEAb"]["published"] is None
+    assert not any("paper" in name.lower() for name in result.tables[0].columns)
+    assert any("none of the papers' data sets" in note for note in result.notes)
+    assert result.numbers["systems"]["SEAb"]["published"] is None
 
 
 @pytest.mark.parametrize(
     ("table", "plugin"), [(clear_table_3, "CLEAR"), (sea_table_3, "SEA")]
 )
-def test_plug_ins_are_compared_with_their_hosts(table, plugin, make_lab, tmp_path):
-    lab = make_lab(tmp_path)
-    lab.__dict__["dataset"] = "baby"
-    outcome = table(lab)
+def test_plug_ins_are_compared_with_their_hosts(table, plugin, make_context, tmp_path):
+    context = make_context(tmp_path)
+    context.__dict__["dataset"] = "baby"
+    result = table(context)
     found = results(tmp_path)
-    systems = outcome.numbers["systems"]
+    systems = result.numbers["systems"]
     for name, entry in systems.items():
         host = name.partition("+")[0] + "@released"
         if "+" not in name:
@@ -101,8 +104,8 @@ def test_plug_ins_are_compared_with_their_hosts(table, plugin, make_lab, tmp_pat
         ratio = found[name]["recall@20"] / found[host]["recall@20"]
         assert entry["improvement"]["recall@20"] == pytest.approx(ratio - 1)
         assert entry["comparison"]["base"] in systems
-        shown = next(row for row in outcome.tables[0].rows if row[0] == name)
-        assert shown[6:10] == comparison_cells(entry["comparison"])
+        shown = next(row for row in result.tables[0].rows if row[0] == name)
+        assert shown[6:10] == comparison_cells(Comparison(**entry["comparison"]))
     # As the papers print their improvements.
     vbpr, freedom = {"CLEAR": (17.04, 0.81), "SEA": (12.07, 2.12)}[plugin]
     for host, printed in (("VBPR", vbpr), ("FREEDOM", freedom)):

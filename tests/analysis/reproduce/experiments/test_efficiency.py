@@ -23,20 +23,20 @@ from mmgraph.analysis.reproduce.experiments.efficiency import (
     ],
 )
 def test_costs_are_those_of_the_runs(
-    table, systems, own, make_lab, tmp_path, monkeypatch
+    table, systems, own, make_context, tmp_path, monkeypatch
 ):
     monkeypatch.setattr(efficiency, systems, ("MF-BPR@released", own))
-    lab = make_lab(tmp_path, seeds=(1, 2), epochs=3)
-    lab.__dict__["dataset"] = "sports"
-    outcome = table(lab)
+    context = make_context(tmp_path, seeds=(1, 2), epochs=3)
+    context.__dict__["dataset"] = "sports"
+    result = table(context)
     lines = [json.loads(line) for line in (tmp_path / "runs" / "results.jsonl").open()]
-    assert outcome.numbers["epochs"] == 3
-    assert [row[0] for row in outcome.tables[0].rows] == ["MF-BPR@released", own]
+    assert result.numbers["epochs"] == 3
+    assert [row[0] for row in result.tables[0].rows] == ["MF-BPR@released", own]
     seconds = {}
-    for name, *row in outcome.tables[0].rows:
+    for name, *row in result.tables[0].rows:
         runs = [line for line in lines if line["spec"] == name]
         assert [run["epochs"] for run in runs] == [3, 3]
-        entry = outcome.numbers["systems"][name]
+        entry = result.numbers["systems"][name]
         seconds[name] = median(run["seconds_per_epoch"] for run in runs)
         assert entry["seconds_per_epoch"] == seconds[name]
         assert entry["peak_memory_bytes"] == max(r["peak_memory_bytes"] for r in runs)
@@ -46,12 +46,12 @@ def test_costs_are_those_of_the_runs(
 
 
 def test_few_epochs_are_enough_unless_the_user_says_otherwise(
-    make_lab, tmp_path, monkeypatch
+    make_context, tmp_path, monkeypatch
 ):
     monkeypatch.setattr(efficiency, "CLEAR_TABLE_4", ("MF-BPR",))
-    lab = make_lab(tmp_path, settings={"epochs": 1000})
-    assert clear_table_4(lab).numbers["epochs"] == 6
-    assert [epochs for _, _, epochs in lab.watch.seen] == [6]
+    context = make_context(tmp_path, settings={"epochs": 1000})
+    assert clear_table_4(context).numbers["epochs"] == 6
+    assert [epochs for _, _, epochs in context.watch.seen] == [6]
 
 
 @pytest.mark.parametrize("systems", [CLEAR_TABLE_4, SEA_TABLE_5])

@@ -6,32 +6,32 @@ import torch
 import torch.nn.functional as F
 from sklearn.metrics import silhouette_score
 
+from mmgraph.analysis.reproduce.complete_items import complete_items
 from mmgraph.analysis.reproduce.experiments.embedding import (
     clear_figure_6,
     sea_figure_5,
     sea_figure_6,
 )
-from mmgraph.analysis.reproduce.experiments.redundancy import complete_items
 from mmgraph.errors import UserError
 from mmgraph.functional.redundancy.divergence import sliced_wasserstein
 
 
-def test_modalities_before_and_after_the_projection(make_lab, tmp_path):
-    lab = make_lab(tmp_path, grid={"items": [40]}, settings={"strength": 1.0})
-    outcome = clear_figure_6(lab)
-    (figure,) = outcome.figures
-    assert outcome.numbers["items"] == 40
+def test_modalities_before_and_after_the_projection(make_context, tmp_path):
+    context = make_context(tmp_path, grid={"items": [40]}, settings={"strength": 1.0})
+    result = clear_figure_6(context)
+    (figure,) = result.figures
+    assert result.numbers["items"] == 40
     assert len(figure.data.rows) == 2 * 2 * 40
-    model = lab.fit("CLEAR").model
+    model = context.fit("CLEAR").model
     chosen = torch.randperm(
-        len(complete_items(lab)), generator=torch.Generator().manual_seed(999)
+        len(complete_items(context)), generator=torch.Generator().manual_seed(999)
     )[:40]
-    rows = complete_items(lab)[chosen]
+    rows = complete_items(context)[chosen]
     with torch.no_grad():
-        z = model._encode_modalities(lab.train)
+        z = model.encode_modalities(context.train)
         stages = {"before projection": z, "after projection": model.project(z)}
     for stage, tables in stages.items():
-        (entry,) = outcome.numbers["stages"][stage]
+        (entry,) = result.numbers["stages"][stage]
         expected = sliced_wasserstein(*(x[rows] for x in tables.values()))
         assert entry["swd_raw"] == pytest.approx(expected, rel=1e-5)
         points = [row for row in figure.data.rows if row[0] == stage]
@@ -41,17 +41,17 @@ def test_modalities_before_and_after_the_projection(make_lab, tmp_path):
     assert figure.image.startswith(b"<?xml")
 
 
-def test_parts_of_sea_are_its_heads_and_maps(make_lab, tmp_path):
-    lab = make_lab(tmp_path, grid={"items": [30]})
-    outcome = sea_figure_6(lab)
-    (figure,) = outcome.figures
+def test_parts_of_sea_are_its_heads_and_maps(make_context, tmp_path):
+    context = make_context(tmp_path, grid={"items": [30]})
+    result = sea_figure_6(context)
+    (figure,) = result.figures
     names = ["generic, visual", "generic, textual", "unique, visual", "unique, textual"]
     assert list(dict.fromkeys(row[1] for row in figure.data.rows)) == names
     assert len(figure.data.rows) == 2 * 4 * 30
-    model, rows = lab.fit("SEA").model, complete_items(lab)
+    model, rows = context.fit("SEA").model, complete_items(context)
     model.separate.heads.train()
     with torch.no_grad():
-        z = model._encode_modalities(lab.train)
+        z = model.encode_modalities(context.train)
         heads, uniques, cosines = [], [], []
         for m, x in z.items():
             half = x.size(1) // 2
@@ -60,7 +60,7 @@ def test_parts_of_sea_are_its_heads_and_maps(make_lab, tmp_path):
             unique = model.separate.maps_unique[m](x[:, half:])[rows]
             uniques.append(unique)
             cosines.append(F.cosine_similarity(generic, unique).mean())
-    entry = outcome.numbers["stages"]["after training"]
+    entry = result.numbers["stages"]["after training"]
     alignment = (heads[0] * heads[1]).sum(dim=1).mean()
     assert entry["alignment"] == pytest.approx(float(alignment), abs=1e-6)
     found = [part["cosine"] for part in entry["information"].values()]
@@ -70,22 +70,22 @@ def test_parts_of_sea_are_its_heads_and_maps(make_lab, tmp_path):
     member = np.arange(4).repeat(len(rows))
     silhouette = silhouette_score(points, member)
     assert entry["silhouette"] == pytest.approx(float(silhouette), abs=1e-6)
-    assert entry != outcome.numbers["stages"]["before training"]
+    assert entry != result.numbers["stages"]["before training"]
 
 
-def test_parts_of_micro_add_up_to_its_views(make_lab, tmp_path):
-    lab = make_lab(tmp_path, grid={"items": [30]})
-    outcome = sea_figure_5(lab)
+def test_parts_of_micro_add_up_to_its_views(make_context, tmp_path):
+    context = make_context(tmp_path, grid={"items": [30]})
+    result = sea_figure_5(context)
     names = ["shared", "specific, visual", "specific, textual"]
-    assert list(dict.fromkeys(row[1] for row in outcome.figures[0].data.rows)) == names
-    model, rows = lab.fit("MICRO@released").model, complete_items(lab)
+    assert list(dict.fromkeys(row[1] for row in result.figures[0].data.rows)) == names
+    model, rows = context.fit("MICRO@released").model, complete_items(context)
     with torch.no_grad():
-        views = model.smooth_items(model.add_graphs(lab.train))
+        views = model.smooth_items(model.add_graphs(context.train))
         shared = model.fuse(views)
     cosines = [
         F.cosine_similarity(shared[rows], (v - shared)[rows]).mean() for v in views
     ]
-    entry = outcome.numbers["stages"]["after training"]
+    entry = result.numbers["stages"]["after training"]
     assert entry["alignment"] is None
     found = [part["cosine"] for part in entry["information"].values()]
     assert found == pytest.approx([float(c) for c in cosines], abs=1e-6)
@@ -93,9 +93,9 @@ def test_parts_of_micro_add_up_to_its_views(make_lab, tmp_path):
     assert found[0] == pytest.approx(-found[1], abs=1e-6)
 
 
-def test_a_variant_without_maps_is_refused(make_lab, tmp_path):
-    lab = make_lab(tmp_path, grid={"items": [30]}, settings={"variant": "b"})
+def test_a_variant_without_maps_is_refused(make_context, tmp_path):
+    context = make_context(tmp_path, grid={"items": [30]}, settings={"variant": "b"})
     with pytest.raises(
         UserError, match="leave variant at a or c and split_at at encoder"
     ):
-        sea_figure_6(lab)
+        sea_figure_6(context)

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from mmgraph.analysis.reproduce.experiments.redundancy import complete_items
+from mmgraph.analysis.reproduce.complete_items import complete_items
 from mmgraph.analysis.reproduce.experiments.spectrum import clear_figure_5
 
 
@@ -14,22 +14,24 @@ def singular_values(z, rows):
     return np.linalg.svd(a.T @ b / len(a), compute_uv=False)
 
 
-def test_spectra_are_those_of_the_two_models(make_lab, tmp_path):
+def test_spectra_are_those_of_the_two_models(make_context, tmp_path):
     settings = {"epochs": 3, "strength": 0.6}
-    lab = make_lab(tmp_path, settings=settings)
-    outcome = clear_figure_5(lab)
-    assert (outcome.numbers["rank"], outcome.numbers["strength"]) == (2, 0.6)
-    assert sorted(label for label, _, _ in lab.watch.seen) == [
+    context = make_context(tmp_path, settings=settings)
+    result = clear_figure_5(context)
+    assert (result.numbers["rank"], result.numbers["strength"]) == (2, 0.6)
+    assert sorted(label for label, _, _ in context.watch.seen) == [
         "CLEAR",
         "CLEAR:strength=0",
     ]
-    (pair,) = outcome.numbers["pairs"]
+    (pair,) = result.numbers["pairs"]
 
-    rows = complete_items(lab).numpy()
-    with_, without = (lab.fit(name).model for name in ("CLEAR", "CLEAR:strength=0"))
-    z = with_._encode_modalities(lab.train)
+    rows = complete_items(context).numpy()
+    with_, without = (context.fit(name).model for name in ("CLEAR", "CLEAR:strength=0"))
+    z = with_.encode_modalities(context.train)
     expected = {
-        "trained without": singular_values(without._encode_modalities(lab.train), rows),
+        "trained without": singular_values(
+            without.encode_modalities(context.train), rows
+        ),
         "before projection": singular_values(z, rows),
         "after projection": singular_values(with_.project(z), rows),
     }
@@ -47,8 +49,8 @@ def test_spectra_are_those_of_the_two_models(make_lab, tmp_path):
     )
     assert pair["theorem_5_relative_error"] < 1e-6
 
-    one, other = (lab.fit(name).history for name in ("CLEAR", "CLEAR:strength=0"))
-    undo = outcome.numbers["undo_ratio"]
+    one, other = (context.fit(name).history for name in ("CLEAR", "CLEAR:strength=0"))
+    undo = result.numbers["undo_ratio"]
     assert undo["epoch"] == [1, 2, 3]
     for n in range(3):
         grown = [
@@ -56,33 +58,33 @@ def test_spectra_are_those_of_the_two_models(make_lab, tmp_path):
             for key in ("measure/visual/sigma_1", "measure/visual/sigma_2")
         ]
         assert undo["ratio"][n] == pytest.approx(grown, rel=1e-12)
-    kept = outcome.numbers["refreshes"]["trained without"]["textual"]["affinity"]
+    kept = result.numbers["refreshes"]["trained without"]["textual"]["affinity"]
     assert kept == [row.get("measure/textual/affinity") for row in other]
-    assert len(outcome.figures) == 2
+    assert len(result.figures) == 2
 
 
-def test_one_side_takes_away_a_share_once(make_lab, tmp_path):
+def test_one_side_projects_once(make_context, tmp_path):
     settings = {"strength": 0.6, "sides": "textual"}
-    outcome = clear_figure_5(make_lab(tmp_path, settings=settings))
-    (pair,) = outcome.numbers["pairs"]
+    result = clear_figure_5(make_context(tmp_path, settings=settings))
+    (pair,) = result.numbers["pairs"]
     spectra = pair["singular_values"]
     before, base = spectra["before projection"], spectra["trained without"]
     grown = [0.4 * before[i] / base[i] for i in range(2)]
     assert pair["undo_ratio"] == pytest.approx(grown, rel=1e-6)
-    assert list(outcome.numbers["refreshes"]["with projection"]) == ["textual"]
-    assert outcome.numbers["undo_ratio"]["ratio"] == [pytest.approx([0.4, 0.4])]
+    assert list(result.numbers["refreshes"]["with projection"]) == ["textual"]
+    assert result.numbers["undo_ratio"]["ratio"] == [pytest.approx([0.4, 0.4])]
 
 
-def test_at_rank_zero_there_is_nothing_to_undo(make_lab, tmp_path):
-    outcome = clear_figure_5(make_lab(tmp_path, settings={"rank": 0}))
-    assert outcome.numbers["undo_ratio"]["ratio"] == [[]]
-    assert outcome.numbers["pairs"][0]["undo_ratio"] == []
-    assert "undo" not in outcome.figures[1].caption
+def test_at_rank_zero_there_is_nothing_to_undo(make_context, tmp_path):
+    result = clear_figure_5(make_context(tmp_path, settings={"rank": 0}))
+    assert result.numbers["undo_ratio"]["ratio"] == [[]]
+    assert result.numbers["pairs"][0]["undo_ratio"] == []
+    assert "undo" not in result.figures[1].caption
 
 
-def test_at_strength_zero_nothing_is_taken_away(make_lab, tmp_path):
-    outcome = clear_figure_5(make_lab(tmp_path, settings={"strength": 0}))
-    (pair,) = outcome.numbers["pairs"]
+def test_at_strength_zero_nothing_is_taken_away(make_context, tmp_path):
+    result = clear_figure_5(make_context(tmp_path, settings={"strength": 0}))
+    (pair,) = result.numbers["pairs"]
     spectra = pair["singular_values"]
     assert spectra["before projection"] == spectra["after projection"]
     assert spectra["before projection"] == pytest.approx(spectra["trained without"])

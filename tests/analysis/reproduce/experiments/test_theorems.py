@@ -11,12 +11,14 @@ from mmgraph.analysis.reproduce.experiments.theorems import sea_theorems
 
 
 @pytest.fixture(scope="module")
-def outcome(make_lab, tmp_path_factory):
-    return sea_theorems(make_lab(tmp_path_factory.mktemp("t"), grid={"dim": [3, 64]}))
+def result(make_context, tmp_path_factory):
+    return sea_theorems(
+        make_context(tmp_path_factory.mktemp("t"), grid={"dim": [3, 64]})
+    )
 
 
-def test_the_variance_of_the_angle_is_the_integral_of_its_density(outcome):
-    for entry in outcome.numbers["theorem_1"]:
+def test_the_variance_of_the_angle_is_the_integral_of_its_density(result):
+    for entry in result.numbers["theorem_1"]:
         n = entry["dim"]
         scale = math.gamma(n / 2) / math.sqrt(math.pi) / math.gamma((n - 1) / 2)
         value, _ = quad(
@@ -36,8 +38,8 @@ def test_a_wrong_density_would_be_seen():
     assert theorems._theorem_1(17, theta)["ks_p_value"] < 1e-6
 
 
-def test_the_bound_is_what_gaussians_give_and_above_the_information(outcome):
-    by_r = {entry["correlation"]: entry for entry in outcome.numbers["theorem_2"]}
+def test_the_bound_is_what_gaussians_give_and_above_the_information(result):
+    by_r = {entry["correlation"]: entry for entry in result.numbers["theorem_2"]}
     # r = .1, .5, .9 by hand.
     for r, bound, information in (
         *((0.1, 0.010101, 0.005025), (0.5, 0.333333, 0.143841)),
@@ -51,8 +53,8 @@ def test_the_bound_is_what_gaussians_give_and_above_the_information(outcome):
         assert entry["bound"] >= entry["information"]
 
 
-def test_the_tables_show_the_numbers(outcome):
-    first, second = outcome.tables
+def test_the_tables_show_the_numbers(result):
+    first, second = result.tables
     row = first.rows[1]
     assert row[0] == 64
     assert row[4:7] == [1 / 63, 1 / 62, 1 / 64]

@@ -4,13 +4,11 @@ import statistics
 
 import pytest
 
-from mmgraph.analysis.reproduce.formatting import (
+from mmgraph.analysis.reproduce.over_seeds import (
     bars_note,
-    four,
-    means,
-    per_cent,
+    mean_text,
+    means_over_seeds,
     seeds_note,
-    spread,
 )
 
 
@@ -21,21 +19,16 @@ def test_means_and_sample_deviations_are_those_of_the_statistics_module():
         for spec in values
         for value in values[spec]
     ]
-    found = means(lines, "recall@20")
+    found = means_over_seeds(lines, "recall@20")
     assert found["A"]["mean"] == pytest.approx(statistics.mean(values["A"]))
     assert found["A"]["sd"] == pytest.approx(statistics.stdev(values["A"]))
     assert found["B"] == {"mean": 0.25, "sd": None, "values": [0.25]}
 
 
-def test_cells_have_four_decimals_and_no_leading_zero():
-    assert spread({"mean": 0.07544, "sd": 0.00126}) == ".0754 ± .0013"
-    assert [four(x) for x in (1.0, 0.05, -0.05, None)] == [
-        "1.0000",
-        ".0500",
-        "-.0500",
-        "",
-    ]
-    assert [per_cent(x) for x in (0.1087, -0.024, None)] == ["+10.9 %", "-2.4 %", ""]
+def test_a_mean_stands_beside_its_deviation():
+    assert mean_text({"mean": 0.07544, "sd": 0.00126}) == ".0754 ± .0013"
+    assert mean_text({"mean": 0.07544, "sd": None}) == ".0754"
+    assert mean_text(None) == ""
 
 
 def test_notes_say_how_many_seeds_there_are():

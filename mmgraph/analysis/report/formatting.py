@@ -1,0 +1,68 @@
+"""Numbers as the texts of a report."""
+
+from __future__ import annotations
+
+from mmgraph.analysis.statistics.intervals import Interval
+
+
+def decimals(value: float | None) -> str:
+    """Four decimals without the leading zero; nothing for None.
+
+    Example:
+        >>> decimals(0.12345), decimals(-0.5), decimals(None)
+        ('.1235', '-.5000', '')
+    """
+    if value is None:
+        return ""
+    text = f"{value:.4f}"
+    return text.replace("0.", ".", 1) if text.startswith(("0.", "-0.")) else text
+
+
+def spread_text(mean: float, sd: float | None) -> str:
+    """A mean with its standard deviation; alone where that is None.
+
+    Example:
+        >>> spread_text(0.0754, None), spread_text(0.1, 0.002)
+        ('.0754', '.1000 ± .0020')
+    """
+    return decimals(mean) if sd is None else f"{decimals(mean)} ± {decimals(sd)}"
+
+
+def change_text(ratio: float | None) -> str:
+    """A relative change in per cent, with its sign; nothing for None.
+
+    Example:
+        >>> change_text(-0.024), change_text(None)
+        ('-2.4 %', '')
+    """
+    return "" if ratio is None else f"{100 * ratio:+.1f} %"
+
+
+def interval_text(ends: Interval | None) -> str:
+    """Both ends of an interval; nothing for None.
+
+    Example:
+        >>> interval_text(Interval(0.08, 0.0912))
+        '.0800 to .0912'
+    """
+    return "" if ends is None else f"{decimals(ends.low)} to {decimals(ends.high)}"
+
+
+def signed_interval_text(ends: Interval | None) -> str:
+    """Both ends of an interval of differences; nothing for None.
+
+    Example:
+        >>> signed_interval_text(Interval(-0.0012, 0.0034))
+        '-0.0012 to +0.0034'
+    """
+    return "" if ends is None else f"{ends.low:+.4f} to {ends.high:+.4f}"
+
+
+def p_value_text(p: float) -> str:
+    """A p-value, exact only where that says something.
+
+    Example:
+        >>> p_value_text(0.0004), p_value_text(0.0521)
+        ('< .001', '.052')
+    """
+    return "< .001" if p < 0.001 else f"{p:.3f}".removeprefix("0")

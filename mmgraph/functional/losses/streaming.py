@@ -1,0 +1,63 @@
+"""Parts of the losses over all pairs of rows: blocks, and gradients made forward."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from mmgraph.functional.checks import check_above_zero, check_at_least
+
+
+class GradientsMadeForward(torch.autograd.Function):
+    """A loss whose forward saves the gradients of its first two inputs.
+
+    Subclasses write ``forward(ctx, a, b, ...)``. There is no second derivative.
+    """
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        # Grad mode is on here only under create_graph=True. `once_differentiable` would
+        # let a wrong second derivative pass where `grad` itself needs no gradient.
+        if torch.is_grad_enabled():
+            raise RuntimeError(
+                "this contrast has no second derivative "
+                "(got a backward pass with create_graph=True)"
+            )
+        grad_a, grad_b = ctx.saved_tensors
+        others = [None] * (len(ctx.needs_input_grad) - 2)
+        return grad * grad_a, grad * grad_b, *others
+
+
+def check_contrast(temperature: float, block_size: int) -> None:
+    """Refuse a temperature or a block size that is out of range.
+
+    Raises:
+        ValueError: If the temperature is not above 0, or the block size below 1.
+
+    Example:
+        >>> check_contrast(temperature=0.2, block_size=1024)
+    """
+    check_above_zero(temperature=temperature)
+    check_at_least(1, block_size=block_size)
+
+
+def needs_gradient(a: Tensor, b: Tensor) -> bool:
+    """True if a gradient is asked of one of the two.
+
+    Example:
+        >>> needs_gradient(torch.ones(1), torch.ones(1, requires_grad=True))
+        True
+    """
+    return torch.is_grad_enabled() and (a.requires_grad or b.requires_grad)
+
+
+def at_least_float32(x: Tensor) -> Tensor:
+    """``x`` itself, or in float32 if its precision is half.
+
+    Example:
+        >>> at_least_float32(torch.ones(1, dtype=torch.bfloat16)).dtype
+        torch.float32
+    """
+    return x.float() if x.dtype in (torch.float16, torch.bfloat16) else x

@@ -1,0 +1,51 @@
+from __future__ import annotations
+
+import pytest
+import torch
+
+from mmgraph.functional import grace, info_nce, solosim
+
+LOSSES = pytest.mark.parametrize("loss", [solosim, info_nce, grace])
+
+
+def pair(dtype=torch.float64):
+    x, y = torch.randn(2, 37, 5, dtype=dtype)
+    return x.requires_grad_(), y.requires_grad_()
+
+
+@LOSSES
+def test_without_gradients_the_value_is_the_same(loss):
+    x, y = pair()
+    expected = loss(x, y, 0.2, block_size=8).detach()
+    with torch.no_grad():
+        value = loss(x, y, 0.2, block_size=8)
+    assert not value.requires_grad
+    torch.testing.assert_close(value, expected, rtol=1e-10, atol=1e-10)
+
+
+@LOSSES
+def test_second_derivative_is_refused(loss):
+    x, y = pair()
+    with pytest.raises(RuntimeError, match="has no second derivative"):
+        torch.autograd.grad(loss(x, y, 0.2), x, create_graph=True)
+
+
+@LOSSES
+def test_autocast_does_not_lower_the_precision(loss):
+    x, y = pair(torch.float32)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        value = loss(x, y, 0.05)
+    torch.testing.assert_close(value, loss(x, y, 0.05))
+    for half in ((x.bfloat16(), y.bfloat16()), (x, y.bfloat16())):
+        assert loss(*half, 0.05).dtype == torch.float32
+
+
+@LOSSES
+def test_temperature_and_block_size_are_refused_by_name(loss):
+    x = torch.ones(3, 2)
+    with pytest.raises(ValueError, match=r"'temperature' must be above 0 \(got 0\)"):
+        loss(x, x, 0)
+    with pytest.raises(ValueError, match=r"'temperature' must be above 0 \(got nan\)"):
+        loss(x, x, float("nan"))
+    with pytest.raises(ValueError, match=r"'block_size' must be at least 1 \(got 0\)"):
+        loss(x, x, 0.2, block_size=0)
