@@ -1,6 +1,7 @@
 """The names of node types, edge types and attributes in every ``HeteroData``.
 
 ============================================  =========================================
+``data['item'].raw_id``                       original ids ``[I]``, integers or strings
 ``data['item'].x_<modality>``                 float32 ``[I, D_m]``
 ``data['item'].mask_<modality>``              bool ``[I]``, optional, False = missing
 ``data['user','interacts','item'].edge_index``        training edges only

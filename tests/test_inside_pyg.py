@@ -74,6 +74,15 @@ def test_hetero_conv_equals_the_stacked_graph(conv):
         torch.testing.assert_close(out[kind], expected)
 
 
+@pytest.mark.parametrize("conv", [WeightedSumConv, LightGCNConv, BipartiteConv])
+def test_hetero_conv_takes_prepared_graphs(conv):
+    x, to_user = features(), Adjacency.bipartite(USER_ITEM, 3, 4)
+    graphs = {INTERACTS: to_user.t(), REV_INTERACTS: to_user}
+    out = HeteroConv({edge_type: conv() for edge_type in graphs})(x, graphs)
+    torch.testing.assert_close(out[USER][0], x[ITEM][0] + x[ITEM][1])
+    torch.testing.assert_close(out[ITEM][1], x[USER][0] + x[USER][1])
+
+
 def test_hetero_conv_sums_neighbours_without_weights():
     x = features()
     out = HeteroConv({edge_type: WeightedSumConv() for edge_type in EDGES})(x, EDGES)
