@@ -13,8 +13,8 @@ from zipfile import BadZipFile
 import numpy as np
 
 from mmgraph.analysis.leaderboard.table import latest_runs
-from mmgraph.bench.benchmark import read_per_user
 from mmgraph.bench.experiment import CUTOFFS
+from mmgraph.bench.results_folder import read_per_user
 from mmgraph.bench.run_directory import INFO, finished_info, load_run
 from mmgraph.errors import UserError
 from mmgraph.files import read_json_lines

@@ -32,8 +32,8 @@ app.add_typer(data_app, name="data")
 app.add_typer(knn_app, name="knn")
 
 
-def _version(wanted: bool) -> None:
-    if wanted:
+def _version(asked: bool) -> None:
+    if asked:
         typer.echo(f"mmgraph {mmgraph.__version__}")
         raise typer.Exit
 

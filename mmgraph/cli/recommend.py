@@ -42,7 +42,7 @@ def recommend(
     """
     if out.suffix not in (".csv", ".parquet"):
         raise UserError(f"cannot write {out.name!r}", "name it .csv or .parquet")
-    opt.prepare(seed, device, threads, quiet)
+    opt.set_up(seed, device, threads, quiet)
     from mmgraph.bench.run_directory import load_run
     from mmgraph.train.recommendations import recommend_table
 

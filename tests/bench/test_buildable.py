@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from mmgraph.bench.buildable import feasible
-from mmgraph.bench.config import resolve
+from mmgraph.bench.buildable import buildable
+from mmgraph.bench.config import run_config
 from mmgraph.bench.spec import parse_spec
 from mmgraph.data import load_dataset
 from mmgraph.errors import UserError
@@ -15,18 +15,18 @@ def train():
 
 
 def runs(*names, **settings):
-    return [resolve(parse_spec(name), settings) for name in names]
+    return [run_config(parse_spec(name), settings) for name in names]
 
 
 def test_what_cannot_be_built_is_named_with_the_reason(train):
-    able, reasons = feasible(runs("CLEAR", "MF-BPR", "LightGCN"), train)
+    able, reasons = buildable(runs("CLEAR", "MF-BPR", "LightGCN"), train)
     assert [run.label for run in able] == ["MF-BPR", "LightGCN"]
     assert list(reasons) == ["CLEAR"]
     with pytest.raises(UserError) as caught:
-        feasible(runs("CLEAR"), train, must=True)
+        buildable(runs("CLEAR"), train, must=True)
     assert caught.value.what == reasons["CLEAR"]
 
 
 def test_an_option_of_the_trainer_out_of_range_is_an_error_at_once(train):
     with pytest.raises(UserError, match="lr must be positive"):
-        feasible(runs("MF-BPR", lr=-1.0), train)
+        buildable(runs("MF-BPR", lr=-1.0), train)

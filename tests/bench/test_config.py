@@ -5,15 +5,14 @@ from itertools import product
 
 import pytest
 
-from mmgraph.bench.config import canonical, check_settings, resolve, trainer_options
+from mmgraph.bench.config import canonical, check_settings, run_config, trainer_options
 from mmgraph.bench.spec import ModelSpec, parse_spec
 from mmgraph.errors import UserError
 from mmgraph.models import available_models, available_plugins, model_options
-from mmgraph.models.registry import model_option_types
 
 
 def test_options_of_the_spec_win_over_settings_and_those_over_defaults():
-    run = resolve(
+    run = run_config(
         parse_spec("light_gcn:num_layers=1"),
         {"num_layers": 4, "embedding_dim": 8, "epochs": 7, "rank": 3},
     )
@@ -26,26 +25,26 @@ def test_options_of_the_spec_win_over_settings_and_those_over_defaults():
 
 
 def test_the_step_size_is_the_models_own_unless_given():
-    assert resolve(parse_spec("LightGCN")).trainer["lr"] == 1e-3
-    assert resolve(parse_spec("LightGCN:lr=0.1")).trainer["lr"] == 0.1
+    assert run_config(parse_spec("LightGCN")).trainer["lr"] == 1e-3
+    assert run_config(parse_spec("LightGCN:lr=0.1")).trainer["lr"] == 0.1
 
 
 def test_the_weight_decay_is_the_models_own_unless_given():
-    assert resolve(parse_spec("LightGCN")).trainer["weight_decay"] == 0.0
-    assert resolve(parse_spec("SLMRec")).trainer["weight_decay"] == 1e-4
-    given = resolve(parse_spec("SLMRec"), {"weight_decay": 0.0})
+    assert run_config(parse_spec("LightGCN")).trainer["weight_decay"] == 0.0
+    assert run_config(parse_spec("SLMRec")).trainer["weight_decay"] == 1e-4
+    given = run_config(parse_spec("SLMRec"), {"weight_decay": 0.0})
     assert given.trainer["weight_decay"] == 0.0
 
 
 def test_the_decay_of_the_step_size_is_the_models_own_unless_given():
-    assert resolve(parse_spec("LightGCN")).trainer["lr_decay"] == 1.0
-    assert resolve(parse_spec("MGCN")).trainer["lr_decay"] == 0.96
-    assert resolve(parse_spec("MGCN:lr_decay=1.0")).trainer["lr_decay"] == 1.0
+    assert run_config(parse_spec("LightGCN")).trainer["lr_decay"] == 1.0
+    assert run_config(parse_spec("MGCN")).trainer["lr_decay"] == 0.96
+    assert run_config(parse_spec("MGCN:lr_decay=1.0")).trainer["lr_decay"] == 1.0
 
 
 def test_keys_differ_by_option_seed_and_data():
-    run = resolve(parse_spec("MF-BPR"))
-    other = resolve(parse_spec("MF-BPR"), {"reg_weight": 0.5})
+    run = run_config(parse_spec("MF-BPR"))
+    other = run_config(parse_spec("MF-BPR"), {"reg_weight": 0.5})
     keys = {
         run.key(1, "a"),
         run.key(2, "a"),
@@ -104,24 +103,24 @@ def test_a_value_of_another_type_is_refused_by_name(spec, name, value, wanted):
     message = rf"option {name} must be {wanted}.* \(got .*\) - correct the option"
     system = parse_spec(spec)
     with pytest.raises(UserError, match=message):
-        resolve(system, {name: value})
+        run_config(system, {name: value})
     with pytest.raises(UserError, match=message):
         check_settings({name: value}, [system])
     with pytest.raises(UserError, match=message):
         canonical(replace(system, options={name: value}))
-    assert "rank" not in resolve(parse_spec("MF-BPR"), {"rank": "x"}).options
+    assert "rank" not in run_config(parse_spec("MF-BPR"), {"rank": "x"}).options
 
 
 def test_the_defaults_of_every_system_are_of_their_own_types():
     for model, plugin in product(available_models(), [None, *available_plugins()]):
         spec = ModelSpec(model, plugin)
-        every = resolve(spec)
+        every = run_config(spec)
         given = {**every.options, **trainer_options(), **every.trainer}
         check_settings(given, [spec])
-        types = model_option_types(model, plugin)
+        types = model_options(model, plugin)
         assert set(model_options(model, plugin)) == set(types), "an option without one"
 
 
 def test_an_integer_is_a_number_and_stays_as_it_was_written():
-    run = resolve(parse_spec("MF-BPR"), {"reg_weight": 1})
+    run = run_config(parse_spec("MF-BPR"), {"reg_weight": 1})
     assert type(run.options["reg_weight"]) is int  # keys of runs hang on it

@@ -1,11 +1,11 @@
 from __future__ import annotations
 
-from mmgraph.bench.config import resolve
+from mmgraph.bench.config import run_config
 from mmgraph.bench.spec import ModelSpec
 from mmgraph.bench.task import Task
-from mmgraph.bench.task_queue import Agenda
+from mmgraph.bench.task_queue import TaskQueue
 
-RUN = resolve(ModelSpec("MF-BPR"))
+RUN = run_config(ModelSpec("MF-BPR"))
 
 
 def task(key, test=True):
@@ -26,13 +26,13 @@ def drain(agenda):
 
 
 def test_a_single_worker_finishes_system_after_system():
-    agenda = Agenda([system("ab", "c"), system("d", "ef")])
+    agenda = TaskQueue([system("ab", "c"), system("d", "ef")])
     assert drain(agenda) == list("abcdef")
     assert [t.key for t in agenda.order()] == list("abcdef")
 
 
 def test_a_free_worker_goes_to_the_next_system_instead_of_waiting():
-    agenda = Agenda([system("ab", "c"), system("d", "e")])
+    agenda = TaskQueue([system("ab", "c"), system("d", "e")])
     taken = [agenda.take() for _ in range(4)]
     assert [t and t.key for t in taken] == ["a", "b", "d", None]
     agenda.finish(taken[1])
@@ -44,7 +44,7 @@ def test_a_free_worker_goes_to_the_next_system_instead_of_waiting():
 
 
 def test_the_order_is_that_of_a_single_worker_however_many_worked():
-    agenda = Agenda([system("ab", "c"), system("d", "e")])
+    agenda = TaskQueue([system("ab", "c"), system("d", "e")])
     taken = [agenda.take() for _ in range(3)]
     for done in reversed(taken):
         agenda.finish(done)
@@ -53,16 +53,16 @@ def test_the_order_is_that_of_a_single_worker_however_many_worked():
 
 
 def test_what_two_systems_ask_for_is_done_once():
-    agenda = Agenda([system("a", "b"), system("a", "c")])
+    agenda = TaskQueue([system("a", "b"), system("a", "c")])
     assert drain(agenda) == ["a", "b", "c"]
 
 
 def test_what_is_finished_already_is_skipped_and_a_test_is_another_task():
     rounds = iter([[task("a", test=False), task("b", test=False)], [task("a")]])
-    agenda = Agenda([rounds], [("a", False)])
+    agenda = TaskQueue([rounds], [("a", False)])
     assert drain(agenda) == ["b", "a"]
 
 
 def test_systems_without_anything_to_do_end():
-    assert drain(Agenda([])) == []
-    assert drain(Agenda([iter([]), iter([[]])])) == []
+    assert drain(TaskQueue([])) == []
+    assert drain(TaskQueue([iter([]), iter([[]])])) == []

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from mmgraph.bench.benchmark import read_per_user
+from mmgraph.bench.results_folder import read_per_user
 from mmgraph.cli import main
 
 

@@ -67,7 +67,7 @@ def blocks(
     """
     if workers > 1 and ray is not None:
         raise UserError("--workers and --ray are both given", "give one of them")
-    opt.prepare(seed, device, threads, quiet)
+    opt.set_up(seed, device, threads, quiet)
     from mmgraph.device import resolve_device
     from mmgraph.knn import build_blocks
     from mmgraph.knn.jobs.block_executor import in_processes, on_ray, one_by_one
@@ -127,7 +127,7 @@ def join(
     share; numpy.load(..., mmap_mode="r") opens them without reading. Example:
     mmgraph knn join w1 w2 w3 --out graph
     """
-    opt.prepare(seed, device, threads, quiet)
+    opt.set_up(seed, device, threads, quiet)
     from mmgraph.knn import merge_shards
 
     result = merge_shards(work, out)

@@ -77,7 +77,7 @@ def build(
     if zero not in ("isolate", "refuse"):
         raise UserError(f"--zero is {zero!r}", "write isolate or refuse")
     names = modality_names(features)
-    opt.prepare(seed, device, threads, quiet)
+    opt.set_up(seed, device, threads, quiet)
     read = read_tables(names, refuse_nan=nan == "refuse", refuse_zero=zero == "refuse")
     file = GraphFile(len(next(iter(read.tables.values()))), read.ids, {})
     options = {

@@ -26,7 +26,7 @@ def info(
     from mmgraph.analysis.knn.description import describe, overlaps
     from mmgraph.data.graph_file import read_graph
 
-    opt.prepare(seed, device, threads, quiet)
+    opt.set_up(seed, device, threads, quiet)
     from mmgraph.knn.digest import graph_digest
 
     file = read_graph(graph)

@@ -50,7 +50,7 @@ def insert(
     from mmgraph.data.graph_features import graph_features
     from mmgraph.data.graph_file import GraphFile, check_out, read_graph, write_graph
 
-    opt.prepare(seed, device, threads, quiet)
+    opt.set_up(seed, device, threads, quiet)
     file = read_graph(graph)
     check_out(out, len(file.graphs))
     new_names = _per_modality(features, file, graph)

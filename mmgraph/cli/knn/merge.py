@@ -33,7 +33,7 @@ def merge(
     """
     from mmgraph.data.graph_file import check_out, read_graph, write_graph
 
-    opt.prepare(seed, device, threads, quiet)
+    opt.set_up(seed, device, threads, quiet)
     first_path, *_ = graphs
     merged: GraphFile | None = None
     for path in graphs:

@@ -38,7 +38,7 @@ def verify(
     from mmgraph.data.graph_features import graph_features
     from mmgraph.data.graph_file import read_graph
 
-    opt.prepare(seed, device, threads, quiet)
+    opt.set_up(seed, device, threads, quiet)
     import torch
 
     from mmgraph.knn.digest import feature_digest
