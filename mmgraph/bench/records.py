@@ -1,7 +1,6 @@
 """Records on disk, key by key: lines of results, grid points, ``run.json``."""
 
-from __future__ import annotations
-
+# No postponed annotations here: they would hide NotRequired from __required_keys__.
 import json
 from collections.abc import Iterable, Mapping
 from typing import Any, NotRequired, TypedDict

@@ -139,10 +139,16 @@ def format_options(options: Mapping[str, Any]) -> str:
         >>> format_options({"strength": 0.5, "metric": "cosine", "rank": None})
         'strength=0.5,metric=cosine,rank=null'
     """
-    return ",".join(f"{key}={_format_value(v)}" for key, v in options.items())
+    return ",".join(f"{key}={format_value(v)}" for key, v in options.items())
 
 
-def _format_value(value: Any) -> str:
+def format_value(value: Any) -> str:
+    """Write the value of an option so that :func:`parse_options` reads it back.
+
+    Example:
+        >>> format_value(None), format_value("cosine"), format_value("1")
+        ('null', 'cosine', '"1"')
+    """
     word = isinstance(value, str) and re.fullmatch(r"[A-Za-z_][\w.-]*", value)
     if word and _parse_value(value) == value:
         return str(value)

@@ -1,10 +1,12 @@
-"""Training into a run directory, and measuring what lies in one."""
+"""Training into a run directory, and use of the model in one."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
+
+import pandas as pd
 
 from mmgraph.bench.config import RunConfig
 from mmgraph.bench.experiment import CUTOFFS, Splits, build_run, train
@@ -21,6 +23,12 @@ from mmgraph.bench.run_directory import (
 from mmgraph.bench.source import DataSource
 from mmgraph.bench.watch import Watch, unwatched
 from mmgraph.train.evaluation import evaluate
+from mmgraph.train.recommendations import (
+    check_table_name,
+    read_user_ids,
+    recommend_table,
+    write_table,
+)
 
 
 def train_run(
@@ -107,7 +115,7 @@ def evaluate_run(
         split: ``"valid"`` or ``"test"``.
         ks: Cut-offs.
         data: The data set, if it has moved since.
-        device: Where it computes, as the trainer takes it.
+        device: Device to compute on, as the trainer takes it.
 
     Raises:
         UserError: As :func:`~mmgraph.bench.run_directory.load_run` does.
@@ -115,3 +123,40 @@ def evaluate_run(
     loaded = load_run(folder, data=data, device=device)
     _, valid, test = loaded.splits
     return evaluate(loaded.model, valid if split == "valid" else test, ks=ks)
+
+
+def recommend_run(
+    folder: str | Path,
+    out: str | Path,
+    *,
+    users: str | None = None,
+    k: int = 20,
+    data: str | None = None,
+    device: str = "auto",
+) -> pd.DataFrame:
+    """Write the best items of users, by original ids, with a run directory's model.
+
+    Args:
+        folder: The run directory.
+        out: The table, ``.csv`` or ``.parquet``.
+        users: A file with one id per line, or ids with commas between; all without it.
+        k: Items per user.
+        data: The data set, if it has moved since.
+        device: Device to compute on, as the trainer takes it.
+
+    Returns:
+        What was written, as :func:`~mmgraph.train.recommendations.recommend_table`
+        gives it.
+
+    Raises:
+        UserError: If the table has another ending, a user is unknown, or as
+            :func:`~mmgraph.bench.run_directory.load_run` does.
+    """
+    out = Path(out)
+    check_table_name(out)
+    loaded = load_run(folder, data=data, device=device)
+    train_split = loaded.splits[0]
+    ids = None if users is None else read_user_ids(users, train_split)
+    table = recommend_table(loaded.model, train_split, ids, k)
+    write_table(table, out)
+    return table

@@ -8,9 +8,9 @@ import pytest
 
 from mmgraph.analysis.per_user import load_measured
 from mmgraph.bench.benchmark import Benchmark
-from mmgraph.bench.results_folder import read_per_user
 from mmgraph.bench.config import run_config
 from mmgraph.bench.experiment import run_experiment
+from mmgraph.bench.results_folder import read_per_user
 from mmgraph.bench.run_directory import save_run
 from mmgraph.bench.source import DataSource
 from mmgraph.bench.spec import parse_spec

@@ -7,13 +7,9 @@ import numpy as np
 import pytest
 
 from mmgraph.bench import task as module
-from mmgraph.bench.benchmark import (
-    Benchmark,
-    FailedRunsError,
-    read_histories,
-    read_per_user,
-)
+from mmgraph.bench.benchmark import Benchmark, FailedRunsError
 from mmgraph.bench.recipe import Recipe, System
+from mmgraph.bench.results_folder import read_histories, read_per_user
 from mmgraph.bench.source import DataSource
 from mmgraph.bench.spec import parse_spec
 from mmgraph.data import write_dataset

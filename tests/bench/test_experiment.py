@@ -75,7 +75,7 @@ def test_selection_does_not_touch_test(splits):
 
 
 def test_a_bad_value_is_the_users_error(splits):
-    with pytest.raises(UserError, match=r"epochs must be at least 1 \(got 0\)"):
+    with pytest.raises(UserError, match=r"'epochs' must be at least 1 \(got 0\)"):
         experiment(splits, "MF-BPR:epochs=0")
     with pytest.raises(UserError, match="rank"):
         experiment(splits, "VBPR+CLEAR:rank=-1")
