@@ -1,4 +1,4 @@
-"""Systems that can be built on a data set, told apart before the first is trained."""
+"""Systems that can be built on a data set, before the first is trained."""
 
 from __future__ import annotations
 

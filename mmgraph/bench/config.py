@@ -98,7 +98,7 @@ def check_settings(settings: Mapping[str, Any], specs: Iterable[ModelSpec]) -> N
 def check_values(settings: Mapping[str, Any], specs: Iterable[ModelSpec]) -> None:
     """Refuse a value that the trainer or one of the systems would refuse.
 
-    For files, whose mistakes are to be told with the file, before anything is built.
+    For files, whose mistakes are reported with the file, before anything is built.
 
     Raises:
         UserError: If a value is of another type, no choice, or out of range.
