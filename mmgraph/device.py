@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from itertools import chain
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -57,7 +58,7 @@ def device_of(module: nn.Module) -> torch.device:
 
 
 def to_device(
-    data: HeteroData, device: torch.device, memo: dict | None = None
+    data: HeteroData, device: torch.device, memo: dict[int, Any] | None = None
 ) -> HeteroData:
     """``data`` on a device; what is there already is shared, the input is unchanged.
 

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable
-from dataclasses import replace
 
 import torch
 from torch_geometric.data import HeteroData
 
-from mmgraph.bench.config import RunConfig, run_config
+from mmgraph.bench.config import RunConfig, check_values
 from mmgraph.bench.experiment import build, make_trainer
 from mmgraph.errors import UserError
 
@@ -26,14 +25,14 @@ def buildable(
     Args:
         runs: Systems with all their options.
         train: Training split.
-        required: Refuse data that a system cannot be built on.
+        required: Raise the error of a system that cannot be built.
 
     Returns:
         The systems that can be built, and by label why the others cannot.
 
     Raises:
-        UserError: If an option may not have its value; with ``required``, if the data
-            do not suit a system.
+        UserError: If an option is out of its declared range; with ``required``, also
+            if the data or its options together do not suit a system.
 
     Example:
         >>> from mmgraph.data import load_dataset
@@ -52,9 +51,9 @@ def buildable(
         if error is None:
             accepted.append(run)
             continue
-        plain = run_config(replace(run.spec, options={}))
-        if required or _refusal(plain, train) is None:  # its options are at fault
+        if required:
             raise error
+        check_values(run.options, [run.spec])  # no data would make such a value right
         reasons[run.label] = error.what
         _log.info("%s is left out: %s", run.label, error)
     return accepted, reasons

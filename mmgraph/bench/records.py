@@ -10,7 +10,7 @@ Metrics = dict[str, dict[str, float]]
 
 
 class Selection(TypedDict):
-    """The choice that a run is the outcome of."""
+    """The choice behind a run."""
 
     #: Options that were chosen on validation.
     chosen: dict[str, Any]

@@ -86,8 +86,8 @@ def perform(
         >>> from mmgraph.bench.spec import parse_spec
         >>> run = run_config(parse_spec("MF-BPR:embedding_dim=4,epochs=1"))
         >>> task = Task(run, 1, run.key(1, ""), test=False)
-        >>> outcome = perform(task, load_dataset("synthetic"), data="", data_sha256="")
-        >>> list(outcome.line["metrics"]), outcome.per_user
+        >>> result = perform(task, load_dataset("synthetic"), data="", data_sha256="")
+        >>> list(result.line["metrics"]), result.per_user
         (['valid'], None)
     """
     if task.trained is not None:

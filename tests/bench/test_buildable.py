@@ -41,8 +41,6 @@ def test_an_option_out_of_range_is_never_taken_for_data_that_do_not_suit(
 ):
     with pytest.raises(UserError, match="'embedding_dim' must be at least 1"):
         buildable(runs("MF-BPR", embedding_dim=-4), train, required=required)
-    both = runs("VBPR", "MF-BPR", embedding_dim=4)
-    assert len(buildable(both, train)[0]) == 1
 
 
 def test_nothing_is_drawn(train):
@@ -69,3 +67,11 @@ def test_a_constructor_that_reads_what_it_draws_is_built_for_real(train, monkeyp
 
     monkeypatch.setitem(MODELS, "Reading", Reading)
     assert buildable(runs("Reading"), train)[1] == {}
+
+
+def test_options_that_do_not_go_together_leave_a_system_out():
+    train = load_dataset("synthetic")[0]
+    apart = runs("MF-BPR", "FREEDOM+SEA", reg_weight=0)
+    accepted, reasons = buildable(apart, train)
+    assert [run.label for run in accepted] == ["MF-BPR"]
+    assert "do not reach its scores" in reasons["FREEDOM+SEA"]

@@ -88,7 +88,7 @@ def test_help_imports_nothing_heavy(words):
         ),
         (
             ["bench", "--set", "embedding_dim=-4"],
-            "MFBPR: 'embedding_dim' must be at least 1 (got -4) - correct the option",
+            "MF-BPR: 'embedding_dim' must be at least 1 (got -4) - correct the option",
         ),
     ],
 )
