@@ -11,10 +11,11 @@ import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, get_args
 
 from mmgraph.errors import UserError, unknown_name
 from mmgraph.models.registry import VARIANTS
+from mmgraph.options import Fidelity
 
 _GRAMMAR = re.compile(
     r"(?P<model>[A-Za-z][\w-]*)"
@@ -22,7 +23,7 @@ _GRAMMAR = re.compile(
     r"(?:@(?P<fidelity>\w+))?"
     r"(?::(?P<options>.+))?"
 )
-FIDELITIES = ("paper", "released")
+FIDELITIES: tuple[str, ...] = get_args(Fidelity)
 
 
 @dataclass(frozen=True)
