@@ -1,11 +1,13 @@
-"""Where models and data live."""
+"""Devices of models and data."""
 
 from __future__ import annotations
 
 import copy
+from itertools import chain
+from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch_geometric.data import HeteroData
 
 from mmgraph.errors import UserError
@@ -44,8 +46,19 @@ def resolve_device(name: str | torch.device = "auto") -> torch.device:
     return device
 
 
-def place(
-    data: HeteroData, device: torch.device, memo: dict | None = None
+def device_of(module: nn.Module) -> torch.device:
+    """The device of a module's first parameter or buffer; the CPU if it has none.
+
+    Example:
+        >>> device_of(torch.nn.Linear(2, 1))
+        device(type='cpu')
+    """
+    first = next(chain(module.parameters(), module.buffers()), None)
+    return torch.device("cpu") if first is None else first.device
+
+
+def to_device(
+    data: HeteroData, device: torch.device, memo: dict[int, Any] | None = None
 ) -> HeteroData:
     """``data`` on a device; what is there already is shared, the input is unchanged.
 
@@ -58,7 +71,7 @@ def place(
     Example:
         >>> data = HeteroData()
         >>> data["item"].x_visual = torch.zeros(2, 1)
-        >>> place(data, torch.device("cpu"))["item"].x_visual.device
+        >>> to_device(data, torch.device("cpu"))["item"].x_visual.device
         device(type='cpu')
     """
     memo = {} if memo is None else memo
@@ -67,8 +80,8 @@ def place(
         # The original is kept beside its copy: a freed one could lend its id.
         if id(tensor) not in memo:
             memo[id(tensor)] = (tensor, tensor.to(device))
-        moved: Tensor = memo[id(tensor)][1]
-        return moved
+        copied: Tensor = memo[id(tensor)][1]
+        return copied
 
-    placed: HeteroData = copy.copy(data).apply(move)
-    return placed
+    moved: HeteroData = copy.copy(data).apply(move)
+    return moved

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch_geometric.data import HeteroData
 
-from mmgraph.device import place, resolve_device
+from mmgraph.device import device_of, resolve_device, to_device
 from mmgraph.errors import UserError
 
 
@@ -32,7 +32,15 @@ def test_shared_tensors_stay_shared_and_the_input_unchanged(device):
     train["item"].x_visual = torch.ones(3, 2)
     test = copy.copy(train)
     memo: dict = {}
-    a, b = place(train, device, memo), place(test, device, memo)
+    a, b = to_device(train, device, memo), to_device(test, device, memo)
     assert a["item"].x_visual is b["item"].x_visual
     assert a["item"].x_visual.device.type == device.type
     assert train["item"].x_visual.device.type == "cpu"
+
+
+def test_a_module_is_where_its_parameters_or_buffers_are():
+    meta = torch.device("meta")
+    with meta:
+        assert device_of(torch.nn.Linear(1, 1)) == meta
+        assert device_of(torch.nn.BatchNorm1d(1, affine=False)) == meta
+    assert device_of(torch.nn.Identity()) == torch.device("cpu")

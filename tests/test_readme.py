@@ -12,7 +12,7 @@ import torch
 import typer.main
 
 from mmgraph.analysis.reproduce import select
-from mmgraph.bench.config import canonical, check_settings
+from mmgraph.bench.config import canonical, check_settings, check_values
 from mmgraph.bench.recipe import load_recipe
 from mmgraph.bench.spec import parse_options, parse_spec
 from mmgraph.cli import main
@@ -110,7 +110,11 @@ def test_every_command_parses_and_names_what_exists(command):
         models = [options["model"]]
     specs = [canonical(parse_spec(model)) for model in models]
     if specs:
-        check_settings(parse_options(options["set_"] or []), specs)
+        settings = parse_options(options["set_"] or [])
+        check_settings(settings, specs)
+        check_values(settings, specs)
+    for spec in specs:
+        check_values(spec.options, [spec])
     if command.startswith("mmgraph reproduce"):
         assert options["list_"] or select(options["names"])
     if options.get("recipe"):

@@ -3,30 +3,26 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from mmgraph.bench.config import Resolved, resolve
-from mmgraph.bench.executors import OneByOne, Watch, Workers, unwatched
+from mmgraph.bench.buildable import buildable
+from mmgraph.bench.config import canonical, check_settings, run_config
+from mmgraph.bench.executors import Executor, SequentialExecutor
 from mmgraph.bench.experiment import Splits, popularity_line
-from mmgraph.bench.processes import Processes, Site
-from mmgraph.bench.recipe import Choice, Recipe, search
-from mmgraph.bench.results_folder import (
-    VALID,
-    BenchFolder,
-    read_histories,
-    read_per_user,
-)
+from mmgraph.bench.processes import Processes, TaskData
+from mmgraph.bench.recipe import Choice, Recipe, fixed_options, stages
+from mmgraph.bench.records import GridPoint, ResultLine, Selection
+from mmgraph.bench.results_folder import BenchFolder
 from mmgraph.bench.source import DataSource
 from mmgraph.bench.spec import ModelSpec
-from mmgraph.bench.task import Outcome, Task, perform
-from mmgraph.bench.task_queue import Agenda
+from mmgraph.bench.task import Task, TaskResult, perform
+from mmgraph.bench.task_queue import TaskQueue
+from mmgraph.bench.watch import Watch, unwatched
 from mmgraph.errors import UserError
-
-__all__ = ["Benchmark", "FailedRunsError", "Watch", "read_histories", "read_per_user"]
 
 _log = logging.getLogger(__name__)
 
@@ -60,7 +56,7 @@ class Benchmark:
         source: Where the processes read the data, needed with several jobs.
 
     Raises:
-        ValueError: If several jobs are wanted without a source.
+        ValueError: With several jobs and no source.
     """
 
     splits: Splits
@@ -80,7 +76,7 @@ class Benchmark:
         self._folder = BenchFolder(self.out, resume=self.resume)
         self._failed: list[tuple[Task, UserError]] = []
 
-    def lines(self) -> list[dict[str, Any]]:
+    def lines(self) -> list[ResultLine]:
         """The results so far."""
         return self._folder.lines()
 
@@ -91,7 +87,7 @@ class Benchmark:
         *,
         settings: Mapping[str, Any] | None = None,
         recipe: Recipe | None = None,
-    ) -> list[dict[str, Any]]:
+    ) -> list[ResultLine]:
         """Run every system with every seed.
 
         Args:
@@ -115,13 +111,13 @@ class Benchmark:
         rounds = [self._rounds(spec, seeds, settings, recipe) for spec in specs]
         finished = [(key, True) for key in self._folder.done]
         finished += [(key, False) for key in self._folder.tried]
-        agenda = Agenda(rounds, finished)
+        queue = TaskQueue(rounds, finished)
         self._failed.clear()
-        with self._workers() as workers:
-            self._work(agenda, workers)
-        order = agenda.order()
-        wanted = [floor["key"], *(task.key for task in order if task.test)]
-        self._folder.sort(wanted, [task.key for task in order if not task.test])
+        with self._executor() as executor:
+            self._work(queue, executor)
+        order = queue.order()
+        keys = [floor["key"], *(task.key for task in order if task.test)]
+        self._folder.sort(keys, [task.key for task in order if not task.test])
         self._folder.drop_all()
         if self._failed:
             task, error = self._failed[0]
@@ -132,8 +128,8 @@ class Benchmark:
                 path=error.path,
                 row=error.row,
             )
-        found = {line["key"]: line for line in self.lines()}
-        return [found[key] for key in dict.fromkeys(wanted)]
+        by_key = {line["key"]: line for line in self.lines()}
+        return [by_key[key] for key in dict.fromkeys(keys)]
 
     def validated(self, key: str) -> float | None:
         """Validation metric of a grid point that was tried, None if it was not."""
@@ -145,14 +141,20 @@ class Benchmark:
         seeds: Sequence[int],
         settings: Mapping[str, Any] | None,
         recipe: Recipe | None,
-    ) -> Generator[list[Task], None, None]:
+    ) -> Iterator[list[Task]]:
         """Stage after stage of the grid, then every seed of what was chosen."""
-        choice = Choice(settings or {})
-        if recipe is not None:
-            steps = search(spec, recipe, fixed=settings)
-            choice = yield from self._select(steps, seeds[0])
-        run = resolve(spec, choice.settings)
-        selection = {"chosen": choice.chosen, "tried": choice.tried}
+        choice = Choice()
+        for stage in stages(spec, recipe, settings):
+            points = stage.runs(choice)
+            keys = tuple(point.key(seeds[0], self.data_sha256) for point in points)
+            if points:
+                yield [
+                    Task(point, seeds[0], key, test=False, grid_keys=keys)
+                    for point, key in zip(points, keys, strict=True)
+                ]
+            choice = stage.decide(choice, [self._folder.value(key) for key in keys])
+        run = run_config(spec, choice.settings)
+        selection: Selection = {"chosen": dict(choice.chosen), "tried": choice.tried}
         tasks = []
         for seed in seeds:
             key = run.key(seed, self.data_sha256)
@@ -160,26 +162,10 @@ class Benchmark:
             tasks.append(Task(run, seed, key, trained=trained, selection=selection))
         yield tasks
 
-    def _select(
-        self, steps: Generator[list[Resolved], list[float], Choice], seed: int
-    ) -> Generator[list[Task], None, Choice]:
-        try:
-            points = next(steps)
-            while True:
-                keys = tuple(point.key(seed, self.data_sha256) for point in points)
-                yield [
-                    Task(point, seed, key, test=False, rivals=keys)
-                    for point, key in zip(points, keys, strict=True)
-                ]
-                points = steps.send([self._folder.value(key) for key in keys])
-        except StopIteration as end:
-            choice: Choice = end.value
-            return choice
-
-    def _workers(self) -> OneByOne | Processes:
+    def _executor(self) -> SequentialExecutor | Processes:
         if self.jobs > 1 and self.source is not None:
-            site = Site(self.source, self.data_sha256, self.device, self.threads)
-            return Processes(self.jobs, site, self.watch)
+            data = TaskData(self.source, self.data_sha256, self.device, self.threads)
+            return Processes(self.jobs, data, self.watch)
         do = partial(
             perform,
             splits=self.splits,
@@ -187,42 +173,112 @@ class Benchmark:
             data_sha256=self.data_sha256,
             device=self.device,
         )
-        return OneByOne(do, self.watch)
+        return SequentialExecutor(do, self.watch)
 
-    def _work(self, agenda: Agenda, workers: Workers) -> None:
+    def _work(self, queue: TaskQueue, executor: Executor) -> None:
         while True:
-            while workers.has_room() and (task := agenda.take()) is not None:
-                workers.start(task)
-            ended = workers.wait()
+            while executor.has_room() and (task := queue.take()) is not None:
+                executor.start(task)
+            ended = executor.wait()
             if ended is None:
                 return
             self._keep(*ended)
-            agenda.finish(ended[0])
+            queue.finish(ended[0])
 
-    def _keep(self, task: Task, result: Outcome | UserError) -> None:
+    def _keep(self, task: Task, result: TaskResult | UserError) -> None:
         if not task.test:
             self._keep_point(task, result)
         elif isinstance(result, UserError):
             _log.warning("%s, seed %d: %s", task.run.label, task.seed, result)
             self._failed.append((task, result))
         else:
-            line = {**result.line, "selection": task.selection}
+            line = result.line
+            if task.selection is not None:
+                line = {**line, "selection": task.selection}
             self._folder.add_result(line, result.per_user, result.history)
 
-    def _keep_point(self, task: Task, result: Outcome | UserError) -> None:
-        point: dict[str, Any] = {
+    def _keep_point(self, task: Task, result: TaskResult | UserError) -> None:
+        point: GridPoint = {
             "spec": task.run.label,
             "options": task.run.options,
             "trainer": task.run.trainer,
             "seed": task.seed,
             "key": task.key,
+            "valid_recall@20": None,
         }
-        trained = value = None
+        trained = None
         if isinstance(result, UserError):  # a point that diverges is one that loses
             _log.warning("%s: %s", task.run.label, result)
             point["error"] = str(result)
         else:
-            point |= {name: result.line[name] for name in ("best_epoch", "epochs")}
-            value = result.line["metrics"]["valid"]["recall@20"]
+            point["best_epoch"] = result.line["best_epoch"]
+            point["epochs"] = result.line["epochs"]
+            point["valid_recall@20"] = result.line["metrics"]["valid"]["recall@20"]
             trained = result.trained
-        self._folder.add_point({**point, VALID: value}, task.rivals, trained)
+        self._folder.add_point(point, task.grid_keys, trained)
+
+
+def run_benchmark(
+    specs: Sequence[ModelSpec],
+    source: DataSource,
+    out: str | Path,
+    *,
+    seeds: Sequence[int] = (999, 1000, 1001),
+    settings: Mapping[str, Any] | None = None,
+    recipe: Recipe | None = None,
+    required: bool = True,
+    device: str = "auto",
+    resume: bool = False,
+    watch: Watch = unwatched,
+    jobs: int = 1,
+    threads: int = 0,
+) -> list[ResultLine]:
+    """Run every system with every seed on one data set, and keep all in one folder.
+
+    All systems are built before the first is trained, so that a mistake shows at once.
+
+    Args:
+        specs: The systems.
+        source: The data.
+        out: The folder, as :class:`Benchmark` fills it.
+        seeds: The seeds; grids are decided with the first.
+        settings: Options that hold for all systems that have them; over a recipe.
+        recipe: Options and grids per system. Without one, settings that suit the
+            embedded catalogue hold there where ``settings`` do not say otherwise.
+        required: Refuse data that a system cannot be built on; otherwise it is left
+            out, and this is logged.
+        device: As the trainer takes it.
+        resume: Keep the finished runs of the folder and skip them.
+        watch: Shows progress.
+        jobs: Runs at once, each in a process of its own.
+        threads: CPU threads of each such process; 0 leaves torch's choice.
+
+    Returns:
+        The lines of results of these runs.
+
+    Raises:
+        UserError: If a name, an option or the data will not do.
+        FailedRunsError: If runs failed, once all others are done.
+    """
+    specs = [canonical(spec) for spec in specs]
+    settings = settings or {}
+    check_settings(settings, specs)
+    if recipe is None:
+        settings = {**source.default_settings, **settings}
+    splits, sha256 = source.load()
+    runs = [run_config(spec, fixed_options(spec, recipe, settings)) for spec in specs]
+    accepted, _ = buildable(runs, splits[0], required=required)
+    benchmark = Benchmark(
+        splits,
+        source.name,
+        sha256,
+        Path(out),
+        device=device,
+        resume=resume,
+        watch=watch,
+        jobs=jobs,
+        threads=threads,
+        source=source,
+    )
+    accepted_specs = [run.spec for run in accepted]
+    return benchmark.run(accepted_specs, seeds, settings=settings, recipe=recipe)

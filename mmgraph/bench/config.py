@@ -1,25 +1,30 @@
-"""From a spec and the user's settings to every option of one training run."""
+"""From a spec and the user's settings to every option of one training run.
+
+Names are checked here, against what the constructors declare; values are checked by
+the constructors, which see them once, when the model and the trainer are built.
+"""
 
 from __future__ import annotations
 
 import hashlib
-import inspect
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from mmgraph.bench.spec import ModelSpec, check_names
+from mmgraph.models.base import Recommender
 from mmgraph.models.registry import model_options, resolve_model, resolve_plugin
 from mmgraph.options import Option, declared_options
 from mmgraph.train.trainer import Trainer
+from mmgraph.train.training_options import MODELS_OWN
 
 # Seed and device have flags of their own; the other two change no result.
 _NOT_OPTIONS = {"seed", "device", "ks", "checkpoint_seconds"}
 
 
 @dataclass(frozen=True)
-class Resolved:
+class RunConfig:
     """One system with every option spelt out.
 
     ``label`` is the name the user gave; ``options`` go to the model and its plug-in,
@@ -35,7 +40,7 @@ class Resolved:
         """Digest that is equal exactly when a run would be the same again.
 
         Example:
-            >>> run = resolve(ModelSpec("MF-BPR"))
+            >>> run = run_config(ModelSpec("MF-BPR"))
             >>> run.key(1, "") == run.key(1, ""), run.key(1, "") == run.key(2, "")
             (True, False)
         """
@@ -44,97 +49,111 @@ class Resolved:
         return hashlib.sha256(text.encode()).hexdigest()
 
 
-def trainer_options() -> dict[str, Any]:
-    """Options of the trainer that change results, with their defaults.
+@dataclass(frozen=True)
+class _System:
+    """A spec in the registry's spelling, and what its constructors declare."""
+
+    spec: ModelSpec
+    model_class: type[Recommender]
+    options: dict[str, Option]
+
+
+def trainer_options() -> dict[str, Option]:
+    """Options of the trainer that change results, by name.
 
     Example:
-        >>> trainer_options()["patience"]
+        >>> trainer_options()["patience"].default
         20
     """
-    parameters = inspect.signature(Trainer).parameters.values()
-    return {p.name: p.default for p in parameters if p.name not in _NOT_OPTIONS}
+    options = declared_options(Trainer)
+    return {name: o for name, o in options.items() if name not in _NOT_OPTIONS}
 
 
 def canonical(spec: ModelSpec) -> ModelSpec:
     """The spec in the registry's spelling.
 
     Raises:
-        UserError: If the model, the plug-in or an option does not exist, or the value
-            of an option is of another type.
+        UserError: If the model, the plug-in or an option does not exist.
 
     Example:
         >>> str(canonical(ModelSpec("light_gcn")))
         'LightGCN'
     """
-    model = resolve_model(spec.model)[0]
-    plugin = None if spec.plugin is None else resolve_plugin(spec.plugin)[0]
-    named = ModelSpec(model, plugin, spec.fidelity, spec.options)
-    known = _model_options(named) | trainer_options()
-    check_names(spec.options, known, f"option of {model}")
-    _check(spec.options, _declared(named), model)
-    return named
+    return _declared(spec).spec
 
 
 def check_settings(settings: Mapping[str, Any], specs: Iterable[ModelSpec]) -> None:
     """Refuse a setting that neither the trainer nor any of the systems has.
 
     Raises:
-        UserError: If there is no such option, with the nearest name and the full list,
-            or its value is of another type than a system wants.
+        UserError: If there is no such option, with the nearest name and the full list.
 
     Example:
         >>> check_settings({"epochs": 5, "num_layers": 2}, [ModelSpec("LightGCN")])
     """
-    given = list(specs)
-    known = set(trainer_options()).union(*map(_model_options, given))
-    check_names(settings, known, "option")
-    _check(settings, declared_options(Trainer), "the trainer")
-    for spec in given:
-        _check(settings, model_options(spec.model, spec.plugin), spec.model)
+    known = set(trainer_options()).union(*(_declared(spec).options for spec in specs))
+    check_names(settings, sorted(known), "option")
 
 
-def resolve(spec: ModelSpec, settings: Mapping[str, Any] | None = None) -> Resolved:
+def check_values(settings: Mapping[str, Any], specs: Iterable[ModelSpec]) -> None:
+    """Refuse a value that the trainer or one of the systems would refuse.
+
+    For files, whose mistakes are reported with the file, before anything is built.
+
+    Raises:
+        UserError: If a value is of another type, no choice, or out of range.
+
+    Example:
+        >>> check_values({"lr": -1.0}, [])
+        Traceback (most recent call last):
+        ...
+        mmgraph.errors.UserError: Trainer: 'lr' must be above 0 or null (got -1.0) - \
+correct the option
+    """
+    declared = {"Trainer": trainer_options()}
+    declared |= {spec.model: _declared(spec).options for spec in specs}
+    for owner, options in declared.items():
+        for name in settings.keys() & options.keys():
+            options[name].check(settings[name], owner)
+
+
+def run_config(
+    spec: ModelSpec, settings: Mapping[str, Any] | None = None, *, strict: bool = False
+) -> RunConfig:
     """Every option of a run: the spec's own, then the settings, then the defaults.
 
     Args:
         spec: The system. Its options win over ``settings``.
         settings: Options of the trainer or of models; those that this system does not
             have are left out, so that one set serves many systems.
+        strict: Refuse settings that this system does not have.
 
     Raises:
-        UserError: If the spec names something that does not exist, or the value of an
-            option is of another type.
+        UserError: If the spec names something that does not exist.
 
     Example:
-        >>> run = resolve(ModelSpec("LightGCN"), {"epochs": 5, "num_layers": 2})
+        >>> run = run_config(ModelSpec("LightGCN"), {"epochs": 5, "num_layers": 2})
         >>> run.options["num_layers"], run.trainer["epochs"], run.trainer["lr"]
         (2, 5, 0.001)
     """
-    named = canonical(spec)
-    wanted = {**(settings or {}), **named.options}
-    _check(wanted, _declared(named), named.model)
-    model, trainer = _model_options(named), trainer_options()
-    options = {key: wanted.get(key, default) for key, default in model.items()}
-    steps = {key: wanted.get(key, default) for key, default in trainer.items()}
-    # Spelt out, also where they are the model's.
-    for own in ("lr", "weight_decay", "lr_decay"):
-        if steps[own] is None:
-            steps[own] = getattr(resolve_model(named.model)[1], own)
-    return Resolved(str(named), named, options, steps)
+    system, of_trainer = _declared(spec), trainer_options()
+    settings = settings or {}
+    if strict:
+        check_names(settings, [*system.options, *of_trainer], "option")
+    given = {**settings, **spec.options}
+    options = {n: given.get(n, o.default) for n, o in system.options.items()}
+    trainer = {n: given.get(n, o.default) for n, o in of_trainer.items()}
+    for name in MODELS_OWN:  # spelt out, also where they are the model's
+        if trainer[name] is None:
+            trainer[name] = getattr(system.model_class, name)
+    return RunConfig(str(system.spec), system.spec, options, trainer)
 
 
-def _model_options(spec: ModelSpec) -> dict[str, Any]:
-    options = model_options(spec.model, spec.plugin)
-    return {key: o.default for key, o in options.items() if key != "fidelity"}
-
-
-def _declared(spec: ModelSpec) -> dict[str, Option]:
-    return model_options(spec.model, spec.plugin) | declared_options(Trainer)
-
-
-def _check(
-    values: Mapping[str, Any], declared: Mapping[str, Option], owner: str
-) -> None:
-    for name, value in values.items():
-        if name in declared:
-            declared[name].check(value, owner)
+def _declared(spec: ModelSpec) -> _System:
+    name, model_class, _ = resolve_model(spec.model)
+    plugin = None if spec.plugin is None else resolve_plugin(spec.plugin)[0]
+    options = model_options(name, plugin)
+    options.pop("fidelity", None)  # part of the spec
+    check_names(spec.options, [*options, *trainer_options()], f"option of {name}")
+    named = ModelSpec(name, plugin, spec.fidelity, spec.options)
+    return _System(named, model_class, options)

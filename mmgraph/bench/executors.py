@@ -1,4 +1,4 @@
-"""Who does the tasks of a benchmark: this process, one by one."""
+"""Execution of a benchmark's tasks in this process, one by one."""
 
 from __future__ import annotations
 
@@ -6,35 +6,22 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Protocol
 
-from mmgraph.bench.task import OnEpoch, Outcome, Task
+from mmgraph.bench.task import Task, TaskResult
+from mmgraph.bench.watch import OnEpoch, Watch, unwatched
 from mmgraph.errors import UserError
 
-#: Called with label, seed and the epochs to come at most; gives the epoch callback.
-Watch = Callable[[str, int, int], AbstractContextManager[OnEpoch | None]]
 
-
-class Workers(Protocol):
-    """Does tasks; what a task gives is an outcome, or the error of a user."""
+class Executor(Protocol):
+    """Does tasks; each gives a result, or the error of a user."""
 
     def has_room(self) -> bool:
-        """Whether one more task can start."""
+        """True if one more task can start."""
 
     def start(self, task: Task) -> None:
         """Begin a task."""
 
-    def wait(self) -> tuple[Task, Outcome | UserError] | None:
+    def wait(self) -> tuple[Task, TaskResult | UserError] | None:
         """The next task that ends, None if none is under way."""
-
-
-def unwatched(label: str, seed: int, epochs: int) -> AbstractContextManager[None]:
-    """A watch that shows nothing.
-
-    Example:
-        >>> with unwatched("VBPR", 1, 10) as on_epoch:
-        ...     on_epoch is None
-        True
-    """
-    return nullcontext()
 
 
 def watch_task(watch: Watch, task: Task) -> AbstractContextManager[OnEpoch | None]:
@@ -44,7 +31,7 @@ def watch_task(watch: Watch, task: Task) -> AbstractContextManager[OnEpoch | Non
     return watch(task.run.label, task.seed, task.run.trainer["epochs"])
 
 
-class OneByOne:
+class SequentialExecutor:
     """Does tasks in this process, each when it is waited for.
 
     Args:
@@ -52,11 +39,11 @@ class OneByOne:
         watch: Shows progress.
     """
 
-    def __init__(self, do: Callable[..., Outcome], watch: Watch = unwatched) -> None:
+    def __init__(self, do: Callable[..., TaskResult], watch: Watch = unwatched) -> None:
         self._do, self._watch = do, watch
         self._task: Task | None = None
 
-    def __enter__(self) -> OneByOne:
+    def __enter__(self) -> SequentialExecutor:
         return self
 
     def __exit__(self, *_: Any) -> None:
@@ -68,7 +55,7 @@ class OneByOne:
     def start(self, task: Task) -> None:
         self._task = task
 
-    def wait(self) -> tuple[Task, Outcome | UserError] | None:
+    def wait(self) -> tuple[Task, TaskResult | UserError] | None:
         task, self._task = self._task, None
         if task is None:
             return None

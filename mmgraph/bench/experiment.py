@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,37 +12,53 @@ import torch
 from torch import Tensor
 from torch_geometric.data import HeteroData
 
-from mmgraph.bench.config import Resolved
+from mmgraph.bench.config import RunConfig
 from mmgraph.bench.memory import peak_memory, reset_peak_memory
+from mmgraph.bench.records import ResultLine
 from mmgraph.bench.versions import versions
-from mmgraph.device import place, resolve_device
-from mmgraph.errors import UserError
+from mmgraph.bench.watch import OnEpoch
+from mmgraph.device import device_of, resolve_device, to_device
 from mmgraph.models import build_model
 from mmgraph.models.base import Recommender
 from mmgraph.schema import INTERACTS, ITEM, USER
 from mmgraph.train.evaluation import evaluate
+from mmgraph.train.history import History
 from mmgraph.train.popularity import Popularity
-from mmgraph.train.trainer import History, Trainer
+from mmgraph.train.trainer import Trainer
 
 Splits = tuple[HeteroData, HeteroData, HeteroData]
 CUTOFFS = (10, 20)
 
 
-@dataclass
-class Experiment:
-    """What one run left: the best model, its history, its line of results.
+@dataclass(frozen=True)
+class UntrainedRun:
+    """A run whose options were taken: its model, its trainer, its data on the device.
+
+    The model is initialised by the seed.
+    """
+
+    run: RunConfig
+    seed: int
+    model: Recommender
+    trainer: Trainer
+    splits: Splits
+
+
+@dataclass(frozen=True)
+class TrainedRun:
+    """A trained run: the model of the best epoch, its history, its line of results.
 
     ``per_user`` holds the test metrics of each user, None when test was not computed.
     """
 
-    line: dict[str, Any]
+    line: ResultLine
     model: Recommender
     history: History
     per_user: dict[str, np.ndarray] | None
 
 
 def run_experiment(
-    run: Resolved,
+    run: RunConfig,
     splits: Splits,
     *,
     data: str,
@@ -50,10 +66,8 @@ def run_experiment(
     seed: int = 999,
     device: str = "auto",
     test: bool = True,
-    on_epoch: Callable[[dict[str, Any]], None] | None = None,
-    checkpoint_dir: Path | None = None,
-    resume: bool = False,
-) -> Experiment:
+    on_epoch: OnEpoch | None = None,
+) -> TrainedRun:
     """Train one system with one seed and measure it.
 
     The same call twice gives the same line but for times and memory. The epoch is
@@ -68,32 +82,91 @@ def run_experiment(
         device: As the trainer takes it.
         test: False leaves the test split alone, as selection must.
         on_epoch: Called with each row of the history.
-        checkpoint_dir: Where the trainer keeps its checkpoint.
-        resume: Go on from that checkpoint.
 
     Raises:
         UserError: If an option has a value that the model or the trainer refuses.
 
     Example:
         >>> from mmgraph.data import load_dataset
-        >>> from mmgraph.bench.config import resolve
+        >>> from mmgraph.bench.config import run_config
         >>> from mmgraph.bench.spec import parse_spec
-        >>> run = resolve(parse_spec("MF-BPR:embedding_dim=4,epochs=1"))
+        >>> run = run_config(parse_spec("MF-BPR:embedding_dim=4,epochs=1"))
         >>> splits = load_dataset("synthetic")
         >>> line = run_experiment(run, splits, data="synthetic", data_sha256="").line
         >>> sorted(line["metrics"]), line["epochs"]
         (['test', 'valid'], 1)
     """
+    untrained = build_run(run, splits, seed=seed, device=device)
+    return train(
+        untrained, data=data, data_sha256=data_sha256, test=test, on_epoch=on_epoch
+    )
+
+
+def build_run(
+    run: RunConfig, splits: Splits, *, seed: int = 999, device: str = "auto"
+) -> UntrainedRun:
+    """Build the model and the trainer of a run, which check its options.
+
+    Args:
+        run: The system with all its options.
+        splits: Train, validation and test.
+        seed: Seeds the initialisation and the trainer.
+        device: As the trainer takes it.
+
+    Raises:
+        UserError: If the data do not suit the model, or an option may not have its
+            value.
+
+    Example:
+        >>> from mmgraph.data import load_dataset
+        >>> from mmgraph.bench.config import run_config
+        >>> from mmgraph.bench.spec import parse_spec
+        >>> run = run_config(parse_spec("MF-BPR:lr=-1"))
+        >>> build_run(run, load_dataset("synthetic"))
+        Traceback (most recent call last):
+        ...
+        mmgraph.errors.UserError: Trainer: 'lr' must be above 0 or null (got -1) - \
+correct the option
+    """
+    trainer = make_trainer(run, seed, device)
     where = resolve_device(device)
     memo: dict[int, Any] = {}
-    train, valid, held_out = (place(split, where, memo) for split in splits)
+    on_device = [to_device(split, where, memo) for split in splits]
     reset_peak_memory()
     torch.manual_seed(seed)
-    model = build(run, train)
-    trainer = make_trainer(run, seed, device)
-    history = trainer.fit(
+    model = build(run, on_device[0])
+    return UntrainedRun(run, seed, model, trainer, (*on_device,))
+
+
+def train(
+    untrained: UntrainedRun,
+    *,
+    data: str,
+    data_sha256: str,
+    test: bool = True,
+    on_epoch: OnEpoch | None = None,
+    checkpoint_dir: Path | None = None,
+    resume: bool = False,
+) -> TrainedRun:
+    """Train a run that was built, and measure it.
+
+    Args:
+        untrained: As :func:`build_run` gives it; its model is trained in place.
+        data: Name of the data set, for the line.
+        data_sha256: Its fingerprint, for the line.
+        test: False leaves the test split alone, as selection must.
+        on_epoch: Called with each row of the history.
+        checkpoint_dir: Where the trainer keeps its checkpoint.
+        resume: Go on from that checkpoint.
+
+    Raises:
+        UserError: If training diverges, or the checkpoint is of another run.
+    """
+    run, model = untrained.run, untrained.model
+    training, valid, held_out = untrained.splits
+    history = untrained.trainer.fit(
         model,
-        train,
+        training,
         valid,
         on_epoch=on_epoch,
         checkpoint_dir=checkpoint_dir,
@@ -103,33 +176,39 @@ def run_experiment(
     per_user = None
     if test:
         per_user, metrics["test"] = _test(model, held_out)
-    line = {
-        **_line(run.label, data, data_sha256, splits, metrics),
+    device = device_of(model)
+    line: ResultLine = {
+        "spec": run.label,
+        "data": data,
+        "data_sha256": data_sha256,
+        "counts": _counts(untrained.splits),
+        "metrics": metrics,
+        "versions": versions(),
         "model": run.spec.model,
         "plugin": run.spec.plugin,
         "fidelity": run.spec.fidelity,
         "options": run.options,
         "trainer": run.trainer,
-        "seed": seed,
+        "seed": untrained.seed,
         "best_epoch": history.best_epoch,
         "epochs": history.epochs,
         "seconds_per_epoch": history.seconds_per_epoch,
         "seconds_per_evaluation": history.seconds_per_evaluation,
-        "peak_memory_bytes": peak_memory(where),
-        "device": str(where),
-        "key": run.key(seed, data_sha256),
+        "peak_memory_bytes": peak_memory(device),
+        "device": str(device),
+        "key": run.key(untrained.seed, data_sha256),
     }
-    return Experiment(line, model, history, per_user)
+    return TrainedRun(line, model, history, per_user)
 
 
 def finish_experiment(
-    run: Resolved,
+    run: RunConfig,
     splits: Splits,
     tensors: dict[str, Tensor],
-    line: Mapping[str, Any],
+    line: ResultLine,
     *,
     device: str = "auto",
-) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+) -> tuple[ResultLine, dict[str, np.ndarray]]:
     """Test a run that was trained with ``test=False``, now that it was chosen.
 
     Args:
@@ -145,9 +224,9 @@ def finish_experiment(
 
     Example:
         >>> from mmgraph.data import load_dataset
-        >>> from mmgraph.bench.config import resolve
+        >>> from mmgraph.bench.config import run_config
         >>> from mmgraph.bench.spec import parse_spec
-        >>> run = resolve(parse_spec("MF-BPR:embedding_dim=4,epochs=1"))
+        >>> run = run_config(parse_spec("MF-BPR:embedding_dim=4,epochs=1"))
         >>> splits = load_dataset("synthetic")
         >>> done = run_experiment(run, splits, data="", data_sha256="", test=False)
         >>> state = done.model.state_dict()
@@ -157,14 +236,15 @@ def finish_experiment(
     """
     where = resolve_device(device)
     memo: dict[int, Any] = {}
-    train, _, held_out = (place(split, where, memo) for split in splits)
+    train, _, held_out = (to_device(split, where, memo) for split in splits)
     model = build(run, train)
     model.load_state_dict(tensors)
     per_user, metrics = _test(model.to(where), held_out)
-    return {**line, "metrics": {**line["metrics"], "test": metrics}}, per_user
+    tested: ResultLine = {**line, "metrics": {**line["metrics"], "test": metrics}}
+    return tested, per_user
 
 
-def popularity_line(splits: Splits, *, data: str, data_sha256: str) -> dict[str, Any]:
+def popularity_line(splits: Splits, *, data: str, data_sha256: str) -> ResultLine:
     """The line of :class:`Popularity`, which needs no seed and no training.
 
     Example:
@@ -175,11 +255,17 @@ def popularity_line(splits: Splits, *, data: str, data_sha256: str) -> dict[str,
         ('Popularity', None, 0)
     """
     model = Popularity.from_data(splits[0])
-    measured = {
-        name: evaluate(model, split, ks=CUTOFFS)
-        for name, split in (("valid", splits[1]), ("test", splits[2]))
-    }
-    nothing: dict[str, Any] = {
+    return {
+        "spec": "Popularity",
+        "data": data,
+        "data_sha256": data_sha256,
+        "counts": _counts(splits),
+        "metrics": {
+            "valid": evaluate(model, splits[1], ks=CUTOFFS),
+            "test": evaluate(model, splits[2], ks=CUTOFFS),
+        },
+        "versions": versions(),
+        "model": "Popularity",
         "plugin": None,
         "fidelity": "paper",
         "options": {},
@@ -193,15 +279,14 @@ def popularity_line(splits: Splits, *, data: str, data_sha256: str) -> dict[str,
         "device": "cpu",
         "key": f"Popularity-{data_sha256}",
     }
-    line = _line("Popularity", data, data_sha256, splits, measured)
-    return {**line, "model": "Popularity", **nothing}
 
 
-def build(run: Resolved, train: HeteroData) -> Recommender:
+def build(run: RunConfig, train: HeteroData) -> Recommender:
     """The untrained model of a run.
 
     Raises:
-        UserError: If the data or an option do not suit the model.
+        UserError: If the data do not suit the model, or an option may not have its
+            value.
     """
     return build_model(
         run.spec.model,
@@ -212,39 +297,21 @@ def build(run: Resolved, train: HeteroData) -> Recommender:
     )
 
 
-def make_trainer(run: Resolved, seed: int, device: str) -> Trainer:
+def make_trainer(run: RunConfig, seed: int, device: str) -> Trainer:
     """The trainer of a run.
 
     Raises:
-        UserError: If it refuses an option.
+        UserError: If an option may not have its value.
     """
-    try:
-        return Trainer(seed=seed, device=device, **run.trainer)
-    except UserError:
-        raise
-    except (TypeError, ValueError) as error:
-        raise UserError(f"{run.label}: {error}", "correct the option") from error
+    return Trainer(seed=seed, device=device, **run.trainer)
 
 
-def _line(
-    label: str,
-    data: str,
-    data_sha256: str,
-    splits: Sequence[HeteroData],
-    metrics: Mapping[str, Mapping[str, float]],
-) -> dict[str, Any]:
-    names = ("train", "valid", "test")
+def _counts(splits: Sequence[HeteroData]) -> dict[str, int]:
+    """Users, items, and interactions of each split."""
     counts = {"users": splits[0][USER].num_nodes, "items": splits[0][ITEM].num_nodes}
-    for name, split in zip(names, splits, strict=True):
+    for name, split in zip(("train", "valid", "test"), splits, strict=True):
         counts[name] = split[INTERACTS].edge_label_index.size(1)
-    return {
-        "spec": label,
-        "data": data,
-        "data_sha256": data_sha256,
-        "counts": counts,
-        "metrics": {name: dict(values) for name, values in metrics.items()},
-        "versions": versions(),
-    }
+    return counts
 
 
 def _test(

@@ -30,7 +30,7 @@ def peak_memory(device: torch.device) -> int:
     """Peak memory in bytes since :func:`reset_peak_memory`.
 
     Args:
-        device: Where the run computed. On CUDA: bytes of tensors allocated there. On
+        device: The run's device. On CUDA: bytes of tensors allocated there. On
             the CPU: resident bytes of the whole process, Python and libraries
             included; outside Linux the peak since the process began.
 

@@ -18,21 +18,22 @@ from typing import Any
 import torch
 
 from mmgraph.allocator import keep_freed_memory
-from mmgraph.bench.executors import Watch, unwatched, watch_task
+from mmgraph.bench.executors import watch_task
 from mmgraph.bench.source import DataSource
-from mmgraph.bench.task import OnEpoch, Outcome, Task, perform
+from mmgraph.bench.task import Task, TaskResult, perform
+from mmgraph.bench.watch import OnEpoch, Watch, unwatched
 from mmgraph.errors import UserError
 
 _SECONDS_TO_END = 5.0
 
 
 @dataclass(frozen=True)
-class Site:
-    """What a process must know to do tasks by itself.
+class TaskData:
+    """The data of a benchmark, as a process finds and uses them by itself.
 
     Args:
         source: The data, which each process reads by itself.
-        data_sha256: Their fingerprint, which must be what the parent found.
+        data_sha256: Their fingerprint, which must be that of the parent.
         device: As the trainer takes it.
         threads: CPU threads of each process; 0 leaves torch's choice.
     """
@@ -61,12 +62,12 @@ class Processes:
 
     Args:
         jobs: Processes at most; no more are started than there are tasks for.
-        site: What they must know.
+        data: Their data.
         watch: Shows progress.
     """
 
-    def __init__(self, jobs: int, site: Site, watch: Watch = unwatched) -> None:
-        self._jobs, self._site, self._watch = jobs, site, watch
+    def __init__(self, jobs: int, data: TaskData, watch: Watch = unwatched) -> None:
+        self._jobs, self._data, self._watch = jobs, data, watch
         self._workers: list[_Worker] = []
 
     def __enter__(self) -> Processes:
@@ -95,7 +96,7 @@ class Processes:
         with suppress(OSError):  # it died idle, which wait() tells
             worker.connection.send(task)
 
-    def wait(self) -> tuple[Task, Outcome | UserError] | None:
+    def wait(self) -> tuple[Task, TaskResult | UserError] | None:
         while busy := self._busy():
             for ready in wait(list(busy)):
                 worker = busy[ready]  # type: ignore[index]
@@ -123,7 +124,7 @@ class Processes:
     def _hire(self) -> _Worker:
         context = get_context("spawn")  # a fork would share torch's and CUDA's state
         mine, theirs = context.Pipe()
-        process = context.Process(target=_serve, args=(theirs, self._site), daemon=True)
+        process = context.Process(target=_serve, args=(theirs, self._data), daemon=True)
         with _spared_from_interrupts():
             process.start()
         theirs.close()  # so that the pipe ends when the process does
@@ -132,8 +133,8 @@ class Processes:
         return worker
 
 
-def _serve(connection: Connection, site: Site) -> None:
-    """What a process does: tasks, until the pipe is closed."""
+def _serve(connection: Connection, data: TaskData) -> None:
+    """Do tasks in a process, until the pipe is closed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     end_with_parent()
     keep_freed_memory()
@@ -142,7 +143,7 @@ def _serve(connection: Connection, site: Site) -> None:
         while True:
             task: Task = connection.recv()
             try:
-                do = do or _prepare(site)
+                do = do or _task_runner(data)
             except UserError as error:
                 connection.send(("unready", _parts(error)))
             else:
@@ -166,7 +167,7 @@ def _wait_for_end(parent: BaseProcess) -> None:
 
 
 def _attempt(
-    do: Callable[..., Outcome], task: Task, connection: Connection
+    do: Callable[..., TaskResult], task: Task, connection: Connection
 ) -> tuple[str, Any]:
     try:
         return "done", do(task, on_epoch=partial(_send_epoch, connection))
@@ -178,22 +179,22 @@ def _attempt(
         return "failed", (f"{type(error).__name__}: {error}", traceback.format_exc())
 
 
-def _prepare(site: Site) -> Callable[..., Outcome]:
-    if site.threads:
-        torch.set_num_threads(site.threads)
-    splits, sha256 = site.source.load()
-    if sha256 != site.data_sha256:
+def _task_runner(data: TaskData) -> Callable[..., TaskResult]:
+    if data.threads:
+        torch.set_num_threads(data.threads)
+    splits, sha256 = data.source.load()
+    if sha256 != data.data_sha256:
         raise UserError(
             "the data changed while the benchmark ran",
             "run it again on data that stay as they are",
-            path=site.source.location,
+            path=data.source.location,
         )
     return partial(
         perform,
         splits=splits,
-        data=site.source.name,
+        data=data.source.name,
         data_sha256=sha256,
-        device=site.device,
+        device=data.device,
     )
 
 
@@ -202,7 +203,7 @@ def _send_epoch(connection: Connection, row: dict[str, Any]) -> None:
 
 
 def _parts(error: UserError) -> dict[str, Any]:
-    """What it is made of; the exception itself would not survive the pipe."""
+    """The parts of an error; the exception itself would not survive the pipe."""
     return {name: getattr(error, name) for name in ("what", "fix", "path", "row")}
 
 

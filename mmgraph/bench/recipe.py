@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import itertools
 import tomllib
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from mmgraph.bench.config import Resolved, canonical, check_settings, resolve
+from mmgraph.bench.config import (
+    RunConfig,
+    canonical,
+    check_settings,
+    check_values,
+    run_config,
+)
 from mmgraph.bench.spec import ModelSpec, check_names, parse_spec
 from mmgraph.errors import UserError
 
@@ -18,7 +24,7 @@ Grid = Mapping[str, list[Any]]
 
 @dataclass(frozen=True)
 class System:
-    """What a recipe says of one system: fixed options, then grids, stage by stage."""
+    """The entry of one system: fixed options, then grids, stage by stage."""
 
     options: Mapping[str, Any] = field(default_factory=dict)
     grid: list[Grid] = field(default_factory=list)
@@ -65,16 +71,16 @@ def _build(content: dict[str, Any]) -> Recipe:
         raise UserError(
             f"models is not a list of names (got {names!r})", 'write models = ["VBPR"]'
         )
-    models = [canonical(parse_spec(name)) for name in names]
+    models = [_spec(name) for name in names]
     systems, named = {}, {}
     for name, table in _table(content.get("system", {}), "system").items():
-        spec = canonical(parse_spec(name))
+        spec = _spec(name)
         if str(spec) in systems:
             raise UserError(f"system {name!r} has two tables", "make them one")
         systems[str(spec)] = _system(name, spec, _table(table, f"system {name!r}"))
         named[str(spec)] = spec
     defaults = _table(content.get("defaults", {}), "defaults")
-    check_settings(defaults, [*models, *named.values()])
+    _check(defaults, [*models, *named.values()])
     return Recipe(models, defaults, systems)
 
 
@@ -89,10 +95,21 @@ def _system(name: str, spec: ModelSpec, table: dict[str, Any]) -> System:
                     f"grid of {name!r}: {key} is not a list", "write [a, b]"
                 )
             for value in values:
-                check_settings({key: value}, [spec])
+                _check({key: value}, [spec])
     options = _table(table.get("options", {}), f"options of {name!r}")
-    check_settings(options, [spec])
+    _check(options, [spec])
     return System(options, stages)
+
+
+def _spec(name: str) -> ModelSpec:
+    spec = canonical(parse_spec(name))
+    check_values(spec.options, [spec])
+    return spec
+
+
+def _check(settings: Mapping[str, Any], specs: Sequence[ModelSpec]) -> None:
+    check_settings(settings, specs)
+    check_values(settings, specs)
 
 
 def _table(value: Any, what: str) -> dict[str, Any]:
@@ -105,28 +122,115 @@ def _table(value: Any, what: str) -> dict[str, Any]:
 class Choice:
     """Settings of a system, and which of them were chosen among how many points."""
 
-    settings: Mapping[str, Any]
+    settings: Mapping[str, Any] = field(default_factory=dict)
     chosen: Mapping[str, Any] = field(default_factory=dict)
     tried: int = 0
 
 
+@dataclass(frozen=True)
+class Stage:
+    """One step of a search: options that hold from here on, then points to try.
+
+    The points of one stage do not depend on each other, so they may be trained at once.
+
+    Args:
+        spec: The system.
+        options: Options that hold from here on.
+        points: Settings to choose from; a single one is taken as it is.
+    """
+
+    spec: ModelSpec
+    options: Mapping[str, Any]
+    points: Sequence[Mapping[str, Any]]
+
+    def runs(self, choice: Choice) -> list[RunConfig]:
+        """Runs to compare, given what was chosen before; none where there is no choice.
+
+        Example:
+            >>> stage = Stage(ModelSpec("VBPR"), {"lr": 0.1}, [{"epochs": 1}])
+            >>> stage.runs(Choice()), stage.decide(Choice(), []).settings
+            ([], {'lr': 0.1, 'epochs': 1})
+        """
+        if len(self.points) == 1:
+            return []
+        held = {**choice.settings, **self.options}
+        return [run_config(self.spec, {**held, **point}) for point in self.points]
+
+    def decide(self, choice: Choice, values: Sequence[float]) -> Choice:
+        """The choice with the best point of this stage; of equal ones, the first.
+
+        Args:
+            choice: What was chosen before.
+            values: Validation metric of each of the :meth:`runs`, minus infinity where
+                training diverged.
+
+        Raises:
+            UserError: If no point could be trained.
+        """
+        if values and max(values) == float("-inf"):
+            raise UserError(
+                f"no point of the grid of {self.spec} could be trained",
+                "see the errors in selection.jsonl and mend the grid",
+            )
+        best = self.points[values.index(max(values)) if values else 0]
+        settings = {**choice.settings, **self.options, **best}
+        chosen = {**choice.chosen, **best} if values else choice.chosen
+        # A variant's own options win over what a grid chose for its base.
+        kept = {
+            key: value
+            for key, value in chosen.items()
+            if settings[key] == value and key not in self.spec.options
+        }
+        return Choice(settings, kept, choice.tried + len(values))
+
+
+def stages(
+    spec: ModelSpec, recipe: Recipe | None, fixed: Mapping[str, Any] | None = None
+) -> list[Stage]:
+    """The search for the settings of a system, stage by stage.
+
+    A system starts from the choice of the nearest one it is a variant of
+    (``VBPR+CLEAR`` from ``VBPR``, ``CLEAR:strength=0`` from ``CLEAR``), so that the two
+    differ in nothing but what the variant names. Then come its own options, then each
+    stage of its own grid.
+
+    Args:
+        spec: The system.
+        recipe: The recipe, if there is one.
+        fixed: Options that no grid may touch, such as those of the command line.
+
+    Example:
+        >>> system = System({"lr": 0.1}, [{"num_layers": [1, 2, 3]}])
+        >>> recipe = Recipe([], {"epochs": 5}, {"LightGCN": system})
+        >>> options, grid = stages(ModelSpec("LightGCN"), recipe)
+        >>> options.options, grid.points
+        ({'epochs': 5, 'lr': 0.1}, [{'num_layers': 1}, {'num_layers': 2}, \
+{'num_layers': 3}])
+    """
+    fixed = fixed or {}
+    if recipe is None:
+        return [Stage(spec, fixed, [{}])]
+    parents = [parent for parent in spec.ancestors() if str(parent) in recipe.systems]
+    before = stages(parents[0], recipe, fixed) if parents else []
+    system = recipe.systems.get(str(spec), System())
+    defaults = {} if parents else recipe.defaults
+    own = Stage(spec, {**defaults, **system.options, **fixed}, [{}])
+    free = [grid_points(grid, without={*fixed, *spec.options}) for grid in system.grid]
+    return [*before, own, *(Stage(spec, {}, points) for points in free)]
+
+
 def choose(
     spec: ModelSpec,
-    recipe: Recipe,
-    validate: Callable[[Resolved], float],
+    recipe: Recipe | None,
+    validate: Callable[[RunConfig], float],
     *,
     fixed: Mapping[str, Any] | None = None,
 ) -> Choice:
     """Settings of a system by a recipe, grids decided on validation.
 
-    A system starts from the choice of the nearest one it is a variant of
-    (``VBPR+CLEAR`` from ``VBPR``, ``CLEAR:strength=0`` from ``CLEAR``), so that the two
-    differ in nothing but what the variant names. Then come its own options, then each
-    stage of its own grid. Of equal points the first wins.
-
     Args:
         spec: The system.
-        recipe: The recipe.
+        recipe: The recipe, if there is one.
         validate: Trains a point and returns its validation metric, higher is better.
             It must not look at test.
         fixed: Options that no grid may touch, such as those of the command line.
@@ -141,75 +245,16 @@ def choose(
         >>> choice.settings, choice.chosen, choice.tried
         ({'epochs': 5, 'num_layers': 2}, {'num_layers': 2}, 3)
     """
-    steps = search(spec, recipe, fixed=fixed)
-    values: list[float] | None = None
-    while True:
-        try:
-            points = next(steps) if values is None else steps.send(values)
-        except StopIteration as end:
-            choice: Choice = end.value
-            return choice
-        values = [validate(point) for point in points]
-
-
-def search(
-    spec: ModelSpec, recipe: Recipe, *, fixed: Mapping[str, Any] | None = None
-) -> Generator[list[Resolved], list[float], Choice]:
-    """:func:`choose`, stage by stage: gives points, is sent their metrics.
-
-    The points of one stage do not depend on each other, so whoever drives the search
-    may train them at once. A stage whose points cannot differ is not asked for.
-
-    Args:
-        spec: The system.
-        recipe: The recipe.
-        fixed: Options that no grid may touch.
-
-    Raises:
-        UserError: If no point of a stage could be trained (all are minus infinity).
-
-    Example:
-        >>> system = System(grid=[{"num_layers": [1, 2, 3]}])
-        >>> steps = search(ModelSpec("LightGCN"), Recipe([], {}, {"LightGCN": system}))
-        >>> [point.options["num_layers"] for point in next(steps)]
-        [1, 2, 3]
-    """
-    held = dict(fixed or {})
-    parents = [parent for parent in spec.ancestors() if str(parent) in recipe.systems]
-    start = Choice({**recipe.defaults, **held})
-    if parents:
-        start = yield from search(parents[0], recipe, fixed=held)
-    system = recipe.systems.get(str(spec), System())
-    settings = {**start.settings, **system.options, **held}
-    chosen, tried = dict(start.chosen), start.tried
-    for stage in system.grid:
-        points = grid_points(stage, without={*held, *spec.options})
-        if len(points) == 1:
-            settings |= points[0]
-            continue
-        values = yield [resolve(spec, settings | point) for point in points]
-        if max(values) == float("-inf"):
-            raise UserError(
-                f"no point of the grid of {spec} could be trained",
-                "see the errors in selection.jsonl and mend the grid",
-            )
-        best = points[values.index(max(values))]
-        settings |= best
-        chosen |= best
-        tried += len(points)
-    # A variant's own options win over what a grid chose for its base.
-    chosen = {
-        key: value
-        for key, value in chosen.items()
-        if settings[key] == value and key not in spec.options
-    }
-    return Choice(settings, chosen, tried)
+    choice = Choice()
+    for stage in stages(spec, recipe, fixed):
+        choice = stage.decide(choice, [validate(run) for run in stage.runs(choice)])
+    return choice
 
 
 def fixed_options(
     spec: ModelSpec, recipe: Recipe | None, settings: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """What a recipe fixes for a system and those it is a variant of, grids apart.
+    """Options that a recipe fixes for a system and its ancestors, grids apart.
 
     Args:
         spec: The system.

@@ -1,4 +1,4 @@
-"""What a benchmark leaves on disk, and finds again after an interruption.
+"""The files of a benchmark, which finds them again after an interruption.
 
 =====================  ============================================================
 ``results.jsonl``      a line per finished run
@@ -13,7 +13,6 @@
 from __future__ import annotations
 
 import io
-import json
 import os
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -23,6 +22,7 @@ from typing import Any
 
 import numpy as np
 
+from mmgraph.bench.records import GridPoint, ResultLine, to_json_lines
 from mmgraph.files import append_json_line, read_json_lines, write_atomic
 from mmgraph.train.checkpoint import FILE_NAME, has_checkpoint
 
@@ -35,6 +35,20 @@ RESULTS, SELECTION, PER_USER, HISTORY, SELECTED = (
 )
 VALID = "valid_recall@20"
 USER_METRICS = ("recall@20", "ndcg@20")
+
+
+def read_results(out: Path) -> list[ResultLine]:
+    """Lines of ``results.jsonl``.
+
+    Raises:
+        UserError: If a line is not JSON, or has no key.
+
+    Example:
+        >>> read_results(Path("nowhere"))
+        []
+    """
+    lines: Any = read_json_lines(out / RESULTS, needed=("key",))
+    return list(lines)
 
 
 def read_per_user(
@@ -105,12 +119,12 @@ class BenchFolder:
         self.done = {line["key"] for line in self.lines()}
         self.tried: dict[str, float | None] = {p["key"]: p[VALID] for p in points}
 
-    def lines(self) -> list[dict[str, Any]]:
+    def lines(self) -> list[ResultLine]:
         """The results so far."""
-        return read_json_lines(self.path / RESULTS, needed=("key",))
+        return read_results(self.path)
 
     def is_done(self, key: str) -> bool:
-        """Whether the run has its line of results."""
+        """True if the run has its line of results."""
         return key in self.done
 
     def value(self, key: str) -> float:
@@ -120,7 +134,7 @@ class BenchFolder:
 
     def add_result(
         self,
-        line: dict[str, Any],
+        line: ResultLine,
         per_user: Mapping[str, np.ndarray] | None = None,
         history: Sequence[Mapping[str, Any]] | None = None,
     ) -> None:
@@ -134,32 +148,32 @@ class BenchFolder:
             np.savez_compressed(buffer, **arrays)
             write_atomic(self.path / PER_USER / f"{key}.npz", buffer.getvalue())
         if history is not None:
-            rows = "".join(json.dumps(row) + "\n" for row in history)
+            rows = to_json_lines(history)
             write_atomic(self.path / HISTORY / f"{key}.jsonl", rows)
         append_json_line(self.path / RESULTS, line)
         self.done.add(key)
         self.drop(key)
 
     def add_point(
-        self, point: dict[str, Any], rivals: Sequence[str], trained: bytes | None
+        self, point: GridPoint, grid_keys: Sequence[str], trained: bytes | None
     ) -> None:
         """Add a grid point; what was trained is kept while none of its stage is better.
 
         Args:
             point: Its line.
-            rivals: Keys of all points of its stage, in their order.
+            grid_keys: Keys of all points of its stage, in their order.
             trained: Its checkpoint, None where it diverged.
         """
         key = point["key"]
         if trained is not None:
             write_atomic(self.path / SELECTED / key / FILE_NAME, trained)
         append_json_line(self.path / SELECTION, point)
-        self.tried[key] = point[VALID]
-        known = [rival for rival in rivals if rival in self.tried]
+        self.tried[key] = point["valid_recall@20"]
+        known = [each for each in grid_keys if each in self.tried]
         best = max(known, key=self.value)  # of equal ones the first, as the choice
-        for rival in known:
-            if rival != best:
-                self.drop(rival)
+        for each in known:
+            if each != best:
+                self.drop(each)
 
     def selected(self, key: str) -> Path | None:
         """Folder of the kept checkpoint of a grid point, if there is one."""
@@ -185,13 +199,12 @@ class BenchFolder:
         Lines of other keys stay where they are, and a file in order is not touched.
         """
         for name, keys in ((RESULTS, results), (SELECTION, points)):
-            place = {key: n for n, key in enumerate(dict.fromkeys(keys))}
+            rank = {key: n for n, key in enumerate(dict.fromkeys(keys))}
             lines = read_json_lines(self.path / name)
-            ours = [n for n, line in enumerate(lines) if line["key"] in place]
-            ordered = sorted((lines[n] for n in ours), key=lambda x: place[x["key"]])
-            wanted = list(lines)
+            ours = [n for n, line in enumerate(lines) if line["key"] in rank]
+            ordered = sorted((lines[n] for n in ours), key=lambda x: rank[x["key"]])
+            sorted_lines = list(lines)
             for n, line in zip(ours, ordered, strict=True):
-                wanted[n] = line
-            if wanted != lines:
-                text = "".join(json.dumps(line) + "\n" for line in wanted)
-                write_atomic(self.path / name, text)
+                sorted_lines[n] = line
+            if sorted_lines != lines:
+                write_atomic(self.path / name, to_json_lines(sorted_lines))

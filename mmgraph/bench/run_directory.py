@@ -14,18 +14,20 @@ import json
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 
-from mmgraph.bench.experiment import Experiment, Splits
+from mmgraph.bench.experiment import Splits, TrainedRun
+from mmgraph.bench.records import RunInfo, to_json_lines
 from mmgraph.bench.source import DataSource
-from mmgraph.device import place, resolve_device
+from mmgraph.device import resolve_device, to_device
 from mmgraph.errors import UserError
 from mmgraph.files import write_atomic, write_json
 from mmgraph.models import build_model
 from mmgraph.models.base import Recommender
+from mmgraph.options import fits
 from mmgraph.train.checkpoint import has_checkpoint
 
 INFO, HISTORY, WEIGHTS, CHECKPOINT = (
@@ -34,14 +36,12 @@ INFO, HISTORY, WEIGHTS, CHECKPOINT = (
     "model.safetensors",
     "checkpoint",
 )
-#: What is read of a finished run, with its type.
-_SAID: dict[str, Any] = {
-    **dict.fromkeys(("spec", "model", "fidelity", "data_sha256"), str),
-    **dict.fromkeys(("data_location", "split_rule"), str),
-    **dict.fromkeys(("seed", "best_epoch", "epochs", "split_seed"), int),
-    **dict.fromkeys(("options", "trainer", "metrics"), dict),
-    "plugin": str | None,
-}
+#: Keys of a finished run that are read again.
+_READ = (
+    *("spec", "model", "plugin", "fidelity", "options", "trainer", "seed"),
+    *("data_sha256", "data_location", "split_rule", "split_seed"),
+    *("metrics", "best_epoch", "epochs"),
+)
 
 
 @dataclass
@@ -50,7 +50,7 @@ class Run:
 
     model: Recommender
     splits: Splits
-    info: dict[str, Any]
+    info: RunInfo
 
 
 def begin_run(folder: Path, key: str, *, resume: bool) -> bool:
@@ -62,10 +62,10 @@ def begin_run(folder: Path, key: str, *, resume: bool) -> bool:
     Args:
         folder: The run directory.
         key: Digest of the run's options, seed and data.
-        resume: Whether an earlier, equal run may be continued.
+        resume: Continue an earlier, equal run.
 
     Returns:
-        Whether there is a run to continue.
+        True if there is a run to continue.
 
     Raises:
         UserError: If another run lies there, or the same one without ``resume``.
@@ -120,22 +120,21 @@ def _is_bare(folder: Path) -> bool:
     return not trained and read_info(folder)["status"] != "finished"
 
 
-def save_run(folder: Path, experiment: Experiment, source: DataSource) -> None:
+def save_run(folder: Path, trained: TrainedRun, source: DataSource) -> None:
     """Write a finished run; ``run.json`` comes last, so that it vouches for the rest.
 
     Args:
         folder: The run directory.
-        experiment: What was trained.
-        source: Where its data came from.
+        trained: The run.
+        source: Its data.
     """
-    state = experiment.model.state_dict()
+    state = trained.model.state_dict()
     tensors = {name: t.detach().cpu().clone() for name, t in state.items()}
     write_atomic(folder / WEIGHTS, save(tensors))
-    rows = [json.dumps(row) + "\n" for row in experiment.history.rows]
-    write_atomic(folder / HISTORY, "".join(rows))
+    write_atomic(folder / HISTORY, to_json_lines(trained.history.rows))
     info = {
         "status": "finished",
-        **experiment.line,
+        **trained.line,
         "data_location": source.location,
         "split_rule": source.split,
         "split_seed": source.seed,
@@ -151,7 +150,7 @@ def load_run(
     Args:
         folder: A run directory.
         data: The data set, if it has moved since.
-        device: Where model and data go, as the trainer takes it.
+        device: Device of model and data, as the trainer takes it.
 
     Raises:
         UserError: If the folder is no finished run, a file is damaged, or the data are
@@ -186,7 +185,7 @@ def load_run(
         ) from error
     where = resolve_device(device)
     memo: dict[int, Any] = {}
-    train, valid, test = (place(split, where, memo) for split in splits)
+    train, valid, test = (to_device(split, where, memo) for split in splits)
     return Run(model.eval().to(where), (train, valid, test), info)
 
 
@@ -220,7 +219,7 @@ folder that mmgraph train wrote
     return info
 
 
-def finished_info(folder: Path) -> dict[str, Any]:
+def finished_info(folder: Path) -> RunInfo:
     """``run.json`` of a run that has finished.
 
     Raises:
@@ -233,18 +232,20 @@ def finished_info(folder: Path) -> dict[str, Any]:
         mmgraph.errors.UserError: nowhere: not a run directory (no run.json) - give a \
 folder that mmgraph train wrote
     """
-    info = read_info(folder)
+    info: Any = read_info(folder)
     if info["status"] != "finished":
         raise UserError(
             "the run has not finished",
             "continue it with mmgraph train ... --resume",
             path=folder,
         )
-    for name, kind in _SAID.items():
-        if name not in info or not isinstance(info[name], kind):
+    kinds = get_type_hints(RunInfo)
+    for name in _READ:
+        if name not in info or not fits(info[name], kinds[name]):
             raise UserError(
                 f"does not say {name!r} as a run does",
                 "train the run again in another folder",
                 path=folder / INFO,
             )
-    return info
+    finished: RunInfo = info
+    return finished

@@ -1,4 +1,4 @@
-"""How a system is named on the command line and in recipes.
+"""Names of systems on the command line and in recipes.
 
 ``NAME[+PLUGIN][@FIDELITY][:option=value,option=value]``, for example
 ``FREEDOM+CLEAR:strength=0`` or ``SEA@released``.
@@ -6,16 +6,16 @@
 
 from __future__ import annotations
 
-import difflib
 import itertools
 import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, get_args
 
-from mmgraph.errors import UserError
+from mmgraph.errors import UserError, unknown_name
 from mmgraph.models.registry import VARIANTS
+from mmgraph.options import Fidelity
 
 _GRAMMAR = re.compile(
     r"(?P<model>[A-Za-z][\w-]*)"
@@ -23,7 +23,7 @@ _GRAMMAR = re.compile(
     r"(?:@(?P<fidelity>\w+))?"
     r"(?::(?P<options>.+))?"
 )
-FIDELITIES = ("paper", "released")
+FIDELITIES: tuple[str, ...] = get_args(Fidelity)
 
 
 @dataclass(frozen=True)
@@ -62,14 +62,14 @@ class ModelSpec:
             ['SEA']
         """
         base, _ = VARIANTS.get(self.model, (self.model, {}))
-        found: list[ModelSpec] = []
+        ancestors: list[ModelSpec] = []
         for model, fidelity, plugin in itertools.product(
             (self.model, base), (self.fidelity, "paper"), (self.plugin, None)
         ):
             candidate = ModelSpec(model, plugin, fidelity)
-            if candidate != self and candidate not in found:
-                found.append(candidate)
-        return found
+            if candidate != self and candidate not in ancestors:
+                ancestors.append(candidate)
+        return ancestors
 
 
 def parse_spec(text: str) -> ModelSpec:
@@ -140,10 +140,16 @@ def format_options(options: Mapping[str, Any]) -> str:
         >>> format_options({"strength": 0.5, "metric": "cosine", "rank": None})
         'strength=0.5,metric=cosine,rank=null'
     """
-    return ",".join(f"{key}={_format_value(v)}" for key, v in options.items())
+    return ",".join(f"{key}={format_value(v)}" for key, v in options.items())
 
 
-def _format_value(value: Any) -> str:
+def format_value(value: Any) -> str:
+    """Write the value of an option so that :func:`parse_options` reads it back.
+
+    Example:
+        >>> format_value(None), format_value("cosine"), format_value("1")
+        ('null', 'cosine', '"1"')
+    """
     word = isinstance(value, str) and re.fullmatch(r"[A-Za-z_][\w.-]*", value)
     if word and _parse_value(value) == value:
         return str(value)
@@ -158,7 +164,7 @@ def check_names(given: Iterable[str], known: Iterable[str], what: str) -> None:
     Args:
         given: Names the user wrote.
         known: Names that exist.
-        what: What the names are, for the message.
+        what: Kind of the names, for the message.
 
     Raises:
         UserError: If a name is unknown.
@@ -168,13 +174,9 @@ def check_names(given: Iterable[str], known: Iterable[str], what: str) -> None:
         Traceback (most recent call last):
         ...
         mmgraph.errors.UserError: unknown option 'lrr' - did you mean 'lr'? \
-known: epochs, lr
+choose from lr, epochs
     """
-    names = sorted(known)
+    names = list(known)
     for name in given:
         if name not in names:
-            near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
-            hint = f"did you mean {near[0]!r}? " if near else ""
-            raise UserError(
-                f"unknown {what} {name!r}", f"{hint}known: {', '.join(names)}"
-            )
+            raise unknown_name(what, name, names)

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from mmgraph.bench.config import Resolved
+from mmgraph.bench.config import RunConfig
 from mmgraph.bench.experiment import Splits, finish_experiment, run_experiment
+from mmgraph.bench.records import ResultLine, Selection
+from mmgraph.bench.watch import OnEpoch
 from mmgraph.train.checkpoint import load_checkpoint, pack_checkpoint
-
-OnEpoch = Callable[[dict[str, Any]], None]
 
 _HISTORY = "history"
 
@@ -27,18 +26,18 @@ class Task:
         seed: The seed.
         key: Digest of the run.
         test: False for a grid point, which must leave test alone.
-        rivals: Keys of all points of its stage, in their order.
+        grid_keys: Keys of all points of its stage, in their order.
         trained: Folder of the checkpoint of the same run, where it was kept.
-        selection: What the line of results says about the choice.
+        selection: The choice behind the run, for the line of results.
     """
 
-    run: Resolved
+    run: RunConfig
     seed: int
     key: str
     test: bool = True
-    rivals: tuple[str, ...] = ()
+    grid_keys: tuple[str, ...] = ()
     trained: Path | None = None
-    selection: Mapping[str, Any] = field(default_factory=dict)
+    selection: Selection | None = None
 
     @property
     def identity(self) -> tuple[str, bool]:
@@ -50,10 +49,10 @@ class Task:
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """What a task left: a line of results, and what else it was to give."""
+class TaskResult:
+    """A line of results, and what else a task was to give."""
 
-    line: dict[str, Any]
+    line: ResultLine
     per_user: dict[str, np.ndarray] | None = None
     trained: bytes | None = None
     history: list[dict[str, Any]] | None = None
@@ -67,7 +66,7 @@ def perform(
     data_sha256: str,
     device: str = "auto",
     on_epoch: OnEpoch | None = None,
-) -> Outcome:
+) -> TaskResult:
     """Do a task. Nothing is written, and test is computed only where the task says so.
 
     Args:
@@ -83,22 +82,22 @@ def perform(
 
     Example:
         >>> from mmgraph.data import load_dataset
-        >>> from mmgraph.bench.config import resolve
+        >>> from mmgraph.bench.config import run_config
         >>> from mmgraph.bench.spec import parse_spec
-        >>> run = resolve(parse_spec("MF-BPR:embedding_dim=4,epochs=1"))
+        >>> run = run_config(parse_spec("MF-BPR:embedding_dim=4,epochs=1"))
         >>> task = Task(run, 1, run.key(1, ""), test=False)
-        >>> outcome = perform(task, load_dataset("synthetic"), data="", data_sha256="")
-        >>> list(outcome.line["metrics"]), outcome.per_user
+        >>> result = perform(task, load_dataset("synthetic"), data="", data_sha256="")
+        >>> list(result.line["metrics"]), result.per_user
         (['valid'], None)
     """
     if task.trained is not None:
-        tensors, line = load_checkpoint(task.trained)
-        rows = line.pop(_HISTORY, None)
+        tensors, state = load_checkpoint(task.trained)
+        rows = state.pop(_HISTORY, None)
         line, per_user = finish_experiment(
-            task.run, splits, tensors, line, device=device
+            task.run, splits, tensors, state, device=device
         )
-        return Outcome(line, per_user, history=rows)
-    done = run_experiment(
+        return TaskResult(line, per_user, history=rows)
+    trained = run_experiment(
         task.run,
         splits,
         data=data,
@@ -108,8 +107,9 @@ def perform(
         test=task.test,
         on_epoch=on_epoch,
     )
-    rows = done.history.rows
+    rows = trained.history.rows
     if task.test:
-        return Outcome(done.line, done.per_user, history=rows)
-    state = {**done.line, _HISTORY: rows}
-    return Outcome(done.line, trained=pack_checkpoint(done.model.state_dict(), state))
+        return TaskResult(trained.line, trained.per_user, history=rows)
+    state = {**trained.line, _HISTORY: rows}
+    packed = pack_checkpoint(trained.model.state_dict(), state)
+    return TaskResult(trained.line, trained=packed)

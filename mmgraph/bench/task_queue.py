@@ -1,4 +1,4 @@
-"""Which task of a benchmark comes next."""
+"""The order in which the tasks of a benchmark start."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from mmgraph.bench.task import Task
 Rounds = Iterator[list[Task]]
 
 
-class Agenda:
+class TaskQueue:
     """Tasks of many systems, each in rounds; a round starts when its last one is done.
 
     The earliest system that has a task ready comes first. So a single worker finishes
@@ -20,18 +20,18 @@ class Agenda:
     Args:
         systems: The rounds of each system. The next round is asked for only when all
             tasks of the present one are finished.
-        finished: Identities of tasks that need not be done.
+        finished: Identities of tasks that are done already.
 
     Example:
-        >>> from mmgraph.bench.config import resolve
+        >>> from mmgraph.bench.config import run_config
         >>> from mmgraph.bench.spec import ModelSpec
-        >>> run = resolve(ModelSpec("MF-BPR"))
+        >>> run = run_config(ModelSpec("MF-BPR"))
         >>> first, second = Task(run, 1, "a"), Task(run, 2, "b")
-        >>> agenda = Agenda([iter([[first], [second]])])
-        >>> agenda.take().key, agenda.take()
+        >>> queue = TaskQueue([iter([[first], [second]])])
+        >>> queue.take().key, queue.take()
         ('a', None)
-        >>> agenda.finish(first)
-        >>> agenda.take().key
+        >>> queue.finish(first)
+        >>> queue.take().key
         'b'
     """
 

@@ -1,4 +1,4 @@
-"""Versions of what results depend on."""
+"""Versions of the packages that results depend on."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ def versions() -> dict[str, str]:
         >>> versions()["mmgraph"] == mmgraph.__version__
         True
     """
-    found = {"mmgraph": mmgraph.__version__, "python": platform.python_version()}
+    installed = {"mmgraph": mmgraph.__version__, "python": platform.python_version()}
     for package in _PACKAGES:
         try:
-            found[package] = version(package)
+            installed[package] = version(package)
         except PackageNotFoundError:
             continue
-    return found
+    return installed

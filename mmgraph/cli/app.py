@@ -14,6 +14,7 @@ from mmgraph.cli.diagnose import diagnose
 from mmgraph.cli.doctor import doctor
 from mmgraph.cli.evaluate import evaluate
 from mmgraph.cli.knn import app as knn_app
+from mmgraph.cli.models import models
 from mmgraph.cli.recommend import recommend
 from mmgraph.cli.reproduce import reproduce
 from mmgraph.cli.train import train
@@ -25,15 +26,16 @@ app = typer.Typer(
     rich_markup_mode="rich",
 )
 for command in (
-    *(train, evaluate, recommend, bench, compare, reproduce, diagnose, doctor),
+    *(train, evaluate, recommend, bench, compare, models, reproduce, diagnose),
+    doctor,
 ):
     app.command()(command)
 app.add_typer(data_app, name="data")
 app.add_typer(knn_app, name="knn")
 
 
-def _version(wanted: bool) -> None:
-    if wanted:
+def _version(asked: bool) -> None:
+    if asked:
         typer.echo(f"mmgraph {mmgraph.__version__}")
         raise typer.Exit
 

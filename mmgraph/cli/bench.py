@@ -17,10 +17,6 @@ SYSTEMS = (
     *("MF-BPR", "LightGCN", "VBPR", "FREEDOM", "CLEAR", "SEA"),
     *("VBPR+CLEAR", "VBPR+SEA", "FREEDOM+CLEAR", "FREEDOM+SEA"),
 )
-#: Enough to separate systems on the embedded catalogue, in minutes on two cores. Graph
-#: models rest on a plateau at first; the rank is the one that was planted.
-SYNTHETIC = {"epochs": 30, "patience": 8, "min_epochs": 15, "lr": 1e-2, "rank": 4}
-
 #: Columns that the terminal goes without; leaderboard.md has them.
 LEFT_OUT = ("R@20 95 %", "N@10", "vs base 95 %", "Peak MB")
 
@@ -64,51 +60,40 @@ def bench(
     Writes results.jsonl, leaderboard.md and report.html. Example:
     mmgraph bench LightGCN VBPR+CLEAR --data DIR --seeds 3
     """
-    opt.prepare(seed, device, threads, quiet, seeds=seeds)
+    opt.set_up(seed, device, threads, quiet, seeds=seeds)
     from mmgraph.analysis import write_leaderboard
-    from mmgraph.bench.benchmark import Benchmark, FailedRunsError
-    from mmgraph.bench.buildable import feasible
-    from mmgraph.bench.config import canonical, check_settings, resolve
-    from mmgraph.bench.recipe import fixed_options, load_recipe
+    from mmgraph.bench.benchmark import FailedRunsError, run_benchmark
+    from mmgraph.bench.recipe import load_recipe
+    from mmgraph.bench.results_folder import read_results
     from mmgraph.bench.source import DataSource
-    from mmgraph.bench.spec import parse_options, parse_spec
+    from mmgraph.bench.spec import parse_spec
     from mmgraph.cli.progress import training_bars
 
     plan = load_recipe(recipe) if recipe else None
-    named = [canonical(parse_spec(name)) for name in models or []]
+    named = [parse_spec(name) for name in models or []]
     specs = named or (plan.models if plan else []) or [parse_spec(n) for n in SYSTEMS]
-    settings = parse_options(set_ or [])
-    check_settings(settings, specs)
-    if epochs is not None:
-        settings["epochs"] = epochs
     source = DataSource(data, split_rule)
-    if source.is_embedded and plan is None:
-        settings = {**SYNTHETIC, **settings}
-    splits, sha256 = source.load()
-    runs = [resolve(spec, fixed_options(spec, plan, settings)) for spec in specs]
-    able, _ = feasible(runs, splits[0], must=bool(named))
-    specs = [run.spec for run in able]
     folder = out or Path(f"bench-{source.name}")
-    seed_list = [seed + offset for offset in range(seeds)]
     failure = None
     with training_bars(quiet=quiet) as watch:
-        benchmark = Benchmark(
-            splits,
-            source.name,
-            sha256,
-            folder,
-            device=device,
-            resume=resume,
-            watch=watch,
-            jobs=jobs,
-            threads=threads,
-            source=source,
-        )
         try:
-            benchmark.run(specs, seed_list, settings=settings, recipe=plan)
+            run_benchmark(
+                specs,
+                source,
+                folder,
+                seeds=range(seed, seed + seeds),
+                settings=opt.read_settings(set_, epochs),
+                recipe=plan,
+                required=bool(named),
+                device=device,
+                resume=resume,
+                watch=watch,
+                jobs=jobs,
+                threads=threads,
+            )
         except FailedRunsError as error:
-            failure = error  # told last, after what the others gave
-    lines = benchmark.lines()  # also those of earlier calls
+            failure = error  # said last, after what the others gave
+    lines = read_results(folder)  # also those of earlier calls
     board = write_leaderboard(folder)
     if as_json:
         opt.emit_json(lines)

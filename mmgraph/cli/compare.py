@@ -34,7 +34,7 @@ def compare(
     Runs of one system with several seeds count as one system. Example:
     mmgraph compare runs/vbpr runs/clear --metric ndcg@20
     """
-    opt.prepare(seed, device, threads, quiet)
+    opt.set_up(seed, device, threads, quiet)
     from dataclasses import asdict
 
     from mmgraph.analysis import compare_systems, comparison_table, load_per_user

@@ -15,7 +15,7 @@ from mmgraph.cli.options import (
     Threads,
     console,
     emit_json,
-    prepare,
+    set_up,
 )
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def info(
     quiet: Quiet = False,
 ) -> None:
     """Check a data set and print its report."""
-    prepare(seed, device, threads, quiet)
+    set_up(seed, device, threads, quiet)
     from mmgraph.data import load_dataset
 
     splits = load_dataset(data, split=split, seed=seed, duplicates=duplicates)
@@ -77,7 +77,7 @@ def synth(
     quiet: Quiet = False,
 ) -> None:
     """Plant a catalogue whose right answers are known and write it to a folder."""
-    prepare(seed, device, threads, quiet)
+    set_up(seed, device, threads, quiet)
     from mmgraph.data import synthetic, write_dataset
     from mmgraph.errors import UserError
 
@@ -119,7 +119,7 @@ def import_(
     quiet: Quiet = False,
 ) -> None:
     """Bring files of any accepted format into one checked, split data folder."""
-    prepare(seed, device, threads, quiet)
+    set_up(seed, device, threads, quiet)
     from mmgraph.data import read_catalogue, split_dataset, write_dataset
 
     files = _by_modality(feat or [], "NAME=FILE")

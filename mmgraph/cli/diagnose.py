@@ -45,7 +45,7 @@ def diagnose(
     """
     if out.exists() and not out.is_dir():
         raise UserError("is no folder", "choose another --out", path=out)
-    opt.prepare(seed, device, threads, quiet)
+    opt.set_up(seed, device, threads, quiet)
     import logging
     import time
 

@@ -18,7 +18,7 @@ def doctor(
 
     Example: mmgraph doctor --json
     """
-    opt.prepare(seed, device, threads, quiet)
+    opt.set_up(seed, device, threads, quiet)
     findings = _findings()
     if as_json:
         opt.emit_json(findings)

@@ -1,4 +1,4 @@
-"""Run the command line: exit codes, and every error told in one line."""
+"""Run the command line: exit codes, and every error in one line."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             may stand anywhere and shows the traceback of an error.
 
     Returns:
-        0 on success; 2 for an error of the user, told in one line on stderr; 130 on
+        0 on success; 2 for an error of the user, in one line on stderr; 130 on
         Ctrl-C; 1 for anything unexpected.
 
     Example:
@@ -47,45 +47,47 @@ def main(argv: Sequence[str] | None = None) -> int:
             traceback.print_exc()
         return _report(error)
     if code == INTERRUPTED:  # newer Typer returns the code, older raises
-        _tell("interrupted", "run again, with --resume where the command has it")
+        _write_error("interrupted", "run again, with --resume where the command has it")
     return code if isinstance(code, int) else 0
 
 
 def _report(error: Exception) -> int:
     if isinstance(error, UserError):
-        _tell(str(error))
+        _write_error(str(error))
         return USER_ERROR
     # Errors of the command-line parser, by duck type: Typer carries its own copy of
     # Click or imports Click, depending on its version.
     if hasattr(error, "format_message"):
-        _tell_usage(error)
+        _report_usage(error)
         return USER_ERROR
     if type(error).__name__ == "Abort":
-        _tell("interrupted")
+        _write_error("interrupted")
         return INTERRUPTED
     if isinstance(error, OSError) and error.filename is not None:
-        _tell(f"{error.filename}: {error.strerror}", "check the path and its rights")
+        _write_error(
+            f"{error.filename}: {error.strerror}", "check the path and its rights"
+        )
         return USER_ERROR
-    _tell(
+    _write_error(
         f"unexpected {type(error).__name__}: {error}",
         "run again with --debug and report it",
     )
     return UNEXPECTED
 
 
-def _tell_usage(error: Exception) -> None:
+def _report_usage(error: Exception) -> None:
     context = getattr(error, "ctx", None)
     if type(error).__name__ == "NoArgsIsHelpError" and context is not None:
-        _tell(f"{context.command_path}: no command given", "see its --help")
+        _write_error(f"{context.command_path}: no command given", "see its --help")
         return
     what = error.format_message().rstrip(".")  # type: ignore[attr-defined]
     command = context.command_path if context is not None else "mmgraph"
     near = getattr(error, "possibilities", None)
     hint = f"did you mean {sorted(near)[0]!r}? " if near else ""
     what = what.partition(" (Possible options")[0]
-    _tell(what[:1].lower() + what[1:], f"{hint}see {command} --help")
+    _write_error(what[:1].lower() + what[1:], f"{hint}see {command} --help")
 
 
-def _tell(what: str, fix: str | None = None) -> None:
+def _write_error(what: str, fix: str | None = None) -> None:
     line = what if fix is None else f"{what} - {fix}"
     typer.echo("error: " + " ".join(line.split()), err=True)

@@ -21,7 +21,9 @@ class Split(StrEnum):
 
 def evaluate(
     run: Annotated[Path, typer.Argument(help="A folder that mmgraph train wrote.")],
-    split: Annotated[Split, typer.Option("--split", help="What to rank.")] = Split.TEST,
+    split: Annotated[
+        Split, typer.Option("--split", help="Users to rank for.")
+    ] = Split.TEST,
     k: Annotated[str, typer.Option("--k", help="Cut-offs, as 10,20.")] = "10,20",
     data: opt.MovedData = None,
     seed: opt.Seed = 999,
@@ -35,13 +37,10 @@ def evaluate(
     Example: mmgraph evaluate runs/freedom --split test --k 10,20
     """
     cutoffs = _cutoffs(k)
-    opt.prepare(seed, device, threads, quiet)
-    from mmgraph.bench.run_directory import load_run
-    from mmgraph.train.evaluation import evaluate as measure
+    opt.set_up(seed, device, threads, quiet)
+    from mmgraph.bench.training import evaluate_run
 
-    loaded = load_run(run, data=data, device=device)
-    chosen = loaded.splits[1 if split is Split.VALID else 2]
-    metrics = measure(loaded.model, chosen, ks=cutoffs)
+    metrics = evaluate_run(run, split.value, ks=cutoffs, data=data, device=device)
     if as_json:
         opt.emit_json({"run": str(run), "split": str(split), "metrics": metrics})
         return

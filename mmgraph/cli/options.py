@@ -1,4 +1,4 @@
-"""Options that every command takes, and what they do."""
+"""Options that every command takes, and their effects."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ SPEC = r"NAME[+PLUGIN]\[@released][:option=value,...]"
 
 Seed = Annotated[int, typer.Option("--seed", help="Seed of everything drawn.")]
 Device = Annotated[
-    str, typer.Option("--device", metavar="auto|cpu|cuda[:n]", help="Where to compute.")
+    str,
+    typer.Option("--device", metavar="auto|cpu|cuda[:n]", help="Device to compute on."),
 ]
 Threads = Annotated[
     int, typer.Option("--threads", min=0, help="CPU threads; 0 leaves torch's choice.")
@@ -51,14 +52,14 @@ Set = Annotated[
 ]
 
 
-def prepare(
+def set_up(
     seed: int, device: str, threads: int, quiet: bool, *, seeds: int = 1
 ) -> None:
     """Apply the common options: logs to stderr, seed, device checked, threads.
 
     Args:
         seed: The seed, or the first of several that follow each other.
-        device: Where to compute.
+        device: Device to compute on.
         threads: CPU threads; 0 leaves torch's choice.
         quiet: Show warnings alone.
         seeds: How many seeds there are.
@@ -67,7 +68,7 @@ def prepare(
         UserError: If a seed is out of range, or the device is misspelt or not there.
 
     Example:
-        >>> prepare(seed=0, device="cpu", threads=0, quiet=True)
+        >>> set_up(seed=0, device="cpu", threads=0, quiet=True)
     """
     # The trainer puts the epoch into the lower half of torch's 64 bits.
     if not 0 <= seed <= 2**32 - seeds:
@@ -89,6 +90,22 @@ def prepare(
     torch.manual_seed(seed)
 
 
+def read_settings(pairs: list[str] | None, epochs: int | None) -> dict[str, Any]:
+    """Settings of ``--set``, and ``--epochs``, which wins.
+
+    Raises:
+        UserError: If a pair has no ``=`` or the key is not a name.
+
+    Example:
+        >>> read_settings(["lr=1e-3"], 5)
+        {'lr': 0.001, 'epochs': 5}
+    """
+    from mmgraph.bench.spec import parse_options
+
+    settings = parse_options(pairs or [])
+    return settings if epochs is None else settings | {"epochs": epochs}
+
+
 def console() -> Console:
     """A console on stdout; into a pipe, which has no width, it folds nothing.
 
@@ -100,10 +117,10 @@ def console() -> Console:
     """
     from rich.console import Console
 
-    found = Console(markup=False, emoji=False)
-    if not found.is_terminal:
-        found.width = 200
-    return found
+    stdout = Console(markup=False, emoji=False)
+    if not stdout.is_terminal:
+        stdout.width = 200
+    return stdout
 
 
 def emit_json(result: Any) -> None:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-OnEpoch = Callable[[dict[str, Any]], None]
-Watch = Callable[[str, int, int], AbstractContextManager[OnEpoch | None]]
+from mmgraph.bench.watch import OnEpoch, Watch, unwatched
 
 
 @contextmanager
@@ -27,7 +26,7 @@ def training_bars(*, quiet: bool = False) -> Iterator[Watch]:
         True
     """
     if quiet:
-        yield _no_bar
+        yield unwatched
         return
     console = Console(stderr=True)
     if not console.is_terminal:
@@ -82,10 +81,6 @@ def training_bar(
     """
     with training_bars(quiet=quiet) as watch, watch(label, seed, epochs) as on_epoch:
         yield on_epoch
-
-
-def _no_bar(label: str, seed: int, epochs: int) -> AbstractContextManager[None]:
-    return nullcontext()
 
 
 def _state(row: dict[str, Any]) -> str:

@@ -8,7 +8,6 @@ from typing import Annotated
 import typer
 
 from mmgraph.cli import options as opt
-from mmgraph.cli.bench import SYNTHETIC
 
 
 def reproduce(
@@ -62,7 +61,7 @@ def reproduce(
     Each leaves its numbers, table or figure in OUT/NAME; OUT/report.html shows all.
     Example: mmgraph reproduce clear-figure1 sea-theorems --data DIR --out OUT
     """
-    opt.prepare(seed, device, threads, quiet, seeds=seeds)
+    opt.set_up(seed, device, threads, quiet, seeds=seeds)
     from functools import partial
 
     from mmgraph.analysis.reproduce import (
@@ -94,13 +93,11 @@ def reproduce(
         raise UserError(f"unknown fidelity {fidelity!r}", "write paper or released")
     chosen = select(names)
     plan = load_recipe(recipe) if recipe else None
-    settings = parse_options(set_ or [])
+    settings = opt.read_settings(set_, epochs)
     check_settings(settings, systems_of(chosen))
-    if epochs is not None:
-        settings["epochs"] = epochs
     source = DataSource(data, split_rule)
-    if source.is_embedded and plan is None:
-        settings = {**SYNTHETIC, **settings}
+    if plan is None:
+        settings = {**source.default_settings, **settings}
     splits, sha256 = source.load()
     folder = out or Path(f"reproduce-{source.name}")
     context = ExperimentContext(

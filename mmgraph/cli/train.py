@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from mmgraph.cli import options as opt
-from mmgraph.errors import UserError
+from mmgraph.errors import UserError, name_key
 
 
 def train(
@@ -35,60 +35,30 @@ def train(
 
     Example: mmgraph train FREEDOM+CLEAR --data DIR --out runs/freedom --set lr=1e-3
     """
-    opt.prepare(seed, device, threads, quiet)
-    from mmgraph.bench.config import canonical, check_settings, resolve
-    from mmgraph.bench.experiment import build, make_trainer, run_experiment
-    from mmgraph.bench.run_directory import (
-        CHECKPOINT,
-        begin_run,
-        finished_info,
-        give_up_run,
-        read_info,
-        save_run,
-    )
+    opt.set_up(seed, device, threads, quiet)
+    from functools import partial
+
+    from mmgraph.bench.config import run_config
     from mmgraph.bench.source import DataSource
-    from mmgraph.bench.spec import parse_options, parse_spec
+    from mmgraph.bench.spec import parse_spec
+    from mmgraph.bench.training import train_run
     from mmgraph.cli.progress import training_bar
-    from mmgraph.models.registry import resolve_plugin
 
     spec = parse_spec(model)
-    plugins = {resolve_plugin(name)[0] for name in (spec.plugin, plugin) if name}
-    if len(plugins) > 1:
+    if plugin and spec.plugin and name_key(plugin) != name_key(spec.plugin):
         raise UserError(
             f"{model} has the plug-in {spec.plugin}, --plugin is {plugin}", "give one"
         )
-    spec = canonical(replace(spec, plugin=plugin) if plugin else spec)
-    settings = parse_options(set_ or [])
-    check_settings(settings, [spec])
-    if epochs is not None:
-        settings["epochs"] = epochs
-    run = resolve(spec, settings)
-    source = DataSource(data, split_rule)
-    splits, sha256 = source.load()
-    build(run, splits[0])  # a mistake shows before anything is written
-    make_trainer(run, seed, device)
-    going_on = begin_run(out, run.key(seed, sha256), resume=resume)
-    if not (going_on and read_info(out)["status"] == "finished"):
-        try:
-            with training_bar(
-                run.label, seed, run.trainer["epochs"], quiet=quiet
-            ) as bar:
-                experiment = run_experiment(
-                    run,
-                    splits,
-                    data=source.name,
-                    data_sha256=sha256,
-                    seed=seed,
-                    device=device,
-                    on_epoch=bar,
-                    checkpoint_dir=out / CHECKPOINT,
-                    resume=going_on,
-                )
-        except Exception:
-            give_up_run(out)
-            raise
-        save_run(out, experiment, source)
-    info = finished_info(out)
+    spec = replace(spec, plugin=plugin or spec.plugin)
+    info = train_run(
+        run_config(spec, opt.read_settings(set_, epochs), strict=True),
+        DataSource(data, split_rule),
+        out,
+        seed=seed,
+        device=device,
+        resume=resume,
+        watch=partial(training_bar, quiet=quiet),
+    )
     if as_json:
         opt.emit_json({"run": str(out), **info})
         return

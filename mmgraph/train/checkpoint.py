@@ -65,7 +65,7 @@ def load_checkpoint(folder: Path) -> tuple[dict[str, Tensor], Any]:
 
 
 def has_checkpoint(folder: Path) -> bool:
-    """Whether a checkpoint was written.
+    """True if a checkpoint was written.
 
     Example:
         >>> has_checkpoint(Path("no/such/folder"))

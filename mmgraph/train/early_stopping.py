@@ -1,4 +1,4 @@
-"""When to stop, and which epoch was best."""
+"""Early stopping, and the best epoch."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class EarlyStopping:
         self.best, self.best_epoch, self.bad = float("-inf"), 0, 0
 
     def update(self, epoch: int, value: float) -> bool:
-        """Whether this epoch is the best so far."""
+        """Count an evaluation; True if its epoch is the best so far."""
         improved = value > self.best
         if improved:
             self.best, self.best_epoch, self.bad = value, epoch, 0
@@ -40,5 +40,5 @@ class EarlyStopping:
         return improved
 
     def should_stop(self, epoch: int) -> bool:
-        """Whether the count exceeds the patience."""
+        """True if the count exceeds the patience."""
         return self.bad > self.patience and epoch >= self.min_epochs

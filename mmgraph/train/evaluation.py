@@ -11,10 +11,12 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch_geometric.data import HeteroData
 
-from mmgraph.device import place
+from mmgraph.device import device_of, to_device
 from mmgraph.errors import UserError
 from mmgraph.functional.graph.adjacency import Adjacency
 from mmgraph.functional.recommend.metrics import ranking_metrics
+from mmgraph.functional.recommend.negative_sampling import is_in_sorted
+from mmgraph.functional.recommend.unseen import mask_seen
 from mmgraph.models.base import Recommender
 from mmgraph.schema import INTERACTS, ITEM, USER
 
@@ -46,19 +48,18 @@ def rank_items(
     was_training = model.training
     model.eval()
     try:
-        device = next(model.parameters()).device
-        data = model.add_graphs(place(data, device))
+        device = device_of(model)
+        data = model.add_graphs(to_device(data, device))
         with torch.no_grad():
             z_user, z_item = model.encode(data)
         num_users, num_items = data[USER].num_nodes, data[ITEM].num_nodes
-        seen = Adjacency.bipartite(data[INTERACTS].edge_index, num_users, num_items)
+        history = Adjacency.bipartite(data[INTERACTS].edge_index, num_users, num_items)
         k = min(k, num_items)
         users = users.to(z_user.device)
         for block in users.split(max(1, _BLOCK_SCORES[device.type] // num_items)):
             with torch.no_grad():
                 scores = model.score(z_user[block], z_item)
-            own = seen.rows(block)
-            scores[own.row().long(), own.col.long()] = float("-inf")
+            mask_seen(scores, history, block)
             best, item = scores.topk(k, dim=1)
             # NaN and infinity rank first, so the best scores show them.
             if bool((best.isnan() | (best == float("inf"))).any()):
@@ -128,14 +129,13 @@ def evaluate(
     if not user.numel():
         raise UserError("the split has no interactions", "choose another split")
     positives = torch.unique(user * num_items + item)  # sorted pairs
-    positives = positives.to(next(model.parameters()).device)
+    positives = positives.to(device_of(model))
     owner = torch.div(positives, num_items, rounding_mode="floor")
     users, counts = torch.unique_consecutive(owner, return_counts=True)
     hits = []
     for block, ranked, score in rank_items(model, data, users, max(ks)):
         pair = block.unsqueeze(1) * num_items + ranked
-        place = torch.searchsorted(positives, pair).clamp_(max=positives.numel() - 1)
-        hits.append((positives[place] == pair) & (score > float("-inf")))
+        hits.append(is_in_sorted(pair, positives) & (score > float("-inf")))
     hit = torch.cat(hits)
     # A list ends with the catalogue: beyond it there is no hit.
     hit = F.pad(hit, (0, max(ks) - hit.size(1)))

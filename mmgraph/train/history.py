@@ -1,4 +1,4 @@
-"""What a training run leaves behind, epoch by epoch."""
+"""The history of a training run, epoch by epoch."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 class History:
     """One row per epoch: ``epoch``, ``seconds``, ``loss/<term>``, ``valid/<metric>``.
 
-    What a system measures by itself at the start of an epoch is ``measure/<name>``:
+    A system's own measures at the start of an epoch are ``measure/<name>``:
     CLEAR, and its plug-in, log each refresh of the projection, see
     :func:`mmgraph.functional.refresh_measures`.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -25,41 +25,37 @@ from mmgraph.train.checkpoint import (
 from mmgraph.train.early_stopping import EarlyStopping
 from mmgraph.train.evaluation import evaluate
 from mmgraph.train.history import History
-
-if TYPE_CHECKING:
-    from mmgraph.train.trainer import Trainer
+from mmgraph.train.training_options import TrainingOptions
 
 
 class TrainingRun:
-    """Steps, evaluates, and saves and restores its state between two epochs."""
+    """Steps, evaluates, and saves and restores its state between two epochs.
+
+    Args:
+        options: What it goes by.
+        model: The model, on the device.
+        train: Training split with the model's graphs, on the device.
+        device: Where it computes.
+    """
 
     def __init__(
         self,
-        trainer: Trainer,
+        options: TrainingOptions,
         model: Recommender,
         train: HeteroData,
         device: torch.device,
     ) -> None:
-        self.trainer, self.model, self.train, self.device = (
-            trainer,
-            model,
-            train,
-            device,
-        )
-        self.lr = model.lr if trainer.lr is None else trainer.lr
-        decay = trainer.weight_decay
-        self.weight_decay = model.weight_decay if decay is None else decay
-        factor = trainer.lr_decay
-        self.lr_decay = model.lr_decay if factor is None else factor
+        self.options, self.model = options, model
+        self.train, self.device = train, device
         self.optimizer = torch.optim.Adam(
             model.parameter_groups(),
-            lr=self.lr,
-            weight_decay=self.weight_decay,
+            lr=options.lr,
+            weight_decay=options.weight_decay,
             decoupled_weight_decay=model.decoupled_weight_decay,
             fused=True,
         )
         self.history = History()
-        self.stopping = EarlyStopping(trainer.patience, trainer.min_epochs)
+        self.stopping = EarlyStopping(options.patience, options.min_epochs)
         self.best: dict[str, Tensor] = {}
         edge_index = train[INTERACTS].edge_index
         self.sampler = NegativeSampler(
@@ -68,12 +64,12 @@ class TrainingRun:
         self.generator = torch.Generator(device)
 
     def _seed(self, epoch: int) -> None:
-        seed = (self.trainer.seed << 32) + epoch
+        seed = (self.options.seed << 32) + epoch
         self.generator.manual_seed(seed)
         torch.manual_seed(seed)  # dropout and other draws inside the model
 
     def pretrain(self) -> None:
-        """What the model does before its first epoch."""
+        """Let the model do what comes before its first epoch."""
         self._seed(0)
         self.model.train()
         self.model.pretrain(self.train, self.generator)
@@ -83,8 +79,9 @@ class TrainingRun:
         start = time.perf_counter()
         self._seed(epoch)
         for group in self.optimizer.param_groups:
-            share = group.get("lr_ratio", 1.0)
-            group["lr"] = self.lr * share * self.lr_decay ** ((epoch - 1) / 50)
+            ratio = group.get("lr_ratio", 1.0)
+            decay = self.options.lr_decay ** ((epoch - 1) / 50)
+            group["lr"] = self.options.lr * ratio * decay
         self.model.train()
         self.model.start_epoch(self.train, epoch, self.generator)
         steps: list[Tensor] = []
@@ -112,7 +109,7 @@ class TrainingRun:
             user.numel(), generator=self.generator, device=self.device
         )
         user, item = user[order], item[order]
-        size = self.trainer.batch_size
+        size = self.options.batch_size
         if not self.model.needs_negatives:
             for u, p in zip(user.split(size), item.split(size), strict=True):
                 yield Batch(u, p)
@@ -137,14 +134,9 @@ class TrainingRun:
     def evaluate(self, val: HeteroData, epoch: int) -> dict[str, float]:
         """Validate, and keep the parameters if they are the best so far."""
         start = time.perf_counter()
-        metrics = evaluate(self.model, val, ks=self.trainer.ks)
+        metrics = evaluate(self.model, val, ks=self.options.ks)
         seconds = time.perf_counter() - start
-        if self.trainer.monitor not in metrics:
-            raise UserError(
-                f"unknown metric {self.trainer.monitor!r}",
-                f"choose from {', '.join(metrics)}",
-            )
-        if self.stopping.update(epoch, metrics[self.trainer.monitor]):
+        if self.stopping.update(epoch, metrics[self.options.monitor]):
             state = self.model.state_dict()
             self.best = {key: value.clone() for key, value in state.items()}
         row = {f"valid/{name}": value for name, value in metrics.items()}
@@ -165,18 +157,8 @@ class TrainingRun:
         return {"main": self.optimizer} | self.model.all_auxiliary_optimizers()
 
     def identity(self) -> dict[str, Any]:
-        """What must not change between the parts of one run."""
-        trainer = self.trainer
-        return {
-            "model": repr(self.model),
-            "seed": trainer.seed,
-            "batch_size": trainer.batch_size,
-            "lr": self.lr,
-            "weight_decay": self.weight_decay,
-            "lr_decay": self.lr_decay,
-            "monitor": trainer.monitor,
-            "eval_every": trainer.eval_every,
-        }
+        """The model and the options that a checkpoint must share with this run."""
+        return {"model": repr(self.model), **self.options.identity()}
 
     def save(self, folder: Path) -> None:
         """Write a checkpoint."""

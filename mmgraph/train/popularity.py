@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Self
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch_geometric.data import HeteroData
 
 from mmgraph.models.base import Recommender
@@ -32,13 +32,16 @@ class Popularity(Recommender):
 
     shown = ()
 
+    #: Minus the rank of each item ``[I, 1]``.
+    minus_rank: Tensor
+
     def __init__(self, num_users: int, degree: Tensor) -> None:
         super().__init__(num_users, degree.numel())
         order = degree.argsort(descending=True, stable=True)
-        # Places, not degrees, so that no two items tie.
-        place = torch.empty(degree.numel(), 1, device=degree.device)
-        place[order, 0] = torch.arange(degree.numel(), device=degree.device).float()
-        self.minus_place = nn.Parameter(-place, requires_grad=False)
+        # Ranks, not degrees, so that no two items tie.
+        rank = torch.empty(degree.numel(), 1, device=degree.device)
+        rank[order, 0] = torch.arange(degree.numel(), device=degree.device).float()
+        self.register_buffer("minus_rank", -rank)
 
     @classmethod
     def from_data(cls, data: HeteroData, **options: Any) -> Self:
@@ -48,5 +51,5 @@ class Popularity(Recommender):
         return cls(data[USER].num_nodes, degree, **options)
 
     def encode(self, data: HeteroData) -> tuple[Tensor, Tensor]:
-        """Ones ``[U, 1]`` and minus the place of each item ``[I, 1]``."""
-        return self.minus_place.new_ones(self.num_users, 1), self.minus_place
+        """Ones ``[U, 1]`` and minus the rank of each item ``[I, 1]``."""
+        return self.minus_rank.new_ones(self.num_users, 1), self.minus_rank

@@ -4,20 +4,35 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import fields
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
+import torch
 from torch_geometric.data import HeteroData
 
-from mmgraph.device import place, resolve_device
-from mmgraph.errors import UserError
+from mmgraph.device import resolve_device, to_device
+from mmgraph.errors import unknown_name
+from mmgraph.functional.recommend.metrics import METRICS
 from mmgraph.models.base import Recommender
+from mmgraph.options import (
+    CheckedOptions,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    Range,
+)
 from mmgraph.train.checkpoint import has_checkpoint
 from mmgraph.train.history import History
 from mmgraph.train.loop import TrainingRun
+from mmgraph.train.training_options import MODELS_OWN, TrainingOptions
+
+#: The epoch takes the lower half of torch's 64 bits.
+Seed = Annotated[int, Range(0, 2**32 - 1)]
 
 
-class Trainer:
+class Trainer(CheckedOptions):
     """Adam on shuffled training interactions, stopped early on the validation split.
 
     One epoch shows every training interaction once, each with one fresh negative.
@@ -28,9 +43,9 @@ class Trainer:
         epochs: Most epochs to train.
         patience: Evaluations in a row without improvement that are borne.
         batch_size: Interactions per step; the last batch of an epoch may be smaller.
-        lr: Adam's step size (default: the model's own).
+        lr: Adam's learning rate (default: the model's own).
         weight_decay: Adam's weight decay (default: the model's own).
-        lr_decay: Factor of the step size per 50 epochs (default: the model's own).
+        lr_decay: Factor of the learning rate per 50 epochs (default: the model's own).
         seed: Seed of shuffling, negatives, graph sampling and dropout.
         device: ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"cuda:n"``.
         eval_every: Epochs between two evaluations.
@@ -40,7 +55,7 @@ class Trainer:
         checkpoint_seconds: Least seconds between two checkpoints.
 
     Raises:
-        UserError: If an option is out of range.
+        UserError: If an option is out of range, or there is no such metric.
 
     Example:
         >>> from mmgraph.data import load_dataset
@@ -55,51 +70,38 @@ class Trainer:
     def __init__(
         self,
         *,
-        epochs: int = 1000,
-        patience: int = 20,
-        batch_size: int = 2048,
-        lr: float | None = None,
-        weight_decay: float | None = None,
-        lr_decay: float | None = None,
-        seed: int = 999,
-        device: str = "auto",
-        eval_every: int = 1,
-        min_epochs: int = 0,
+        epochs: PositiveInt = 1000,
+        patience: NonNegativeInt = 20,
+        batch_size: PositiveInt = 2048,
+        lr: PositiveFloat | None = None,
+        weight_decay: NonNegativeFloat | None = None,
+        lr_decay: PositiveFloat | None = None,
+        seed: Seed = 999,
+        device: str | torch.device = "auto",
+        eval_every: PositiveInt = 1,
+        min_epochs: NonNegativeInt = 0,
         monitor: str = "recall@20",
         ks: tuple[int, ...] = (10, 20),
-        checkpoint_seconds: float = 15.0,
+        checkpoint_seconds: NonNegativeFloat = 15.0,
     ) -> None:
-        for name, value in (
-            ("epochs", epochs),
-            ("batch_size", batch_size),
-            ("eval_every", eval_every),
-        ):
-            if value < 1:
-                raise UserError(f"{name} must be at least 1 (got {value})", "raise it")
-        if lr is not None and not lr > 0:
-            raise UserError(f"lr must be positive (got {lr})", "try 1e-3")
-        if weight_decay is not None and weight_decay < 0:
-            raise UserError(
-                f"weight_decay must not be negative (got {weight_decay})", "try 0"
-            )
-        if lr_decay is not None and not lr_decay > 0:
-            raise UserError(
-                f"lr_decay must be positive (got {lr_decay})", "1 keeps lr as it is"
-            )
-        if patience < 0:
-            raise UserError(f"patience must not be negative (got {patience})", "try 20")
-        cutoff = monitor.rpartition("@")[2]
-        if not cutoff.isdigit() or int(cutoff) not in ks:
-            raise UserError(
-                f"monitor {monitor!r} is not evaluated",
-                f"choose a metric at one of {', '.join(map(str, ks))}",
-            )
+        metrics = [f"{name}@{k}" for k in ks for name in METRICS]
+        if monitor not in metrics:
+            raise unknown_name("metric of validation", monitor, metrics)
         self.epochs, self.patience, self.batch_size = epochs, patience, batch_size
         self.lr, self.weight_decay, self.lr_decay = lr, weight_decay, lr_decay
         self.seed, self.device = seed, device
         self.eval_every, self.min_epochs = eval_every, min_epochs
         self.monitor, self.ks = monitor, tuple(ks)
         self.checkpoint_seconds = checkpoint_seconds
+
+    def options_for(self, model: Recommender) -> TrainingOptions:
+        """The options of a run with this model, its own filled in."""
+        names = [each.name for each in fields(TrainingOptions)]
+        options = {name: getattr(self, name) for name in names}
+        for name in MODELS_OWN:
+            if options[name] is None:
+                options[name] = getattr(model, name)
+        return TrainingOptions(**options)
 
     def fit(
         self,
@@ -131,9 +133,9 @@ class Trainer:
         device = resolve_device(self.device)
         model.to(device)
         memo: dict[int, Any] = {}
-        train = model.add_graphs(place(train, device, memo))
-        val = model.add_graphs(place(val, device, memo))
-        run = TrainingRun(self, model, train, device)
+        train = model.add_graphs(to_device(train, device, memo))
+        val = model.add_graphs(to_device(val, device, memo))
+        run = TrainingRun(self.options_for(model), model, train, device)
         folder = None if checkpoint_dir is None else Path(checkpoint_dir)
         if resume and folder is not None and has_checkpoint(folder):
             run.load(folder)

@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 
 from mmgraph.analysis.per_user import load_per_user
-from mmgraph.bench.benchmark import Benchmark, read_per_user
-from mmgraph.bench.config import resolve
+from mmgraph.bench.benchmark import Benchmark
+from mmgraph.bench.config import run_config
 from mmgraph.bench.experiment import run_experiment
+from mmgraph.bench.results_folder import read_per_user
 from mmgraph.bench.run_directory import save_run
 from mmgraph.bench.source import DataSource
 from mmgraph.bench.spec import parse_spec
@@ -41,7 +42,7 @@ def train(folder, source, settings, seed):
     splits, sha256 = DataSource(source.data).load()
     if source.split != "label":  # as if another rule had split the data
         sha256 = "f" * 64
-    run = resolve(parse_spec("MF-BPR"), settings)
+    run = run_config(parse_spec("MF-BPR"), settings)
     done = run_experiment(
         run, splits, data="toy", data_sha256=sha256, seed=seed, device="cpu"
     )

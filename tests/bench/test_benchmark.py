@@ -7,16 +7,13 @@ import numpy as np
 import pytest
 
 from mmgraph.bench import task as module
-from mmgraph.bench.benchmark import (
-    Benchmark,
-    FailedRunsError,
-    read_histories,
-    read_per_user,
-)
+from mmgraph.bench.benchmark import Benchmark, FailedRunsError, run_benchmark
 from mmgraph.bench.recipe import Recipe, System
+from mmgraph.bench.results_folder import read_histories, read_per_user
 from mmgraph.bench.source import DataSource
 from mmgraph.bench.spec import parse_spec
 from mmgraph.data import write_dataset
+from mmgraph.errors import UserError
 from mmgraph.files import read_json_lines
 
 SPECS = [parse_spec("MF-BPR"), parse_spec("LightGCN:num_layers=1")]
@@ -263,3 +260,44 @@ def test_a_choice_whose_parameters_are_gone_is_trained_again(
     again = bench(splits, tmp_path, resume=True).run(SPECS[:1], [7], recipe=GRIDS)
     assert tests == [True]
     assert without_times(again) == without_times(whole)
+
+
+def test_settings_of_the_embedded_catalogue_yield_to_those_of_the_user(
+    tmp_path, monkeypatch
+):
+    asked = []
+
+    def run(self, specs, seeds, *, settings, recipe):
+        asked.append((specs, settings))
+        return []
+
+    monkeypatch.setattr(Benchmark, "run", run)
+    source = DataSource("synthetic")
+    given = {"epochs": 2}
+    run_benchmark([parse_spec("mf-bpr")], source, tmp_path, settings=given)
+    assert asked[0] == (
+        [parse_spec("MF-BPR")],
+        {**source.default_settings, "epochs": 2},
+    )
+    recipe = Recipe([], {"epochs": 5}, {})
+    run_benchmark([parse_spec("MF-BPR")], source, tmp_path, recipe=recipe)
+    assert asked[1][1] == {}  # a recipe says it all
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"lrr": 1}, "unknown option 'lrr' - did you mean 'lr'"),
+        ({"reg_weight": -1}, "'reg_weight' must be at least 0"),
+        ({"batch_size": 0}, "'batch_size' must be at least 1"),
+    ],
+)
+@pytest.mark.parametrize("required", [True, False])
+def test_a_mistake_shows_before_the_first_system_is_trained(
+    splits, tmp_path, settings, message, required
+):
+    write_dataset(*splits, tmp_path / "toy")
+    source, out = DataSource(str(tmp_path / "toy")), tmp_path / "out"
+    with pytest.raises(UserError, match=message):
+        run_benchmark(SPECS, source, out, settings=settings, required=required)
+    assert not out.exists()

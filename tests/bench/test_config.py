@@ -1,19 +1,26 @@
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from itertools import product
 
 import pytest
 
-from mmgraph.bench.config import canonical, check_settings, resolve, trainer_options
+from mmgraph.bench.config import (
+    canonical,
+    check_settings,
+    check_values,
+    run_config,
+    trainer_options,
+)
+from mmgraph.bench.experiment import build_run
 from mmgraph.bench.spec import ModelSpec, parse_spec
 from mmgraph.errors import UserError
-from mmgraph.models import available_models, available_plugins, model_options
-from mmgraph.models.registry import model_option_types
+from mmgraph.models import available_models, available_plugins
 
 
 def test_options_of_the_spec_win_over_settings_and_those_over_defaults():
-    run = resolve(
+    run = run_config(
         parse_spec("light_gcn:num_layers=1"),
         {"num_layers": 4, "embedding_dim": 8, "epochs": 7, "rank": 3},
     )
@@ -22,30 +29,30 @@ def test_options_of_the_spec_win_over_settings_and_those_over_defaults():
     assert run.options["embedding_dim"] == 8
     assert run.trainer["epochs"] == 7
     assert "rank" not in run.options  # another system's option
-    assert run.trainer["patience"] == trainer_options()["patience"]
+    assert run.trainer["patience"] == trainer_options()["patience"].default
 
 
-def test_the_step_size_is_the_models_own_unless_given():
-    assert resolve(parse_spec("LightGCN")).trainer["lr"] == 1e-3
-    assert resolve(parse_spec("LightGCN:lr=0.1")).trainer["lr"] == 0.1
+def test_the_learning_rate_is_the_models_own_unless_given():
+    assert run_config(parse_spec("LightGCN")).trainer["lr"] == 1e-3
+    assert run_config(parse_spec("LightGCN:lr=0.1")).trainer["lr"] == 0.1
 
 
 def test_the_weight_decay_is_the_models_own_unless_given():
-    assert resolve(parse_spec("LightGCN")).trainer["weight_decay"] == 0.0
-    assert resolve(parse_spec("SLMRec")).trainer["weight_decay"] == 1e-4
-    given = resolve(parse_spec("SLMRec"), {"weight_decay": 0.0})
+    assert run_config(parse_spec("LightGCN")).trainer["weight_decay"] == 0.0
+    assert run_config(parse_spec("SLMRec")).trainer["weight_decay"] == 1e-4
+    given = run_config(parse_spec("SLMRec"), {"weight_decay": 0.0})
     assert given.trainer["weight_decay"] == 0.0
 
 
-def test_the_decay_of_the_step_size_is_the_models_own_unless_given():
-    assert resolve(parse_spec("LightGCN")).trainer["lr_decay"] == 1.0
-    assert resolve(parse_spec("MGCN")).trainer["lr_decay"] == 0.96
-    assert resolve(parse_spec("MGCN:lr_decay=1.0")).trainer["lr_decay"] == 1.0
+def test_the_decay_of_the_learning_rate_is_the_models_own_unless_given():
+    assert run_config(parse_spec("LightGCN")).trainer["lr_decay"] == 1.0
+    assert run_config(parse_spec("MGCN")).trainer["lr_decay"] == 0.96
+    assert run_config(parse_spec("MGCN:lr_decay=1.0")).trainer["lr_decay"] == 1.0
 
 
 def test_keys_differ_by_option_seed_and_data():
-    run = resolve(parse_spec("MF-BPR"))
-    other = resolve(parse_spec("MF-BPR"), {"reg_weight": 0.5})
+    run = run_config(parse_spec("MF-BPR"))
+    other = run_config(parse_spec("MF-BPR"), {"reg_weight": 0.5})
     keys = {
         run.key(1, "a"),
         run.key(2, "a"),
@@ -80,48 +87,66 @@ def test_a_setting_must_belong_to_some_system():
     check_settings({"num_layers": 1, "patience": 2}, specs)
     with pytest.raises(UserError, match=r"unknown option 'num_layer' - did you mean"):
         check_settings({"num_layer": 1}, specs)
-    with pytest.raises(UserError, match=r"unknown option 'seed' - .*known: .*patience"):
+    with pytest.raises(
+        UserError, match=r"unknown option 'seed' - .*choose from .*patience"
+    ):
         check_settings({"seed": 1}, specs)
 
 
-@pytest.mark.parametrize(
-    ("spec", "name", "value", "wanted"),
-    [
-        ("MF-BPR", "epochs", None, "an integer"),
-        ("MF-BPR", "epochs", True, "an integer"),
-        ("MF-BPR", "batch_size", 1.5, "an integer"),
-        ("MF-BPR", "lr", True, "a finite number or null"),
-        ("MF-BPR", "weight_decay", "x", "a finite number or null"),
-        ("MF-BPR", "reg_weight", float("nan"), "a finite number"),
-        ("CLEAR", "rank", 1.5, "an integer"),
-        ("CLEAR", "center_output", 1, "true or false"),
-        ("CLEAR", "modality_weights", {"visual": "x"}, "a table of values by name"),
-        ("VBPR+SEA", "align_weight", "x", "a finite number"),
-        ("VBPR+SEA", "align", 3, "a word or null"),
-    ],
-)
-def test_a_value_of_another_type_is_refused_by_name(spec, name, value, wanted):
-    message = rf"option {name} must be {wanted}.* \(got .*\) - correct the option"
-    system = parse_spec(spec)
+def test_settings_of_one_system_must_be_its_own():
+    own = run_config(parse_spec("LightGCN"), {"num_layers": 1, "lr": 1.0}, strict=True)
+    assert own.options["num_layers"] == 1
+    with pytest.raises(UserError, match=r"unknown option 'rank' - "):
+        run_config(parse_spec("LightGCN"), {"rank": 1}, strict=True)
+
+
+BAD_VALUES = [
+    ("MF-BPR", "epochs", None, "an integer at least 1"),
+    ("MF-BPR", "epochs", True, "an integer at least 1"),
+    ("MF-BPR", "epochs", 0, "at least 1"),
+    ("MF-BPR", "batch_size", 1.5, "an integer at least 1"),
+    ("MF-BPR", "lr", True, "a number above 0 or null"),
+    ("MF-BPR", "weight_decay", "x", "a number at least 0 or null"),
+    ("MF-BPR", "reg_weight", float("nan"), "a number at least 0"),
+    ("MF-BPR", "embedding_dim", -4, "at least 1"),
+    ("CLEAR", "rank", 1.5, "an integer at least 0"),
+    ("CLEAR", "center_output", 1, "true or false"),
+    ("CLEAR", "modality_weights", {"visual": "x"}, "a table of values by name"),
+    ("SEA", "encoder_dim", -4, "at least 1"),
+    ("SEA", "club_lr", -1.0, "above 0"),
+    ("VBPR+SEA", "align_weight", "x", "a number at least 0"),
+    ("VBPR+SEA", "align", 3, ""),
+]
+
+
+@pytest.mark.parametrize(("text", "name", "value", "domain"), BAD_VALUES)
+def test_a_bad_value_is_refused_by_name_when_the_run_is_built(
+    splits, text, name, value, domain
+):
+    message = rf"'{name}' must be {domain}.*\(got {re.escape(repr(value))}\) - correct"
+    system = parse_spec(text)
+    for run in (
+        run_config(system, {name: value}),
+        run_config(replace(system, options={name: value})),
+    ):
+        with pytest.raises(UserError, match=message):
+            build_run(run, splits, device="cpu")
     with pytest.raises(UserError, match=message):
-        resolve(system, {name: value})
-    with pytest.raises(UserError, match=message):
-        check_settings({name: value}, [system])
-    with pytest.raises(UserError, match=message):
-        canonical(replace(system, options={name: value}))
-    assert "rank" not in resolve(parse_spec("MF-BPR"), {"rank": "x"}).options
+        check_values({name: value}, [system])
+
+
+def test_a_value_for_another_system_is_nobodys_mistake():
+    assert "rank" not in run_config(parse_spec("MF-BPR"), {"rank": "x"}).options
+    check_values({"rank": "x"}, [parse_spec("MF-BPR")])
 
 
 def test_the_defaults_of_every_system_are_of_their_own_types():
     for model, plugin in product(available_models(), [None, *available_plugins()]):
         spec = ModelSpec(model, plugin)
-        every = resolve(spec)
-        given = {**every.options, **trainer_options(), **every.trainer}
-        check_settings(given, [spec])
-        types = model_option_types(model, plugin)
-        assert set(model_options(model, plugin)) == set(types), "an option without one"
+        run = run_config(spec)
+        check_values({**run.options, **run.trainer}, [spec])
 
 
 def test_an_integer_is_a_number_and_stays_as_it_was_written():
-    run = resolve(parse_spec("MF-BPR"), {"reg_weight": 1})
+    run = run_config(parse_spec("MF-BPR"), {"reg_weight": 1})
     assert type(run.options["reg_weight"]) is int  # keys of runs hang on it

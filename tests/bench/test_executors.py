@@ -2,13 +2,13 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 
-from mmgraph.bench.config import resolve
-from mmgraph.bench.executors import OneByOne, watch_task
+from mmgraph.bench.config import run_config
+from mmgraph.bench.executors import SequentialExecutor, watch_task
 from mmgraph.bench.spec import ModelSpec
-from mmgraph.bench.task import Outcome, Task
+from mmgraph.bench.task import Task, TaskResult
 from mmgraph.errors import UserError
 
-RUN = resolve(ModelSpec("MF-BPR"), {"epochs": 7})
+RUN = run_config(ModelSpec("MF-BPR"), {"epochs": 7})
 
 
 def test_a_task_is_done_when_it_is_waited_for_and_makes_room():
@@ -16,9 +16,9 @@ def test_a_task_is_done_when_it_is_waited_for_and_makes_room():
 
     def do(task, on_epoch):
         told.append(task.key)
-        return Outcome({"key": task.key})
+        return TaskResult({"key": task.key})
 
-    with OneByOne(do) as workers:
+    with SequentialExecutor(do) as workers:
         assert workers.wait() is None
         workers.start(Task(RUN, 1, "a"))
         assert not workers.has_room()
@@ -35,13 +35,13 @@ def test_the_error_of_a_user_is_handed_over_and_the_next_task_goes_on():
     def do(task, on_epoch):
         if task.key == "a":
             raise mistake
-        return Outcome({})
+        return TaskResult({})
 
-    workers = OneByOne(do)
+    workers = SequentialExecutor(do)
     workers.start(Task(RUN, 1, "a"))
     assert workers.wait()[1] is mistake
     workers.start(Task(RUN, 1, "b"))
-    assert workers.wait()[1] == Outcome({})
+    assert workers.wait()[1] == TaskResult({})
 
 
 def test_a_run_is_watched_by_name_seed_and_epochs_unless_it_is_only_tested(tmp_path):

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from mmgraph.bench.config import resolve
+from mmgraph.bench.config import run_config
 from mmgraph.bench.experiment import popularity_line, run_experiment
 from mmgraph.bench.spec import parse_spec
 from mmgraph.errors import UserError
@@ -20,7 +20,7 @@ KEYS = {
 
 
 def experiment(splits, text="VBPR+CLEAR:embedding_dim=8,epochs=3,rank=2", **options):
-    run = resolve(parse_spec(text))
+    run = run_config(parse_spec(text))
     return run_experiment(
         run, splits, data="toy", data_sha256="0", device="cpu", **options
     )
@@ -75,7 +75,7 @@ def test_selection_does_not_touch_test(splits):
 
 
 def test_a_bad_value_is_the_users_error(splits):
-    with pytest.raises(UserError, match=r"epochs must be at least 1 \(got 0\)"):
+    with pytest.raises(UserError, match=r"'epochs' must be at least 1 \(got 0\)"):
         experiment(splits, "MF-BPR:epochs=0")
     with pytest.raises(UserError, match="rank"):
         experiment(splits, "VBPR+CLEAR:rank=-1")

@@ -11,8 +11,8 @@ from dataclasses import replace
 
 import pytest
 
-from mmgraph.bench.config import resolve
-from mmgraph.bench.processes import Processes, Site, end_with_parent
+from mmgraph.bench.config import run_config
+from mmgraph.bench.processes import Processes, TaskData, end_with_parent
 from mmgraph.bench.source import DataSource
 from mmgraph.bench.spec import parse_spec
 from mmgraph.bench.task import Task, perform
@@ -23,19 +23,19 @@ TIMES = {"seconds_per_epoch", "seconds_per_evaluation", "peak_memory_bytes"}
 
 
 @pytest.fixture(scope="module")
-def site(splits, tmp_path_factory):
+def task_data(splits, tmp_path_factory):
     folder = tmp_path_factory.mktemp("data") / "toy"
     write_dataset(*splits, folder)
     source = DataSource(str(folder))
-    return Site(source, source.load()[1], "cpu", 1)
+    return TaskData(source, source.load()[1], "cpu", 1)
 
 
 def task(text, seed=3):
-    run = resolve(parse_spec(text))
+    run = run_config(parse_spec(text))
     return Task(run, seed, run.key(seed, ""))
 
 
-def test_tasks_come_back_as_from_this_process_with_their_epochs(site):
+def test_tasks_come_back_as_from_this_process_with_their_epochs(task_data):
     rows = {}
 
     @contextmanager
@@ -47,7 +47,7 @@ def test_tasks_come_back_as_from_this_process_with_their_epochs(site):
     text = "MF-BPR:embedding_dim=4,epochs=2"
     tasks = [task(text, seed) for seed in (1, 2, 3)]
     ended = {}
-    with Processes(2, site, watch) as processes:
+    with Processes(2, task_data, watch) as processes:
         while len(ended) < 3:
             while tasks and processes.has_room():
                 processes.start(tasks.pop())
@@ -56,7 +56,7 @@ def test_tasks_come_back_as_from_this_process_with_their_epochs(site):
         assert processes.wait() is None
         assert len(processes._workers) == 2  # the third task found one idle
     assert not any(worker.process.is_alive() for worker in processes._workers)
-    splits, sha256 = site.source.load()
+    splits, sha256 = task_data.source.load()
     for seed, outcome in ended.items():
         here = perform(
             task(text, seed), splits, data="toy", data_sha256=sha256, device="cpu"
@@ -71,12 +71,12 @@ def test_tasks_come_back_as_from_this_process_with_their_epochs(site):
         assert rows[seed][-1] == "end"
 
 
-def test_errors_cross_over_and_a_process_survives_those_of_the_user(site):
-    with Processes(1, site) as processes:
+def test_errors_cross_over_and_a_process_survives_those_of_the_user(task_data):
+    with Processes(1, task_data) as processes:
         for bad in ("MF-BPR:embedding_dim=4,lr=1e38", "VBPR+CLEAR:rank=-1"):
             processes.start(task(bad))
             error = processes.wait()[1]
-            splits, sha256 = site.source.load()
+            splits, sha256 = task_data.source.load()
             where = {"data": "toy", "data_sha256": sha256, "device": "cpu"}
             with pytest.raises(UserError) as here:
                 perform(task(bad), splits, **where)
@@ -90,7 +90,7 @@ def test_errors_cross_over_and_a_process_survives_those_of_the_user(site):
     assert "Traceback" in failure.value.__notes__[0]
 
 
-def test_a_process_that_dies_names_its_task_and_the_others_end(site):
+def test_a_process_that_dies_names_its_task_and_the_others_end(task_data):
     @contextmanager
     def watch(label, seed, epochs):
         def kill(row):
@@ -99,7 +99,7 @@ def test_a_process_that_dies_names_its_task_and_the_others_end(site):
         yield kill if seed == 1 else None
 
     long = "MF-BPR:embedding_dim=4,epochs=100000,patience=100000"
-    processes = Processes(2, site, watch)
+    processes = Processes(2, task_data, watch)
     for seed in (0, 1):
         processes.start(task(long, seed))
     with pytest.raises(UserError) as error, processes:
@@ -111,14 +111,14 @@ def test_a_process_that_dies_names_its_task_and_the_others_end(site):
     assert [w.process.exitcode for w in processes._workers] == [-15, -9]
 
 
-def test_data_that_changed_meanwhile_end_it_all(site):
+def test_data_that_changed_meanwhile_end_it_all(task_data):
     # Told of a task, this would look like a grid point that diverged.
-    with Processes(1, replace(site, data_sha256="0")) as processes:
+    with Processes(1, replace(task_data, data_sha256="0")) as processes:
         processes.start(replace(task("MF-BPR"), test=False))
         with pytest.raises(UserError) as error:
             processes.wait()
     assert str(error.value) == (
-        f"{site.source.location}: the data changed while the benchmark ran - "
+        f"{task_data.source.location}: the data changed while the benchmark ran - "
         "run it again on data that stay as they are"
     )
 

@@ -3,12 +3,15 @@ from __future__ import annotations
 import pytest
 
 from mmgraph.bench.recipe import (
+    Choice,
     Recipe,
+    Stage,
     System,
     choose,
     fixed_options,
     grid_points,
     load_recipe,
+    stages,
 )
 from mmgraph.bench.spec import parse_spec
 from mmgraph.errors import UserError
@@ -64,13 +67,13 @@ def test_a_recipe_reads_as_written(tmp_path):
         ("system = 3", r"r.toml: system is not a table \(got 3\) - write key = val"),
         ("[system]\nMF-BPR = 3", "r.toml: system 'MF-BPR' is not a table"),
         ("defaults = 3", "r.toml: defaults is not a table"),
-        ("[defaults]\nepochs = 1.5", "r.toml: the trainer: option epochs must be an"),
+        ("[defaults]\nepochs = 1.5", "r.toml: Trainer: 'epochs' must be an integer"),
         ("[system.VBPR]\noptions = 3", "options of 'VBPR' is not a table"),
         ("[system.VBPR]\ngrid = 3", "grid of 'VBPR' is not a table"),
         ("[system.VBPR]\ngrid = [3]", "grid of 'VBPR' is not a table"),
-        ("[system.VBPR]\noptions = {reg_weight = 'x'}", "VBPR: option reg_weight must"),
-        ("[system.VBPR]\ngrid = {reg_weight = [0, 'x']}", "reg_weight must .*'x'"),
-        ("models = ['VBPR:reg_weight=x']", "r.toml: VBPR: option reg_weight must"),
+        ("[system.VBPR]\noptions = {reg_weight = 'x'}", "VBPR: 'reg_weight' must"),
+        ("[system.VBPR]\ngrid = {reg_weight = [0, 'x']}", "'reg_weight' must .*'x'"),
+        ("models = ['VBPR:reg_weight=x']", "r.toml: VBPR: 'reg_weight' must"),
         ("[system.mf-bpr]\n[system.MF-BPR]", "r.toml: system 'MF-BPR' has two tables"),
     ],
 )
@@ -178,3 +181,33 @@ def test_a_grid_of_which_nothing_trains_is_refused():
         UserError, match="no point of the grid of VBPR could be trained"
     ):
         choose(parse_spec("VBPR"), recipe, lambda run: float("-inf"))
+
+
+def test_the_stages_of_a_variant_follow_those_of_what_it_is_a_variant_of():
+    systems = {
+        "VBPR": System({"lr": 0.5}, [{"reg_weight": [0.1, 0.2]}]),
+        "VBPR+CLEAR": System({"lr": 0.25}, [{"rank": [2, 4]}, {"reg_weight": [0.3]}]),
+    }
+    recipe = Recipe([], {"epochs": 9}, systems)
+    found = [
+        (str(stage.spec), dict(stage.options), list(stage.points))
+        for stage in stages(parse_spec("VBPR+CLEAR"), recipe, {"patience": 1})
+    ]
+    assert found == [
+        ("VBPR", {"epochs": 9, "lr": 0.5, "patience": 1}, [{}]),
+        ("VBPR", {}, [{"reg_weight": 0.1}, {"reg_weight": 0.2}]),
+        ("VBPR+CLEAR", {"lr": 0.25, "patience": 1}, [{}]),
+        ("VBPR+CLEAR", {}, [{"rank": 2}, {"rank": 4}]),
+        ("VBPR+CLEAR", {}, [{"reg_weight": 0.3}]),
+    ]
+
+
+def test_without_a_recipe_there_is_nothing_to_search():
+    (only,) = stages(parse_spec("VBPR"), None, {"lr": 0.5})
+    assert only.runs(Choice()) == []
+    assert only.decide(Choice(), []) == Choice({"lr": 0.5})
+
+
+def test_of_equal_points_the_first_is_chosen():
+    stage = Stage(parse_spec("VBPR"), {}, [{"lr": 1.0}, {"lr": 2.0}, {"lr": 3.0}])
+    assert stage.decide(Choice(), [0.1, 0.2, 0.2]).settings == {"lr": 2.0}

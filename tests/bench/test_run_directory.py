@@ -5,7 +5,7 @@ import json
 import pytest
 import torch
 
-from mmgraph.bench.config import resolve
+from mmgraph.bench.config import run_config
 from mmgraph.bench.experiment import run_experiment
 from mmgraph.bench.run_directory import (
     begin_run,
@@ -29,7 +29,7 @@ def saved(tmp_path_factory):
     write_dataset(*splits, root / "toy")
     source = DataSource(str(root / "toy"))
     splits, sha256 = source.load()
-    run = resolve(parse_spec("VBPR+CLEAR:embedding_dim=8,rank=2,epochs=2"))
+    run = run_config(parse_spec("VBPR+CLEAR:embedding_dim=8,rank=2,epochs=2"))
     done = run_experiment(
         run, splits, data="toy", data_sha256=sha256, device="cpu", seed=1
     )

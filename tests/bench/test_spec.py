@@ -113,7 +113,9 @@ def test_ancestors_drop_options_then_plugin_then_fidelity():
 
 def test_unknown_names_get_the_nearest_and_the_list():
     check_names(["lr"], ["lr"], "option")
-    with pytest.raises(UserError, match=r"'epoch' - did you mean 'epochs'\? known: ep"):
+    with pytest.raises(
+        UserError, match=r"'epoch' - did you mean 'epochs'\? choose from lr"
+    ):
         check_names(["epoch"], ["lr", "epochs"], "option")
-    with pytest.raises(UserError, match="unknown option 'zzz' - known: epochs, lr"):
+    with pytest.raises(UserError, match="unknown option 'zzz' - choose from lr, ep"):
         check_names(["zzz"], ["lr", "epochs"], "option")

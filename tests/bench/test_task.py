@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from mmgraph.bench.config import resolve
+from mmgraph.bench.config import run_config
 from mmgraph.bench.spec import parse_spec
 from mmgraph.bench.task import Task, perform
 from mmgraph.train.checkpoint import FILE_NAME
@@ -16,7 +16,7 @@ def without_times(rows):
 
 
 def task(text, **options):
-    run = resolve(parse_spec(text))
+    run = run_config(parse_spec(text))
     return Task(run, 3, run.key(3, "0"), **options)
 
 

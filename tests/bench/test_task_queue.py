@@ -1,11 +1,11 @@
 from __future__ import annotations
 
-from mmgraph.bench.config import resolve
+from mmgraph.bench.config import run_config
 from mmgraph.bench.spec import ModelSpec
 from mmgraph.bench.task import Task
-from mmgraph.bench.task_queue import Agenda
+from mmgraph.bench.task_queue import TaskQueue
 
-RUN = resolve(ModelSpec("MF-BPR"))
+RUN = run_config(ModelSpec("MF-BPR"))
 
 
 def task(key, test=True):
@@ -16,53 +16,53 @@ def system(*rounds):
     return iter([[task(key) for key in keys] for keys in rounds])
 
 
-def drain(agenda):
+def drain(queue):
     """Keys in the order of a single worker."""
     keys = []
-    while (following := agenda.take()) is not None:
+    while (following := queue.take()) is not None:
         keys.append(following.key)
-        agenda.finish(following)
+        queue.finish(following)
     return keys
 
 
 def test_a_single_worker_finishes_system_after_system():
-    agenda = Agenda([system("ab", "c"), system("d", "ef")])
-    assert drain(agenda) == list("abcdef")
-    assert [t.key for t in agenda.order()] == list("abcdef")
+    queue = TaskQueue([system("ab", "c"), system("d", "ef")])
+    assert drain(queue) == list("abcdef")
+    assert [t.key for t in queue.order()] == list("abcdef")
 
 
 def test_a_free_worker_goes_to_the_next_system_instead_of_waiting():
-    agenda = Agenda([system("ab", "c"), system("d", "e")])
-    taken = [agenda.take() for _ in range(4)]
+    queue = TaskQueue([system("ab", "c"), system("d", "e")])
+    taken = [queue.take() for _ in range(4)]
     assert [t and t.key for t in taken] == ["a", "b", "d", None]
-    agenda.finish(taken[1])
-    assert agenda.take() is None  # the round of a is not over
-    agenda.finish(taken[2])
-    assert agenda.take().key == "e"
-    agenda.finish(taken[0])
-    assert agenda.take().key == "c"
+    queue.finish(taken[1])
+    assert queue.take() is None  # the round of a is not over
+    queue.finish(taken[2])
+    assert queue.take().key == "e"
+    queue.finish(taken[0])
+    assert queue.take().key == "c"
 
 
 def test_the_order_is_that_of_a_single_worker_however_many_worked():
-    agenda = Agenda([system("ab", "c"), system("d", "e")])
-    taken = [agenda.take() for _ in range(3)]
+    queue = TaskQueue([system("ab", "c"), system("d", "e")])
+    taken = [queue.take() for _ in range(3)]
     for done in reversed(taken):
-        agenda.finish(done)
-    assert sorted(drain(agenda)) == ["c", "e"]
-    assert [t.key for t in agenda.order()] == list("abcde")
+        queue.finish(done)
+    assert sorted(drain(queue)) == ["c", "e"]
+    assert [t.key for t in queue.order()] == list("abcde")
 
 
 def test_what_two_systems_ask_for_is_done_once():
-    agenda = Agenda([system("a", "b"), system("a", "c")])
-    assert drain(agenda) == ["a", "b", "c"]
+    queue = TaskQueue([system("a", "b"), system("a", "c")])
+    assert drain(queue) == ["a", "b", "c"]
 
 
 def test_what_is_finished_already_is_skipped_and_a_test_is_another_task():
     rounds = iter([[task("a", test=False), task("b", test=False)], [task("a")]])
-    agenda = Agenda([rounds], [("a", False)])
-    assert drain(agenda) == ["b", "a"]
+    queue = TaskQueue([rounds], [("a", False)])
+    assert drain(queue) == ["b", "a"]
 
 
 def test_systems_without_anything_to_do_end():
-    assert drain(Agenda([])) == []
-    assert drain(Agenda([iter([]), iter([[]])])) == []
+    assert drain(TaskQueue([])) == []
+    assert drain(TaskQueue([iter([]), iter([[]])])) == []

@@ -148,7 +148,7 @@ def test_a_grid_of_a_wrong_type_ends_before_anything_is_written(
     recipe.write_text("[system.MF-BPR]\ngrid = {reg_weight = ['x', 'y']}\n")
     out = tmp_path / "out"
     assert bench(catalogue, out, "MF-BPR", "--recipe", str(recipe)) == 2
-    assert "r.toml: MF-BPR: option reg_weight must" in capsys.readouterr().err
+    assert "r.toml: MF-BPR: 'reg_weight' must" in capsys.readouterr().err
     assert not out.exists()
 
 

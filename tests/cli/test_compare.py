@@ -7,7 +7,7 @@ import pytest
 from reference.intervals import percentile_interval
 from scipy import stats
 
-from mmgraph.bench.benchmark import read_per_user
+from mmgraph.bench.results_folder import read_per_user
 from mmgraph.cli import main
 
 

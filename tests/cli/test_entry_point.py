@@ -8,6 +8,8 @@ import pytest
 from mmgraph.cli import app as app_module
 from mmgraph.cli import main
 from mmgraph.errors import UserError
+from mmgraph.models.mf_bpr import MFBPR
+from mmgraph.models.registry import MODELS
 
 HEAVY = ("torch", "numpy", "pandas", "scipy", "torch_geometric", "faiss")
 
@@ -60,7 +62,7 @@ def test_help_imports_nothing_heavy(words):
         (["bench", "--recipe", "no.toml"], "no.toml: no such recipe - check the path"),
         (
             ["bench", "--set", "lrr=1"],
-            "unknown option 'lrr' - did you mean 'lr'? known",
+            "unknown option 'lrr' - did you mean 'lr'? choose",
         ),
         (["bench", "--set", "lr"], "cannot read the option 'lr' - write key=value"),
         (["bench", "--device", "tpu"], "unknown device 'tpu' - choose auto, cpu, cuda"),
@@ -74,7 +76,19 @@ def test_help_imports_nothing_heavy(words):
         ),
         (
             ["train", "MF-BPR", "--set", "epochs=0", "--out", "R"],
-            "epochs must be at lea",
+            "Trainer: 'epochs' must be at least 1 (got 0) - correct the option",
+        ),
+        (
+            ["train", "SEA", "--set", "encoder_dim=-4", "--out", "R"],
+            "SEA: 'encoder_dim' must be at least 1 or null (got -4) - correct the",
+        ),
+        (
+            ["train", "SEA", "--set", "club_lr=-1.0", "--out", "R"],
+            "SEA: 'club_lr' must be above 0 (got -1.0) - correct the option",
+        ),
+        (
+            ["bench", "--set", "embedding_dim=-4"],
+            "MF-BPR: 'embedding_dim' must be at least 1 (got -4) - correct the option",
         ),
     ],
 )
@@ -89,6 +103,29 @@ def test_an_error_of_the_user_is_one_line_and_exit_code_2(
     assert err.count("\n") == 1
     assert message in err
     assert not list(tmp_path.iterdir()), "nothing is written before the mistake is seen"
+
+
+class Broken(MFBPR):
+    """A system whose author made a mistake."""
+
+    def __init__(self, num_users, num_items, *, embedding_dim: int = 8) -> None:
+        raise TypeError("'NoneType' object is not callable")
+
+
+@pytest.mark.parametrize("command", [["train", "Broken"], ["bench", "Broken"]])
+def test_a_programming_error_of_a_system_is_shown_as_it_is(
+    command, capsys, tmp_path, monkeypatch
+):
+    monkeypatch.setitem(MODELS, "Broken", Broken)
+    words = [*command, "--out", str(tmp_path / "out"), "--quiet"]
+    assert main(words) == 1
+    assert capsys.readouterr().err == (
+        "error: unexpected TypeError: 'NoneType' object is not callable - "
+        "run again with --debug and report it\n"
+    )
+    assert main([*words, "--debug"]) == 1
+    assert "in __init__" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
 
 
 def raising(error):

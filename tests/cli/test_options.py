@@ -7,7 +7,7 @@ import pytest
 import torch
 from rich.table import Table
 
-from mmgraph.cli.options import console, emit_json, prepare
+from mmgraph.cli.options import console, emit_json, set_up
 from mmgraph.errors import UserError
 
 
@@ -25,7 +25,7 @@ def _as_before():
 def test_the_seed_decides_what_is_drawn():
     draws = []
     for seed in (3, 3, 4):
-        prepare(seed=seed, device="cpu", threads=0, quiet=True)
+        set_up(seed=seed, device="cpu", threads=0, quiet=True)
         draws.append(torch.rand(5))
     assert torch.equal(draws[0], draws[1])
     assert not torch.equal(draws[0], draws[2])
@@ -34,24 +34,24 @@ def test_the_seed_decides_what_is_drawn():
 @pytest.mark.parametrize(("seed", "seeds"), [(-1, 1), (2**70, 1), (2**32 - 1, 2)])
 def test_a_seed_that_torch_cannot_take_is_refused(seed, seeds):
     with pytest.raises(UserError, match=rf"seed must be in \[0, .*\(got {seed}\)"):
-        prepare(seed, device="cpu", threads=0, quiet=True, seeds=seeds)
+        set_up(seed, device="cpu", threads=0, quiet=True, seeds=seeds)
 
 
 def test_the_greatest_seed_is_one_that_the_trainer_can_use():
-    prepare(2**32 - 1, device="cpu", threads=0, quiet=True)
+    set_up(2**32 - 1, device="cpu", threads=0, quiet=True)
     torch.Generator().manual_seed((2**32 - 1 << 32) + 2**20)  # as it does per epoch
 
 
 def test_threads_are_set_and_zero_leaves_them():
-    prepare(seed=0, device="cpu", threads=2, quiet=True)
+    set_up(seed=0, device="cpu", threads=2, quiet=True)
     assert torch.get_num_threads() == 2
-    prepare(seed=0, device="cpu", threads=0, quiet=True)
+    set_up(seed=0, device="cpu", threads=0, quiet=True)
     assert torch.get_num_threads() == 2
 
 
 @pytest.mark.parametrize("quiet", [False, True])
 def test_logs_go_to_stderr_and_quiet_leaves_the_warnings(capsys, quiet):
-    prepare(seed=0, device="cpu", threads=0, quiet=quiet)
+    set_up(seed=0, device="cpu", threads=0, quiet=quiet)
     logging.getLogger("mmgraph.some").info("a word")
     logging.getLogger("mmgraph.some").warning("a warning")
     out, err = capsys.readouterr()
@@ -60,7 +60,7 @@ def test_logs_go_to_stderr_and_quiet_leaves_the_warnings(capsys, quiet):
 
 def test_an_unknown_device_is_refused():
     with pytest.raises(UserError, match="unknown device 'tpu' - choose auto, cpu"):
-        prepare(seed=0, device="tpu", threads=0, quiet=True)
+        set_up(seed=0, device="tpu", threads=0, quiet=True)
 
 
 def test_a_pipe_folds_no_line(capsys):

@@ -77,7 +77,10 @@ def test_a_run_that_fails_leaves_its_folder_to_the_next(catalogue, tmp_path, cap
     assert "not finite" in capsys.readouterr().err
     assert not (tmp_path / "run").exists()
     assert train(catalogue, tmp_path / "run", "--set", "weight_decay=x") == 2
-    assert "option weight_decay must be a finite number" in capsys.readouterr().err
+    assert (
+        "'weight_decay' must be a number at least 0 or null (got 'x')"
+        in capsys.readouterr().err
+    )
     assert not (tmp_path / "run").exists()
     assert train(catalogue, tmp_path / "run") == 0
 

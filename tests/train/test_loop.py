@@ -17,7 +17,7 @@ class Exploding(Recommender):
     """Its second term is NaN in the third batch of the second epoch."""
 
     def __init__(self, num_users, num_items):
-        super().__init__()
+        super().__init__(num_users, num_items)
         self.weight = torch.nn.Parameter(torch.zeros(num_users + num_items, 2))
         self.step = 0
 
@@ -31,6 +31,11 @@ class Exploding(Recommender):
         self.step += 1
         nan = float("nan") if (self.epoch, self.step) == (2, 3) else 0.0
         return {"bpr": self.weight.sum() * 0, "reg": self.weight.sum() * 0 + nan}
+
+
+def begin(trainer, train):
+    model = Exploding.from_data(train)
+    return TrainingRun(trainer.options_for(model), model, train, CPU)
 
 
 def test_a_nan_is_named_by_epoch_batch_and_term(splits):
@@ -60,7 +65,7 @@ def test_every_interaction_is_shown_once_per_epoch(splits):
 
 def test_no_negative_is_an_item_of_the_user(splits):
     train, _, _ = splits
-    run = TrainingRun(Trainer(batch_size=100), Exploding.from_data(train), train, CPU)
+    run = begin(Trainer(batch_size=100), train)
     run.generator.manual_seed(0)
     batches = list(run.batches())
     assert max(len(batch.user) for batch in batches) == 100
@@ -69,10 +74,10 @@ def test_no_negative_is_an_item_of_the_user(splits):
     assert not edges & {(int(u), int(n)) for u, n in drawn}
 
 
-def test_the_step_size_decays_by_its_factor_in_fifty_epochs(splits):
+def test_the_learning_rate_decays_by_its_factor_in_fifty_epochs(splits):
     train, _, _ = splits
     trainer = Trainer(lr=0.1, lr_decay=0.5)
-    run = TrainingRun(trainer, Exploding.from_data(train), train, CPU)
+    run = begin(trainer, train)
     for epoch, expected in ((1, 0.1), (26, 0.1 * 0.5**0.5), (51, 0.05), (101, 0.025)):
         run.train_epoch(epoch)
         (group,) = run.optimizer.param_groups
@@ -103,4 +108,4 @@ def test_the_models_own_weight_decay_holds_unless_one_is_given(splits, given):
 def test_a_user_with_every_item_is_called_by_its_id():
     train = from_interactions(["zoe", "ann", "ann"], ["x", "x", "y"])
     with pytest.raises(UserError, match="user 'ann' has interacted with all 2 "):
-        TrainingRun(Trainer(device="cpu"), Exploding.from_data(train), train, CPU)
+        begin(Trainer(device="cpu"), train)

@@ -128,12 +128,16 @@ def test_the_best_epoch_is_restored(splits):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"epochs": 0}, "epochs must be at least 1"),
-        ({"lr": 0.0}, "lr must be positive"),
-        ({"lr_decay": 0}, r"lr_decay must be positive \(got 0\)"),
-        ({"weight_decay": -0.1}, "weight_decay must not be negative"),
-        ({"patience": -1}, "patience must not be negative"),
-        ({"monitor": "recall@7"}, "monitor 'recall@7' is not evaluated"),
+        ({"epochs": 0}, r"Trainer: 'epochs' must be at least 1 \(got 0\) - corr"),
+        ({"lr": 0.0}, r"'lr' must be above 0 or null \(got 0.0\)"),
+        ({"lr": "x"}, r"'lr' must be a number above 0 or null \(got 'x'\)"),
+        ({"epochs": True}, r"'epochs' must be an integer at least 1 \(got True\)"),
+        ({"seed": 2**32}, r"'seed' must be in \[0, 4294967295\] \(got 4294967296\)"),
+        ({"lr_decay": 0}, r"'lr_decay' must be above 0 or null \(got 0\)"),
+        ({"weight_decay": -0.1}, "'weight_decay' must be at least 0 or null"),
+        ({"patience": -1}, "'patience' must be at least 0"),
+        ({"monitor": "recall@7"}, "unknown metric of validation 'recall@7' - .*choose"),
+        ({"monitor": "recal@20"}, "did you mean 'recall@20'.*choose from recall@10"),
     ],
 )
 def test_bad_options_are_refused(options, message):
@@ -141,12 +145,21 @@ def test_bad_options_are_refused(options, message):
         Trainer(**options)
 
 
-def test_an_unknown_monitor_lists_the_metrics(splits):
+def test_every_metric_of_an_evaluation_can_decide(splits):
     train, val, _ = splits
-    with pytest.raises(UserError, match="unknown metric 'recal@20' - choose from rec"):
-        Trainer(epochs=1, monitor="recal@20", device="cpu").fit(
-            build("MF-BPR", train), train, val
-        )
+    for monitor in evaluate(build("MF-BPR", train), val, ks=[5, 20]):
+        assert Trainer(monitor=monitor, ks=(5, 20)).monitor == monitor
+
+
+def test_the_models_own_options_hold_unless_given():
+    class Model:
+        lr, weight_decay, lr_decay = 0.5, 0.25, 0.125
+
+    own = Trainer(batch_size=7).options_for(Model())
+    assert (own.lr, own.weight_decay, own.lr_decay) == (0.5, 0.25, 0.125)
+    assert own.batch_size == 7
+    given = Trainer(lr=1.0, weight_decay=0.0).options_for(Model())
+    assert (given.lr, given.weight_decay, given.lr_decay) == (1.0, 0.0, 0.125)
 
 
 def test_the_batch_is_never_changed(splits):
@@ -156,7 +169,7 @@ def test_the_batch_is_never_changed(splits):
     for name in MODELS:
         model = build(name, train)
         data = model.add_graphs(train)
-        model.on_epoch_start(data, 1, torch.Generator().manual_seed(0))
+        model.start_epoch(data, 1, torch.Generator().manual_seed(0))
         batch = Batch(*(torch.tensor([1, 2, 3]) for _ in range(3)))
         model.training_loss(data, batch)
         assert all(torch.equal(part, torch.tensor([1, 2, 3])) for part in batch)

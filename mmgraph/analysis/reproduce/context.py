@@ -12,22 +12,18 @@ import torch
 from torch_geometric.data import HeteroData
 
 from mmgraph.analysis.leaderboard.published import recognise
-from mmgraph.bench.benchmark import Benchmark, Watch, read_histories, read_per_user
-from mmgraph.bench.buildable import feasible
-from mmgraph.bench.config import Resolved, canonical, resolve
-from mmgraph.bench.executors import unwatched
-from mmgraph.bench.experiment import Splits, build, make_trainer, run_experiment
+from mmgraph.bench.benchmark import Benchmark
+from mmgraph.bench.buildable import buildable
+from mmgraph.bench.config import RunConfig, canonical, run_config
+from mmgraph.bench.experiment import Splits, build
 from mmgraph.bench.recipe import Recipe, System, choose, fixed_options
-from mmgraph.bench.run_directory import (
-    CHECKPOINT,
-    HISTORY,
-    begin_run,
-    load_run,
-    read_info,
-    save_run,
-)
+from mmgraph.bench.records import RunInfo
+from mmgraph.bench.results_folder import read_histories, read_per_user
+from mmgraph.bench.run_directory import HISTORY, load_run
 from mmgraph.bench.source import DataSource
 from mmgraph.bench.spec import ModelSpec, parse_spec
+from mmgraph.bench.training import train_run
+from mmgraph.bench.watch import Watch, unwatched
 from mmgraph.errors import UserError
 from mmgraph.files import read_json_lines
 from mmgraph.models.base import Recommender
@@ -40,7 +36,7 @@ class Trained:
 
     model: Recommender
     untrained: Recommender
-    line: dict[str, Any]
+    line: RunInfo
     history: list[dict[str, Any]]
 
 
@@ -131,10 +127,10 @@ class ExperimentContext:
             UserError: With ``required``, if one cannot be built.
         """
         specs = [canonical(parse_spec(name)) for name in names]
-        runs = [resolve(spec, self._fixed_options(spec)) for spec in specs]
-        buildable, reasons = feasible(runs, self.train, must=required)
+        runs = [run_config(spec, self._fixed_options(spec)) for spec in specs]
+        able, reasons = buildable(runs, self.train, required=required)
         missing = [f"{label} is left out: {why}." for label, why in reasons.items()]
-        return [run.spec for run in buildable], missing
+        return [run.spec for run in able], missing
 
     def bench(
         self,
@@ -161,7 +157,7 @@ class ExperimentContext:
             recipe=recipe,
         )
         order = {str(spec): n for n, spec in enumerate(specs)}
-        own = [line for line in lines if line["spec"] in order]  # not popularity
+        own: list[Any] = [line for line in lines if line["spec"] in order]
         return sorted(own, key=lambda line: order[line["spec"]])
 
     def per_user(self, lines: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
@@ -199,10 +195,10 @@ class ExperimentContext:
         """
         spec = canonical(parse_spec(name))
         if self.recipe is None:
-            run = resolve(spec, self.settings)
+            run = run_config(spec, self.settings)
         else:
             choice = choose(spec, self.recipe, self._valid, fixed=self.settings)
-            run = resolve(spec, choice.settings)
+            run = run_config(spec, choice.settings)
         line = self._fitted(run)
         folder = self._run_folder(run)
         model = load_run(folder, data=self.source.location).model.cpu().eval()
@@ -210,35 +206,26 @@ class ExperimentContext:
         untrained = build(run, self.train).eval()
         return Trained(model, untrained, line, read_json_lines(folder / HISTORY))
 
-    def _valid(self, run: Resolved) -> float:
+    def _valid(self, run: RunConfig) -> float:
         value = self._benchmark.validated(run.key(self.seeds[0], self.data_sha256))
         if value is None:
             value = self._fitted(run)["metrics"]["valid"]["recall@20"]
         return value
 
-    def _fitted(self, run: Resolved) -> dict[str, Any]:
-        folder, seed = self._run_folder(run), self.seeds[0]
-        build(run, self.train)  # a mistake shows before anything is written
-        make_trainer(run, seed, self.device)
-        going_on = begin_run(folder, run.key(seed, self.data_sha256), resume=True)
-        if not (going_on and read_info(folder)["status"] == "finished"):
-            with self.watch(run.label, seed, run.trainer["epochs"]) as on_epoch:
-                experiment = run_experiment(
-                    run,
-                    self.splits,
-                    data=self.source.name,
-                    data_sha256=self.data_sha256,
-                    seed=seed,
-                    device=self.device,
-                    test=False,
-                    on_epoch=on_epoch,
-                    checkpoint_dir=folder / CHECKPOINT,
-                    resume=going_on,
-                )
-            save_run(folder, experiment, self.source)
-        return read_info(folder)
+    def _fitted(self, run: RunConfig) -> RunInfo:
+        return train_run(
+            run,
+            self.source,
+            self._run_folder(run),
+            seed=self.seeds[0],
+            device=self.device,
+            test=False,
+            resume=True,
+            watch=self.watch,
+            loaded=(self.splits, self.data_sha256),
+        )
 
-    def _run_folder(self, run: Resolved) -> Path:
+    def _run_folder(self, run: RunConfig) -> Path:
         return self.runs / "models" / run.key(self.seeds[0], self.data_sha256)[:16]
 
     def _fixed_options(self, spec: ModelSpec) -> dict[str, Any]:

@@ -66,7 +66,7 @@ def blocks(
     """
     if workers > 1 and ray is not None:
         raise UserError("--workers and --ray are both given", "give one of them")
-    opt.prepare(seed, device, threads, quiet)
+    opt.set_up(seed, device, threads, quiet)
     from mmgraph.analysis.knn.blocks import blocks_report
     from mmgraph.device import resolve_device
     from mmgraph.knn import build_blocks
@@ -129,7 +129,7 @@ def join(
     as those of mmgraph knn build: info, verify, insert and merge read it. Example:
     mmgraph knn join w1 w2 w3 --out graph
     """
-    opt.prepare(seed, device, threads, quiet)
+    opt.set_up(seed, device, threads, quiet)
     from mmgraph.analysis.knn import join_blocks
 
     result = join_blocks(work, out)

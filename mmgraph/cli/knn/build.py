@@ -59,7 +59,7 @@ def build(
     An isolated row (zeros, or missing) gets no edges. Example:
     mmgraph knn build image_feat.npy text_feat.npy --k 10 --out graph.pt
     """
-    opt.prepare(seed, device, threads, quiet)
+    opt.set_up(seed, device, threads, quiet)
     from mmgraph.analysis.knn import build_graphs
     from mmgraph.analysis.knn.page import check_report, write_report
     from mmgraph.data import write_graph

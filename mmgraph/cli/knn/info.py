@@ -23,7 +23,7 @@ def info(
     "intact" says whether the edges still have the hash they were written with. Example:
     mmgraph knn info graph.pt
     """
-    opt.prepare(seed, device, threads, quiet)
+    opt.set_up(seed, device, threads, quiet)
     from mmgraph.analysis.knn import graph_report
     from mmgraph.data import read_graph
 

@@ -41,7 +41,7 @@ def insert(
     files are named as those were. Example:
     mmgraph knn insert graph.pt --features new/visual.npy --out graph.pt
     """
-    opt.prepare(seed, device, threads, quiet)
+    opt.set_up(seed, device, threads, quiet)
     from mmgraph.analysis.knn import insert_items
     from mmgraph.data import read_graph, write_graph
     from mmgraph.data.formats.layout import modality_files

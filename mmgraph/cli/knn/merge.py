@@ -29,7 +29,7 @@ def merge(
 
     Example: mmgraph knn merge visual.pt textual.pt --out both.pt
     """
-    opt.prepare(seed, device, threads, quiet)
+    opt.set_up(seed, device, threads, quiet)
     from mmgraph.analysis.knn import graph_report, merge_graphs
     from mmgraph.data import write_graph
 

@@ -34,7 +34,7 @@ def verify(
     right. 1: some are wrong, the first is named. 2: the files do not fit. Example:
     mmgraph knn verify graph.pt --features image_feat.npy --features text_feat.npy
     """
-    opt.prepare(seed, device, threads, quiet)
+    opt.set_up(seed, device, threads, quiet)
     from mmgraph.analysis.knn import verify_graphs
     from mmgraph.data import read_graph
     from mmgraph.data.formats.layout import modality_files

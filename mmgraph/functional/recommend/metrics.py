@@ -8,6 +8,9 @@ from typing import Literal, overload
 import torch
 from torch import Tensor
 
+#: Names of the metrics, without their cut-offs.
+METRICS = ("recall", "ndcg", "precision", "map", "hit", "mrr")
+
 
 @overload
 def ranking_metrics(

@@ -60,10 +60,8 @@ class NegativeSampler:
             )
 
     def is_positive(self, user: Tensor, item: Tensor) -> Tensor:
-        """True for each (user, item) pair that is a training interaction."""
-        pair = user * self.num_items + item
-        index = torch.searchsorted(self.pairs, pair).clamp_(max=self.pairs.numel() - 1)
-        return torch.eq(self.pairs[index], pair)
+        """True where a (user, item) pair is a training interaction."""
+        return is_in_sorted(user * self.num_items + item, self.pairs)
 
     def sample(self, user: Tensor, generator: torch.Generator | None = None) -> Tensor:
         """One negative for each entry of ``user``.
@@ -89,3 +87,19 @@ class NegativeSampler:
             hit = self.is_positive(user[open_rows], negative[open_rows])
             open_rows = open_rows[hit]
         return negative
+
+
+def is_in_sorted(values: Tensor, ascending: Tensor) -> Tensor:
+    """True where a value is in a sorted list, by binary search.
+
+    Args:
+        values: The values, of any shape.
+        ascending: The list ``[n]``, not empty.
+
+    Example:
+        >>> is_in_sorted(torch.tensor([[1, 2], [5, 9]]), torch.tensor([2, 5]))
+        tensor([[False,  True],
+                [ True, False]])
+    """
+    position = torch.searchsorted(ascending, values).clamp_(max=ascending.numel() - 1)
+    return ascending[position] == values

@@ -32,6 +32,27 @@ def seen_items(history: Adjacency, users: Tensor) -> Adjacency:
     return history.rows(users)
 
 
+def mask_seen(scores: Tensor, history: Adjacency, users: Tensor) -> None:
+    """Set the scores of seen items to minus infinity, in place.
+
+    Args:
+        scores: Scores ``[B, I]`` of all items.
+        history: Row = user, columns = the items she has seen.
+        users: The user of each row ``[B]``.
+
+    Example:
+        >>> history = Adjacency.from_edge_index(
+        ...     torch.tensor([[2, 0, 1], [0, 1, 1]]), num_src=3, num_dst=2
+        ... )
+        >>> scores = torch.zeros(1, 3)
+        >>> mask_seen(scores, history, torch.tensor([1]))
+        >>> scores
+        tensor([[-inf, -inf, 0.]])
+    """
+    seen = seen_items(history, users)
+    scores[seen.row().long(), seen.col.long()] = float("-inf")
+
+
 def unseen_scores(user: Tensor, item: Tensor, seen: Adjacency) -> Tensor:
     r"""Each user's scores of unseen items, as a row of length 1.
 
@@ -144,8 +165,7 @@ def top_unseen_items(user: Tensor, item: Tensor, seen: Adjacency, k: int) -> Ten
     block_size = USER_SCORES.rows(num_items, user.device)
     for block in rows.split(block_size):
         scores = user[block] @ item.t()
-        part = seen_items(seen, block)
-        scores[part.row().long(), part.col.long()] = float("-inf")
+        mask_seen(scores, seen, block)
         best, items = scores.topk(num_kept, dim=1)
         none = (best == float("-inf")) | ~user[block].any(dim=1, keepdim=True)
         items_of.append(items.masked_fill(none, -1))

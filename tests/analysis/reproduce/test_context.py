@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from mmgraph.bench.benchmark import Benchmark
-from mmgraph.bench.config import resolve
+from mmgraph.bench.config import run_config
 from mmgraph.bench.experiment import run_experiment
 from mmgraph.bench.recipe import Recipe, System
 from mmgraph.bench.spec import parse_spec
@@ -97,7 +97,7 @@ def test_a_fitted_model_is_that_of_a_plain_run_and_is_found_again(
 ):
     context = make_context(tmp_path, settings={"epochs": 2})
     fitted = context.fit("VBPR+CLEAR")
-    run = resolve(parse_spec("VBPR+CLEAR"), context.settings)
+    run = run_config(parse_spec("VBPR+CLEAR"), context.settings)
     plain = run_experiment(
         run, toy[1], data="toy", data_sha256=toy[2], seed=999, device="cpu"
     )

@@ -6,7 +6,7 @@ import torch
 from scipy.stats import chisquare
 
 from mmgraph.errors import UserError
-from mmgraph.functional.recommend.negative_sampling import NegativeSampler
+from mmgraph.functional.recommend.negative_sampling import NegativeSampler, is_in_sorted
 
 
 def random_edges(num_users=20, num_items=15, num_edges=120):
@@ -73,3 +73,11 @@ def test_a_user_with_every_item_is_named():
 def test_no_interaction_is_refused():
     with pytest.raises(UserError, match="no training interaction"):
         NegativeSampler(torch.empty(2, 0).long(), num_items=2)
+
+
+def test_membership_in_a_sorted_list_is_that_of_a_set():
+    generator = torch.Generator().manual_seed(0)
+    members = torch.randint(50, (20,), generator=generator).unique()
+    values = torch.randint(-5, 60, (7, 30), generator=generator)
+    expected = [[v in set(members.tolist()) for v in row] for row in values.tolist()]
+    assert is_in_sorted(values, members).tolist() == expected

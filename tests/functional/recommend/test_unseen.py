@@ -12,6 +12,7 @@ from mmgraph.functional import (
 )
 from mmgraph.functional.block_sizes import BlockSize
 from mmgraph.functional.recommend import unseen
+from mmgraph.functional.recommend.unseen import mask_seen
 
 NUM_ITEMS = 9
 #: Items of each user: some, none, some, all.
@@ -130,3 +131,13 @@ def test_memory_grows_with_users_and_items_but_not_with_their_product(history):
         map_unseen_scores(user, item, seen, torch.randn(NUM_ITEMS, 2))
     edges = int(seen.rowptr[-1])
     assert largest.size == max(400, NUM_ITEMS, edges) * 3 < 400 * NUM_ITEMS
+
+
+def test_seen_items_and_no_others_lose_their_scores(history):
+    users = torch.tensor([2, 0, 2])
+    num_items = history.num_src
+    scores = torch.ones(3, num_items)
+    mask_seen(scores, history, users)
+    seen = history.csr().to_dense()[users] != 0
+    assert torch.equal(scores == float("-inf"), seen)
+    assert torch.equal(scores[~seen], torch.ones(int((~seen).sum())))

@@ -1,0 +1,116 @@
+"""The systems, and what each of them takes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import torch
+
+from mmgraph.bench.config import canonical, run_config, trainer_options
+from mmgraph.bench.spec import ModelSpec
+from mmgraph.errors import UserError
+from mmgraph.models.base import Recommender
+from mmgraph.models.registry import (
+    available_models,
+    available_plugins,
+    model_options,
+    resolve_model,
+    resolve_plugin,
+)
+from mmgraph.options import Option
+
+_DIM = 4096  # of the features that systems are tried on; the largest data have it
+
+
+@dataclass(frozen=True)
+class SystemSummary:
+    """One row of the table of systems.
+
+    Args:
+        name: Its name.
+        least_modalities: Item modalities that it needs at least, 0 for systems that
+            use no features.
+        fidelities: Its fidelities.
+        plugins: Plug-ins that attach to it.
+    """
+
+    name: str
+    least_modalities: int
+    fidelities: tuple[str, ...]
+    plugins: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class SystemOptions:
+    """The options of one system, those of its plug-in among them, and of its training.
+
+    Defaults are those of this system: a spec's own options and the model's own
+    learning rate are filled in.
+    """
+
+    spec: ModelSpec
+    options: list[Option]
+    trainer: list[Option]
+
+
+def list_systems() -> list[SystemSummary]:
+    """A row per system, in the order of the registry.
+
+    Example:
+        >>> {s.name: s.plugins for s in list_systems()}["CLEAR"]
+        ('SEA',)
+    """
+    return [_summary(name) for name in available_models()]
+
+
+def system_options(spec: ModelSpec) -> SystemOptions:
+    """The options of a system with defaults, domains and help.
+
+    Raises:
+        UserError: If the model, the plug-in or an option does not exist.
+
+    Example:
+        >>> described = system_options(ModelSpec("vbpr", "clear"))
+        >>> {o.name: o.domain for o in described.options}["rank"]
+        'an integer at least 0'
+    """
+    run = run_config(spec)
+    declared = model_options(run.spec.model, run.spec.plugin)
+    options = [replace(declared[n], default=value) for n, value in run.options.items()]
+    trainer = [
+        replace(o, default=run.trainer[name]) for name, o in trainer_options().items()
+    ]
+    return SystemOptions(canonical(spec), options, trainer)
+
+
+def _summary(name: str) -> SystemSummary:
+    """Found by trying, on the device ``meta``, where parameters have no memory."""
+    _, model_class, _ = resolve_model(name)
+    least = 0
+    if model_class.multimodal:
+        least = 1 if _is_built(model_class, 1) else 2
+    plugins = [p for p in available_plugins() if _attaches(model_class, p)]
+    return SystemSummary(name, least, model_class.fidelities, tuple(plugins))
+
+
+def _is_built(model_class: type[Recommender], num_modalities: int) -> bool:
+    try:
+        _build(model_class, num_modalities)
+    except UserError:
+        return False
+    return True
+
+
+def _attaches(model_class: type[Recommender], plugin: str) -> bool:
+    try:
+        with torch.device("meta"):
+            _build(model_class, 2).attach(resolve_plugin(plugin)[1])
+    except UserError:
+        return False
+    return True
+
+
+def _build(model_class: type[Recommender], num_modalities: int) -> Recommender:
+    dims = {f"modality{n}": _DIM for n in range(num_modalities)}
+    with torch.device("meta"):
+        return model_class(8, 8, dims) if model_class.multimodal else model_class(8, 8)

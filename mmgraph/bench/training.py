@@ -1,0 +1,162 @@
+"""Training into a run directory, and use of the model in one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+import pandas as pd
+
+from mmgraph.bench.config import RunConfig
+from mmgraph.bench.experiment import CUTOFFS, Splits, build_run, train
+from mmgraph.bench.records import RunInfo
+from mmgraph.bench.run_directory import (
+    CHECKPOINT,
+    begin_run,
+    finished_info,
+    give_up_run,
+    load_run,
+    read_info,
+    save_run,
+)
+from mmgraph.bench.source import DataSource
+from mmgraph.bench.watch import Watch, unwatched
+from mmgraph.train.evaluation import evaluate
+from mmgraph.train.recommendations import (
+    check_table_name,
+    read_user_ids,
+    recommend_table,
+    write_table,
+)
+
+
+def train_run(
+    run: RunConfig,
+    source: DataSource,
+    folder: str | Path,
+    *,
+    seed: int = 999,
+    device: str = "auto",
+    test: bool = True,
+    resume: bool = False,
+    watch: Watch = unwatched,
+    loaded: tuple[Splits, str] | None = None,
+) -> RunInfo:
+    """Train one system into a run directory.
+
+    Nothing is written before the model is built and its options are checked.
+
+    Args:
+        run: The system with all its options.
+        source: The data.
+        folder: The run directory.
+        seed: Seeds the initialisation and the trainer.
+        device: As the trainer takes it.
+        test: False leaves the test split alone, as selection must.
+        resume: Go on with an interrupted run; one that has finished is left as it is.
+        watch: Shows progress.
+        loaded: What ``source.load()`` gave, where it was called already.
+
+    Returns:
+        What ``run.json`` says.
+
+    Raises:
+        UserError: If the data or an option do not suit the model, another run lies in
+            the folder (or the same one, without ``resume``), or training diverges.
+
+    Example:
+        >>> import tempfile
+        >>> from mmgraph.bench.config import run_config
+        >>> from mmgraph.bench.spec import parse_spec
+        >>> run = run_config(parse_spec("MF-BPR"), {"embedding_dim": 4, "epochs": 1})
+        >>> folder = tempfile.mkdtemp()
+        >>> train_run(run, DataSource("synthetic"), folder)["epochs"]
+        1
+        >>> sorted(path.name for path in Path(folder).iterdir())
+        ['checkpoint', 'history.jsonl', 'model.safetensors', 'run.json']
+    """
+    folder = Path(folder)
+    splits, sha256 = source.load() if loaded is None else loaded
+    untrained = build_run(run, splits, seed=seed, device=device)
+    going_on = begin_run(folder, run.key(seed, sha256), resume=resume)
+    if going_on and read_info(folder)["status"] == "finished":
+        return finished_info(folder)
+    try:
+        with watch(run.label, seed, run.trainer["epochs"]) as on_epoch:
+            trained = train(
+                untrained,
+                data=source.name,
+                data_sha256=sha256,
+                test=test,
+                on_epoch=on_epoch,
+                checkpoint_dir=folder / CHECKPOINT,
+                resume=going_on,
+            )
+    except Exception:
+        give_up_run(folder)
+        raise
+    save_run(folder, trained, source)
+    return finished_info(folder)
+
+
+def evaluate_run(
+    folder: str | Path,
+    split: Literal["valid", "test"] = "test",
+    *,
+    ks: Sequence[int] = CUTOFFS,
+    data: str | None = None,
+    device: str = "auto",
+) -> dict[str, float]:
+    """Ranking metrics of a run directory's model.
+
+    Args:
+        folder: The run directory.
+        split: ``"valid"`` or ``"test"``.
+        ks: Cut-offs.
+        data: The data set, if it has moved since.
+        device: Device to compute on, as the trainer takes it.
+
+    Raises:
+        UserError: As :func:`~mmgraph.bench.run_directory.load_run` does.
+    """
+    loaded = load_run(folder, data=data, device=device)
+    _, valid, test = loaded.splits
+    return evaluate(loaded.model, valid if split == "valid" else test, ks=ks)
+
+
+def recommend_run(
+    folder: str | Path,
+    out: str | Path,
+    *,
+    users: str | None = None,
+    k: int = 20,
+    data: str | None = None,
+    device: str = "auto",
+) -> pd.DataFrame:
+    """Write the best items of users, by original ids, with a run directory's model.
+
+    Args:
+        folder: The run directory.
+        out: The table, ``.csv`` or ``.parquet``.
+        users: A file with one id per line, or ids with commas between; all without it.
+        k: Items per user.
+        data: The data set, if it has moved since.
+        device: Device to compute on, as the trainer takes it.
+
+    Returns:
+        What was written, as :func:`~mmgraph.train.recommendations.recommend_table`
+        gives it.
+
+    Raises:
+        UserError: If the table has another ending, a user is unknown, or as
+            :func:`~mmgraph.bench.run_directory.load_run` does.
+    """
+    out = Path(out)
+    check_table_name(out)
+    loaded = load_run(folder, data=data, device=device)
+    train_split = loaded.splits[0]
+    ids = None if users is None else read_user_ids(users, train_split)
+    table = recommend_table(loaded.model, train_split, ids, k)
+    write_table(table, out)
+    return table

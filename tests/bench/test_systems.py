@@ -1,0 +1,62 @@
+from __future__ import annotations
+
+import inspect
+
+import pytest
+
+from mmgraph.bench.config import run_config
+from mmgraph.bench.spec import parse_spec
+from mmgraph.bench.systems import list_systems, system_options
+from mmgraph.data import load_dataset
+from mmgraph.errors import UserError
+from mmgraph.models import available_models, build_model
+from mmgraph.models.registry import resolve_model
+
+#: What features as narrow as those of the embedded catalogue ask for.
+OPTIONS = {("MMGCN", "SEA"): {"map_above": 0}}
+
+
+@pytest.mark.parametrize("names", [[], ["visual"], ["visual", "textual"]])
+def test_the_modalities_that_a_system_needs_are_those_it_is_built_with(names):
+    train = load_dataset("synthetic", modalities=names)[0]
+    systems = list_systems()
+    assert [system.name for system in systems] == available_models()
+    for system in systems:
+        if len(names) >= system.least_modalities:
+            build_model(system.name, train)
+        else:
+            with pytest.raises(UserError):
+                build_model(system.name, train)
+
+
+def test_the_plug_ins_of_a_system_are_those_that_can_be_attached():
+    train = load_dataset("synthetic")[0]
+    for system in list_systems():
+        for plugin in ("CLEAR", "SEA"):
+            if plugin in system.plugins:
+                options = OPTIONS.get((system.name, plugin), {})
+                build_model(system.name, train, plugin=plugin, **options)
+            else:
+                with pytest.raises(UserError):
+                    build_model(system.name, train, plugin=plugin)
+
+
+def test_every_option_of_the_constructor_is_described():
+    for name in available_models():
+        described = system_options(parse_spec(name))
+        own = set(inspect.signature(resolve_model(name)[1]).parameters)
+        listed = {option.name for option in described.options}
+        passed_on = {"num_users", "num_items", "dims", "fidelity", "options"}
+        assert own - passed_on <= listed
+        assert all(option.domain and option.help for option in described.options)
+        assert all(option.help for option in described.trainer)
+
+
+def test_defaults_are_those_of_the_spec():
+    described = system_options(parse_spec("slmrec+clear:rank=3,lr=0.5"))
+    assert str(described.spec) == "SLMRec+CLEAR:rank=3,lr=0.5"
+    run = run_config(described.spec)
+    assert {o.name: o.default for o in described.options} == run.options
+    assert {o.name: o.default for o in described.trainer} == run.trainer
+    assert (run.options["rank"], run.trainer["lr"]) == (3, 0.5)
+    assert run.trainer["weight_decay"] == 1e-4  # the model's own

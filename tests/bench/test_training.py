@@ -1,0 +1,116 @@
+from __future__ import annotations
+
+import json
+from contextlib import contextmanager
+
+import pytest
+
+from mmgraph.bench import experiment
+from mmgraph.bench.config import run_config
+from mmgraph.bench.run_directory import load_run, read_info
+from mmgraph.bench.source import DataSource
+from mmgraph.bench.spec import parse_spec
+from mmgraph.bench.training import evaluate_run, train_run
+from mmgraph.data import write_dataset
+from mmgraph.errors import UserError
+from mmgraph.models.registry import MODELS
+from mmgraph.models.vbpr import VBPR
+
+SETTINGS = {"embedding_dim": 4, "epochs": 2}
+
+
+@pytest.fixture(scope="module")
+def source(splits, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("data") / "toy"
+    write_dataset(*splits, folder)
+    return DataSource(str(folder))
+
+
+def train(source, folder, text="VBPR", settings=SETTINGS, **options):
+    run = run_config(parse_spec(text), settings, strict=True)
+    return train_run(run, source, folder, device="cpu", **options)
+
+
+def test_the_run_directory_says_what_is_returned(source, tmp_path):
+    info = train(source, tmp_path / "run")
+    assert info == read_info(tmp_path / "run")
+    assert (info["status"], info["data"], info["epochs"]) == ("finished", "toy", 2)
+    for split in ("valid", "test"):
+        metrics = evaluate_run(tmp_path / "run", split, device="cpu")
+        assert metrics == pytest.approx(info["metrics"][split], abs=1e-6)
+    assert "recall@3" in evaluate_run(tmp_path / "run", ks=[3], device="cpu")
+
+
+def test_the_model_is_built_once_and_that_one_is_trained(source, tmp_path, monkeypatch):
+    built, fitted = [], []
+
+    class Counted(VBPR):
+        def __init__(self, *args, **kwargs):
+            super().__init__(*args, **kwargs)
+            built.append(self)
+
+    original = experiment.Trainer.fit
+
+    def fit(self, model, *args, **kwargs):
+        fitted.append(model)
+        return original(self, model, *args, **kwargs)
+
+    monkeypatch.setitem(MODELS, "VBPR", Counted)
+    monkeypatch.setattr(experiment.Trainer, "fit", fit)
+    train(source, tmp_path / "run", settings={"epochs": 1})
+    assert len(built) == 1
+    assert fitted[0] is built[0]
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"reg_weight": -1.0}, "'reg_weight' must be at least 0"),
+        ({"epochs": 0}, "'epochs' must be at least 1"),
+        ({"monitor": "recall@7"}, "unknown metric of validation 'recall@7'"),
+    ],
+)
+def test_a_mistake_shows_before_anything_is_written(
+    source, tmp_path, settings, message
+):
+    with pytest.raises(UserError, match=message):
+        train(source, tmp_path / "run", settings=settings)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_finished_run_is_left_as_it_is(source, tmp_path):
+    first = train(source, tmp_path / "run")
+    before = {p: p.read_bytes() for p in (tmp_path / "run").glob("*.*")}
+    assert train(source, tmp_path / "run", resume=True) == first
+    assert before == {p: p.read_bytes() for p in (tmp_path / "run").glob("*.*")}
+    with pytest.raises(UserError, match="there is a run already - continue it with"):
+        train(source, tmp_path / "run")
+
+
+def test_test_is_left_alone_where_a_choice_is_to_follow(source, tmp_path):
+    info = train(source, tmp_path / "run", test=False)
+    assert list(info["metrics"]) == ["valid"]
+    assert load_run(tmp_path / "run").info == info
+
+
+def test_a_run_that_fails_leaves_no_folder_and_is_watched(source, tmp_path):
+    seen = []
+
+    @contextmanager
+    def watch(label, seed, epochs):
+        seen.append((label, seed, epochs))
+        yield None
+
+    settings = {**SETTINGS, "lr": 1e30}
+    with pytest.raises(UserError, match="not finite"):
+        train(source, tmp_path / "run", settings=settings, seed=3, watch=watch)
+    assert seen == [("VBPR", 3, 2)]
+    assert not (tmp_path / "run").exists()
+
+
+def test_data_that_were_loaded_are_not_read_again(source, tmp_path, monkeypatch):
+    loaded = source.load()
+    monkeypatch.setattr(DataSource, "load", None)
+    info = train(source, tmp_path / "run", loaded=loaded)
+    assert info["data_sha256"] == loaded[1]
+    assert json.loads((tmp_path / "run" / "run.json").read_text()) == info
