@@ -11,17 +11,17 @@ from typing import Any
 
 from mmgraph.bench.buildable import buildable
 from mmgraph.bench.config import canonical, check_settings, run_config
-from mmgraph.bench.executors import Executor, SequentialExecutor
 from mmgraph.bench.experiment import Splits, popularity_line
-from mmgraph.bench.processes import Processes, TaskData
+from mmgraph.bench.jobs.executors import Executor, SequentialExecutor
+from mmgraph.bench.jobs.processes import Processes, TaskData
+from mmgraph.bench.jobs.task import Task, TaskResult, perform
+from mmgraph.bench.jobs.task_queue import TaskQueue
+from mmgraph.bench.jobs.watch import Watch, unwatched
 from mmgraph.bench.recipe import Choice, Recipe, fixed_options, stages
 from mmgraph.bench.records import GridPoint, ResultLine, Selection
 from mmgraph.bench.results_folder import BenchFolder
 from mmgraph.bench.source import DataSource
 from mmgraph.bench.spec import ModelSpec
-from mmgraph.bench.task import Task, TaskResult, perform
-from mmgraph.bench.task_queue import TaskQueue
-from mmgraph.bench.watch import Watch, unwatched
 from mmgraph.errors import UserError
 
 _log = logging.getLogger(__name__)

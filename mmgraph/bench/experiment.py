@@ -13,10 +13,10 @@ from torch import Tensor
 from torch_geometric.data import HeteroData
 
 from mmgraph.bench.config import RunConfig
+from mmgraph.bench.jobs.watch import OnEpoch
 from mmgraph.bench.memory import peak_memory, reset_peak_memory
 from mmgraph.bench.records import ResultLine
 from mmgraph.bench.versions import versions
-from mmgraph.bench.watch import OnEpoch
 from mmgraph.device import device_of, resolve_device, to_device
 from mmgraph.models import build_model
 from mmgraph.models.base import Recommender

@@ -10,6 +10,7 @@ import pandas as pd
 
 from mmgraph.bench.config import RunConfig
 from mmgraph.bench.experiment import CUTOFFS, Splits, build_run, train
+from mmgraph.bench.jobs.watch import Watch, unwatched
 from mmgraph.bench.records import RunInfo
 from mmgraph.bench.run_directory import (
     CHECKPOINT,
@@ -21,7 +22,6 @@ from mmgraph.bench.run_directory import (
     save_run,
 )
 from mmgraph.bench.source import DataSource
-from mmgraph.bench.watch import Watch, unwatched
 from mmgraph.train.evaluation import evaluate
 from mmgraph.train.recommendations import (
     check_table_name,

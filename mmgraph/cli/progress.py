@@ -10,7 +10,7 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from mmgraph.bench.watch import OnEpoch, Watch, unwatched
+from mmgraph.bench.jobs.watch import OnEpoch, Watch, unwatched
 
 
 @contextmanager

@@ -6,8 +6,8 @@ import math
 import numpy as np
 import pytest
 
-from mmgraph.bench import task as module
 from mmgraph.bench.benchmark import Benchmark, FailedRunsError, run_benchmark
+from mmgraph.bench.jobs import task as module
 from mmgraph.bench.recipe import Recipe, System
 from mmgraph.bench.results_folder import read_histories, read_per_user
 from mmgraph.bench.source import DataSource

@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from mmgraph.bench import task
 from mmgraph.bench.benchmark import run_benchmark
 from mmgraph.bench.config import run_config
+from mmgraph.bench.jobs import task
 from mmgraph.bench.results_folder import read_histories, read_per_user, read_results
 from mmgraph.bench.run_directory import load_run, read_info
 from mmgraph.bench.source import DataSource

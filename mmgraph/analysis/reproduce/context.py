@@ -16,6 +16,7 @@ from mmgraph.bench.benchmark import Benchmark
 from mmgraph.bench.buildable import buildable
 from mmgraph.bench.config import RunConfig, canonical, run_config
 from mmgraph.bench.experiment import Splits, build
+from mmgraph.bench.jobs.watch import Watch, unwatched
 from mmgraph.bench.recipe import Recipe, System, choose, fixed_options
 from mmgraph.bench.records import RunInfo
 from mmgraph.bench.results_folder import read_histories, read_per_user
@@ -23,7 +24,6 @@ from mmgraph.bench.run_directory import HISTORY, load_run
 from mmgraph.bench.source import DataSource
 from mmgraph.bench.spec import ModelSpec, parse_spec
 from mmgraph.bench.training import train_run
-from mmgraph.bench.watch import Watch, unwatched
 from mmgraph.errors import UserError
 from mmgraph.files import read_json_lines
 from mmgraph.models.base import Recommender

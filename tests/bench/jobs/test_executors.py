@@ -3,9 +3,9 @@ from __future__ import annotations
 from contextlib import contextmanager
 
 from mmgraph.bench.config import run_config
-from mmgraph.bench.executors import SequentialExecutor, watch_task
+from mmgraph.bench.jobs.executors import SequentialExecutor, watch_task
+from mmgraph.bench.jobs.task import Task, TaskResult
 from mmgraph.bench.spec import ModelSpec
-from mmgraph.bench.task import Task, TaskResult
 from mmgraph.errors import UserError
 
 RUN = run_config(ModelSpec("MF-BPR"), {"epochs": 7})

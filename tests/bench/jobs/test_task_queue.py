@@ -1,9 +1,9 @@
 from __future__ import annotations
 
 from mmgraph.bench.config import run_config
+from mmgraph.bench.jobs.task import Task
+from mmgraph.bench.jobs.task_queue import TaskQueue
 from mmgraph.bench.spec import ModelSpec
-from mmgraph.bench.task import Task
-from mmgraph.bench.task_queue import TaskQueue
 
 RUN = run_config(ModelSpec("MF-BPR"))
 

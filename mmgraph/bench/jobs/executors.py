@@ -6,8 +6,8 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Protocol
 
-from mmgraph.bench.task import Task, TaskResult
-from mmgraph.bench.watch import OnEpoch, Watch, unwatched
+from mmgraph.bench.jobs.task import Task, TaskResult
+from mmgraph.bench.jobs.watch import OnEpoch, Watch, unwatched
 from mmgraph.errors import UserError
 
 

@@ -10,8 +10,8 @@ import numpy as np
 
 from mmgraph.bench.config import RunConfig
 from mmgraph.bench.experiment import Splits, finish_experiment, run_experiment
+from mmgraph.bench.jobs.watch import OnEpoch
 from mmgraph.bench.records import ResultLine, Selection
-from mmgraph.bench.watch import OnEpoch
 from mmgraph.train.checkpoint import load_checkpoint, pack_checkpoint
 
 _HISTORY = "history"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from mmgraph.bench.task import Task
+from mmgraph.bench.jobs.task import Task
 
 #: Tasks that do not depend on each other, then those that wait for them, and so on.
 Rounds = Iterator[list[Task]]

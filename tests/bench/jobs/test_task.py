@@ -3,8 +3,8 @@ from __future__ import annotations
 import pytest
 
 from mmgraph.bench.config import run_config
+from mmgraph.bench.jobs.task import Task, perform
 from mmgraph.bench.spec import parse_spec
-from mmgraph.bench.task import Task, perform
 from mmgraph.train.checkpoint import FILE_NAME
 
 WHERE = {"data": "toy", "data_sha256": "0", "device": "cpu"}

@@ -12,10 +12,10 @@ from dataclasses import replace
 import pytest
 
 from mmgraph.bench.config import run_config
-from mmgraph.bench.processes import Processes, TaskData, end_with_parent
+from mmgraph.bench.jobs.processes import Processes, TaskData, end_with_parent
+from mmgraph.bench.jobs.task import Task, perform
 from mmgraph.bench.source import DataSource
 from mmgraph.bench.spec import parse_spec
-from mmgraph.bench.task import Task, perform
 from mmgraph.data import write_dataset
 from mmgraph.errors import UserError
 
@@ -128,7 +128,7 @@ def test_a_process_ends_when_its_parent_is_killed():
     code = """
 import sys, time
 from multiprocessing import get_context
-from mmgraph.bench.processes import end_with_parent
+from mmgraph.bench.jobs.processes import end_with_parent
 
 def busy():
     end_with_parent()

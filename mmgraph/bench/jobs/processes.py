@@ -18,10 +18,10 @@ from typing import Any
 import torch
 
 from mmgraph.allocator import keep_freed_memory
-from mmgraph.bench.executors import watch_task
+from mmgraph.bench.jobs.executors import watch_task
+from mmgraph.bench.jobs.task import Task, TaskResult, perform
+from mmgraph.bench.jobs.watch import OnEpoch, Watch, unwatched
 from mmgraph.bench.source import DataSource
-from mmgraph.bench.task import Task, TaskResult, perform
-from mmgraph.bench.watch import OnEpoch, Watch, unwatched
 from mmgraph.errors import UserError
 
 _SECONDS_TO_END = 5.0

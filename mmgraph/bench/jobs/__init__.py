@@ -1,0 +1,1 @@
+"""The tasks of a benchmark, their queue, and the executors that do them."""
