@@ -68,6 +68,17 @@ class Recommender(CheckedOptions, nn.Module):
     multimodal: ClassVar[bool] = False
     #: Name of the plug-in that would do once more what the system does by itself.
     built_in: ClassVar[str | None] = None
+    #: Fewest modalities that it can work with, of multimodal systems.
+    min_modalities: ClassVar[int] = 1
+    #: Name of the loss's main term.
+    main_term: ClassVar[str] = "bpr"
+    #: True if the loss draws random numbers, of which each device has its own.
+    random_loss: ClassVar[bool] = False
+    #: False if the modality encoders reach the scores by training alone.
+    scores_read_encoders: ClassVar[bool] = True
+    #: Patterns of parameters that change no difference of two scores, as a bias that
+    #: all items share.
+    inert_parameters: ClassVar[tuple[str, ...]] = ()
     #: ``"released"`` too, for systems whose public code behaves otherwise.
     fidelities: ClassVar[tuple[str, ...]] = ("paper",)
     #: Prefixes of parameters in older files, and what they are called now.
@@ -93,6 +104,12 @@ class Recommender(CheckedOptions, nn.Module):
             )
         self.num_users, self.num_items = num_users, num_items
         self.dims = in_order(dims or {})
+        if self.multimodal and len(self.dims) < self.min_modalities:
+            raise UserError(
+                f"{type(self).__name__} needs {self.min_modalities} modalities or more "
+                f"(got {list(self.dims)})",
+                "add features, or choose VBPR",
+            )
         self.fidelity = fidelity
         self.plugin: Plugin | None = None
         self._plugin_was_applied = False

@@ -69,6 +69,9 @@ class BM3(Recommender):
 
     multimodal = True
     needs_negatives = False
+    main_term = "rec"
+    random_loss = True
+    scores_read_encoders = False
     fidelities = ("paper", "released")
 
     shown = ("embedding_dim", "num_layers")

@@ -69,6 +69,8 @@ class FREEDOM(Recommender):
     """
 
     multimodal = True
+    scores_read_encoders = False
+    inert_parameters = ("project.*.bias",)
     fidelities = ("paper", "released")
 
     shown = ("embedding_dim", "num_layers")

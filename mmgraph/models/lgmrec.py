@@ -96,6 +96,7 @@ class LGMRec(Recommender):
     """
 
     multimodal = True
+    random_loss = True
     fidelities = ("paper", "released")
 
     shown = ("embedding_dim", "num_hyperedges")

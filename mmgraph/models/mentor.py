@@ -109,6 +109,7 @@ class MENTOR(Recommender):
         ("fuse_users.", "gcn.fuse_users."),
     )
     multimodal = True
+    random_loss = True
     fidelities = ("paper", "released")
 
     shown = ("embedding_dim", "num_layers")

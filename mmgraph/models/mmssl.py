@@ -137,6 +137,7 @@ class MMSSL(Recommender):
     decoupled_weight_decay = True
     lr_decay = 0.96
     multimodal = True
+    random_loss = True
     fidelities = ("paper", "released")
 
     shown = ("embedding_dim", "num_layers")

@@ -103,6 +103,7 @@ class PAMD(Recommender):
     """
 
     weight_decay = 1e-5
+    min_modalities = 2
     multimodal = True
     fidelities = ("paper", "released")
 
@@ -122,11 +123,6 @@ class PAMD(Recommender):
         fidelity: Fidelity = "paper",
     ) -> None:
         super().__init__(num_users, num_items, dims, fidelity=fidelity)
-        if len(self.dims) < 2:
-            raise UserError(
-                f"PAMD needs two modalities or more (got {list(self.dims)})",
-                "add features, or choose VBPR",
-            )
         self.pretrain_epochs, self.pretrain_lr = pretrain_epochs, pretrain_lr
         self.pretrain_batch_size = pretrain_batch_size
         self.contrast_temperature = contrast_temperature

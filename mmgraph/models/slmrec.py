@@ -88,6 +88,7 @@ class SLMRec(Recommender):
     weight_decay = 1e-4
     multimodal = True
     needs_negatives = False
+    main_term = "nce"
     fidelities = ("paper", "released")
 
     shown = ("embedding_dim", "num_layers", "ssl_task")

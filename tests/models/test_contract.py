@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from fnmatch import fnmatch
 from typing import NamedTuple
 
 import pytest
@@ -47,13 +48,10 @@ def spelled(system) -> str:
     return f"{name}{'+' + plugin if plugin else ''}@{fidelity}"
 
 
-#: A bias that all items share drops out of every difference of two items' scores.
-CANCELS = {"FREEDOM": ("project.visual.bias", "project.textual.bias")}
+def class_of(system) -> type[Recommender]:
+    return resolve_model(system[0])[1]
 
-#: Systems that refuse a single modality: there is nothing to compare it with.
-NEED_TWO = ("PAMD",)
-#: The main term where it is not BPR.
-MAIN = {"BM3": "rec", "SLMRec": "nce"}
+
 #: What all systems are trained with, for the claims that want a trained one.
 COMMON = {
     "epochs": 15,
@@ -78,10 +76,6 @@ SLOW = {
         {"epochs": 30, "lr": 0.1, "weight_decay": 0.1},
     ),
 }
-#: Systems whose loss draws in training; the two devices have other random numbers.
-DRAWING = ("BM3", "LGMRec", "LayerGCN", "MENTOR", "MMSSL")
-#: Systems whose encoders reach the scores by training alone.
-SCORES_WITHOUT_ENCODERS = ("BM3", "FREEDOM")
 #: Options without which the two devices would draw different graphs.
 STEADY = {"DualGNN": {"num_neighbors": 1}}
 
@@ -179,7 +173,7 @@ def test_shapes_and_finite_named_losses(splits, system):
     model = build(system, train)
     data = first_epoch(model, train)
     terms = model.training_loss(data, some_batch(train))
-    assert MAIN.get(system[0], "bpr") in terms
+    assert class_of(system).main_term in terms
     for term, value in terms.items():
         assert value.shape == (), term
         assert bool(value.isfinite()), term
@@ -205,7 +199,8 @@ def test_every_trainable_tensor_is_registered_and_moves_in_one_epoch(
     for key, parameter in trained.model.named_parameters():
         moved = not torch.equal(trained.start[key], trained.moved[key])
         frozen = not parameter.requires_grad
-        assert moved or frozen or key in CANCELS.get(system[0], ()), key
+        inert = any(fnmatch(key, p) for p in class_of(system).inert_parameters)
+        assert moved or frozen or inert, key
 
 
 def test_the_sum_of_the_losses_falls_within_six_epochs(trained):
@@ -275,7 +270,7 @@ def test_cpu_and_gpu_agree(splits, system):
         data = first_epoch(model, train.clone().to(where))
         torch.manual_seed(1)
         batch = Batch(*(part.to(where) for part in some_batch(train)))
-        model.train(system[0] not in DRAWING)
+        model.train(not class_of(system).random_loss)
         runs[where] = model.training_loss(data, batch)
     for term in runs["cpu"]:
         torch.testing.assert_close(
@@ -296,8 +291,8 @@ def other_modalities(request):
 def test_one_and_three_modalities(host, other_modalities):
     train, val, test = other_modalities
     names = modalities(train)
-    if len(names) == 1 and host[0] in NEED_TWO:
-        with pytest.raises(UserError, match="needs two modalities"):
+    if len(names) < class_of(host).min_modalities:
+        with pytest.raises(UserError, match="needs 2 modalities or more"):
             build(host, train)
         return
     model = build(host, train)
@@ -341,7 +336,7 @@ def test_a_plugin_that_changes_embeddings_is_seen_by_loss_and_scores(splits, hos
         if (value - shifted[name]).abs() > 1e-3 * value.abs()
     }
     assert moved
-    if host[0] in SCORES_WITHOUT_ENCODERS:
+    if not class_of(host).scores_read_encoders:
         assert torch.equal(scores, shifted_scores)
         assert all("_" in name for name in moved)  # the terms of single modalities
     else:

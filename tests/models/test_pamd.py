@@ -287,7 +287,7 @@ def test_tables_start_as_the_fidelity_says(catalogue):
 
 
 def test_a_single_modality_is_refused(catalogue):
-    with pytest.raises(UserError, match="needs two modalities or more"):
+    with pytest.raises(UserError, match="needs 2 modalities or more"):
         make(catalogue({"visual": 6}))
 
 
