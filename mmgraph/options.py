@@ -305,9 +305,12 @@ def _plain(note: str) -> str:
     r"""A note without the marks of reStructuredText.
 
     Example:
-        >>> _plain(r"Weight :math:`\lambda_r`, see :class:`~a.b.Model`: ``0`` is none.")
-        'Weight lambda_r, see Model: 0 is none.'
+        >>> _plain(r"Weight :math:`\lambda_r` of :math:`\mathbf{X}`: ``0`` is none.")
+        'Weight lambda_r of X: 0 is none.'
+        >>> _plain("See :class:`~a.b.Model`.")
+        'See Model.'
     """
+    note = re.sub(r"\\math\w+\{(\w+)\}", r"\1", note)
     note = re.sub(r":math:`([^`]*)`", lambda m: m[1].replace("\\", ""), note)
     note = re.sub(r":\w+:`~?(?:[\w.]*\.)?(\w+)`", r"\1", note)
     return " ".join(note.replace("``", "").split())
