@@ -2,41 +2,29 @@
 
 from __future__ import annotations
 
-import copy
-import logging
-from collections.abc import Callable, Hashable
 from functools import partial
 from typing import Any, ClassVar, Self, final
 
 import torch
 from torch import Tensor, nn
 from torch_geometric.data import HeteroData
-from torch_geometric.transforms import BaseTransform
 
 from mmgraph.errors import UserError
-from mmgraph.functional.graph.adjacency import Adjacency
 from mmgraph.models.batch import Batch
 from mmgraph.models.parts.item_features import TrainedFeatures
-from mmgraph.models.parts.tensor_cache import TensorCache
+from mmgraph.models.parts.model_graphs import ModelGraphs
 from mmgraph.models.plugins.base import Plugin, check_host
 from mmgraph.options import CheckedOptions
 from mmgraph.schema import (
-    CO_INTERACTS,
-    INTERACTS,
     ITEM,
-    SIMILAR,
     USER,
-    EdgeType,
     feature_key,
     in_order,
-    mask_key,
     modalities,
 )
 
-logger = logging.getLogger(__name__)
 
-
-class Recommender(CheckedOptions, nn.Module):
+class Recommender(ModelGraphs, CheckedOptions, nn.Module):
     """A system that embeds users and items of a ``HeteroData``.
 
     A subclass is built from numbers and writes the hooks below: :meth:`encode` and
@@ -96,7 +84,8 @@ class Recommender(CheckedOptions, nn.Module):
         *,
         fidelity: str = "paper",
     ) -> None:
-        super().__init__()
+        nn.Module.__init__(self)
+        ModelGraphs.__init__(self)
         if fidelity not in self.fidelities:
             raise UserError(
                 f"{type(self).__name__} has no fidelity {fidelity!r}",
@@ -113,8 +102,6 @@ class Recommender(CheckedOptions, nn.Module):
         self.fidelity = fidelity
         self.plugin: Plugin | None = None
         self._plugin_was_applied = False
-        self._warned_of_graph = False
-        self._cache = TensorCache()
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -160,18 +147,6 @@ class Recommender(CheckedOptions, nn.Module):
     def encoders_learn(self) -> bool:
         """True if the modality encoders have something to train."""
         return True
-
-    def item_graph_transform(self) -> BaseTransform | None:
-        """Transform that adds the frozen item graphs this model needs."""
-        return None
-
-    def item_graph_types(self) -> list[EdgeType]:
-        """Edge types of those graphs that this model reads."""
-        return [SIMILAR]
-
-    def user_graph_transform(self) -> BaseTransform | None:
-        """Transform that adds the graph of co-occurring users this model needs."""
-        return None
 
     def pretrain(self, data: HeteroData, generator: torch.Generator) -> None:
         """Called once, before the first epoch of a run."""
@@ -297,11 +272,6 @@ class Recommender(CheckedOptions, nn.Module):
         """True if there are modality encoders for a plug-in to attach to."""
         return type(self)._encode_modalities is not Recommender._encode_modalities
 
-    @final
-    def has_item_graph(self) -> bool:
-        """True if there is a frozen item graph."""
-        return self.item_graph_transform() is not None
-
     def _encode_without_gradient(
         self, data: HeteroData, items: Tensor | None = None
     ) -> dict[str, Tensor]:
@@ -372,108 +342,6 @@ class Recommender(CheckedOptions, nn.Module):
         """Users and items of stacked rows."""
         user, item = nodes.split([self.num_users, self.num_items])
         return user, item
-
-    @final
-    def add_graphs(self, data: HeteroData) -> HeteroData:
-        """``data`` with the graphs this model needs; graphs it has are kept.
-
-        The input is not changed, features and edges are shared, and the same features
-        never have their graph built twice.
-        """
-        data = self._with_user_graph(data)
-        transform = self.item_graph_transform()
-        if transform is None:
-            return data
-        recipe = " ".join(f"{transform} {self.plugin or ''}".split())
-        types = self.item_graph_types()
-        present = [edge_type for edge_type in types if edge_type in data.edge_types]
-        foreign = any(data[edge_type].get("recipe") != recipe for edge_type in present)
-        if foreign and not self._warned_of_graph:
-            self._warned_of_graph = True
-            logger.warning(
-                "%s: the data have an item graph, which is used as it is; options "
-                "of the model or the plug-in about it have no effect",
-                type(self).__name__,
-            )
-        if present == types:
-            return data
-        keys = [key(m) for m in modalities(data) for key in (feature_key, mask_key)]
-        features = tuple(data[ITEM][key] for key in keys if key in data[ITEM])
-
-        def build() -> HeteroData:
-            source = data if self.plugin is None else self.plugin.graph_view(data)
-            built: HeteroData = transform(source)
-            return built
-
-        built = self.cached("item graphs", features, build)
-        extended = copy.copy(data)
-        for edge_type in built.edge_types:
-            if edge_type not in data.edge_types:
-                for key, value in built[edge_type].items():
-                    extended[edge_type][key] = value
-                if edge_type in types:
-                    extended[edge_type].recipe = recipe
-        return extended
-
-    def _with_user_graph(self, data: HeteroData) -> HeteroData:
-        transform = self.user_graph_transform()
-        if transform is None or CO_INTERACTS in data.edge_types:
-            return data
-        built: HeteroData = self.cached(
-            ("user graph", repr(transform)),
-            (data[INTERACTS].edge_index,),
-            lambda: transform(data),
-        )
-        extended = copy.copy(data)
-        for key, value in built[CO_INTERACTS].items():
-            extended[CO_INTERACTS][key] = value
-        return extended
-
-    def cached(
-        self, key: Hashable, sources: tuple[Tensor, ...], build: Callable[[], Any]
-    ) -> Any:
-        """The value of ``build()``, kept until one of its source tensors changes."""
-        return self._cache.get(key, sources, build)
-
-    def user_item_graph(self, data: HeteroData) -> Adjacency:
-        r"""The stacked graph :math:`D^{-1/2} A D^{-1/2}` of the training edges."""
-        edge_index = data[INTERACTS].edge_index
-        num_users, num_items = data[USER].num_nodes, data[ITEM].num_nodes
-        graph: Adjacency = self.cached(
-            ("user-item", num_users, num_items),
-            (edge_index,),
-            lambda: Adjacency.user_item(edge_index, num_users, num_items),
-        )
-        return graph
-
-    def item_graph(self, data: HeteroData, edge_type: EdgeType = SIMILAR) -> Adjacency:
-        """A frozen item graph of ``data``.
-
-        Raises:
-            UserError: If ``data`` does not have it.
-        """
-        store, size = self.graph_store(data, edge_type), data[ITEM].num_nodes
-        weight = store.get("edge_weight")
-        sources = (store.edge_index,) if weight is None else (store.edge_index, weight)
-        graph: Adjacency = self.cached(
-            edge_type,
-            sources,
-            lambda: Adjacency.from_edge_index(store.edge_index, weight, num_src=size),
-        )
-        return graph
-
-    def graph_store(self, data: HeteroData, edge_type: EdgeType) -> Any:
-        """The edges of one type.
-
-        Raises:
-            UserError: If ``data`` does not have them.
-        """
-        if edge_type not in data.edge_types:
-            raise UserError(
-                f"the data have no {edge_type} edges",
-                "pass them through model.add_graphs(data) first",
-            )
-        return data[edge_type]
 
     def _load_from_state_dict(
         self, state_dict: dict[str, Any], prefix: str, *args: Any
