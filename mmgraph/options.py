@@ -183,6 +183,7 @@ correct the option
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         if "__init__" in vars(cls):
+            # The declared constructor, with a check before it.
             cls.__init__ = _checked(cls.__init__)  # type: ignore[method-assign]
 
 

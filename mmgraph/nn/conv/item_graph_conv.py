@@ -46,7 +46,7 @@ class ItemGraphConv(WeightedSumConv):
         super().__init__(**kwargs)
         self.num_layers = num_layers
 
-    def forward(  # type: ignore[override]
+    def forward(  # type: ignore[override]  # inputs of its own, as PyG's layers have
         self, x: Features, edge_index: Graph, edge_weight: Tensor | None = None
     ) -> Tensor:
         h = target_features(x)

@@ -84,7 +84,7 @@ class MMGCNConv(WeightedSumConv):
         nn.init.xavier_normal_(self.lin_neighbors.weight)
         nn.init.xavier_normal_(self.lin_self.weight)
 
-    def forward(  # type: ignore[override]
+    def forward(  # type: ignore[override]  # inputs of its own, as PyG's layers have
         self,
         x: Features,
         shared: Features,

@@ -92,15 +92,16 @@ class RowCritic(nn.Module):
         h = response if self.bias is None else response + self.bias
         h = F.dropout(self.norm(self._activate(h)), first, self.training)
         h = self.second_norm(self._activate(self.second(h)))
-        h = self.last(F.dropout(h, second, self.training))
-        return 100.0 * h.squeeze(1).sigmoid()
+        logit: Tensor = self.last(F.dropout(h, second, self.training)).squeeze(1)
+        return 100.0 * logit.sigmoid()
 
     def _activate(self, h: Tensor) -> Tensor:
         return h if self.slope == 1 else F.leaky_relu(h, self.slope)
 
     def distance(self, real: Tensor, fake: Tensor) -> Tensor:
         """Mean judgement of the generated responses minus that of the real ones."""
-        return self(fake).mean() - self(real).mean()
+        distance: Tensor = self(fake).mean() - self(real).mean()
+        return distance
 
     def gradient_penalty(self, real: Tensor, fake: Tensor) -> Tensor:
         """Mean squared difference of the gradient's length from 1."""
