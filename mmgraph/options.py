@@ -68,6 +68,8 @@ PositiveFloat = Annotated[float, Range(0, ends="(]")]
 NonNegativeFloat = Annotated[float, Range(0)]
 #: Both ends belong to it.
 Fraction = Annotated[float, Range(0, 1)]
+#: A part that cannot be nothing.
+PositiveFraction = Annotated[float, Range(0, 1, "(]")]
 #: What is dropped or masked, of which something has to be left.
 DropRatio = Annotated[float, Range(0, 1, "[)")]
 #: ``"paper"``, or ``"released"`` for what the public code does.

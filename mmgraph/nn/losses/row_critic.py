@@ -7,8 +7,15 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.func import functional_call
 
+from mmgraph.options import (
+    CheckedOptions,
+    NonNegativeFloat,
+    PositiveFloat,
+    PositiveInt,
+)
 
-class RowCritic(nn.Module):
+
+class RowCritic(CheckedOptions, nn.Module):
     r"""Wasserstein critic with gradient penalty (Gulrajani et al., "Improved Training
     of Wasserstein GANs", 2017) of rows as wide as a catalogue.
 
@@ -57,13 +64,13 @@ class RowCritic(nn.Module):
 
     def __init__(
         self,
-        num_columns: int,
-        hidden_channels: int,
+        num_columns: PositiveInt,
+        hidden_channels: PositiveInt,
         *,
         slope: float = 0.01,
         dropout: tuple[float, float] = (0.31, 0.5),
-        penalty_weight: float = 0.3,
-        lr: float = 3e-4,
+        penalty_weight: NonNegativeFloat = 0.3,
+        lr: PositiveFloat = 3e-4,
     ) -> None:
         super().__init__()
         self.slope, self.dropout = slope, dropout
