@@ -26,6 +26,8 @@ from mmgraph.options import (
 from mmgraph.schema import in_order
 
 Halves = dict[str, tuple[Tensor, Tensor]]
+Alignment = Literal["solosim", "info_nce"]
+Distance = Literal["mim", "neg_l2"]
 _SHARED = "shared"
 
 
@@ -99,8 +101,8 @@ class SeparateLearningLoss(CheckedOptions, nn.Module):
         proj_out: PositiveInt = 32,
         mim_dim: PositiveInt = 32,
         mim_proj: Literal["linear", "none"] = "linear",
-        align: Literal["solosim", "info_nce"] | None = "solosim",
-        distance: Literal["mim", "neg_l2"] | None = "mim",
+        align: Alignment | None = "solosim",
+        distance: Distance | None = "mim",
         align_weight: NonNegativeFloat = 0.012,
         distance_weight: NonNegativeFloat = 0.003,
         temperature: PositiveFloat = 0.2,
