@@ -68,6 +68,8 @@ PositiveFloat = Annotated[float, Range(0, ends="(]")]
 NonNegativeFloat = Annotated[float, Range(0)]
 #: Both ends belong to it.
 Fraction = Annotated[float, Range(0, 1)]
+#: A part that cannot be nothing.
+PositiveFraction = Annotated[float, Range(0, 1, "(]")]
 #: What is dropped or masked, of which something has to be left.
 DropRatio = Annotated[float, Range(0, 1, "[)")]
 #: ``"paper"``, or ``"released"`` for what the public code does.
@@ -183,6 +185,7 @@ correct the option
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         if "__init__" in vars(cls):
+            # The declared constructor, with a check before it.
             cls.__init__ = _checked(cls.__init__)  # type: ignore[method-assign]
 
 

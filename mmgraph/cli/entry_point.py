@@ -6,6 +6,7 @@ import os
 import sys
 import traceback
 from collections.abc import Sequence
+from typing import Protocol, runtime_checkable
 
 import typer
 
@@ -14,6 +15,17 @@ from mmgraph.cli.app import app
 from mmgraph.errors import UserError
 
 USER_ERROR, UNEXPECTED, INTERRUPTED = 2, 1, 130
+
+
+@runtime_checkable
+class _ParserError(Protocol):
+    """An error of the command-line parser.
+
+    By what it can do, not by its class: Typer carries its own copy of Click or imports
+    Click, depending on its version.
+    """
+
+    def format_message(self) -> str: ...
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -55,9 +67,7 @@ def _report(error: Exception) -> int:
     if isinstance(error, UserError):
         _write_error(str(error))
         return USER_ERROR
-    # Errors of the command-line parser, by duck type: Typer carries its own copy of
-    # Click or imports Click, depending on its version.
-    if hasattr(error, "format_message"):
+    if isinstance(error, _ParserError):
         _report_usage(error)
         return USER_ERROR
     if type(error).__name__ == "Abort":
@@ -75,12 +85,12 @@ def _report(error: Exception) -> int:
     return UNEXPECTED
 
 
-def _report_usage(error: Exception) -> None:
+def _report_usage(error: _ParserError) -> None:
     context = getattr(error, "ctx", None)
     if type(error).__name__ == "NoArgsIsHelpError" and context is not None:
         _write_error(f"{context.command_path}: no command given", "see its --help")
         return
-    what = error.format_message().rstrip(".")  # type: ignore[attr-defined]
+    what = error.format_message().rstrip(".")
     command = context.command_path if context is not None else "mmgraph"
     near = getattr(error, "possibilities", None)
     hint = f"did you mean {sorted(near)[0]!r}? " if near else ""

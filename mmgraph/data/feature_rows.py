@@ -65,7 +65,8 @@ class FeatureRows:
         """
         if self.row is not None:
             row = self.row[start:stop]
-            block = self.values[row]  # -1 reads the last row, which is then replaced
+            # -1 reads the last row, which is then replaced.
+            block: np.ndarray = self.values[row]
             block[row < 0] = 0
             return block
         source = self.values

@@ -255,4 +255,5 @@ def pair_keys(user: np.ndarray, item: np.ndarray, num_items: int) -> np.ndarray:
         >>> pair_keys(np.array([0, 2]), np.array([1, 0]), 3).tolist()
         [1, 6]
     """
-    return user.astype(np.int64) * num_items + item
+    keys: np.ndarray = user.astype(np.int64) * num_items + item
+    return keys

@@ -221,7 +221,8 @@ def _uncorrelated_factors(
     """Gaussian columns, then made mean 0 and covariance 1 over the items."""
     draw = rng.normal(size=(num_items, num_factors))
     draw -= draw.mean(axis=0)
-    return np.linalg.qr(draw)[0] * np.sqrt(num_items)
+    factors: np.ndarray = np.linalg.qr(draw)[0] * np.sqrt(num_items)
+    return factors
 
 
 def _draw(

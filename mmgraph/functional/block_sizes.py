@@ -55,7 +55,8 @@ class BlockSize:
             >>> [len(rows) for rows in BlockSize(4, 4).split(torch.zeros(5, 2))]
             [2, 2, 1]
         """
-        return x.split(self.rows(x.size(1), x.device))
+        blocks: tuple[Tensor, ...] = x.split(self.rows(x.size(1), x.device))
+        return blocks
 
 
 _NO_LIMIT = 2**62

@@ -69,10 +69,11 @@ def wrong_rows(
     centre = edge_index[1]
     if len(centre) and not 0 <= int(edge_index.min()) <= int(edge_index.max()) < len(x):
         outside = ((edge_index < 0) | (edge_index >= len(x))).any(0)
-        return centre[outside].clamp(0, len(x) - 1).unique()
-    disorder = centre[1:][centre.diff() < 0]
+        broken: Tensor = centre[outside].clamp(0, len(x) - 1).unique()
+        return broken
+    disorder: Tensor = centre[1:][centre.diff() < 0].unique()
     if len(disorder):
-        return disorder.unique()
+        return disorder
     chosen = torch.isin(centre, rows)
     got_index, got_similarity = edge_index[:, chosen], similarity[chosen]
     length = got_index[1].bincount(minlength=len(x))

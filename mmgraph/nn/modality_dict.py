@@ -59,7 +59,9 @@ class ModalityDict(nn.ModuleDict, Generic[M]):
     """
 
     def __getitem__(self, key: str) -> M:
-        module: M = super().__getitem__(attribute_name(key, _MODULE_DICT))  # type: ignore[assignment]
+        name = attribute_name(key, _MODULE_DICT)
+        # PyTorch knows only that it is a Module; the class of all is what M promises.
+        module: M = super().__getitem__(name)  # type: ignore[assignment]
         return module
 
     def __setitem__(self, key: str, module: nn.Module) -> None:

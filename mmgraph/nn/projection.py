@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 
-from mmgraph.functional.checks import check_at_least
-from mmgraph.functional.redundancy.projection import (
-    check_strength,
-    shared_bases,
-    suppress,
-)
+from mmgraph.functional.redundancy.projection import shared_bases, suppress
 from mmgraph.functional.redundancy.refresh_measures import refresh_measures
 from mmgraph.functional.redundancy.spectrum import spectral_gap, suggest_rank
 from mmgraph.nn.modality_dict import attribute_name, modality_name
+from mmgraph.options import (
+    CheckedOptions,
+    Fraction,
+    NonNegativeInt,
+    PositiveFraction,
+    PositiveInt,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -25,7 +27,7 @@ _SMALL_GAP = 1e-3
 _KINDS = ("basis", "sigma", "mean")
 
 
-class NullSpaceProjection(nn.Module):
+class NullSpaceProjection(CheckedOptions, nn.Module):
     r"""Suppresses what modalities share, so that each keeps what it alone knows.
 
     From "CLEAR: Null-Space Projection for Cross-Modal De-Redundancy in Multimodal
@@ -81,23 +83,16 @@ class NullSpaceProjection(nn.Module):
 
     def __init__(
         self,
-        rank: int,
-        strength: float,
+        rank: NonNegativeInt,
+        strength: Fraction,
         *,
-        refresh_every: int = 1,
+        refresh_every: PositiveInt = 1,
         sides: str | Sequence[str] = "both",
         center_output: bool = False,
-        energy: float | None = None,
-        weights: str = "equal",
+        energy: PositiveFraction | None = None,
+        weights: Literal["equal", "raw"] = "equal",
     ) -> None:
         super().__init__()
-        check_strength(strength)
-        check_at_least(0, rank=rank)
-        if energy is not None and not 0 < energy <= 1:
-            raise ValueError(f"'energy' must be in (0, 1] (got {energy})")
-        check_at_least(1, refresh_every=refresh_every)
-        if weights not in ("equal", "raw"):
-            raise ValueError(f"'weights' must be 'equal' or 'raw' (got {weights!r})")
         self.rank = rank
         self.strength = strength
         self.refresh_every = refresh_every

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from mmgraph.options import CheckedOptions, NonNegativeInt
 
-class EarlyStopping:
+
+class EarlyStopping(CheckedOptions):
     """Counts evaluations in a row that did not improve.
 
     The value is used as it is, never rounded; only a strictly larger one improves.
@@ -14,7 +16,7 @@ class EarlyStopping:
             plateau for a while before they take off).
 
     Raises:
-        ValueError: If ``patience`` is negative.
+        ValueError: If ``patience`` or ``min_epochs`` is below 0.
 
     Example:
         >>> stopping = EarlyStopping(patience=1)
@@ -24,9 +26,9 @@ class EarlyStopping:
         (2, False, False)
     """
 
-    def __init__(self, patience: int, min_epochs: int = 0) -> None:
-        if patience < 0:
-            raise ValueError(f"'patience' must not be negative (got {patience})")
+    def __init__(
+        self, patience: NonNegativeInt, min_epochs: NonNegativeInt = 0
+    ) -> None:
         self.patience, self.min_epochs = patience, min_epochs
         self.best, self.best_epoch, self.bad = float("-inf"), 0, 0
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any, Literal, overload
+from typing import Literal, overload
 
 import numpy as np
 import torch
@@ -98,7 +98,7 @@ def evaluate(
     *,
     ks: Sequence[int] = (10, 20),
     per_user: bool = False,
-) -> Any:
+) -> dict[str, float] | dict[str, np.ndarray]:
     """Ranking metrics of one split over its users.
 
     Every item of the catalogue is ranked but the user's training items; each user with
@@ -139,11 +139,10 @@ def evaluate(
     hit = torch.cat(hits)
     # A list ends with the catalogue: beyond it there is no hit.
     hit = F.pad(hit, (0, max(ks) - hit.size(1)))
-    metrics = ranking_metrics(hit, counts, ks, per_user=per_user)
     if not per_user:
-        return metrics
-    arrays = {key: value.cpu().numpy() for key, value in metrics.items()}  # type: ignore[union-attr]
-    return {"user": users.cpu().numpy()} | arrays
+        return ranking_metrics(hit, counts, ks)
+    of_users = {"user": users} | ranking_metrics(hit, counts, ks, per_user=True)
+    return {name: values.cpu().numpy() for name, values in of_users.items()}
 
 
 def recommend(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import torch
 from torch import Tensor
 from torch_geometric.data import HeteroData
@@ -9,13 +11,11 @@ from torch_geometric.transforms import BaseTransform
 
 from mmgraph.functional.graph.normalize import row_sum_norm, symmetric_norm
 from mmgraph.knn import knn_graph
+from mmgraph.options import CheckedOptions, PositiveInt
 from mmgraph.schema import ITEM, feature_key, mask_key, modalities, similar_edge_type
 
-WEIGHTS = ("binary", "similarity")
-NORMS = ("row", "sym", None)
 
-
-class ItemKNNGraph(BaseTransform):
+class ItemKNNGraph(CheckedOptions, BaseTransform):
     r"""Add the kNN graph of a modality as ``('item', 'similar_<modality>', 'item')``.
 
     Row 0 of ``edge_index`` is the neighbour, row 1 the centre; ``edge_sim`` is the raw
@@ -36,7 +36,7 @@ class ItemKNNGraph(BaseTransform):
         modality: Name of the modality.
         k: Neighbours per item.
         metric: ``cosine``, ``ip`` or ``l2``, see :func:`mmgraph.knn.knn_graph`.
-        include_self: Whether an item is a candidate of its own list.
+        include_self: Let an item be its own neighbour.
         weight: ``binary`` or ``similarity``.
         norm: ``row``, ``sym`` or None.
         backend: Backend of the search; the graph does not depend on it.
@@ -56,18 +56,14 @@ class ItemKNNGraph(BaseTransform):
     def __init__(
         self,
         modality: str,
-        k: int,
+        k: PositiveInt,
         *,
-        metric: str = "cosine",
+        metric: Literal["cosine", "ip", "l2"] = "cosine",
         include_self: bool = True,
-        weight: str = "binary",
-        norm: str | None = "row",
+        weight: Literal["binary", "similarity"] = "binary",
+        norm: Literal["row", "sym"] | None = "row",
         backend: str = "auto",
     ) -> None:
-        if weight not in WEIGHTS:
-            raise ValueError(f"weight must be one of {WEIGHTS} (got {weight!r})")
-        if norm not in NORMS:
-            raise ValueError(f"norm must be one of {NORMS} (got {norm!r})")
         self.modality = modality
         self.k = k
         self.metric = metric

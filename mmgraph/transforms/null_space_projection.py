@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal
 
 from torch_geometric.data import HeteroData
 from torch_geometric.transforms import BaseTransform
 
 from mmgraph.functional import shared_bases, suppress, union_bases
-from mmgraph.functional.redundancy.projection import check_strength
+from mmgraph.options import CheckedOptions, Fraction, NonNegativeInt
 from mmgraph.schema import ITEM, feature_key, mask_key, modalities
 
 
-class NullSpaceProjection(BaseTransform):
+class NullSpaceProjection(CheckedOptions, BaseTransform):
     r"""Suppress in every item modality the directions it shares with the others.
 
     :math:`\tilde X_m = X_m (I - \lambda U_m U_m^\top)`, :math:`U_m` from the
@@ -49,16 +50,11 @@ class NullSpaceProjection(BaseTransform):
 
     def __init__(
         self,
-        rank: int,
-        strength: float,
+        rank: NonNegativeInt,
+        strength: Fraction,
         modalities: Sequence[str] | None = None,
-        multi: str = "stacked",
+        multi: Literal["stacked", "union"] = "stacked",
     ) -> None:
-        check_strength(strength)
-        if rank < 0:
-            raise ValueError(f"rank must not be negative (got {rank})")
-        if multi not in ("stacked", "union"):
-            raise ValueError(f"multi must be 'stacked' or 'union' (got {multi!r})")
         self.rank = rank
         self.strength = strength
         self.modalities = None if modalities is None else list(modalities)

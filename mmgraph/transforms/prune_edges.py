@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import torch
 from torch_geometric.data import HeteroData
 from torch_geometric.transforms import BaseTransform
 
 from mmgraph.functional.graph.prune import prune_edges
+from mmgraph.options import CheckedOptions, Fraction
 from mmgraph.schema import INTERACTS, REV_INTERACTS
 
 
-class PruneEdges(BaseTransform):
+class PruneEdges(CheckedOptions, BaseTransform):
     """Remove a random part of the message-passing edges between users and items.
 
     See :func:`mmgraph.functional.graph.prune.prune_edges`. Attributes of the edges are
@@ -24,6 +27,9 @@ class PruneEdges(BaseTransform):
         generator: Source of randomness, on the device of the edges; the global one
             by default.
 
+    Raises:
+        ValueError: ``ratio`` is outside ``[0, 1]`` or ``by`` is unknown.
+
     Example:
         >>> data = HeteroData()
         >>> edge_index = torch.tensor([[0, 0, 1, 1], [0, 1, 0, 1]])
@@ -34,9 +40,9 @@ class PruneEdges(BaseTransform):
 
     def __init__(
         self,
-        ratio: float,
+        ratio: Fraction,
         *,
-        by: str = "degree",
+        by: Literal["degree", "uniform"] = "degree",
         generator: torch.Generator | None = None,
     ) -> None:
         self.ratio = ratio

@@ -6,10 +6,11 @@ from torch_geometric.data import HeteroData
 from torch_geometric.transforms import BaseTransform
 
 from mmgraph.functional.graph.co_occurrence import co_occurrence
+from mmgraph.options import CheckedOptions, PositiveInt
 from mmgraph.schema import CO_INTERACTS, INTERACTS, ITEM, USER
 
 
-class UserCoOccurrence(BaseTransform):
+class UserCoOccurrence(CheckedOptions, BaseTransform):
     """Add ``('user', 'co_interacts', 'user')``: who has training items in common.
 
     ``edge_index`` has the neighbour in row 0 and the centre in row 1, ordered by
@@ -20,7 +21,7 @@ class UserCoOccurrence(BaseTransform):
         top: Neighbours to keep per user.
 
     Raises:
-        ValueError: ``top`` is not positive.
+        ValueError: ``top`` is below 1.
 
     Example:
         >>> import torch
@@ -32,9 +33,7 @@ class UserCoOccurrence(BaseTransform):
         tensor([1, 1])
     """
 
-    def __init__(self, top: int = 200) -> None:
-        if top < 1:
-            raise ValueError(f"top must be positive (got {top})")
+    def __init__(self, top: PositiveInt = 200) -> None:
         self.top = top
 
     def forward(self, data: HeteroData) -> HeteroData:

@@ -291,8 +291,10 @@ def test_errors_name_the_value():
         NullSpaceProjection(-1, 0.5)
     with pytest.raises(ValueError, match=r"'refresh_every' .* \(got 0\)"):
         NullSpaceProjection(2, 0.5, refresh_every=0)
-    with pytest.raises(ValueError, match=r"'energy' must be in \(0, 1\] \(got 0\)"):
+    with pytest.raises(ValueError, match=r"'energy' must be in \(0, 1\] or null"):
         NullSpaceProjection(2, 0.5, energy=0)
+    with pytest.raises(ValueError, match="'weights' must be one of 'equal', 'raw'"):
+        NullSpaceProjection(2, 0.5, weights="even")
     with pytest.raises(ValueError, match=r"'rank' must be in \[0, 6\] \(got 7\)"):
         refreshed(features(), rank=7)
     with pytest.raises(ValueError, match=r"'sides' must be .* \(got \['audio'\]\)"):

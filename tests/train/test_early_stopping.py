@@ -35,5 +35,5 @@ def test_min_epochs_outlast_a_plateau():
 
 
 def test_negative_patience_is_refused():
-    with pytest.raises(ValueError, match=r"must not be negative \(got -1\)"):
+    with pytest.raises(ValueError, match=r"'patience' must be at least 0 \(got -1\)"):
         EarlyStopping(-1)

@@ -121,10 +121,16 @@ def test_input_is_left_as_it_was():
 def test_errors_name_what_is_wrong():
     with pytest.raises(ValueError, match=r"no modality 'text' \(got \['visual'\]\)"):
         ItemKNNGraph("text", 2)(catalogue(torch.ones(2, 2)))
-    with pytest.raises(ValueError, match=r"weight must be one of .* \(got 'cosine'\)"):
+    with pytest.raises(
+        ValueError, match=r"'weight' must be one of .* \(got 'cosine'\)"
+    ):
         ItemKNNGraph("visual", 2, weight="cosine")
-    with pytest.raises(ValueError, match=r"norm must be one of .* \(got 'left'\)"):
+    with pytest.raises(ValueError, match=r"'norm' must be one of .* \(got 'left'\)"):
         ItemKNNGraph("visual", 2, norm="left")
+    with pytest.raises(ValueError, match=r"'metric' must be one of .* \(got 'dot'\)"):
+        ItemKNNGraph("visual", 2, metric="dot")
+    with pytest.raises(ValueError, match=r"'k' must be at least 1 \(got 0\)"):
+        ItemKNNGraph("visual", 0)
     broken = torch.ones(4, 2)
     broken[2] = float("nan")
     mask = torch.tensor([False, True, True, True])

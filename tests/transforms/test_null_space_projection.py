@@ -106,9 +106,11 @@ def test_strength_zero_and_one_modality_change_nothing():
 def test_errors_name_what_is_wrong():
     with pytest.raises(ValueError, match=r"\[0, 1\] \(got 1.5\)"):
         NullSpaceProjection(2, 1.5)
-    with pytest.raises(ValueError, match=r"rank must not be negative \(got -1\)"):
+    with pytest.raises(ValueError, match=r"'rank' must be at least 0 \(got -1\)"):
         NullSpaceProjection(-1, 0.5)
-    with pytest.raises(ValueError, match=r"or 'union' \(got 'cca'\)"):
+    with pytest.raises(
+        ValueError, match=r"'multi' must be one of 'stacked', 'union' \(got"
+    ):
         NullSpaceProjection(2, 0.5, multi="cca")
     data = catalogue({"visual": 7, "textual": 5})
     with pytest.raises(ValueError, match=r"no modality 'audio' \(got \['visual', 't"):

@@ -45,5 +45,12 @@ def test_an_attribute_of_the_reverse_edges_alone_is_refused():
         PruneEdges(0.5)(data)
 
 
+def test_options_are_refused_before_there_are_data():
+    with pytest.raises(ValueError, match=r"'ratio' must be in \[0, 1\] \(got 1.5\)"):
+        PruneEdges(1.5)
+    with pytest.raises(ValueError, match="'by' must be one of 'degree', 'uniform'"):
+        PruneEdges(0.5, by="random")
+
+
 def test_repr():
     assert repr(PruneEdges(0.8)) == "PruneEdges(0.8, by='degree')"

@@ -20,7 +20,7 @@ def test_counts_training_items_in_common():
 
 
 def test_top_is_checked():
-    with pytest.raises(ValueError, match=r"top must be positive \(got 0\)"):
+    with pytest.raises(ValueError, match=r"'top' must be at least 1 \(got 0\)"):
         UserCoOccurrence(top=0)
 
 

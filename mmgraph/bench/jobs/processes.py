@@ -98,8 +98,8 @@ class Processes:
 
     def wait(self) -> tuple[Task, TaskResult | UserError] | None:
         while busy := self._busy():
-            for ready in wait(list(busy)):
-                worker = busy[ready]  # type: ignore[index]
+            ready = wait([worker.connection for worker in busy])
+            for worker in [worker for worker in busy if worker.connection in ready]:
                 try:
                     kind, content = worker.connection.recv()
                 except (EOFError, OSError):
@@ -118,8 +118,8 @@ class Processes:
                 return task, content if kind == "done" else UserError(**content)
         return None
 
-    def _busy(self) -> dict[Connection, _Worker]:
-        return {w.connection: w for w in self._workers if w.task is not None}
+    def _busy(self) -> list[_Worker]:
+        return [worker for worker in self._workers if worker.task is not None]
 
     def _hire(self) -> _Worker:
         context = get_context("spawn")  # a fork would share torch's and CUDA's state

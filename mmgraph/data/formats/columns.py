@@ -42,19 +42,19 @@ def parse_ids(column: pa.Array, role: str, path: Path, first_row: int) -> np.nda
         ['7', '007']
     """
     if pa.types.is_integer(column.type):
-        return as_ids(column.to_numpy(zero_copy_only=False))
+        return as_ids(_to_numpy(column))
     if not (pa.types.is_string(column.type) or pa.types.is_large_string(column.type)):
         raise UserError(
             f"{role} ids are {column.type}", "write integers or strings", path=path
         )
-    empty = np.flatnonzero(pc.equal(column, "").to_numpy(zero_copy_only=False))
+    empty = np.flatnonzero(_to_numpy(pc.equal(column, "")))
     if empty.size:
         raise UserError(
             f"empty {role} id", "fill it in", path=path, row=int(empty[0]) + first_row
         )
     if pc.all(pc.match_substring_regex(column, INTEGER)).as_py():
-        return pc.cast(column, pa.int64()).to_numpy(zero_copy_only=False)
-    return column.to_numpy(zero_copy_only=False).astype(str)
+        return _to_numpy(pc.cast(column, pa.int64()))
+    return _to_numpy(column).astype(str)
 
 
 def parse_labels(column: pa.Array, path: Path, first_row: int) -> np.ndarray:
@@ -85,7 +85,7 @@ def parse_labels(column: pa.Array, path: Path, first_row: int) -> np.ndarray:
             path=path,
             row=int(wrong[0]) + first_row,
         )
-    return numbers.to_numpy(dtype=np.int64)
+    return np.asarray(numbers, dtype=np.int64)
 
 
 def parse_times(column: pa.Array, path: Path, first_row: int) -> np.ndarray:
@@ -107,7 +107,7 @@ def parse_times(column: pa.Array, path: Path, first_row: int) -> np.ndarray:
         [86400000000000]
     """
     if pa.types.is_temporal(column.type):
-        return pc.cast(column, pa.timestamp("ns")).cast(pa.int64()).to_numpy()
+        return _to_numpy(pc.cast(column, pa.timestamp("ns")).cast(pa.int64()))
     times = column.to_pandas()
     numbers = pd.to_numeric(times, errors="coerce")
     if pa.types.is_string(column.type) and numbers.isna().any():
@@ -123,7 +123,8 @@ def parse_times(column: pa.Array, path: Path, first_row: int) -> np.ndarray:
                 path=path,
                 row=wrong + first_row,
             )
-        return dates.to_numpy(dtype="datetime64[ns]").astype(np.int64)
+        moments: np.ndarray = dates.to_numpy(dtype="datetime64[ns]")
+        return moments.astype(np.int64)
     values = numbers.to_numpy()
     broken = np.flatnonzero(~np.isfinite(values))
     if broken.size:
@@ -136,3 +137,8 @@ def parse_times(column: pa.Array, path: Path, first_row: int) -> np.ndarray:
     return np.asarray(
         values, dtype=np.float64 if values.dtype.kind == "f" else np.int64
     )
+
+
+def _to_numpy(column: pa.Array) -> np.ndarray:
+    values: np.ndarray = column.to_numpy(zero_copy_only=False)
+    return values

@@ -174,4 +174,5 @@ def _stack_lists(column: pa.ChunkedArray, path: Path) -> np.ndarray:
             path=path,
         )
     dim = int(lengths[0]) if len(lengths) else 0
-    return pc.list_flatten(column).to_numpy().reshape(len(lengths), dim)
+    values: np.ndarray = pc.list_flatten(column).to_numpy()
+    return values.reshape(len(lengths), dim)

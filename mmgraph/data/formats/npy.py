@@ -40,7 +40,8 @@ def read_npy(path: Path) -> np.ndarray:
     """
     with path.open("rb") as file:
         _check_header(file, path.stat().st_size, path)
-    return np.load(path, mmap_mode="r", allow_pickle=False)
+    mapped: np.ndarray = np.load(path, mmap_mode="r", allow_pickle=False)
+    return mapped
 
 
 def as_tensor(values: np.ndarray) -> torch.Tensor:

@@ -43,7 +43,7 @@ def co_occurrence(
         ([[1, 0, 0], [0, 1, 2]], [2, 2, 1])
     """
     if top is not None and top < 1:
-        raise ValueError(f"top must be positive (got {top})")
+        raise ValueError(f"'top' must be at least 1 (got {top})")
     user, item = edge_index.cpu().numpy()
     ones = np.ones(len(user), dtype=np.int64)
     matrix = sparse.csr_array((ones, (user, item)), shape=(num_users, num_items))

@@ -49,7 +49,7 @@ def fixed_neighbors(
         ([[1, 2, 0, 0], [0, 0, 1, 1]], [0.5, 0.5, 0.5, 0.5])
     """
     if size < 1:
-        raise ValueError(f"size must be positive (got {size})")
+        raise ValueError(f"'size' must be at least 1 (got {size})")
     neighbor, centre = edge_index
     if bool((centre.diff() < 0).any()):
         raise ValueError("edge_index must be ordered by its centres (got others)")

@@ -48,9 +48,9 @@ def prune_edges(
         2
     """
     if not 0 <= ratio <= 1:
-        raise ValueError(f"ratio must be in [0, 1] (got {ratio})")
+        raise ValueError(f"'ratio' must be in [0, 1] (got {ratio})")
     if by not in ("degree", "uniform"):
-        raise ValueError(f"by must be 'degree' or 'uniform' (got {by!r})")
+        raise ValueError(f"'by' must be 'degree' or 'uniform' (got {by!r})")
     user, item = edge_index
     key = torch.empty(user.numel(), dtype=torch.float64, device=edge_index.device)
     key.exponential_(generator=generator)

@@ -7,8 +7,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from mmgraph.functional.checks import check_above_zero, check_at_least
-
 
 class GradientsMadeForward(torch.autograd.Function):
     """A loss whose forward saves the gradients of its first two inputs.
@@ -39,8 +37,10 @@ def check_contrast(temperature: float, block_size: int) -> None:
     Example:
         >>> check_contrast(temperature=0.2, block_size=1024)
     """
-    check_above_zero(temperature=temperature)
-    check_at_least(1, block_size=block_size)
+    if not temperature > 0:
+        raise ValueError(f"'temperature' must be above 0 (got {temperature})")
+    if block_size < 1:
+        raise ValueError(f"'block_size' must be at least 1 (got {block_size})")
 
 
 def needs_gradient(a: Tensor, b: Tensor) -> bool:

@@ -28,12 +28,6 @@ def ranking_metrics(
 ) -> dict[str, Tensor]: ...
 
 
-@overload
-def ranking_metrics(
-    hits: Tensor, num_positives: Tensor, ks: Iterable[int], *, per_user: bool
-) -> dict[str, float] | dict[str, Tensor]: ...
-
-
 def ranking_metrics(
     hits: Tensor, num_positives: Tensor, ks: Iterable[int], *, per_user: bool = False
 ) -> dict[str, float] | dict[str, Tensor]:

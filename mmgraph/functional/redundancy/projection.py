@@ -96,7 +96,8 @@ def suppress(x: Tensor, basis: Tensor, strength: float) -> Tensor:
         >>> suppress(torch.tensor([[4.0, 2.0]]), torch.tensor([[1.0], [0.0]]), 0.75)
         tensor([[1., 2.]])
     """
-    check_strength(strength)
+    if not 0 <= strength <= 1:
+        raise ValueError(f"'strength' must be in [0, 1] (got {strength})")
     if strength == 0 or basis.size(1) == 0:
         return x
     basis = basis.to(x.dtype)
@@ -225,18 +226,6 @@ def union_bases(
             union, _, _ = _leading(union, union.size(1), eps)
         bases[name] = union[:, union.any(dim=0)].to(features.dtype)
     return bases
-
-
-def check_strength(strength: float) -> None:
-    """Raise ``ValueError`` unless ``strength`` lies in ``[0, 1]``.
-
-    Example:
-        >>> check_strength(1.5)
-        Traceback (most recent call last):
-        ValueError: 'strength' must be in [0, 1] (got 1.5)
-    """
-    if not 0 <= strength <= 1:
-        raise ValueError(f"'strength' must be in [0, 1] (got {strength})")
 
 
 def _check_rank(rank: int, largest: int) -> None:

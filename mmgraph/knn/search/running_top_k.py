@@ -142,7 +142,8 @@ def _rank_keys(score: Tensor, id: Tensor) -> Tensor:
     """
     bits = (score + 0.0).view(torch.int32)  # -0.0 and 0.0 are equal
     bits ^= (bits >> 31).bitwise_and_(0x7FFFFFFF)
-    return bits.long().bitwise_left_shift_(32).sub_(id)
+    key: Tensor = bits.long().bitwise_left_shift_(32).sub_(id)
+    return key
 
 
 def _lower_bound(score: Tensor, count: int) -> Tensor:
@@ -155,7 +156,8 @@ def _lower_bound(score: Tensor, count: int) -> Tensor:
         return score.new_full((len(score), 1), -torch.inf)
     groups = score[:, : count * each].unflatten(1, (count, each))
     least = groups.amax(2).amin(1, keepdim=True)
-    return least.nextafter(torch.full_like(least, -torch.inf))
+    below: Tensor = least.nextafter(torch.full_like(least, -torch.inf))
+    return below
 
 
 def _better(score: Tensor, bound: Tensor) -> tuple[Tensor, Tensor, Tensor]:

@@ -32,7 +32,7 @@ class BipartiteConv(LightGCNConv):
         tensor([[1.4142]])
     """
 
-    def forward(  # type: ignore[override]
+    def forward(  # type: ignore[override]  # inputs of its own, as PyG's layers have
         self,
         x: Features,
         edge_index: Graph,

@@ -12,9 +12,10 @@ from mmgraph.nn.conv.weighted_sum_conv import (
     WeightedSumConv,
     target_features,
 )
+from mmgraph.options import CheckedOptions, NonNegativeInt
 
 
-class ItemGraphConv(WeightedSumConv):
+class ItemGraphConv(CheckedOptions, WeightedSumConv):
     r"""Several steps over a frozen similarity graph.
 
     .. math::
@@ -30,7 +31,7 @@ class ItemGraphConv(WeightedSumConv):
         - **output:** item features :math:`(|\mathcal{I}|, F)`
 
     Raises:
-        ValueError: If ``num_layers`` is negative, or sources and targets are two sets.
+        ValueError: If ``num_layers`` is below 0, or sources and targets are two sets.
 
     Example:
         >>> import torch
@@ -40,13 +41,11 @@ class ItemGraphConv(WeightedSumConv):
                 [1.]])
     """
 
-    def __init__(self, num_layers: int = 1, **kwargs: Any) -> None:
-        if num_layers < 0:
-            raise ValueError(f"'num_layers' must not be negative (got {num_layers})")
+    def __init__(self, num_layers: NonNegativeInt = 1, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.num_layers = num_layers
 
-    def forward(  # type: ignore[override]
+    def forward(  # type: ignore[override]  # inputs of its own, as PyG's layers have
         self, x: Features, edge_index: Graph, edge_weight: Tensor | None = None
     ) -> Tensor:
         h = target_features(x)

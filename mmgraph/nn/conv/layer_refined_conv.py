@@ -33,7 +33,7 @@ class LayerRefinedConv(LightGCNConv):
                 [0., 0.]])
     """
 
-    def forward(  # type: ignore[override]
+    def forward(  # type: ignore[override]  # inputs of its own, as PyG's layers have
         self,
         x: Features,
         x_0: Features,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -15,11 +17,10 @@ from mmgraph.nn.conv.weighted_sum_conv import (
     edge_list,
     target_features,
 )
+from mmgraph.options import CheckedOptions
 
-COMBINATIONS = ("concat", "sum")
 
-
-class MMGCNConv(WeightedSumConv):
+class MMGCNConv(CheckedOptions, WeightedSumConv):
     r"""The layer of "MMGCN: Multi-modal Graph Convolution Network for Personalized
     Recommendation of Micro-video" (Wei et al., ACM MM 2019): the mean of the neighbours
     meets the node's own features, to which an embedding that all modalities and layers
@@ -62,13 +63,12 @@ class MMGCNConv(WeightedSumConv):
     """
 
     def __init__(
-        self, in_channels: int, out_channels: int, combine: str = "concat"
+        self,
+        in_channels: int,
+        out_channels: int,
+        combine: Literal["concat", "sum"] = "concat",
     ) -> None:
         super().__init__()
-        if combine not in COMBINATIONS:
-            raise ValueError(
-                f"'combine' must be one of {COMBINATIONS} (got {combine!r})"
-            )
         self.combine = combine
         self.lin_neighbors = nn.Linear(in_channels, in_channels, bias=False)
         self.lin_self = nn.Linear(in_channels, out_channels)
@@ -84,7 +84,7 @@ class MMGCNConv(WeightedSumConv):
         nn.init.xavier_normal_(self.lin_neighbors.weight)
         nn.init.xavier_normal_(self.lin_self.weight)
 
-    def forward(  # type: ignore[override]
+    def forward(  # type: ignore[override]  # inputs of its own, as PyG's layers have
         self,
         x: Features,
         shared: Features,

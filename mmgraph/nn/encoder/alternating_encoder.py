@@ -6,9 +6,10 @@ import torch
 from torch import Tensor, nn
 
 from mmgraph.functional.graph.adjacency import Adjacency
+from mmgraph.options import CheckedOptions, NonNegativeInt
 
 
-class AlternatingEncoder(nn.Module):
+class AlternatingEncoder(CheckedOptions, nn.Module):
     r"""Users hear from the items, then the items from the users as they are now.
 
     .. math::
@@ -28,7 +29,7 @@ class AlternatingEncoder(nn.Module):
         - **output:** :math:`(U, d)`, :math:`(I, d)`
 
     Raises:
-        ValueError: If ``num_layers`` is negative.
+        ValueError: If ``num_layers`` is below 0.
 
     Example:
         >>> from mmgraph.functional import root_norm_graphs
@@ -39,10 +40,8 @@ class AlternatingEncoder(nn.Module):
         (torch.Size([2, 4]), torch.Size([1, 4]))
     """
 
-    def __init__(self, num_layers: int) -> None:
+    def __init__(self, num_layers: NonNegativeInt) -> None:
         super().__init__()
-        if num_layers < 0:
-            raise ValueError(f"'num_layers' must not be negative (got {num_layers})")
         self.num_layers = num_layers
 
     def forward(

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from torch import Tensor, nn
 
 from mmgraph.functional.graph.adjacency import Adjacency
 from mmgraph.nn.conv import LightGCNConv
 from mmgraph.nn.conv.weighted_sum_conv import Graph
+from mmgraph.options import CheckedOptions, NonNegativeInt
 
-READOUTS = ("mean", "sum", "last")
+Readout = Literal["mean", "sum", "last"]
 
 
-class LightGCNEncoder(nn.Module):
+class LightGCNEncoder(CheckedOptions, nn.Module):
     r"""Propagation over the stacked user-item graph.
 
     .. math::
@@ -29,7 +32,7 @@ class LightGCNEncoder(nn.Module):
         - **output:** node features :math:`(|\mathcal{V}|, F)`
 
     Raises:
-        ValueError: If ``num_layers`` is negative or ``readout`` unknown.
+        ValueError: If ``num_layers`` is below 0 or ``readout`` unknown.
 
     Example:
         >>> import torch
@@ -39,12 +42,8 @@ class LightGCNEncoder(nn.Module):
                 [2.]])
     """
 
-    def __init__(self, num_layers: int, readout: str = "mean") -> None:
+    def __init__(self, num_layers: NonNegativeInt, readout: Readout = "mean") -> None:
         super().__init__()
-        if num_layers < 0:
-            raise ValueError(f"'num_layers' must not be negative (got {num_layers})")
-        if readout not in READOUTS:
-            raise ValueError(f"'readout' must be one of {READOUTS} (got {readout!r})")
         self.num_layers, self.readout = num_layers, readout
         self.conv = LightGCNConv()
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from torch import Tensor, nn
 
-INITS = ("xavier", "default")
+from mmgraph.options import CheckedOptions
 
 
-class ModalityEncoder(nn.Module):
+class ModalityEncoder(CheckedOptions, nn.Module):
     r"""Two linear layers with a leaky ReLU (slope 0.01) between them.
 
     .. math::
@@ -38,11 +40,9 @@ class ModalityEncoder(nn.Module):
         in_channels: int,
         out_channels: int,
         hidden_channels: int = 256,
-        init: str = "xavier",
+        init: Literal["xavier", "default"] = "xavier",
     ) -> None:
         super().__init__()
-        if init not in INITS:
-            raise ValueError(f"'init' must be one of {INITS} (got {init!r})")
         self.init = init
         self.first = nn.Linear(in_channels, hidden_channels)
         self.activation = nn.LeakyReLU(0.01)
@@ -58,7 +58,7 @@ class ModalityEncoder(nn.Module):
                 nn.init.zeros_(linear.bias)
 
     def tail(self, hidden: Tensor) -> Tensor:
-        """What follows the first linear layer."""
+        """All after the first linear layer."""
         out: Tensor = self.second(self.activation(hidden))
         return out
 

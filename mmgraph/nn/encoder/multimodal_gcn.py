@@ -10,7 +10,7 @@ from mmgraph.functional.rows import take_rows
 from mmgraph.nn.conv import ItemGraphConv
 from mmgraph.nn.conv.weighted_sum_conv import Graph
 from mmgraph.nn.encoder.modality_graph_encoder import ModalityGraphEncoder
-from mmgraph.nn.fusion import UserModalityWeights
+from mmgraph.nn.fusion.user_modality_weights import UserModalityWeights, UserWeights
 
 
 class MultimodalGCN(nn.Module):
@@ -58,7 +58,7 @@ class MultimodalGCN(nn.Module):
         channels: int,
         num_layers: int = 2,
         num_item_layers: int = 1,
-        user_weights: str = "free",
+        user_weights: UserWeights = "free",
     ) -> None:
         super().__init__()
         self.propagate = ModalityGraphEncoder(

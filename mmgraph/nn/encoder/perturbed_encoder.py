@@ -8,9 +8,10 @@ from torch import Tensor, nn
 
 from mmgraph.nn.conv import LightGCNConv
 from mmgraph.nn.conv.weighted_sum_conv import Graph
+from mmgraph.options import CheckedOptions, NonNegativeFloat, NonNegativeInt
 
 
-class PerturbedEncoder(nn.Module):
+class PerturbedEncoder(CheckedOptions, nn.Module):
     r"""Propagation whose every step is pushed a little way off, at random.
 
     .. math::
@@ -33,7 +34,7 @@ class PerturbedEncoder(nn.Module):
         - **output:** node features :math:`(|\mathcal{V}|, F)`
 
     Raises:
-        ValueError: If ``num_layers`` or ``scale`` is negative.
+        ValueError: If ``num_layers`` or ``scale`` is below 0.
 
     Example:
         >>> encoder = PerturbedEncoder(num_layers=1, scale=0.1)
@@ -42,12 +43,10 @@ class PerturbedEncoder(nn.Module):
         tensor([0.1000, 0.1000])
     """
 
-    def __init__(self, num_layers: int, scale: float = 0.1) -> None:
+    def __init__(
+        self, num_layers: NonNegativeInt, scale: NonNegativeFloat = 0.1
+    ) -> None:
         super().__init__()
-        if num_layers < 0:
-            raise ValueError(f"'num_layers' must not be negative (got {num_layers})")
-        if scale < 0:
-            raise ValueError(f"'scale' must not be negative (got {scale})")
         self.num_layers, self.scale = num_layers, scale
         self.conv = LightGCNConv()
 

@@ -68,7 +68,8 @@ class CrossModalAttention(nn.Module):
 
     def _heads(self, x: Tensor) -> Tensor:
         """``[N, M, d]`` as ``[N, H, M, d / H]``."""
-        return x.unflatten(-1, (self.num_heads, -1)).transpose(1, 2)
+        heads: Tensor = x.unflatten(-1, (self.num_heads, -1))
+        return heads.transpose(1, 2)
 
     def __repr__(self) -> str:
         return (

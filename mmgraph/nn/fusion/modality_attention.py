@@ -44,7 +44,7 @@ class ModalityAttention(nn.Module):
 
     def forward(self, views: list[Tensor]) -> Tensor:
         h = torch.stack(views)
-        beta = self.second(self.first(h).tanh()).softmax(dim=0)
+        beta: Tensor = self.second(self.first(h).tanh()).softmax(dim=0)
         return (beta * h).sum(dim=0)
 
     def __repr__(self) -> str:

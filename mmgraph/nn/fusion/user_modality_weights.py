@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import torch
 from torch import Tensor, nn
 
-MODES = ("free", "softmax")
+from mmgraph.options import CheckedOptions
+
+UserWeights = Literal["free", "softmax"]
 
 
-class UserModalityWeights(nn.Module):
+class UserModalityWeights(CheckedOptions, nn.Module):
     r"""Concatenation of the modalities, weighted per user.
 
     .. math::
@@ -35,10 +39,10 @@ class UserModalityWeights(nn.Module):
         torch.Size([3, 8])
     """
 
-    def __init__(self, num_users: int, num_modalities: int, mode: str = "free") -> None:
+    def __init__(
+        self, num_users: int, num_modalities: int, mode: UserWeights = "free"
+    ) -> None:
         super().__init__()
-        if mode not in MODES:
-            raise ValueError(f"'mode' must be one of {MODES} (got {mode!r})")
         self.mode = mode
         self.weight = nn.Parameter(torch.empty(num_users, num_modalities, 1))
         self.reset_parameters()

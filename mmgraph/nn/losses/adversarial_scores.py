@@ -11,6 +11,7 @@ from mmgraph.functional.graph.adjacency import Adjacency
 from mmgraph.functional.graph.relaxed_interactions import relaxed_interactions
 from mmgraph.functional.recommend.unseen import map_unseen_scores, unseen_scores
 from mmgraph.nn.losses.row_critic import RowCritic
+from mmgraph.options import PositiveFloat, PositiveInt
 
 #: One row per user of the batch, and one per item.
 Factors = tuple[Tensor, Tensor]
@@ -54,10 +55,10 @@ class AdversarialScoreLoss(RowCritic):
 
     def __init__(
         self,
-        num_items: int,
-        hidden_channels: int,
+        num_items: PositiveInt,
+        hidden_channels: PositiveInt,
         *,
-        noise_scale: float = 2e-3,
+        noise_scale: PositiveFloat = 2e-3,
         score_weight: float = 100.0,
         **options: Any,
     ) -> None:
@@ -78,7 +79,7 @@ class AdversarialScoreLoss(RowCritic):
             return self.step((real @ self.table).repeat(len(generators), 1), fake)
 
     def loss(self, generators: list[Factors], seen: Adjacency) -> Tensor:
-        """What the generators minimise; the critic gets no gradient."""
+        """Loss of the generators; the critic gets no gradient."""
         return self.generator_loss(
             self._responses(generators, seen, self.table.detach())
         )

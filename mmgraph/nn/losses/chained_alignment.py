@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from mmgraph.functional.checks import check_above_zero, check_at_least
 from mmgraph.functional.losses.contrastive import info_nce
+from mmgraph.options import CheckedOptions, PositiveFloat, PositiveInt
 
 
-class ChainedAlignmentLoss(nn.Module):
+class ChainedAlignmentLoss(CheckedOptions, nn.Module):
     r"""Contrast along a chain of common spaces, from fine to coarse.
 
     With views :math:`\mathbf{h}^0, \dots, \mathbf{h}^M` of the same rows and linear
@@ -45,10 +45,10 @@ class ChainedAlignmentLoss(nn.Module):
         torch.Size([])
     """
 
-    def __init__(self, num_modalities: int, channels: int, temperature: float) -> None:
+    def __init__(
+        self, num_modalities: PositiveInt, channels: int, temperature: PositiveFloat
+    ) -> None:
         super().__init__()
-        check_at_least(1, num_modalities=num_modalities)
-        check_above_zero(temperature=temperature)
         self.temperature = temperature
         last = num_modalities > 1
         dims = [channels] * (num_modalities - last) + [max(1, channels // 2)] * last

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
@@ -11,9 +13,12 @@ from mmgraph.functional.losses.mutual_information import (
     club_bound_sampled,
     gaussian_log_likelihood,
 )
+from mmgraph.options import CheckedOptions
+
+Estimator = Literal["closed", "sample"]
 
 
-class CLUBLoss(nn.Module):
+class CLUBLoss(CheckedOptions, nn.Module):
     r"""Upper bound of the mutual information of ``x`` and ``y``, to be minimised.
 
     From Cheng et al., "CLUB: A Contrastive Log-ratio Upper Bound of Mutual
@@ -57,14 +62,10 @@ class CLUBLoss(nn.Module):
         y_channels: int,
         hidden_channels: int = 8,
         *,
-        estimator: str = "closed",
+        estimator: Estimator = "closed",
         clamp: bool = True,
     ) -> None:
         super().__init__()
-        if estimator not in ("closed", "sample"):
-            raise ValueError(
-                f"'estimator' must be 'closed' or 'sample' (got {estimator!r})"
-            )
         self.estimator = estimator
         self.clamp = clamp
         self.conditional = _GaussianConditional(x_channels, hidden_channels, y_channels)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from mmgraph.functional.checks import check_above_zero
 from mmgraph.functional.losses.contrastive import info_nce, solosim
+from mmgraph.options import CheckedOptions, PositiveFloat, PositiveInt
 
 
-class SoloSimLoss(nn.Module):
+class SoloSimLoss(CheckedOptions, nn.Module):
     r"""One-directional contrast with all rows as candidates.
 
     The SoloSim term of "It is Never Too Late to Mend: Separate Learning for Multimedia
@@ -31,10 +31,13 @@ class SoloSimLoss(nn.Module):
     """
 
     def __init__(
-        self, temperature: float, *, block_size: int = 1024, normalize: bool = True
+        self,
+        temperature: PositiveFloat,
+        *,
+        block_size: PositiveInt = 1024,
+        normalize: bool = True,
     ) -> None:
         super().__init__()
-        check_above_zero(temperature=temperature)
         self.temperature = temperature
         self.block_size = block_size
         self.normalize = normalize
@@ -54,7 +57,7 @@ class SoloSimLoss(nn.Module):
         return f"temperature={self.temperature}"
 
 
-class InfoNCELoss(nn.Module):
+class InfoNCELoss(CheckedOptions, nn.Module):
     r"""InfoNCE between two views, in both directions by default.
 
     From van den Oord et al., "Representation Learning with Contrastive Predictive
@@ -79,14 +82,13 @@ class InfoNCELoss(nn.Module):
 
     def __init__(
         self,
-        temperature: float,
+        temperature: PositiveFloat,
         *,
         symmetric: bool = True,
-        block_size: int = 1024,
+        block_size: PositiveInt = 1024,
         normalize: bool = True,
     ) -> None:
         super().__init__()
-        check_above_zero(temperature=temperature)
         self.temperature = temperature
         self.symmetric = symmetric
         self.block_size = block_size

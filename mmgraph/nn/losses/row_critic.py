@@ -7,8 +7,15 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.func import functional_call
 
+from mmgraph.options import (
+    CheckedOptions,
+    NonNegativeFloat,
+    PositiveFloat,
+    PositiveInt,
+)
 
-class RowCritic(nn.Module):
+
+class RowCritic(CheckedOptions, nn.Module):
     r"""Wasserstein critic with gradient penalty (Gulrajani et al., "Improved Training
     of Wasserstein GANs", 2017) of rows as wide as a catalogue.
 
@@ -57,13 +64,13 @@ class RowCritic(nn.Module):
 
     def __init__(
         self,
-        num_columns: int,
-        hidden_channels: int,
+        num_columns: PositiveInt,
+        hidden_channels: PositiveInt,
         *,
         slope: float = 0.01,
         dropout: tuple[float, float] = (0.31, 0.5),
-        penalty_weight: float = 0.3,
-        lr: float = 3e-4,
+        penalty_weight: NonNegativeFloat = 0.3,
+        lr: PositiveFloat = 3e-4,
     ) -> None:
         super().__init__()
         self.slope, self.dropout = slope, dropout
@@ -92,15 +99,16 @@ class RowCritic(nn.Module):
         h = response if self.bias is None else response + self.bias
         h = F.dropout(self.norm(self._activate(h)), first, self.training)
         h = self.second_norm(self._activate(self.second(h)))
-        h = self.last(F.dropout(h, second, self.training))
-        return 100.0 * h.squeeze(1).sigmoid()
+        logit: Tensor = self.last(F.dropout(h, second, self.training)).squeeze(1)
+        return 100.0 * logit.sigmoid()
 
     def _activate(self, h: Tensor) -> Tensor:
         return h if self.slope == 1 else F.leaky_relu(h, self.slope)
 
     def distance(self, real: Tensor, fake: Tensor) -> Tensor:
         """Mean judgement of the generated responses minus that of the real ones."""
-        return self(fake).mean() - self(real).mean()
+        distance: Tensor = self(fake).mean() - self(real).mean()
+        return distance
 
     def gradient_penalty(self, real: Tensor, fake: Tensor) -> Tensor:
         """Mean squared difference of the gradient's length from 1."""

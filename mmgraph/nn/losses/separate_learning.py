@@ -4,23 +4,34 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from itertools import combinations
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
 from mmgraph.errors import UserError
-from mmgraph.nn.losses.club import CLUBLoss
+from mmgraph.nn.losses.club import CLUBLoss, Estimator
 from mmgraph.nn.losses.contrastive import InfoNCELoss, SoloSimLoss
 from mmgraph.nn.losses.negative_distance import NegativeDistanceLoss
 from mmgraph.nn.losses.projection_head import ProjectionHead
 from mmgraph.nn.modality_dict import ModalityDict
+from mmgraph.options import (
+    CheckedOptions,
+    Fidelity,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+)
 from mmgraph.schema import in_order
 
 Halves = dict[str, tuple[Tensor, Tensor]]
+Alignment = Literal["solosim", "info_nce"]
+Distance = Literal["mim", "neg_l2"]
 _SHARED = "shared"
 
 
-class SeparateLearningLoss(nn.Module):
+class SeparateLearningLoss(CheckedOptions, nn.Module):
     r"""Alignment of generic halves and distance of generic from unique halves.
 
     From "It is Never Too Late to Mend: Separate Learning for Multimedia
@@ -86,30 +97,26 @@ class SeparateLearningLoss(nn.Module):
         self,
         dims: Mapping[str, int],
         *,
-        proj_hidden: int = 64,
-        proj_out: int = 32,
-        mim_dim: int = 32,
-        mim_proj: str = "linear",
-        align: str | None = "solosim",
-        distance: str | None = "mim",
-        align_weight: float = 0.012,
-        distance_weight: float = 0.003,
-        temperature: float = 0.2,
-        club_inner_steps: int = 50,
-        club_lr: float = 1e-4,
-        club_pairs: str = "paper",
+        proj_hidden: PositiveInt = 64,
+        proj_out: PositiveInt = 32,
+        mim_dim: PositiveInt = 32,
+        mim_proj: Literal["linear", "none"] = "linear",
+        align: Alignment | None = "solosim",
+        distance: Distance | None = "mim",
+        align_weight: NonNegativeFloat = 0.012,
+        distance_weight: NonNegativeFloat = 0.003,
+        temperature: PositiveFloat = 0.2,
+        club_inner_steps: NonNegativeInt = 50,
+        club_lr: PositiveFloat = 1e-4,
+        club_pairs: Fidelity = "paper",
         club_shared: bool = True,
-        club_hidden: int = 8,
-        club_estimator: str = "closed",
+        club_hidden: PositiveInt = 8,
+        club_estimator: Estimator = "closed",
         club_clamp: bool = True,
         normalize_distance: bool = False,
-        block_size: int = 1024,
+        block_size: PositiveInt = 1024,
     ) -> None:
         super().__init__()
-        _check("mim_proj", mim_proj, ("linear", "none"))
-        _check("align", align, ("solosim", "info_nce", None))
-        _check("distance", distance, ("mim", "neg_l2", None))
-        _check("club_pairs", club_pairs, ("paper", "released"))
         if not dims or min(dims.values()) < 2:
             raise UserError(
                 f"every modality needs a dimension of 2 or more (got {dict(dims)})",
@@ -311,8 +318,3 @@ class SeparateLearningLoss(nn.Module):
             y = torch.cat([y.detach().T for _, y in own], dim=1).T
             batches.append((club, len(own), x, y))
         return batches
-
-
-def _check(name: str, value: str | None, known: tuple[str | None, ...]) -> None:
-    if value not in known:
-        raise ValueError(f"{name!r} must be one of {known} (got {value!r})")

@@ -69,5 +69,5 @@ def test_without_users_or_interactions_it_is_empty():
 
 
 def test_top_is_checked():
-    with pytest.raises(ValueError, match=r"top must be positive \(got 0\)"):
+    with pytest.raises(ValueError, match=r"'top' must be at least 1 \(got 0\)"):
         co_occurrence(torch.zeros(2, 1, dtype=torch.long), 1, 1, top=0)

@@ -76,7 +76,7 @@ def test_no_edges_give_no_edges():
 
 
 def test_a_size_below_one_is_refused():
-    with pytest.raises(ValueError, match=r"size must be positive \(got 0\)"):
+    with pytest.raises(ValueError, match=r"'size' must be at least 1 \(got 0\)"):
         fixed_neighbors(EDGES, COUNT, 5, 0)
 
 

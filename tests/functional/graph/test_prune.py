@@ -82,7 +82,7 @@ def test_no_edges_at_all():
 
 
 def test_options_are_checked():
-    with pytest.raises(ValueError, match=r"ratio must be in \[0, 1\] \(got 1.5\)"):
+    with pytest.raises(ValueError, match=r"'ratio' must be in \[0, 1\] \(got 1.5\)"):
         prune_edges(EDGES, 1.5)
     with pytest.raises(ValueError, match=r"'degree' or 'uniform' \(got 'random'\)"):
         prune_edges(EDGES, 0.5, by="random")

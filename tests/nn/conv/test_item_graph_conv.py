@@ -34,7 +34,9 @@ def test_is_an_ordinary_pyg_layer():
 
 
 def test_negative_depth_is_refused():
-    with pytest.raises(ValueError, match=r"must not be negative \(got -1\)"):
+    with pytest.raises(
+        ValueError, match=r"ItemGraphConv: 'num_layers' must be at least 0"
+    ):
         ItemGraphConv(-1)
 
 

@@ -34,5 +34,5 @@ def test_layers_alternate_and_the_last_is_a_softmax(num_layers):
 
 
 def test_fewer_layers_than_none_are_refused():
-    with pytest.raises(ValueError, match=r"'num_layers' must not be negative \(got -1"):
+    with pytest.raises(ValueError, match=r"'num_layers' must be at least 0 \(got -1"):
         AlternatingEncoder(-1)

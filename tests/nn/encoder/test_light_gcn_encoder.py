@@ -77,7 +77,7 @@ def test_has_no_parameters():
 
 
 def test_errors_name_the_value():
-    with pytest.raises(ValueError, match=r"'num_layers' must not be .* \(got -1\)"):
+    with pytest.raises(ValueError, match=r"'num_layers' must be at least 0 \(got -1\)"):
         LightGCNEncoder(-1)
     with pytest.raises(ValueError, match=r"'readout' must be one of .* \(got 'max'\)"):
         LightGCNEncoder(1, "max")

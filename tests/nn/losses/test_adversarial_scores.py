@@ -53,3 +53,10 @@ def test_the_critic_is_fitted_to_softened_interactions_once_per_generator(seen):
     for a, b in zip(loss.parameters(), twin.parameters(), strict=True):
         torch.testing.assert_close(a, b, rtol=1e-8, atol=1e-12)
     assert all(x.grad is None for pair in [*generators, final] for x in pair)
+
+
+def test_options_out_of_range_are_refused_also_those_of_the_critic():
+    with pytest.raises(ValueError, match="'noise_scale' must be above 0"):
+        AdversarialScoreLoss(6, 4, noise_scale=0.0)
+    with pytest.raises(ValueError, match="AdversarialScoreLoss: 'lr' must be above 0"):
+        AdversarialScoreLoss(6, 4, lr=-1.0)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import pytest
 import torch
 
 from mmgraph.functional import info_nce, solosim
@@ -19,3 +20,14 @@ def test_modules_are_the_functions_with_their_options():
 def test_repr_shows_the_temperature():
     assert repr(SoloSimLoss(0.3)) == "SoloSimLoss(temperature=0.3)"
     assert repr(InfoNCELoss(0.3)) == "InfoNCELoss(temperature=0.3, symmetric=True)"
+
+
+@pytest.mark.parametrize("loss", [SoloSimLoss, InfoNCELoss])
+def test_options_are_refused_by_name(loss):
+    name = loss.__name__
+    with pytest.raises(ValueError, match=rf"{name}: 'temperature' must be above 0 \(g"):
+        loss(0.0)
+    with pytest.raises(ValueError, match=r"must be a number above 0 \(got nan\)"):
+        loss(float("nan"))
+    with pytest.raises(ValueError, match=rf"{name}: 'block_size' must be at least 1"):
+        loss(0.2, block_size=0)

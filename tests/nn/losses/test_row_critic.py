@@ -137,3 +137,12 @@ def test_weights_start_kaiming_normal_and_biases_at_zero():
 
 def test_repr_shows_the_sizes():
     assert repr(RowCritic(9, 4)) == "RowCritic(9, hidden_channels=4, slope=0.01)"
+
+
+def test_options_out_of_range_are_refused():
+    with pytest.raises(
+        ValueError, match=r"RowCritic: 'lr' must be above 0 \(got 0.0\)"
+    ):
+        RowCritic(9, 4, lr=0.0)
+    with pytest.raises(ValueError, match="'penalty_weight' must be at least 0"):
+        RowCritic(9, 4, penalty_weight=-1.0)

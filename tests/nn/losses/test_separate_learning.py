@@ -348,6 +348,10 @@ def test_training_aligns_generic_halves_and_parts_the_unique_ones():
 def test_errors_name_the_value():
     with pytest.raises(ValueError, match=r"'align' must be one of .* \(got 'cosine'\)"):
         make(align="cosine")
+    with pytest.raises(ValueError, match=r"'club_lr' must be above 0 \(got -1.0\)"):
+        make(club_lr=-1.0)
+    with pytest.raises(ValueError, match="'club_inner_steps' must be at least 0"):
+        make(club_inner_steps=-1)
     with pytest.raises(ValueError, match=r"'neg_l2' needs even dimensions \(got .*7"):
         make({"visual": 7}, distance="neg_l2")
     with pytest.raises(ValueError, match=r"\(got .*'textual': 8.*club_shared=False"):
