@@ -6,6 +6,7 @@ import json
 import os
 from pathlib import Path
 
+import hypothesis
 import numpy as np
 import pytest
 import torch
@@ -13,9 +14,20 @@ from typer.testing import CliRunner
 
 CHECKOUT = Path(__file__).parent.parent
 
-
-# Small tensors: a second thread only waits, and does so busily.
+# Small tensors: a second thread only waits, and does so busily. Tests run on all cores,
+# a process each; those that they start have one thread, too.
 torch.set_num_threads(1)
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# A busy machine must not fail a test.
+hypothesis.settings.register_profile("no deadline", deadline=None)
+hypothesis.settings.load_profile("no deadline")
+
+
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
+    """No other process for a part of the tests, all cores for the whole."""
+    is_part = config.args_source is pytest.Config.ArgsSource.ARGS
+    return 0 if is_part or config.option.keyword else None
 
 
 @pytest.fixture(autouse=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import shlex
 from dataclasses import dataclass
@@ -180,6 +181,25 @@ def test_the_table_lists_the_systems_and_what_they_take():
         encodes = model._encode_modalities is not hook
         fitting = [p for p in available_plugins() if encodes and p != name]
         assert plugins == ", ".join(fitting)
+
+
+def defined_names(path: Path) -> set[str]:
+    """Functions and classes of a file, methods as ``Class.method``."""
+    names = set()
+    for node in ast.parse(path.read_text("utf-8")).body:
+        if isinstance(node, ast.FunctionDef | ast.ClassDef):
+            names.add(node.name)
+            inner = getattr(node, "body", []) if isinstance(node, ast.ClassDef) else []
+            names |= {f"{node.name}.{n.name}" for n in inner if hasattr(n, "name")}
+    return names
+
+
+def test_every_step_of_the_architecture_is_in_the_file_it_names():
+    page = (ROOT / "docs" / "architecture.md").read_text("utf-8")
+    steps = re.findall(r"^\| `([\w.]+)` \| `([\w/]+\.py)` \|", page, re.MULTILINE)
+    assert len(steps) >= 15
+    for name, file in steps:
+        assert name in defined_names(ROOT / "mmgraph" / file), (name, file)
 
 
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
