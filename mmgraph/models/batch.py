@@ -50,7 +50,8 @@ class Batch(NamedTuple):
             tensor([3, 7])
         """
         parts = [part for part in (self.pos_item, self.neg_item) if part is not None]
-        return torch.cat(parts).unique()
+        distinct: Tensor = torch.cat(parts).unique()
+        return distinct
 
     def distinct_items(self) -> tuple[Tensor, Tensor, Tensor]:
         """The distinct items, and where each positive and each negative is in them.

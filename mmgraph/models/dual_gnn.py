@@ -148,10 +148,7 @@ class DualGNN(Recommender):
             )
             return Adjacency.from_edge_index(edges, weight, num_src=self.num_users)
 
-        drawn: Adjacency = self.cached(
-            "drawn users", (edge_index, count, self.draw_seed), draw
-        )
-        return drawn
+        return self.cached("drawn users", (edge_index, count, self.draw_seed), draw)
 
     def encode(self, data: HeteroData) -> tuple[Tensor, Tensor]:
         if self.last_step is not None and (stale := self.last_step.embeddings()):

@@ -222,9 +222,8 @@ class LGMRec(Recommender):
     def history(self, data: HeteroData) -> Adjacency:
         r"""The matrix :math:`\mathbf{R}`, from items to users."""
         edge_index = data[INTERACTS].edge_index
-        history: Adjacency = self.cached(
+        return self.cached(
             "history",
             (edge_index,),
             lambda: Adjacency.bipartite(edge_index, self.num_users, self.num_items),
         )
-        return history

@@ -198,11 +198,10 @@ class MGCN(Recommender):
         r"""The symmetrically normalised graph :math:`\hat{\mathbf{R}}` to the users."""
         edge_index = data[INTERACTS].edge_index
         sizes = self.num_users, self.num_items
-        graph: Adjacency = self.cached(
+        return self.cached(
             "item-user",
             (edge_index,),
             lambda: Adjacency.bipartite(
                 edge_index, *sizes, symmetric_norm(edge_index, *sizes)
             ),
         )
-        return graph

@@ -153,8 +153,7 @@ class MMGCN(Recommender):
             weight = mean_norm(stacked, num_nodes)
             return Adjacency.from_edge_index(stacked, weight, num_src=num_nodes)
 
-        graph: Adjacency = self.cached("mean graph", (edge_index,), build)
-        return graph
+        return self.cached("mean graph", (edge_index,), build)
 
     def first_layer(
         self, data: HeteroData, modality: str, z_item: Tensor
@@ -170,10 +169,7 @@ class MMGCN(Recommender):
             return build()
         # Frozen embeddings and raw features: the same in every step.
         sources = (preference, z_item, data[INTERACTS].edge_index)
-        first: tuple[Tensor, Tensor] = self.cached(
-            ("first layer", modality), sources, build
-        )
-        return first
+        return self.cached(("first layer", modality), sources, build)
 
     def encode(self, data: HeteroData) -> tuple[Tensor, Tensor]:
         if self.last_step is not None and (stale := self.last_step.embeddings()):

@@ -345,8 +345,7 @@ class MMSSL(Recommender):
             self.generated.lists,
             self.generated.known,
         )
-        graphs: list[Graphs] = self.cached("modality graphs", sources, build)
-        return graphs
+        return self.cached("modality graphs", sources, build)
 
     def interaction_graphs(self, data: HeteroData) -> Graphs:
         r"""The graphs :math:`\bar{\mathbf{R}}` and :math:`\bar{\mathbf{R}^\top}`."""

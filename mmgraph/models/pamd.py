@@ -253,7 +253,8 @@ class PAMD(Recommender):
     def score(self, z_user: Tensor, z_item: Tensor) -> Tensor:
         e, *parts = z_item.split(z_user.size(1), dim=1)
         a = torch.stack([z_user @ part.t() for part in parts])
-        return z_user @ e.t() + (a.softmax(dim=0) * a).sum(dim=0)
+        score: Tensor = z_user @ e.t() + (a.softmax(dim=0) * a).sum(dim=0)
+        return score
 
     def loss(self, data: HeteroData, batch: Batch) -> dict[str, Tensor]:
         items, pos_place, neg_place = batch.distinct_items()

@@ -19,7 +19,11 @@ from mmgraph.models.parts.item_features import encode_features
 from mmgraph.models.parts.item_graph import fused_item_graph
 from mmgraph.models.parts.last_step import LastStepEmbeddings
 from mmgraph.nn.encoder import ModalityEncoder, MultimodalGCN
-from mmgraph.nn.losses import SeparateLearningLoss
+from mmgraph.nn.losses.separate_learning import (
+    Alignment,
+    Distance,
+    SeparateLearningLoss,
+)
 from mmgraph.nn.modality_dict import ModalityDict
 from mmgraph.options import (
     Fidelity,
@@ -32,7 +36,7 @@ from mmgraph.options import (
 from mmgraph.schema import ITEM, feature_key
 
 #: Alignment and distance of the variants of Table 4.
-VARIANTS = {
+VARIANTS: dict[str, tuple[Alignment, Distance]] = {
     "a": ("solosim", "mim"),
     "b": ("solosim", "neg_l2"),
     "c": ("info_nce", "mim"),

@@ -162,8 +162,7 @@ class GraphLearner(Recommender):
             weight = mean_norm(stacked, num_nodes)
             return Adjacency.from_edge_index(stacked, weight, num_src=num_nodes)
 
-        graph: Adjacency = self.cached("user-item with loops", (edge_index,), build)
-        return graph
+        return self.cached("user-item with loops", (edge_index,), build)
 
     def raw_edges(self, data: HeteroData, modality: str) -> Edges:
         """The frozen graph of the raw features."""

@@ -13,7 +13,7 @@ from torch_geometric.transforms import BaseTransform
 
 from mmgraph.errors import UserError
 from mmgraph.functional.graph.adjacency import Adjacency
-from mmgraph.models.parts.tensor_cache import TensorCache
+from mmgraph.models.parts.tensor_cache import T, TensorCache
 from mmgraph.models.plugins.base import Plugin
 from mmgraph.schema import (
     CO_INTERACTS,
@@ -118,8 +118,8 @@ class ModelGraphs:
         return extended
 
     def cached(
-        self, key: Hashable, sources: tuple[Tensor, ...], build: Callable[[], Any]
-    ) -> Any:
+        self, key: Hashable, sources: tuple[Tensor, ...], build: Callable[[], T]
+    ) -> T:
         """The value of ``build()``, kept until one of its source tensors changes."""
         return self._cache.get(key, sources, build)
 
@@ -127,12 +127,11 @@ class ModelGraphs:
         r"""The stacked graph :math:`D^{-1/2} A D^{-1/2}` of the training edges."""
         edge_index = data[INTERACTS].edge_index
         num_users, num_items = data[USER].num_nodes, data[ITEM].num_nodes
-        graph: Adjacency = self.cached(
+        return self.cached(
             ("user-item", num_users, num_items),
             (edge_index,),
             lambda: Adjacency.user_item(edge_index, num_users, num_items),
         )
-        return graph
 
     def item_graph(self, data: HeteroData, edge_type: EdgeType = SIMILAR) -> Adjacency:
         """A frozen item graph of ``data``.
@@ -143,12 +142,11 @@ class ModelGraphs:
         store, size = self.graph_store(data, edge_type), data[ITEM].num_nodes
         weight = store.get("edge_weight")
         sources = (store.edge_index,) if weight is None else (store.edge_index, weight)
-        graph: Adjacency = self.cached(
+        return self.cached(
             edge_type,
             sources,
             lambda: Adjacency.from_edge_index(store.edge_index, weight, num_src=size),
         )
-        return graph
 
     def graph_store(self, data: HeteroData, edge_type: EdgeType) -> Any:
         """The edges of one type.

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable
-from typing import Any
+from typing import Any, TypeVar
 
 from torch import Tensor
+
+T = TypeVar("T")
 
 
 class TensorCache:
@@ -28,8 +30,8 @@ class TensorCache:
         self._entries: dict[Any, tuple[tuple[Tensor, ...], tuple[int, ...], Any]] = {}
 
     def get(
-        self, key: Hashable, sources: tuple[Tensor, ...], build: Callable[[], Any]
-    ) -> Any:
+        self, key: Hashable, sources: tuple[Tensor, ...], build: Callable[[], T]
+    ) -> T:
         """The kept value, or ``build()`` if one of the sources has changed."""
         # Inference tensors keep no count of changes: they cannot be changed in place.
         versions = tuple(0 if t.is_inference() else t._version for t in sources)
@@ -39,7 +41,8 @@ class TensorCache:
                 a is b for a, b in zip(tensors, sources, strict=True)
             )
             if same and seen == versions:
-                return value
-        value = build()
-        self._entries[key] = (sources, versions, value)
-        return value
+                kept: T = value
+                return kept
+        built = build()
+        self._entries[key] = (sources, versions, built)
+        return built
