@@ -15,7 +15,7 @@ from mmgraph.models.batch import Batch
 from mmgraph.models.parts.item_features import TrainedFeatures, encode_features
 from mmgraph.models.parts.regularize import embedding_penalty
 from mmgraph.nn.encoder import LightGCNEncoder
-from mmgraph.nn.modality_dict import ModalityDict
+from mmgraph.nn.modality_dict import linear_maps
 from mmgraph.options import (
     DropRatio,
     Fidelity,
@@ -96,11 +96,8 @@ class BM3(Recommender):
             reg_weight = 0.1 if fidelity == "released" else 1e-3
         self.reg_weight = reg_weight
         self.add_id_embeddings(embedding_dim)
-        self.project = ModalityDict(
-            {m: nn.Linear(dim, embedding_dim) for m, dim in self.dims.items()}
-        )
-        trained = self.dims if fidelity == "released" else {}
-        self.features = TrainedFeatures(num_items, trained)
+        self.project = linear_maps(self.dims, embedding_dim)
+        self.features = TrainedFeatures(num_items, self.dims if self.released else {})
         self.propagate = LightGCNEncoder(num_layers, readout="mean")
         self.predict = nn.Linear(embedding_dim, embedding_dim)
         self.reset_parameters()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch_geometric.data import HeteroData
 from torch_geometric.transforms import BaseTransform
 
@@ -17,7 +17,7 @@ from mmgraph.models.parts.item_features import TrainedFeatures, encode_features
 from mmgraph.models.parts.item_graph import fused_item_graph
 from mmgraph.nn.conv import ItemGraphConv
 from mmgraph.nn.encoder import LightGCNEncoder
-from mmgraph.nn.modality_dict import ModalityDict
+from mmgraph.nn.modality_dict import linear_maps
 from mmgraph.options import (
     DropRatio,
     Fidelity,
@@ -98,11 +98,8 @@ class FREEDOM(Recommender):
             list(self.dims), k, modality_weights, visual_weight
         )
         self.add_id_embeddings(embedding_dim)
-        self.project = ModalityDict(
-            {m: nn.Linear(dim, embedding_dim) for m, dim in self.dims.items()}
-        )
-        trained = self.dims if fidelity == "released" else {}
-        self.features = TrainedFeatures(num_items, trained)
+        self.project = linear_maps(self.dims, embedding_dim)
+        self.features = TrainedFeatures(num_items, self.dims if self.released else {})
         self.propagate = LightGCNEncoder(num_layers, readout="mean")
         self.smooth = ItemGraphConv(num_item_layers)
         self.pruned_graph: Adjacency | None = None

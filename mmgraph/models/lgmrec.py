@@ -19,7 +19,7 @@ from mmgraph.models.batch import Batch
 from mmgraph.models.parts.item_features import encode_features
 from mmgraph.models.parts.regularize import embedding_penalty
 from mmgraph.nn.encoder import LightGCNEncoder
-from mmgraph.nn.modality_dict import ModalityDict
+from mmgraph.nn.modality_dict import linear_maps
 from mmgraph.options import (
     DropRatio,
     Fidelity,
@@ -126,18 +126,8 @@ class LGMRec(Recommender):
         self.global_weight, self.contrast_weight = global_weight, contrast_weight
         self.reg_weight = reg_weight
         self.add_id_embeddings(embedding_dim)
-        self.project = ModalityDict(
-            {
-                m: nn.Linear(dim, embedding_dim, bias=False)
-                for m, dim in self.dims.items()
-            }
-        )
-        self.hyperedges = ModalityDict(
-            {
-                m: nn.Linear(dim, num_hyperedges, bias=False)
-                for m, dim in self.dims.items()
-            }
-        )
+        self.project = linear_maps(self.dims, embedding_dim, bias=False)
+        self.hyperedges = linear_maps(self.dims, num_hyperedges, bias=False)
         self.propagate = LightGCNEncoder(num_layers, readout="mean")
         self.propagate_modality = LightGCNEncoder(num_modality_layers, readout="last")
         self.reset_parameters()

@@ -20,7 +20,7 @@ from mmgraph.models.parts.item_graph import similarity_graphs
 from mmgraph.nn.conv import BipartiteConv, ItemGraphConv
 from mmgraph.nn.encoder import LightGCNEncoder
 from mmgraph.nn.fusion import ModalityAttention
-from mmgraph.nn.modality_dict import ModalityDict
+from mmgraph.nn.modality_dict import ModalityDict, linear_maps
 from mmgraph.options import (
     Fidelity,
     NonNegativeFloat,
@@ -110,17 +110,14 @@ class MGCN(Recommender):
         self.contrast_temperature = contrast_temperature
         self.contrast_weight, self.reg_weight = contrast_weight, reg_weight
         self.add_id_embeddings(embedding_dim)
-        self.project = ModalityDict(
-            {m: nn.Linear(dim, embedding_dim) for m, dim in self.dims.items()}
-        )
+        self.project = linear_maps(self.dims, embedding_dim)
         self.purify, self.prefer = (
             ModalityDict(
                 {m: nn.Linear(embedding_dim, embedding_dim) for m in self.dims}
             )
             for _ in range(2)
         )
-        trained = self.dims if fidelity == "released" else {}
-        self.features = TrainedFeatures(num_items, trained)
+        self.features = TrainedFeatures(num_items, self.dims if self.released else {})
         self.propagate = LightGCNEncoder(num_layers, readout="mean")
         self.smooth = ItemGraphConv(num_item_layers)
         self.lift = BipartiteConv()

@@ -19,7 +19,7 @@ from mmgraph.models.base import Recommender
 from mmgraph.models.batch import Batch
 from mmgraph.models.parts.last_step import LastStepEmbeddings
 from mmgraph.nn.conv import MMGCNConv
-from mmgraph.nn.modality_dict import ModalityDict, attribute_name
+from mmgraph.nn.modality_dict import ModalityDict, attribute_name, linear_maps
 from mmgraph.options import Fidelity, NonNegativeFloat, NonNegativeInt, PositiveInt
 from mmgraph.schema import INTERACTS, ITEM, feature_key
 
@@ -95,9 +95,7 @@ class MMGCN(Recommender):
         if combine is None:
             combine = "concat" if fidelity == "released" else "sum"
         wide = {m: dim for m, dim in self.dims.items() if dim > map_above}
-        self.project = ModalityDict(
-            {m: nn.Linear(dim, hidden_dim) for m, dim in wide.items()}
-        )
+        self.project = linear_maps(wide, hidden_dim)
         convs = {}
         for m, dim in self.dims.items():
             first_dim = hidden_dim if m in self.project else dim

@@ -21,7 +21,7 @@ from mmgraph.models.parts.item_features import encode_features
 from mmgraph.nn.encoder import AlternatingEncoder
 from mmgraph.nn.fusion import CrossModalAttention
 from mmgraph.nn.losses import AdversarialScoreLoss
-from mmgraph.nn.modality_dict import ModalityDict
+from mmgraph.nn.modality_dict import linear_maps
 from mmgraph.options import (
     DropRatio,
     Fidelity,
@@ -178,9 +178,7 @@ class MMSSL(Recommender):
         self.adversarial_weight = adversarial_weight
         self.reg_weight, self.feature_reg_weight = reg_weight, feature_reg_weight
         self.add_id_embeddings(embedding_dim)
-        self.project = ModalityDict(
-            {m: nn.Linear(dim, embedding_dim) for m, dim in self.dims.items()}
-        )
+        self.project = linear_maps(self.dims, embedding_dim)
         self.encoder = AlternatingEncoder(num_layers)
         self.attend = CrossModalAttention(embedding_dim, num_heads)
         self.attend.query.requires_grad_(not released)

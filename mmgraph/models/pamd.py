@@ -18,7 +18,7 @@ from mmgraph.functional.rows import take_rows
 from mmgraph.models.base import Recommender
 from mmgraph.models.batch import Batch
 from mmgraph.models.parts.item_features import encode_features
-from mmgraph.nn.modality_dict import ModalityDict
+from mmgraph.nn.modality_dict import ModalityDict, linear_maps
 from mmgraph.options import (
     Fidelity,
     NonNegativeFloat,
@@ -128,9 +128,7 @@ class PAMD(Recommender):
         self.contrast_temperature = contrast_temperature
         self.map_lr_share, self.normalize_features = map_lr_share, normalize_features
         self.add_id_embeddings(embedding_dim)
-        self.encoders = ModalityDict(
-            {m: nn.Linear(dim, embedding_dim) for m, dim in self.dims.items()}
-        )
+        self.encoders = linear_maps(self.dims, embedding_dim)
         self.common = ModalityDict(
             {m: nn.Linear(embedding_dim, embedding_dim, bias=False) for m in self.dims}
         )

@@ -17,7 +17,7 @@ from mmgraph.models.batch import Batch
 from mmgraph.models.parts.last_step import LastStepEmbeddings
 from mmgraph.nn.encoder import LightGCNEncoder
 from mmgraph.nn.losses.chained_alignment import ChainedAlignmentLoss
-from mmgraph.nn.modality_dict import ModalityDict
+from mmgraph.nn.modality_dict import linear_maps
 from mmgraph.options import (
     DropRatio,
     Fidelity,
@@ -117,9 +117,7 @@ class SLMRec(Recommender):
         self.ssl_task, self.ssl_weight = ssl_task, ssl_weight
         self.dropout = dropout if "FD" in ssl_task else 0.0
         self.add_id_embeddings(embedding_dim)
-        self.project = ModalityDict(
-            {m: nn.Linear(dim, embedding_dim) for m, dim in self.dims.items()}
-        )
+        self.project = linear_maps(self.dims, embedding_dim)
         self.propagate = LightGCNEncoder(num_layers, readout="mean")
         all_dims = embedding_dim * (1 + len(self.dims))
         self.fuse_users = nn.Linear(all_dims, embedding_dim)

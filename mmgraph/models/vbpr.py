@@ -12,7 +12,7 @@ from mmgraph.models.base import Recommender
 from mmgraph.models.batch import Batch
 from mmgraph.models.parts.item_features import encode_features
 from mmgraph.models.parts.regularize import embedding_penalty
-from mmgraph.nn.modality_dict import ModalityDict
+from mmgraph.nn.modality_dict import linear_maps
 from mmgraph.options import Fidelity, NonNegativeFloat, PositiveInt
 from mmgraph.schema import ITEM, feature_key
 
@@ -60,19 +60,12 @@ class VBPR(Recommender):
         super().__init__(num_users, num_items, dims, fidelity=fidelity)
         self.reg_weight = reg_weight
         self.add_id_embeddings(embedding_dim, user_dim=2 * embedding_dim)
-        self.project = ModalityDict(
-            {
-                m: nn.Linear(dim, embedding_dim, bias=False)
-                for m, dim in self.dims.items()
-            }
-        )
+        self.project = linear_maps(self.dims, embedding_dim, bias=False)
         if fidelity == "released":
             self.bias = nn.Parameter(torch.empty(embedding_dim))
         else:
             self.item_bias = nn.Embedding(num_items, 1)
-            self.feature_bias = ModalityDict(
-                {m: nn.Linear(dim, 1, bias=False) for m, dim in self.dims.items()}
-            )
+            self.feature_bias = linear_maps(self.dims, 1, bias=False)
         self.reset_parameters()
 
     def reset_parameters(self) -> None:

@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import ItemsView, Iterable, Iterator, KeysView, ValuesView
+from collections.abc import (
+    ItemsView,
+    Iterable,
+    Iterator,
+    KeysView,
+    Mapping,
+    ValuesView,
+)
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from torch import nn
@@ -104,3 +111,21 @@ class ModalityParameterDict(nn.ParameterDict):
 
     def _key_to_attr(self, key: str) -> str:
         return attribute_name(key, _PARAMETER_DICT)
+
+
+def linear_maps(
+    dims: Mapping[str, int], out_features: int, *, bias: bool = True
+) -> ModalityDict[nn.Linear]:
+    """One linear map per modality, all to the same dimension.
+
+    Args:
+        dims: Dimension of each modality's features.
+        out_features: Dimension of what they are mapped to.
+        bias: With a bias.
+
+    Example:
+        >>> linear_maps({"visual": 16, "textual": 8}, 4)["textual"]
+        Linear(in_features=8, out_features=4, bias=True)
+    """
+    maps = {m: nn.Linear(dim, out_features, bias=bias) for m, dim in dims.items()}
+    return ModalityDict(maps)

@@ -12,6 +12,7 @@ from mmgraph.nn.modality_dict import (
     ModalityDict,
     ModalityParameterDict,
     attribute_name,
+    linear_maps,
     modality_name,
 )
 
@@ -87,3 +88,14 @@ def test_layers_and_losses_take_any_name(name):
     for m, x in project(z).items():
         assert not torch.equal(x, z[m])
         assert torch.equal(loaded(z)[m], x)
+
+
+def test_linear_maps_are_plain_linear_layers_in_the_order_of_the_modalities():
+    torch.manual_seed(0)
+    maps = linear_maps({"b": 3, "a.v2": 5}, 2, bias=False)
+    torch.manual_seed(0)
+    plain = [nn.Linear(3, 2, bias=False), nn.Linear(5, 2, bias=False)]
+    assert list(maps) == ["b", "a.v2"]
+    for layer, other in zip(maps.values(), plain, strict=True):
+        assert torch.equal(layer.weight, other.weight)
+        assert layer.bias is None

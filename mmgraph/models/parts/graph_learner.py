@@ -23,7 +23,7 @@ from mmgraph.models.parts.item_features import TrainedFeatures, encode_features
 from mmgraph.models.parts.item_graph import similarity_graphs
 from mmgraph.nn.conv import ItemGraphConv
 from mmgraph.nn.encoder import LightGCNEncoder
-from mmgraph.nn.modality_dict import ModalityDict
+from mmgraph.nn.modality_dict import linear_maps
 from mmgraph.options import (
     Fidelity,
     Fraction,
@@ -101,11 +101,8 @@ class GraphLearner(Recommender):
         self.num_layers = num_layers
         self.k, self.raw_weight, self.reg_weight = k, raw_weight, reg_weight
         self.add_id_embeddings(embedding_dim)
-        self.project = ModalityDict(
-            {m: nn.Linear(dim, embedding_dim) for m, dim in self.dims.items()}
-        )
-        trained = self.dims if fidelity == "released" else {}
-        self.features = TrainedFeatures(num_items, trained)
+        self.project = linear_maps(self.dims, embedding_dim)
+        self.features = TrainedFeatures(num_items, self.dims if self.released else {})
         self.propagate = LightGCNEncoder(num_layers, readout="mean")
         self.smooth = ItemGraphConv(num_item_layers)
         self.learned_graphs: list[Adjacency] | None = None
