@@ -9,9 +9,8 @@ from mmap import mmap
 import numpy as np
 from torch_geometric.data import HeteroData
 
+from mmgraph.functional.block_sizes import FEATURE_ROWS
 from mmgraph.schema import ITEM, feature_key, mask_key, modalities
-
-BLOCK_ROWS = 8192
 
 
 @dataclass(frozen=True)
@@ -84,7 +83,7 @@ class FeatureRows:
             )
         return np.array(source[start:stop])
 
-    def blocks(self, size: int = BLOCK_ROWS) -> Iterator[tuple[int, np.ndarray]]:
+    def blocks(self, size: int = FEATURE_ROWS) -> Iterator[tuple[int, np.ndarray]]:
         """First item and rows of every block, in order.
 
         Args:
@@ -100,8 +99,8 @@ class FeatureRows:
             items: Ascending positions.
         """
         parts = [np.zeros((0, self.dim), np.float32)]
-        for start in range(0, self.num_items, BLOCK_ROWS):
-            stop = min(start + BLOCK_ROWS, self.num_items)
+        for start in range(0, self.num_items, FEATURE_ROWS):
+            stop = min(start + FEATURE_ROWS, self.num_items)
             inside = items[slice(*np.searchsorted(items, [start, stop]))]
             if len(inside):
                 parts.append(self.read(start, stop)[inside - start])

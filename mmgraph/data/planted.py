@@ -23,10 +23,10 @@ from torch_geometric.data import HeteroData
 
 from mmgraph.data.build import from_interactions
 from mmgraph.data.splits import split_per_user
+from mmgraph.functional.block_sizes import PLANTED_USERS
 
 DIMS = {"visual": 64, "textual": 48}
 SHARED_SCALE = (2.0, 1.5)  # first and last; private factors have 1: redundancy is loud
-USER_BLOCK = 1024
 
 
 @dataclass(frozen=True)
@@ -234,8 +234,8 @@ def _draw(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Items without replacement by exp(score): the largest Gumbel-perturbed scores."""
     parts = []
-    for start in range(0, len(user_factors), USER_BLOCK):
-        block = user_factors[start : start + USER_BLOCK]
+    for start in range(0, len(user_factors), PLANTED_USERS):
+        block = user_factors[start : start + PLANTED_USERS]
         scores = block @ item_factors.T + log_weight
         order = np.argsort(-(scores + rng.gumbel(size=scores.shape)), axis=1)
         parts.append(order[:, : per_user.max()])

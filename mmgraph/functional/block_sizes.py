@@ -83,6 +83,8 @@ NEIGHBOUR_BLOCK = BlockSize(16384, 131072)
 READ = BlockSize(2**21, 2**21)
 #: Products of rows picked one by one: copies of this many rows exist.
 PICKED_ROWS = 2**15
+#: Values that the bootstrap resamples at a time.
+RESAMPLED_VALUES = 2**22
 #: Products of a sparse matrix with its transpose.
 SPARSE_PRODUCTS = 2**23
 
@@ -97,5 +99,12 @@ CONTRAST_SCORES = BlockSize(2**19, _NO_LIMIT)
 GRACE_SCORES = BlockSize(2**18, _NO_LIMIT)
 #: Scores of users for all items; a product of other shape may round in another way.
 USER_SCORES = BlockSize(2**22, 2**26)
+#: The same in evaluation, which searches them at once: on a CPU few enough to stay in
+#: its cache between product and search (1.4 times faster than 64 MiB).
+RANKED_SCORES = BlockSize(2**20, 2**26)
+#: Feature rows that are read and added up at a time.
+FEATURE_ROWS = 8192
+#: Users whose interactions with a planted catalogue are drawn at a time.
+PLANTED_USERS = 1024
 #: Rows of one refinement: a few copies of 64 columns stay in a core's cache.
 REFINED_ROWS = BlockSize(2048, _NO_LIMIT)

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from mmgraph.data import catalogue_features, load_dataset, open_features, write_dataset
-from mmgraph.data.feature_rows import BLOCK_ROWS, FeatureRows
+from mmgraph.data.feature_rows import FeatureRows
 from mmgraph.errors import UserError
+from mmgraph.functional.block_sizes import FEATURE_ROWS
 
 
 @pytest.fixture
@@ -35,11 +36,11 @@ def test_a_part_of_a_file_is_that_part(tmp_path, x):
 
 
 def test_blocks_of_a_long_file_meet(tmp_path):
-    x = np.arange(BLOCK_ROWS * 2 + 5, dtype=np.float32)[:, None]
+    x = np.arange(FEATURE_ROWS * 2 + 5, dtype=np.float32)[:, None]
     np.save(tmp_path / "a.npy", x)
     rows = open_features(tmp_path)["a"]
-    np.testing.assert_array_equal(whole(rows, BLOCK_ROWS), x)
-    items = np.array([0, BLOCK_ROWS - 1, BLOCK_ROWS, len(x) - 1])
+    np.testing.assert_array_equal(whole(rows, FEATURE_ROWS), x)
+    items = np.array([0, FEATURE_ROWS - 1, FEATURE_ROWS, len(x) - 1])
     np.testing.assert_array_equal(rows.take(items)[:, 0], items)
 
 
@@ -116,13 +117,15 @@ def test_errors_name_the_file(tmp_path, x):
     with pytest.raises(UserError, match=r"item id 3 stands at rows 0 and 1"):
         open_features(tmp_path)
     (tmp_path / "b.npz").unlink()
-    x[BLOCK_ROWS % 20, 1] = np.nan
-    np.save(tmp_path / "a.npy", np.tile(x, (BLOCK_ROWS // 20 + 1, 1)))
-    first = BLOCK_ROWS % 20
+    x[FEATURE_ROWS % 20, 1] = np.nan
+    np.save(tmp_path / "a.npy", np.tile(x, (FEATURE_ROWS // 20 + 1, 1)))
+    first = FEATURE_ROWS % 20
     with pytest.raises(UserError, match=rf"a\.npy: row {first} .* holds NaN"):
         open_features(tmp_path)
-    late = np.ones((BLOCK_ROWS + 3, 2), np.float32)
-    late[BLOCK_ROWS + 1] = np.inf
+    late = np.ones((FEATURE_ROWS + 3, 2), np.float32)
+    late[FEATURE_ROWS + 1] = np.inf
     np.save(tmp_path / "a.npy", late)
-    with pytest.raises(UserError, match=rf"a\.npy: row {BLOCK_ROWS + 1} .* holds NaN"):
+    with pytest.raises(
+        UserError, match=rf"a\.npy: row {FEATURE_ROWS + 1} .* holds NaN"
+    ):
         open_features(tmp_path)

@@ -9,6 +9,7 @@ import torch
 
 from mmgraph.data import load_dataset
 from mmgraph.errors import UserError
+from mmgraph.functional.block_sizes import BlockSize
 from mmgraph.models import build_model
 from mmgraph.schema import INTERACTS
 from mmgraph.train import evaluate, recommend
@@ -68,7 +69,7 @@ def test_equals_a_loop_over_users(splits, model, split):
 def test_block_size_does_not_matter(splits, model, monkeypatch):
     expected = evaluate(model, splits[2])
     module = sys.modules["mmgraph.train.evaluation"]
-    monkeypatch.setitem(module._BLOCK_SCORES, "cpu", 1)
+    monkeypatch.setattr(module, "RANKED_SCORES", BlockSize(1, 1))
     assert evaluate(model, splits[2]) == expected
 
 

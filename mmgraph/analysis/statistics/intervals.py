@@ -8,8 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import stats
 
-#: Values drawn at a time: resamples of many users never lie in memory at once.
-_BATCH_VALUES = 2**22
+from mmgraph.functional.block_sizes import RESAMPLED_VALUES
 
 
 class Interval(NamedTuple):
@@ -59,7 +58,7 @@ def bootstrap_interval(
         (sample,),
         np.mean,
         n_resamples=resamples,
-        batch=max(1, _BATCH_VALUES // sample.size),
+        batch=max(1, RESAMPLED_VALUES // sample.size),
         vectorized=True,
         confidence_level=level,
         method="percentile",

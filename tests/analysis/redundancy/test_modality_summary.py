@@ -5,7 +5,8 @@ import pytest
 
 from mmgraph.analysis.redundancy.modality_summary import summarise_modality
 from mmgraph.data import catalogue_features, data_report, load_dataset
-from mmgraph.data.feature_rows import BLOCK_ROWS, FeatureRows
+from mmgraph.data.feature_rows import FeatureRows
+from mmgraph.functional.block_sizes import FEATURE_ROWS
 
 
 def test_counts_by_hand():
@@ -34,7 +35,7 @@ def test_counts_are_those_of_the_data_report():
 
 def test_equal_rows_meet_across_blocks():
     rng = np.random.default_rng(0)
-    table = rng.integers(1, 60, size=(BLOCK_ROWS + 500, 2)).astype(np.float32)
+    table = rng.integers(1, 60, size=(FEATURE_ROWS + 500, 2)).astype(np.float32)
     _, size = np.unique(table, axis=0, return_counts=True)
     summary, _ = summarise_modality(FeatureRows(table))
     assert summary.duplicate_groups == (size > 1).sum()

@@ -6,7 +6,8 @@ import torch
 
 from mmgraph.analysis.redundancy import pair_moments as module
 from mmgraph.analysis.redundancy.pair_moments import pair_moments, subspace_stability
-from mmgraph.data.feature_rows import BLOCK_ROWS, FeatureRows
+from mmgraph.data.feature_rows import FeatureRows
+from mmgraph.functional.block_sizes import FEATURE_ROWS
 
 
 @pytest.fixture
@@ -39,7 +40,7 @@ def test_streamed_is_dense(tables):
 
 def test_blocks_of_a_long_table_meet():
     rng = np.random.default_rng(1)
-    a = rng.normal(size=(BLOCK_ROWS + 777, 3)).astype(np.float32) + 50
+    a = rng.normal(size=(FEATURE_ROWS + 777, 3)).astype(np.float32) + 50
     b = a[:, :2] + rng.normal(size=(len(a), 2)).astype(np.float32)
     moments = pair_moments(FeatureRows(a), FeatureRows(b), np.ones(len(a), bool))
     dense = np.cov(a.T, b.T, bias=True, dtype=np.float64)[:3, 3:]

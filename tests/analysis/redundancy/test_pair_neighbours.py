@@ -10,8 +10,9 @@ from mmgraph.analysis.redundancy.pair_neighbours import (
     overlap_beside_chance,
     overlap_ratios,
 )
-from mmgraph.data.feature_rows import BLOCK_ROWS, FeatureRows
+from mmgraph.data.feature_rows import FeatureRows
 from mmgraph.functional import chance_overlap, neighbour_overlap, suppress
+from mmgraph.functional.block_sizes import FEATURE_ROWS
 from mmgraph.knn import knn_graph
 
 
@@ -63,8 +64,8 @@ def test_only_the_items_in_use_are_neighbours(x):
 
 
 def test_blocks_of_a_long_table_meet():
-    x = np.random.default_rng(3).normal(size=(BLOCK_ROWS + 100, 4)).astype(np.float32)
-    chosen = np.array([0, 5, BLOCK_ROWS - 1, BLOCK_ROWS, BLOCK_ROWS + 99])
+    x = np.random.default_rng(3).normal(size=(FEATURE_ROWS + 100, 4)).astype(np.float32)
+    chosen = np.array([0, 5, FEATURE_ROWS - 1, FEATURE_ROWS, FEATURE_ROWS + 99])
     (near,) = nearest_neighbours(FeatureRows(x), chosen, np.ones(len(x), bool), 3)
     unit = x.astype(np.float64) / np.linalg.norm(x.astype(np.float64), axis=1)[:, None]
     cosine = unit[chosen] @ unit.T

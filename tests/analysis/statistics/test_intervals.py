@@ -31,7 +31,7 @@ def test_intervals_are_those_of_scipy():
 
 def test_how_many_are_drawn_at_a_time_changes_nothing(monkeypatch):
     whole = bootstrap_interval(VALUES, seed=1)
-    monkeypatch.setattr(intervals, "_BATCH_VALUES", 7 * VALUES.size)
+    monkeypatch.setattr(intervals, "RESAMPLED_VALUES", 7 * VALUES.size)
     np.testing.assert_allclose(bootstrap_interval(VALUES, seed=1), whole, atol=1e-15)
 
 
