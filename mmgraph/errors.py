@@ -10,11 +10,11 @@ from typing import Any
 
 
 class UserError(ValueError):
-    """Bad input, told in one line: where, what is wrong, what to do.
+    """Bad input, in one line: where, what is wrong, what to do.
 
     Args:
-        what: What is wrong, without a final full stop.
-        fix: What to do about it.
+        what: Description of the fault, without a final full stop.
+        fix: Remedy.
         path: The file at fault, if one is.
         row: Its row, counted from 1 with the header as row 1 (or the row of an
             array, counted from 0, where the message says "row" itself).
@@ -33,10 +33,10 @@ class UserError(ValueError):
         row: int | None = None,
     ) -> None:
         self.what, self.fix, self.path, self.row = what, fix, path, row
-        place = "" if path is None else f"{path}: "
+        location = "" if path is None else f"{path}: "
         if path is not None and row is not None:
-            place = f"{path}:{row}: "
-        super().__init__(f"{place}{what} - {fix}")
+            location = f"{path}:{row}: "
+        super().__init__(f"{location}{what} - {fix}")
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Travel whole from a worker process, whose exceptions are copied by this."""
@@ -59,7 +59,7 @@ def unknown_name(
     """The error about a name that is not in a list: the nearest one, and the list.
 
     Args:
-        what: What is named.
+        what: Kind of the name, for the message.
         name: The name.
         known: The list.
         of: Whose name it would be.

@@ -84,7 +84,7 @@ class Option:
         name: Its name.
         annotation: Type, choices or range, as in the signature.
         default: Its default.
-        help: What the class's docstring says of it.
+        help: Its entry in the class's docstring.
     """
 
     name: str
@@ -105,7 +105,7 @@ class Option:
     def check(self, value: Any, owner: str) -> None:
         """Refuse a value that the option may not have.
 
-        An integer will do where a number is wanted; true and false are no numbers.
+        An integer is also a number; true and false are not.
 
         Args:
             value: The value.
@@ -124,11 +124,11 @@ correct the option
         if fits(value, self.annotation):
             return
         plain = _without_ranges(self.annotation)
-        wanted = self.domain
+        domain = self.domain
         if plain != self.annotation and fits(value, plain):
-            wanted = wanted.removeprefix("an integer ").removeprefix("a number ")
+            domain = domain.removeprefix("an integer ").removeprefix("a number ")
         raise UserError(
-            f"{owner}: '{self.name}' must be {wanted} (got {value!r})",
+            f"{owner}: '{self.name}' must be {domain} (got {value!r})",
             "correct the option",
         )
 

@@ -63,7 +63,7 @@ def similar_edge_type(modality: str) -> EdgeType:
 def in_order(modalities: Mapping[str, Any] | Iterable[str]) -> dict[str, Any]:
     """Modalities in the one order in which all parts of the package see them.
 
-    ``visual``, ``textual``, then the others by name. Where a role is given by place
+    ``visual``, ``textual``, then the others by name. Where the order gives a role
     (the anchor of a contrast, say), it does not depend on who named them first.
 
     Args:

@@ -1,4 +1,4 @@
-"""Systems side by side: spread, intervals, and paired tests against the first."""
+"""Systems side by side: deviation, intervals, paired tests against the first."""
 
 from __future__ import annotations
 

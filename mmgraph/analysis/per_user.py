@@ -57,7 +57,7 @@ def load_per_user(
     Args:
         paths: Run directories and benchmark folders.
         data: The data set of the run directories, if it has moved.
-        device: Where models are evaluated, as the trainer takes it.
+        device: Device of the evaluation, as the trainer takes it.
 
     Returns:
         The systems in the order of the folders, with the metrics that all of them have.

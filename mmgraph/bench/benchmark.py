@@ -53,7 +53,7 @@ class Benchmark:
         jobs: Runs at once, each in a process of its own; their results do not depend
             on it. Files are written by this process alone.
         threads: CPU threads of each such process; 0 leaves torch's choice.
-        source: Where the processes read the data, needed with several jobs.
+        source: Source of the data for the processes, needed with several jobs.
 
     Raises:
         ValueError: With several jobs and no source.

@@ -156,7 +156,7 @@ def train(
         data_sha256: Its fingerprint, for the line.
         test: False leaves the test split alone, as selection must.
         on_epoch: Called with each row of the history.
-        checkpoint_dir: Where the trainer keeps its checkpoint.
+        checkpoint_dir: Folder of the trainer's checkpoint.
         resume: Go on from that checkpoint.
 
     Raises:

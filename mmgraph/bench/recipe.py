@@ -49,7 +49,7 @@ def load_recipe(path: str | Path) -> Recipe:
 
     Raises:
         UserError: If the file is not TOML, names something that does not exist, has a
-            value of another type than its place, or two tables for one system.
+            value of a wrong type, or two tables for one system.
     """
     path = Path(path)
     try:
@@ -160,7 +160,7 @@ class Stage:
         """The choice with the best point of this stage; of equal ones, the first.
 
         Args:
-            choice: What was chosen before.
+            choice: Earlier choices.
             values: Validation metric of each of the :meth:`runs`, minus infinity where
                 training diverged.
 

@@ -20,7 +20,7 @@ class DataSource:
 
     Args:
         data: A folder, or ``"synthetic"``.
-        split: How interactions are split, as ``load_dataset`` takes it.
+        split: Rule of the split, as ``load_dataset`` takes it.
         seed: Seed of the split; the same for every seed of training.
 
     Example:

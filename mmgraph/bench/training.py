@@ -56,7 +56,7 @@ def train_run(
         test: False leaves the test split alone, as selection must.
         resume: Go on with an interrupted run; one that has finished is left as it is.
         watch: Shows progress.
-        loaded: What ``source.load()`` gave, where it was called already.
+        loaded: Result of ``source.load()``, where it was called already.
 
     Returns:
         What ``run.json`` says.

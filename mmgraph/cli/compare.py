@@ -23,13 +23,13 @@ def compare(
         str, typer.Option("--metric", help="Test metric, as recall@20.")
     ] = "recall@20",
     data: opt.MovedData = None,
-    seed: opt.Seed = 0,  # as leaderboards draw, so that both give one interval
+    seed: opt.Seed = 0,  # that of leaderboards, so that both give one interval
     device: opt.Device = "auto",
     threads: opt.Threads = 0,
     as_json: opt.Json = False,
     quiet: opt.Quiet = False,
 ) -> None:
-    """Compare systems: mean, spread, 95 % intervals, paired tests against the first.
+    """Compare systems: mean, deviation, 95 % intervals, paired tests against the first.
 
     Runs of one system with several seeds count as one system. Example:
     mmgraph compare runs/vbpr runs/clear --metric ndcg@20

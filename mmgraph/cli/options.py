@@ -62,7 +62,7 @@ def set_up(
         device: Device to compute on.
         threads: CPU threads; 0 leaves torch's choice.
         quiet: Show warnings alone.
-        seeds: How many seeds there are.
+        seeds: Number of seeds.
 
     Raises:
         UserError: If a seed is out of range, or the device is misspelt or not there.

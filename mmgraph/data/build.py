@@ -1,4 +1,4 @@
-"""From ids and arrays to one ``HeteroData``: the only place where nodes are made."""
+"""From ids and arrays to one ``HeteroData``; all nodes are made here."""
 
 from __future__ import annotations
 

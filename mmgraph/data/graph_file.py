@@ -53,8 +53,8 @@ class ModalityGraph:
         edge_index: int64 ``[2, E]``: neighbour (row 0) and centre (row 1) of each edge.
         similarity: float32 ``[E]``.
         weight: float32 ``[E]``.
-        facts: How it was made, so that it can be verified and extended: :data:`FACTS`,
-            and ``dim``, the dimension of the features, where it is known.
+        facts: Options of its build, by which it can be verified and extended:
+            :data:`FACTS`, and ``dim``, that of the features, where it is known.
     """
 
     edge_index: torch.Tensor

@@ -164,8 +164,8 @@ def check_distinct(
     Args:
         ids: One per row, as made by :func:`as_ids`.
         path: The file they came from, if they came from one.
-        what: What they are, for the message.
-        fix: What to do, for the message.
+        what: Kind of the ids, for the message.
+        fix: Remedy, for the message.
 
     Raises:
         UserError: If an id stands twice; the message names its first two rows.

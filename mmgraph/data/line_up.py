@@ -24,7 +24,7 @@ from mmgraph.errors import UserError
 
 @dataclass(frozen=True)
 class ItemFeatures:
-    """Features of several modalities over one list of items.
+    """Features of several modalities of the same items.
 
     Attributes:
         ids: Id of each item ``[N]``, int64 or strings; None where items are row numbers

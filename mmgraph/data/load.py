@@ -44,7 +44,7 @@ def load_dataset(
         split: ``"label"`` (the split column of the file), ``"per_user"``,
             ``"temporal"``, ``"leave_one_out"`` or ``"cold_items"``.
         seed: Seed of the random splits.
-        modalities: Which to keep, in this order; all by default, the usual ones first.
+        modalities: Names to keep, in this order; all by default, the usual ones first.
         duplicates: ``"error"``, ``"first"`` or ``"last"``, see
             :func:`read_interactions`.
 

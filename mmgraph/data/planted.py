@@ -219,9 +219,9 @@ def _uncorrelated_factors(
     rng: np.random.Generator, num_items: int, num_factors: int
 ) -> np.ndarray:
     """Gaussian columns, then made mean 0 and covariance 1 over the items."""
-    draw = rng.normal(size=(num_items, num_factors))
-    draw -= draw.mean(axis=0)
-    factors: np.ndarray = np.linalg.qr(draw)[0] * np.sqrt(num_items)
+    normal = rng.normal(size=(num_items, num_factors))
+    normal -= normal.mean(axis=0)
+    factors: np.ndarray = np.linalg.qr(normal)[0] * np.sqrt(num_items)
     return factors
 
 

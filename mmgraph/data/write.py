@@ -25,10 +25,10 @@ def write_dataset(
 ) -> None:
     """Write ``interactions.parquet`` and ``<modality>.npz``, whole or not at all.
 
-    The folder is made beside its place and renamed when complete. Original ids are
-    kept; rows of a modality that are missing (False in the mask) are left out, which is
-    how they come back. A user without interactions, and an item with neither an
-    interaction nor features, is in none of these files.
+    The folder is made under a temporary name and renamed when complete. Original ids
+    are kept; rows of a modality that are missing (False in the mask) are left out,
+    which is how they come back. A user without interactions, and an item with neither
+    an interaction nor features, is in none of these files.
 
     Args:
         train: The training object.

@@ -1,4 +1,4 @@
-"""How much is held at a time, by device: the one place for sizes of blocks."""
+"""Sizes of blocks by device, all of them here."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class BlockSize:
-    """How many numbers may be held at a time.
+    """The number of values that may be held at a time.
 
     Attributes:
         cpu: On a CPU.
@@ -36,7 +36,7 @@ class BlockSize:
 
         Args:
             row_size: Numbers per row.
-            device: Where they lie.
+            device: Their device.
             least: Rows to hold in any case.
 
         Returns:

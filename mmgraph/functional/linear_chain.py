@@ -44,12 +44,12 @@ def chained_linear(
     """
     if not consumers:
         return []
-    rows, width_in = x.shape
-    width = weight.size(0)
-    narrow = sum(a.size(0) for _, a, _ in consumers)
+    num_rows, dim_in = x.shape
+    dim_wide = weight.size(0)
+    dim_narrow = sum(a.size(0) for _, a, _ in consumers)
     inner = sum(a.numel() for _, a, _ in consumers)
-    direct = rows * (width_in * width + inner)
-    composed = inner * width_in + rows * width_in * narrow
+    direct = num_rows * (dim_in * dim_wide + inner)
+    composed = inner * dim_in + num_rows * dim_in * dim_narrow
     if direct <= composed:
         wide = F.linear(x, weight, bias)
         return [F.linear(wide[:, s], a, c) for s, a, c in consumers]

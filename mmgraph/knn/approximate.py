@@ -84,7 +84,7 @@ def approximate_knn_graph(
         k: Neighbours per row.
         recall: Ratio of the exact edges to reach, below 1.
         metric: ``cosine``, ``ip`` or ``l2``.
-        include_self: Let a row be a candidate of its own list.
+        include_self: Let a row be its own neighbour.
         nan: ``refuse`` a row with NaN or infinity, or ``isolate`` it as a zero row is.
         duplicates: ``keep`` equal rows, or ``collapse`` them onto the first of each
             group.
@@ -141,8 +141,8 @@ class _Matrix:
         self.k, self.include_self = k, include_self
         self.block = row_block(rows, products)
 
-    def draw(self, count: int, generator: torch.Generator) -> Tensor:
-        """Positions of rows, with replacement."""
+    def sample(self, count: int, generator: torch.Generator) -> Tensor:
+        """Random positions of rows, with replacement."""
         return torch.randint(len(self.rows), (count,), generator=generator)
 
     def exact(self, position: Tensor) -> Tensor:
@@ -183,7 +183,7 @@ def _approximate(
     if search is None:
         return None
     neighbour, similarity = matrix.proposed(search, torch.arange(len(matrix.rows)))
-    sampled = matrix.draw(sample, generator)
+    sampled = matrix.sample(sample, generator)
     exact = matrix.exact(sampled)
     certificate = certify_recall(exact, neighbour[sampled], generator)
     return ApproximateGraph(
@@ -200,7 +200,7 @@ def _cheapest(
     matrix: _Matrix, aim: float, generator: torch.Generator
 ) -> InvertedLists | None:
     """The search of fewest products whose recall on some rows reaches the aim."""
-    sampled = matrix.draw(_TUNING_SAMPLE, generator)
+    sampled = matrix.sample(_TUNING_SAMPLE, generator)
     exact, distinct = matrix.exact(sampled), len(matrix.block.rows)
     best = None
     for num_cells in cells_to_try(distinct):

@@ -60,7 +60,7 @@ def build_blocks(
         folder: Of the blocks; made if absent.
         metric: ``cosine``, ``ip`` or ``l2``.
         backend: ``auto``, ``torch``, ``faiss`` or ``faiss-gpu``.
-        include_self: Let a row be a candidate of its own list.
+        include_self: Let a row be its own neighbour.
         nan: ``refuse`` a row with NaN or infinity, or ``isolate`` it as a zero row is.
         zero: ``isolate`` a row of zeros, or ``refuse`` it.
         duplicates: ``keep`` equal rows, or ``collapse`` them onto the first of each
@@ -69,8 +69,8 @@ def build_blocks(
             ``executor`` uses several.
         block_rows: Rows of a block, in place of what ``ram`` allows.
         shard: ``"i/n"``, every n-th block from the i-th on.
-        device: Where blocks are computed.
-        executor: Who makes them: :func:`one_by_one`, :func:`in_processes`,
+        device: Device of the computation.
+        executor: Makes them: :func:`one_by_one`, :func:`in_processes`,
             :func:`on_ray`.
         on_block: Called with the number of finished blocks of this shard, and of all.
 
@@ -179,12 +179,12 @@ def build_block(
     """Make one block of a work folder, in any process that reaches both.
 
     Args:
-        number: Which block.
+        number: Number of the block.
         features: The matrix the folder was begun with.
         folder: The work folder.
         neighbour_rows: Rows its centres are compared with at a time.
         backend: ``auto``, ``torch``, ``faiss`` or ``faiss-gpu``.
-        device: Where to compute.
+        device: Device of the computation.
     """
     work, source = WorkFolder(folder), RowSource(features)
     options, blocks = work.manifest["options"], work.manifest["blocks"]

@@ -42,9 +42,9 @@ def knn_graph(
     ``duplicates`` alone.
     Backends only propose candidates, enough of them that float32 rounding and ties
     at the k-th place cannot leave a neighbour out; the similarity of each pair is
-    then summed in float64, rounded to float32, and orders the list.
+    then summed in float64, rounded to float32, and orders the neighbours.
 
-    A zero row (a missing feature) gets no edges and is in no list, for every metric.
+    A zero row (a missing feature) has no edges, in either direction, for every metric.
 
     Args:
         x: Features, real numbers: a tensor, an array or a frame; row numbers are
@@ -54,14 +54,14 @@ def knn_graph(
             is minus the squared Euclidean distance.
         backend: ``auto``, ``torch``, ``faiss`` or ``faiss-gpu``. ``auto`` takes
             faiss on a GPU where it is installed for that, else torch.
-        include_self: Let a row be a candidate of its own list.
+        include_self: Let a row be its own neighbour.
         block_size: Centres searched at a time. On a CPU torch needs some tens of MiB
             beside the features and the result; otherwise the features are copied and
             memory grows with ``block_size * N``, by default by about 64 MiB (1 GiB on
             a GPU).
         nan: ``refuse`` a row with NaN or infinity, or ``isolate`` it as a zero row is.
         duplicates: ``keep`` equal rows, or ``collapse`` them: the first of each group
-            stands for all, its copies get no edges and are in no list.
+            stands for all, its copies have no edges.
 
     Returns:
         ``edge_index`` int64 and ``similarity`` float32. Row 0 of ``edge_index`` is

@@ -39,7 +39,7 @@ def insert(
         similarity: Its similarities.
         x: Features of all rows, the old ones first.
         k: Neighbours per row, as the graph was built with.
-        num_new: How many rows at the end of ``x`` are new.
+        num_new: Number of new rows, at the end of ``x``.
         metric: The metric of the graph.
         include_self: As the graph was built with.
 

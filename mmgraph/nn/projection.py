@@ -58,7 +58,7 @@ class NullSpaceProjection(CheckedOptions, nn.Module):
         energy: Fraction of :math:`\sum_i \sigma_i^2` that the directions must hold. The
             rank is then chosen anew at every refresh (the "dynamic ratio" ablation), at
             most one less than the smallest dimension.
-        weights: How pairs of three or more modalities are weighted, see
+        weights: Weights of the pairs of three or more modalities, see
             :func:`mmgraph.functional.shared_bases`.
 
     Shapes:

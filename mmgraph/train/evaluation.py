@@ -33,11 +33,11 @@ def rank_items(
         model: A model; it is put into evaluation mode meanwhile.
         data: The training edges are what ``edge_index`` holds.
         users: User indices ``[n]``.
-        k: Length of the lists.
+        k: Items per user.
 
     Yields:
         Users ``[b]``, items ``[b, k]`` and scores ``[b, k]``, best first. A score of
-        minus infinity marks a place for which no candidate was left.
+        minus infinity stands where no candidate was left.
 
     Raises:
         UserError: If a score is not finite.
@@ -134,7 +134,7 @@ def evaluate(
         pair = block.unsqueeze(1) * num_items + ranked
         hits.append(is_in_sorted(pair, positives) & (score > float("-inf")))
     hit = torch.cat(hits)
-    # A list ends with the catalogue: beyond it there is no hit.
+    # There are no more items than the catalogue has: beyond it there is no hit.
     hit = F.pad(hit, (0, max(ks) - hit.size(1)))
     if not per_user:
         return ranking_metrics(hit, counts, ks)
@@ -151,7 +151,7 @@ def recommend(
         model: A model.
         data: The data it was trained on.
         users: User indices ``[n]``.
-        k: Length of the lists.
+        k: Items per user.
 
     Returns:
         Item indices ``[n, k]`` and scores ``[n, k]``, best first. Where a user has no

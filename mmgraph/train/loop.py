@@ -32,10 +32,10 @@ class TrainingRun:
     """Steps, evaluates, and saves and restores its state between two epochs.
 
     Args:
-        options: What it goes by.
+        options: Its options.
         model: The model, on the device.
         train: Training split with the model's graphs, on the device.
-        device: Where it computes.
+        device: Device of the computation.
     """
 
     def __init__(

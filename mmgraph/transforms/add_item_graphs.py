@@ -22,7 +22,7 @@ class AddItemGraphs(BaseTransform):
     data have as it is.
 
     Args:
-        graph: What :func:`mmgraph.data.read_graph` reads, or its path.
+        graph: A graph file as :func:`mmgraph.data.read_graph` gives it, or its path.
 
     Raises:
         UserError: If the file is no graph, or its items are not those of the data.

@@ -20,17 +20,17 @@ class ItemKNNGraph(CheckedOptions, BaseTransform):
 
     Row 0 of ``edge_index`` is the neighbour, row 1 the centre; ``edge_sim`` is the raw
     similarity, ``edge_weight`` what layers multiply with. With weights :math:`w_{ij}`
-    (``binary``: 1, ``similarity``: the similarity) of neighbour j in the list of
-    centre i, and :math:`s_i = \sum_j w_{ij}`:
+    (``binary``: 1, ``similarity``: the similarity) of neighbour j of centre i,
+    and :math:`s_i = \sum_j w_{ij}`:
 
     * ``norm="row"``: :math:`w_{ij} / \sqrt{s_i s_j}`, row sums on both ends, so that
-      binary lists of k entries weigh 1/k each (LATTICE, Zhang et al., ACM MM 2021;
+      k binary neighbours weigh 1/k each (LATTICE, Zhang et al., ACM MM 2021;
       FREEDOM, Zhou and Shen, ACM MM 2023). A sum that is not positive gives 0;
     * ``norm="sym"``: the neighbour's own out-degree instead of :math:`s_j`;
     * ``norm=None``: :math:`w_{ij}`.
 
-    An item without a feature (a zero row, or False in ``mask_<modality>``) is in no
-    list; with ``include_self`` it keeps one edge, to itself.
+    An item without a feature (a zero row, or False in ``mask_<modality>``) has no
+    edges; with ``include_self`` it keeps one, to itself.
 
     Args:
         modality: Name of the modality.
@@ -115,7 +115,7 @@ class ItemKNNGraph(CheckedOptions, BaseTransform):
     def _with_isolated(
         self, edge_index: Tensor, similarity: Tensor, num_items: int
     ) -> tuple[Tensor, Tensor]:
-        """Give items without a list an edge to themselves."""
+        """Give items without neighbours an edge to themselves."""
         missing = edge_index[1].bincount(minlength=num_items) == 0
         own = missing.nonzero().flatten()
         edge_index = torch.cat([edge_index, own.expand(2, -1)], 1)

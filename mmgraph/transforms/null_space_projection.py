@@ -28,8 +28,8 @@ class NullSpaceProjection(CheckedOptions, BaseTransform):
         rank: Shared directions per modality.
         strength: Fraction to remove, in ``[0, 1]``; 0 changes nothing.
         modalities: Modalities to compare; all by default.
-        multi: What three and more modalities lose: ``"stacked"``, the ``rank``
-            directions that each shares most with all the others together
+        multi: Directions that three and more modalities lose: ``"stacked"``, the
+            ``rank`` directions that each shares most with all the others together
             (:func:`~mmgraph.functional.shared_bases`), or ``"union"``, the ``rank``
             directions of every pair (:func:`~mmgraph.functional.union_bases`).
 

@@ -55,7 +55,7 @@ def build_graphs(
         recall: Build approximate graphs that hold this ratio of the exact edges, see
             :func:`mmgraph.knn.approximate_knn_graph`; exact ones by default.
         seed: Of the samples of an approximate build.
-        device: Where to compute.
+        device: Device of the computation.
 
     Returns:
         The graphs, and what ``mmgraph knn build --json`` says of them.

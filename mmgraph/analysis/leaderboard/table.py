@@ -1,4 +1,4 @@
-"""From lines of results to an honest table: spread, floor, published, significance."""
+"""From lines of results to a table: deviation, floor, published, significance."""
 
 from __future__ import annotations
 

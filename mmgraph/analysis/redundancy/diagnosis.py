@@ -61,7 +61,7 @@ def diagnose(
         num_centres: Items whose neighbours are compared.
         num_sampled: Items in the sample of the sliced Wasserstein distance.
         seed: Of everything drawn.
-        device: Where to compute, in float64.
+        device: Device of the computation, in float64.
         on_step: Called with the name of each step as it begins.
 
     Raises:

@@ -145,7 +145,7 @@ def diagnose_pair(
         num_centres: Most centres.
         num_sampled: Most items in the sample of the distance.
         seed: Of everything drawn.
-        device: Where to compute, in float64.
+        device: Device of the computation, in float64.
 
     Example:
         >>> rng = np.random.default_rng(0)

@@ -55,8 +55,8 @@ def direction_correlations(
     """
     variance = (u * (cov_a @ u)).sum(dim=0) * (w * (cov_b @ w)).sum(dim=0)
     # A direction without variance has singular value 0 as well, up to rounding.
-    spread = variance.clamp(min=torch.finfo(variance.dtype).tiny).sqrt()
-    return (sigma / spread).clamp(max=1).tolist()
+    deviation = variance.clamp(min=torch.finfo(variance.dtype).tiny).sqrt()
+    return (sigma / deviation).clamp(max=1).tolist()
 
 
 def head_energy(sigma: Tensor, rank: int) -> dict[str, float]:

@@ -59,7 +59,7 @@ def pair_moments(
         b: The second, over the same items.
         both: Boolean ``[N]``: the items to use.
         seed: Of the random parts.
-        device: Where to sum.
+        device: Device of the sums.
 
     Example:
         >>> x = np.arange(12, dtype=np.float32).reshape(6, 2)

@@ -64,7 +64,7 @@ def nearest_neighbours(
         basis: Orthonormal columns ``[D, >= max(ranks)]``.
         ranks: Ranks of the projections to compare with.
         strength: Their strength.
-        device: Where to compute, in float64.
+        device: Device of the computation, in float64.
 
     Returns:
         The neighbours by the features as they are, then those after each projection.

@@ -128,9 +128,9 @@ class ExperimentContext:
         """
         specs = [canonical(parse_spec(name)) for name in names]
         runs = [run_config(spec, self._fixed_options(spec)) for spec in specs]
-        able, reasons = buildable(runs, self.train, required=required)
+        runs, reasons = buildable(runs, self.train, required=required)
         missing = [f"{label} is left out: {why}." for label, why in reasons.items()]
-        return [run.spec for run in able], missing
+        return [run.spec for run in runs], missing
 
     def bench(
         self,

@@ -15,6 +15,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 
 from mmgraph.data.formats.npy import read_npy, read_npz
+from mmgraph.data.formats.parquet import parquet_errors
 from mmgraph.data.ids import as_ids
 from mmgraph.errors import UserError
 
@@ -52,18 +53,12 @@ def _safetensors(path: Path) -> Raw:
 
 
 def _parquet(path: Path) -> Raw:
-    try:
+    with parquet_errors(path):
         counts = Counter(pq.read_schema(path).names)
         twice = [name for name, count in counts.items() if count > 1]
         if twice:
             raise UserError(f"several columns {twice[0]!r}", "keep one", path=path)
         table = pq.read_table(path)
-    except pa.ArrowException as error:
-        raise UserError(
-            f"damaged parquet file ({str(error).splitlines()[0]})",
-            "write it again",
-            path=path,
-        ) from error
     names = [name for name in table.column_names if name.lower() in ID_NAMES]
     if len(names) > 1:
         raise UserError(f"several id columns: {names}", "keep one", path=path)

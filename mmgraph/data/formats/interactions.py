@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 
 from mmgraph.data.formats.columns import parse_ids, parse_labels, parse_times
 from mmgraph.data.formats.features import check_file
+from mmgraph.data.formats.parquet import parquet_errors
 from mmgraph.data.ids import first_duplicate, pair_keys
 from mmgraph.errors import UserError
 
@@ -62,7 +63,7 @@ def read_interactions(path: str | Path, *, duplicates: str = "error") -> Interac
 
     Args:
         path: The file; text is UTF-8, with or without BOM, LF or CRLF.
-        duplicates: What to do with a pair that occurs again: ``"error"``, or keep its
+        duplicates: Treatment of a pair that occurs again: ``"error"``, or keep its
             ``"first"`` or ``"last"`` row. A pair in two splits is always an error.
 
     Returns:
@@ -165,15 +166,9 @@ def _text(path: Path, separator: str) -> dict[str, pa.Array]:
 
 
 def _parquet(path: Path) -> dict[str, pa.Array]:
-    try:
+    with parquet_errors(path):
         names = _find_columns(pq.read_schema(path).names, path)
         table = pq.read_table(path, columns=list(names.values()))
-    except pa.ArrowException as error:
-        raise UserError(
-            f"damaged parquet file ({str(error).splitlines()[0]})",
-            "write it again",
-            path=path,
-        ) from error
     columns = {}
     for role, name in names.items():
         column = table.column(name).combine_chunks()

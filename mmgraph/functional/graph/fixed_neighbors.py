@@ -61,8 +61,8 @@ def fixed_neighbors(
     # Position of a neighbour among its node's: 0, 1, ..., then draws among them.
     shape, device = (node.numel(), size), edge_index.device
     position = torch.arange(size, device=device).expand(shape)
-    draw = torch.rand(shape, generator=generator, device=device, dtype=torch.float64)
-    position = torch.where(position < degree, position, (draw * degree).long())
+    uniform = torch.rand(shape, generator=generator, device=device, dtype=torch.float64)
+    position = torch.where(position < degree, position, (uniform * degree).long())
     edge = start + position
     weight = count[edge].to(torch.get_default_dtype()).softmax(dim=1)
     edges = torch.stack([neighbor[edge].flatten(), node.repeat_interleave(size)])

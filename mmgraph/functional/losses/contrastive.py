@@ -119,8 +119,10 @@ def _check_shapes(anchor: Tensor, candidate: Tensor, match: Tensor | None) -> No
     got = f"(got {list(anchor.shape)} and {list(candidate.shape)})"
     if match is None and anchor.shape != candidate.shape:
         raise ValueError(f"anchor and candidate must have the same shape [N, d] {got}")
-    wide = anchor.dim() == candidate.dim() == 2 and anchor.size(1) == candidate.size(1)
-    if not wide or anchor.size(0) == 0 or candidate.size(0) == 0:
+    matches = anchor.dim() == candidate.dim() == 2 and anchor.size(1) == candidate.size(
+        1
+    )
+    if not matches or anchor.size(0) == 0 or candidate.size(0) == 0:
         raise ValueError(
             f"anchor and candidate must be [B, d] and [N, d], N at least 1 {got}"
         )

@@ -90,11 +90,11 @@ class NegativeSampler:
 
 
 def is_in_sorted(values: Tensor, ascending: Tensor) -> Tensor:
-    """True where a value is in a sorted list, by binary search.
+    """True where a value is among sorted ones, by binary search.
 
     Args:
         values: The values, of any shape.
-        ascending: The list ``[n]``, not empty.
+        ascending: The sorted values ``[n]``, not empty.
 
     Example:
         >>> is_in_sorted(torch.tensor([[1, 2], [5, 9]]), torch.tensor([2, 5]))

@@ -21,7 +21,7 @@ class CrossMoments:
     Args:
         dim_a: Dimension of the first matrix.
         dim_b: Dimension of the second.
-        device: Where to sum.
+        device: Device of the sums.
 
     Example:
         >>> moments = CrossMoments(1, 1)

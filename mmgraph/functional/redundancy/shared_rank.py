@@ -9,7 +9,7 @@ import scipy.linalg
 import torch
 from torch import Tensor
 
-CLEAR_STEP = 0.05  # half the gap at which a planted rank has to be found
+CLEAR_STEP = 0.05  # half the gap at which a planted rank has to be seen
 _DRAWS = 32
 _DEVIATIONS = 4.0  # of a Tracy-Widom variable: about one false alarm in 3,000
 
@@ -160,14 +160,14 @@ def chance_level(
         return 0.0
     rng = np.random.default_rng(seed)
     largest, last = np.empty(_DRAWS), len(scale_b) - 1
-    for draw in range(_DRAWS):
+    for n in range(_DRAWS):
         noise = rng.standard_normal((len(scale_a), len(scale_b)))
         noise = scale_a[:, None] * noise * scale_b
         # The largest eigenvalue of the small Gram matrix: no full decomposition.
         (square,) = scipy.linalg.eigh(
             noise.T @ noise, eigvals_only=True, subset_by_index=[last, last]
         )
-        largest[draw] = np.sqrt(max(square, 0.0) / num_rows)
+        largest[n] = np.sqrt(max(square, 0.0) / num_rows)
     return float(largest.mean() + _DEVIATIONS * largest.std(ddof=1))
 
 

@@ -41,8 +41,8 @@ def in_processes(
     Args:
         workers: Number of processes.
         attempts: Pools in a row that may break before any number is done.
-        start_method: How Python starts a process; ``fork`` is quick, and unsafe once
-            this process runs threads.
+        start_method: As ``multiprocessing`` takes it; ``fork`` is quick, and unsafe
+            once this process runs threads.
 
     Returns:
         An executor.
@@ -107,7 +107,7 @@ def on_ray(
     Args:
         address: Of the cluster; by default the one this process is in, or a new one
             on this machine.
-        attempts: How often a task is tried.
+        attempts: Tries per task.
         resources: Of one task: ``num_cpus``, ``num_gpus``, ``memory``.
 
     Returns:

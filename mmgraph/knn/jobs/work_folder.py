@@ -145,7 +145,7 @@ class WorkFolder:
         """Write one finished block.
 
         Args:
-            number: Which block.
+            number: Number of the block.
             centre: Ids of its rows that have neighbours.
             neighbour: Ids of their neighbours.
             similarity: Their similarities.

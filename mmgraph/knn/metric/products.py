@@ -1,4 +1,4 @@
-"""Metrics as float32 inner products: the one place where one becomes the other."""
+"""Metrics as float32 inner products: the map from one to the other."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ class SelfProducts:
         x: Features ``[N, D]``.
         row: Rows of ``x`` to use, int64 ``[U]``.
         norm: Norms of all rows, float64 ``[N]``.
-        products: Where a row goes.
+        products: Map of a row to its products.
         divisor: Norms of the chosen rows, of the dtype to divide in.
         gain: float32 ``[U]``, or None, which stands for 1.
         offset: float32 ``[U]``, or None, which stands for 0.
@@ -139,7 +139,7 @@ def self_products(
     if metric == "l2":
         offset = products.offset(distance)
     # Division in float32 is several times faster, and safe where nothing overflows.
-    narrow = float(norm.min()) > 1e-30 and float(norm.max()) < 1e30
-    divisor = norm.float() if narrow else norm
+    in_range = float(norm.min()) > 1e-30 and float(norm.max()) < 1e30
+    divisor = norm.float() if in_range else norm
     gain = products.gain(norm)
     return SelfProducts(x, row, statistics.norm, products, divisor, gain, offset)

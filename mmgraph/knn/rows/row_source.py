@@ -65,7 +65,7 @@ class RowSource:
         """Read a range of rows into memory of their own; integers become float64.
 
         Args:
-            rows: Their places, without a step.
+            rows: A slice of the rows, without a step.
 
         Raises:
             UserError: The file cannot be read, or has become shorter.

@@ -40,7 +40,7 @@ class UsableRows:
             norm: Norms of all its rows, 0 for those that take no part.
             start: First row.
             stop: One past the last row.
-            device: Where to put them.
+            device: Their device.
 
         Example:
             >>> x = torch.tensor([[1.0], [0.0], [2.0]])

@@ -28,7 +28,7 @@ def resolve_backend(backend: str, device: torch.device) -> str:
 
     Args:
         backend: ``auto``, ``torch``, ``faiss`` or ``faiss-gpu``.
-        device: Where the features lie.
+        device: Device of the features.
 
     Returns:
         A backend that can run here.

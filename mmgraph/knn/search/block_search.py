@@ -121,7 +121,7 @@ def nearest_rows(
         products: The metric as products.
         centres: Rows whose neighbours are searched.
         k: Neighbours per centre; at least as many rows are candidates.
-        include_self: Whether a row is a candidate of its own.
+        include_self: Let a row be its own neighbour.
         backend: ``torch``, ``faiss`` or ``faiss-gpu``, as resolved.
 
     Returns:

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from mmgraph.knn.rows.row_groups import RowGroups
 
-NOBODY = 2**32 - 1  # fills places that nobody has yet; every id is smaller
+NOBODY = 2**32 - 1  # where there is no neighbour yet; every id is smaller
 
 
 class RunningTopK:
@@ -20,7 +20,7 @@ class RunningTopK:
     Args:
         num_centres: Number of centres.
         k: Neighbours per centre.
-        device: Where they lie.
+        device: Their device.
 
     Attributes:
         neighbour: int64 ``[num_centres, k]``; ``NOBODY`` where nobody is yet.
@@ -128,7 +128,7 @@ class RunningTopK:
         Shapes:
             centre, group, score: ``[P]``.
         """
-        # Of equal rows, the first are enough to fill the list.
+        # Of equal rows, the first are enough.
         count, neighbour = groups.members(group, self.score.size(1))
         centre, score = centre.repeat_interleave(count), score.repeat_interleave(count)
         self.add_pairs(centre, neighbour, score)
@@ -161,7 +161,7 @@ def _lower_bound(score: Tensor, count: int) -> Tensor:
 
 
 def _better(score: Tensor, bound: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Places above a bound; NumPy finds the few in many much faster than torch."""
+    """Entries above a bound; NumPy finds the few in many much faster than torch."""
     if score.device.type == "cpu":
         above = np.flatnonzero(np.greater(score.numpy(), bound.numpy()))
         flat = torch.from_numpy(above)

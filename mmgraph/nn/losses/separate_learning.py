@@ -64,10 +64,10 @@ class SeparateLearningLoss(CheckedOptions, nn.Module):
         temperature: Of the alignment.
         club_inner_steps: Steps of the estimator per :meth:`club_step`.
         club_lr: Learning rate of the estimator.
-        club_pairs: What the estimator is fitted to. ``"paper"``: generic to unique half
-            of the same modality, for which the bound is evaluated. ``"released"``: the
-            pairs of the public code, the same half of two modalities, which leaves the
-            bound nearly inert.
+        club_pairs: Pairs that the estimator is fitted to. ``"paper"``: generic to
+            unique half of the same modality, for which the bound is evaluated.
+            ``"released"``: the pairs of the public code, the same half of two
+            modalities, which leaves the bound nearly inert.
         club_shared: One estimator for all modalities (which then need the same
             dimensions) or one each.
         club_hidden: Hidden units of the estimator.

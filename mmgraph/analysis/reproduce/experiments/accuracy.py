@@ -203,19 +203,19 @@ def _improvements(
     entry: Mapping[str, Any], host: Mapping[str, Any] | None
 ) -> dict[str, dict[str, float] | None]:
     """Relative changes of the metrics against the host, measured and published."""
-    measured = printed = None
+    improvement = paper = None
     if host and entry["recall@20"] and host["recall@20"]:
-        measured = {
+        improvement = {
             metric: entry[metric]["mean"] / host[metric]["mean"] - 1
             for metric in METRICS
             if host[metric]["mean"]
         } or None
     if host and entry["published"] and host["published"]:
-        printed = {
+        paper = {
             metric: entry["published"][metric] / host["published"][metric] - 1
             for metric in METRICS
         }
-    return {"improvement": measured, "published_improvement": printed}
+    return {"improvement": improvement, "published_improvement": paper}
 
 
 def _ratio(
