@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import pkgutil
 import re
 import shlex
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ import pytest
 import torch
 import typer.main
 
+import mmgraph
 from mmgraph.analysis.reproduce import select
 from mmgraph.bench.config import canonical, check_settings, check_values
 from mmgraph.bench.recipe import load_recipe
@@ -200,6 +202,23 @@ def test_every_step_of_the_architecture_is_in_the_file_it_names():
     assert len(steps) >= 15
     for name, file in steps:
         assert name in defined_names(ROOT / "mmgraph" / file), (name, file)
+
+
+def test_the_changelog_begins_with_what_comes_and_with_this_version():
+    page = (ROOT / "CHANGELOG.md").read_text("utf-8")
+    coming, current, *older = re.findall(r"^## \[(.*)\](.*)$", page, re.MULTILINE)
+    assert coming == ("Unreleased", "")
+    assert current[0] == mmgraph.__version__
+    assert all(re.fullmatch(r" - \d{4}-\d\d-\d\d", d) for _, d in [current, *older])
+
+
+def test_what_has_moved_is_where_the_changelog_says():
+    page = (ROOT / "CHANGELOG.md").read_text("utf-8")
+    rows = re.findall(r"^\| `mmgraph\..* \| (.*) \|$", page, re.MULTILINE)
+    names = [n for row in rows for n in re.findall(r"`(mmgraph\.[\w.]*\w)", row)]
+    assert len(names) >= 20
+    for name in names:
+        pkgutil.resolve_name(name)
 
 
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)

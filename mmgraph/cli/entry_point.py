@@ -41,7 +41,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     Example:
         >>> main(["--version"])
-        mmgraph 0.1.0
+        mmgraph 0.2.0
         0
     """
     # Read when torch loads: threads without work then sleep. Spinning, they slow small

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 import os
 import sys
 
@@ -202,11 +203,20 @@ def test_a_folder_of_another_build_is_refused_and_left_alone(tmp_path):
     assert sorted(path.name for path in work.path.iterdir()) == before
 
 
-def test_another_version_is_refused(tmp_path, monkeypatch):
+def test_a_build_of_version_0_1_goes_on(tmp_path):
+    x = torch.randn(9, 2)
+    begun = build_blocks(x, 1, tmp_path, block_rows=3, shard="1/2")
+    manifest = json.loads((tmp_path / "manifest.json").read_text())
+    assert manifest["versions"]["mmgraph"] == "0.1.0"  # as that version wrote it
+    assert begun.missing() == [1]
+    assert build_blocks(x, 1, tmp_path, block_rows=3).missing() == []
+
+
+def test_a_version_of_other_numbers_is_refused(tmp_path, monkeypatch):
     x = torch.randn(5, 2)
     build_blocks(x, 1, tmp_path)
     module = sys.modules["mmgraph.knn.blocks"]
-    monkeypatch.setattr(module, "__version__", "99.0")
+    monkeypatch.setattr(module, "SAME_SINCE", "99.0")
     with pytest.raises(UserError, match=r"versions.mmgraph '.*', now it is '99.0'"):
         build_blocks(x, 1, tmp_path)
 
