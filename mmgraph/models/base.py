@@ -224,6 +224,8 @@ class Recommender(ModelGraphs, CheckedOptions, nn.Module):
             encode = partial(self._encode_without_gradient, data)
             self.plugin.on_epoch_start(encode, data, epoch)
         self.on_epoch_start(data, epoch, generator)
+        # What is read from here on is read for the loss of the epoch's first batch.
+        self._plugin_was_applied = False
 
     @final
     def training_loss(self, data: HeteroData, batch: Batch) -> dict[str, Tensor]:

@@ -152,6 +152,11 @@ def test_a_system_that_passes_its_plugin_by_is_refused_at_its_first_loss(
     model.attach(resolve_plugin("clear")[1], rank=2, strength=1.0)
     with pytest.raises(TypeError, match="Bypass does not read encode_modalities"):
         model.training_loss(data, batch)
+    # Also where something else than the loss has read them, an evaluation for one.
+    model.encode_modalities(data)
+    model.start_epoch(data, 2, torch.Generator())
+    with pytest.raises(TypeError, match="Bypass does not read encode_modalities"):
+        model.training_loss(data, batch)
 
 
 def test_a_programming_error_in_a_constructor_is_raised_as_it_is(
