@@ -6,7 +6,7 @@ import io
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 import numpy as np
 import pyarrow as pa
@@ -21,18 +21,6 @@ from mmgraph.files import write_atomic
 from mmgraph.schema import ITEM, similar_edge_type
 
 SUFFIXES = (".pt", ".npz", ".parquet")
-FACTS = (
-    "k",
-    "metric",
-    "nan",
-    "duplicates",
-    "symmetrise",
-    "weights",
-    "exact",
-    "features",
-    "input_sha256",
-    "graph_sha256",
-)
 #: What is true of every graph that is joined from blocks.
 _OF_BLOCKS = {
     "nan": "refuse",
@@ -45,6 +33,32 @@ _OF_BLOCKS = {
 _AGAIN = "make it with mmgraph knn build"
 
 
+class _FactsOfSome(TypedDict, total=False):
+    #: Dimension of the features; older graphs do not record it.
+    dim: int
+    #: Of the features, where it is not float32.
+    dtype: str
+    include_self: bool
+
+
+class GraphFacts(_FactsOfSome):
+    """How a graph was made: by this record it can be verified and extended."""
+
+    k: int
+    metric: str
+    nan: str
+    duplicates: str
+    symmetrise: str
+    weights: str
+    #: False if the graph is approximate.
+    exact: bool
+    #: Paths of the files that it was built from.
+    features: list[str]
+    input_sha256: str
+    #: Of the canonical list of edges.
+    graph_sha256: str
+
+
 @dataclass
 class ModalityGraph:
     """The graph of one modality.
@@ -53,14 +67,13 @@ class ModalityGraph:
         edge_index: int64 ``[2, E]``: neighbour (row 0) and centre (row 1) of each edge.
         similarity: float32 ``[E]``.
         weight: float32 ``[E]``.
-        facts: Options of its build, by which it can be verified and extended:
-            :data:`FACTS`, and ``dim``, that of the features, where it is known.
+        facts: How it was made.
     """
 
     edge_index: torch.Tensor
     similarity: torch.Tensor
     weight: torch.Tensor
-    facts: dict[str, Any]
+    facts: GraphFacts
 
 
 @dataclass
@@ -151,7 +164,9 @@ name a .pt, a .npz or a folder of mmgraph knn join
         check_file(path)
         file = _read_hetero(path) if path.suffix == ".pt" else _read_csr(path)
     for name, graph in file.graphs.items():
-        lacks = [fact for fact in FACTS if fact not in graph.facts]
+        required = GraphFacts.__required_keys__
+        lacks = [fact for fact in GraphFacts.__annotations__ if fact in required]
+        lacks = [fact for fact in lacks if fact not in graph.facts]
         if lacks:
             raise UserError(f"no record of {lacks[0]!r}", _AGAIN, path=path)
         edges = graph.edge_index
@@ -187,7 +202,7 @@ def _read_hetero(path: Path) -> GraphFile:
                 store["edge_index"],
                 store["edge_sim"],
                 store["edge_weight"],
-                dict(store["knn"]),
+                store["knn"].copy(),
             )
             for key, store in stores.items()
             if isinstance(key, tuple) and key[1].startswith("similar_")
@@ -244,7 +259,7 @@ def _read_folder(path: Path) -> GraphFile:
         check_file(path / name)
         arrays.append(as_tensor(read_npy(path / name)))
     try:
-        facts = {**_OF_BLOCKS, **json.loads(record.read_text("utf-8"))}
+        facts: Any = {**_OF_BLOCKS, **json.loads(record.read_text("utf-8"))}
         num_items = int(facts.pop("num_nodes"))
         name = str(facts.pop("modality", path.resolve().name))
         edge_index, similarity = arrays

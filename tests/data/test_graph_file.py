@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from mmgraph.data.graph_file import (
-    FACTS,
+    GraphFacts,
     GraphFile,
     ModalityGraph,
     read_graph,
@@ -16,7 +16,11 @@ from mmgraph.knn import build_blocks, knn_graph, merge_shards
 
 
 def graph_file(ids=None):
-    facts = {**dict.fromkeys(FACTS, "x"), "k": 1, "features": ["a.npy"]}
+    facts = {
+        **dict.fromkeys(GraphFacts.__required_keys__, "x"),
+        "k": 1,
+        "features": ["a.npy"],
+    }
     edge_index = torch.tensor([[1, 0, 1], [0, 1, 3]])
     graph = ModalityGraph(
         edge_index, torch.tensor([0.5, 0.5, 0.25]), torch.ones(3), facts
@@ -73,7 +77,7 @@ def test_a_folder_of_blocks_is_a_graph_that_stays_on_disk(folder, x):
     assert torch.equal(graph.similarity, similarity)
     assert torch.equal(graph.weight, similarity)
     assert (file.num_items, file.ids) == (60, None)
-    assert set(FACTS) <= graph.facts.keys()
+    assert GraphFacts.__required_keys__ <= graph.facts.keys()
     assert graph.facts["features"] == []
     on_disk = np.load(folder / "similarity.npy", mmap_mode="r+")
     on_disk[0] = 9

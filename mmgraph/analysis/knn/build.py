@@ -16,6 +16,7 @@ from mmgraph.analysis.knn.description import certified, describe, knn_report, ov
 from mmgraph.bench.memory import peak_memory, reset_peak_memory
 from mmgraph.data import GraphFile, ModalityGraph, line_up_features
 from mmgraph.data.formats.npy import as_tensor
+from mmgraph.data.graph_file import GraphFacts
 from mmgraph.device import resolve_device
 from mmgraph.errors import UserError
 from mmgraph.knn.digest import feature_digest, graph_digest
@@ -123,8 +124,13 @@ def _build(
     )
     weight = knn.edge_weights(edge_index, similarity, len(x), options["weights"])
     exact = certificate is None or certificate["fell_back"]
-    facts = {
-        **options,
+    facts: GraphFacts = {
+        "k": options["k"],
+        "metric": options["metric"],
+        "nan": options["nan"],
+        "duplicates": options["duplicates"],
+        "symmetrise": options["symmetrise"],
+        "weights": options["weights"],
         "features": [],
         "dim": features.shape[1],
         "input_sha256": feature_digest(features),

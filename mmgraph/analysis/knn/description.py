@@ -41,8 +41,8 @@ def graph_report(file: GraphFile) -> dict[str, Any]:
     """The record of each graph of a file, and its figures.
 
     Returns:
-        Of each graph its record (:data:`~mmgraph.data.graph_file.FACTS`), ``intact``
-        (the edges have the hash that they were written with) and its
+        Of each graph its record (:class:`~mmgraph.data.graph_file.GraphFacts`),
+        ``intact`` (the edges have the hash that they were written with) and its
         :func:`describe`; of all, ``ids`` (the items have ids) and :func:`overlaps`. In
         the shape of :func:`knn_report`.
 
