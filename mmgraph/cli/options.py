@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 #: How a system is named; in a help text Rich would take "[@released]" for a style.
 SPEC = r"NAME[+PLUGIN]\[@released][:option=value,...]"
 
-Seed = Annotated[int, typer.Option("--seed", help="Seed of everything drawn.")]
+Seed = Annotated[int, typer.Option("--seed", help="Seed of all randomness.")]
 Device = Annotated[
     str,
     typer.Option("--device", metavar="auto|cpu|cuda[:n]", help="Device to compute on."),
@@ -41,7 +41,8 @@ Data = Annotated[
     str, typer.Option("--data", metavar="DIR|synthetic", help="The data set.")
 ]
 SplitRule = Annotated[
-    str, typer.Option("--split", help="How to split, see mmgraph data info --help.")
+    str,
+    typer.Option("--split", help="Rule of the split; see mmgraph data --help."),
 ]
 MovedData = Annotated[
     str | None, typer.Option("--data", metavar="DIR", help="The data, if they moved.")

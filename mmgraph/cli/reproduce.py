@@ -42,7 +42,7 @@ def reproduce(
     ] = "released",
     runs: Annotated[
         Path | None,
-        typer.Option("--runs", help="What is trained, shared; OUT/runs by default."),
+        typer.Option("--runs", help="Folder of trained runs; OUT/runs by default."),
     ] = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on where the same command stopped.")

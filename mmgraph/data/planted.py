@@ -68,7 +68,7 @@ def synthetic(
     """Plant a catalogue and split it per user.
 
     Args:
-        seed: Seed of everything drawn, the split included.
+        seed: Seed of all randomness, that of the split too.
         **options: Sizes and ratios, see :func:`plant_catalogue`.
 
     Returns:
@@ -101,7 +101,7 @@ def plant_catalogue(
     """Plant a catalogue of all interactions, not yet split.
 
     Args:
-        seed: Seed of everything drawn.
+        seed: Seed of all randomness.
         num_users: Number of users.
         num_items: Number of items, more than twice the interactions per user.
         interactions_per_user: Mean number of items per user; half to one and a half

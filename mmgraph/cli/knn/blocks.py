@@ -31,7 +31,7 @@ _COLUMNS = (
 def blocks(
     features: Annotated[Path, typer.Argument(help="A .npy file of one modality.")],
     work: Annotated[
-        Path, typer.Option("--work", metavar="DIR", help="Where blocks are kept.")
+        Path, typer.Option("--work", metavar="DIR", help="Folder of the blocks.")
     ],
     k: arg.K = 10,
     metric: arg.Metric = "cosine",

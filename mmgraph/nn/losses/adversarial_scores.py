@@ -85,8 +85,8 @@ class AdversarialScoreLoss(RowCritic):
         )
 
     def _responses(
-        self, generators: list[Factors], seen: Adjacency, table: Tensor
+        self, generators: list[Factors], seen: Adjacency, weight: Tensor
     ) -> Tensor:
         return torch.cat(
-            [map_unseen_scores(user, item, seen, table) for user, item in generators]
+            [map_unseen_scores(user, item, seen, weight) for user, item in generators]
         )
