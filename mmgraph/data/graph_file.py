@@ -42,7 +42,7 @@ class _FactsOfSome(TypedDict, total=False):
 
 
 class GraphFacts(_FactsOfSome):
-    """How a graph was made: by this record it can be verified and extended."""
+    """The record of a build, by which a graph can be verified and extended."""
 
     k: int
     metric: str
