@@ -209,6 +209,9 @@ def test_the_changelog_begins_with_what_comes_and_with_this_version():
     coming, current, *older = re.findall(r"^## \[(.*)\](.*)$", page, re.MULTILINE)
     assert coming == ("Unreleased", "")
     assert current[0] == mmgraph.__version__
+    citation = (ROOT / "CITATION.cff").read_text("utf-8")
+    assert f"\nversion: {current[0]}\n" in citation
+    assert f"\ndate-released: {current[1].removeprefix(' - ')}\n" in citation
     assert all(re.fullmatch(r" - \d{4}-\d\d-\d\d", d) for _, d in [current, *older])
 
 

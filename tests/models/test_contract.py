@@ -54,16 +54,17 @@ def class_of(system) -> type[Recommender]:
 
 #: What all systems are trained with, for the claims that want a trained one.
 COMMON = {
-    "epochs": 15,
+    "epochs": 10,
     "patience": 15,
     "eval_every": 5,
-    "lr": 5e-3,
+    "lr": 1e-2,
     "batch_size": 1024,
 }
-#: Systems without negatives take smaller and more steps.
+#: Systems that want smaller and more steps: those without negatives, and MMGCN.
 SMALLER = {
-    "BM3": {"batch_size": 128},
-    "SLMRec": {"epochs": 10, "batch_size": 512},
+    "BM3": {"epochs": 15, "lr": 5e-3, "batch_size": 128},
+    "MMGCN": {"epochs": 15, "lr": 5e-3},
+    "SLMRec": {"lr": 5e-3, "batch_size": 512},
 }
 #: Options of systems that learn a graphless score slowly: of the model, of the trainer.
 #: The planted preferences lie in the features, so PAMD's maps take full steps here.
