@@ -5,8 +5,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from mmgraph.options import CheckedOptions, NonNegativeInt, PositiveInt
 
-class GeneratedItems(nn.Module):
+
+class GeneratedItems(CheckedOptions, nn.Module):
     """A short list of items per user and modality, the edges of learned graphs.
 
     The lists are buffers: they are saved, restored and moved with the model, so that a
@@ -23,7 +25,7 @@ class GeneratedItems(nn.Module):
         refresh_batches: Batches between two refreshes.
 
     Raises:
-        ValueError: If ``k`` is negative or ``refresh_batches`` below 1.
+        UserError: If ``k`` is negative or ``refresh_batches`` below 1.
 
     Example:
         >>> generated = GeneratedItems(1, num_users=2, k=2)
@@ -37,15 +39,13 @@ class GeneratedItems(nn.Module):
     known: Tensor
 
     def __init__(
-        self, num_modalities: int, num_users: int, k: int, refresh_batches: int = 1
+        self,
+        num_modalities: int,
+        num_users: int,
+        k: NonNegativeInt,
+        refresh_batches: PositiveInt = 1,
     ) -> None:
         super().__init__()
-        if k < 0:
-            raise ValueError(f"'k' must not be negative (got {k})")
-        if refresh_batches < 1:
-            raise ValueError(
-                f"'refresh_batches' must be at least 1 (got {refresh_batches})"
-            )
         self.refresh_batches = refresh_batches
         empty = torch.full((num_modalities, num_users, k), -1, dtype=torch.int32)
         self.register_buffer("lists", empty)

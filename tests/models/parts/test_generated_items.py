@@ -67,7 +67,7 @@ def test_the_lists_are_saved_with_the_model():
 
 
 def test_bad_options_are_refused():
-    with pytest.raises(ValueError, match=r"'k' must not be negative \(got -1\)"):
+    with pytest.raises(ValueError, match=r"'k' must be at least 0 \(got -1\)"):
         GeneratedItems(1, 2, k=-1)
     with pytest.raises(
         ValueError, match=r"'refresh_batches' must be at least 1 \(got 0"
