@@ -105,8 +105,8 @@ class Recommender(ModelGraphs, CheckedOptions, nn.Module):
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        for name, hook in _HOOK_OF.items():
-            if name in vars(cls):
+        for name, hook in _HOOK_OF.items():  # also what a mixin would put in its place
+            if getattr(cls, name) is not getattr(Recommender, name):
                 raise TypeError(f"{cls.__name__} may not override {name}: write {hook}")
 
     # Hooks: what a subclass writes ----------------------------------------------
@@ -237,13 +237,33 @@ class Recommender(ModelGraphs, CheckedOptions, nn.Module):
         terms = self.loss(data, batch)
         if self.plugin is None:
             return terms
-        if self.plugin.where == "encoder" and not self._plugin_was_applied:
+        if self.plugin.where == "encoder":
+            self._check_plugin_was_applied()
+        encode = partial(self._encode_modalities, data)
+        return terms | self.plugin.losses(encode, data, batch)
+
+    @final
+    def ranking_embeddings(self, data: HeteroData) -> tuple[Tensor, Tensor]:
+        """:meth:`encode` for a ranking, with an eye on the plug-in.
+
+        Raises:
+            TypeError: If :meth:`encode` passes a plug-in by that is to change
+                embeddings, and the class does not say that scores do without them.
+        """
+        self._plugin_was_applied = False
+        z = self.encode(data)
+        stale = getattr(self, "last_step", None) is not None
+        acts = self.plugin is not None and self.plugin.where == "encoder"
+        if acts and self.scores_read_encoders and not stale:
+            self._check_plugin_was_applied()
+        return z
+
+    def _check_plugin_was_applied(self) -> None:
+        if not self._plugin_was_applied:
             raise TypeError(
                 f"{type(self).__name__} does not read encode_modalities(), so that "
                 f"{type(self.plugin).__name__} changes nothing"
             )
-        encode = partial(self._encode_modalities, data)
-        return terms | self.plugin.losses(encode, data, batch)
 
     @final
     def all_epoch_measures(self, epoch: int) -> dict[str, float]:
@@ -368,6 +388,7 @@ _HOOK_OF: dict[str, str] = {
     "attach": "modality_dims",
     "encode_modalities": "_encode_modalities",
     "start_epoch": "on_epoch_start",
+    "ranking_embeddings": "encode",
     "training_loss": "loss",
     "all_epoch_measures": "epoch_measures",
     "all_auxiliary_parameters": "auxiliary_parameters",

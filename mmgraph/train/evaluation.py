@@ -48,7 +48,7 @@ def rank_items(
         device = device_of(model)
         data = model.add_graphs(to_device(data, device))
         with torch.no_grad():
-            z_user, z_item = model.encode(data)
+            z_user, z_item = model.ranking_embeddings(data)
         num_users, num_items = data[USER].num_nodes, data[ITEM].num_nodes
         history = Adjacency.bipartite(data[INTERACTS].edge_index, num_users, num_items)
         k = min(k, num_items)

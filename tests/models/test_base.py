@@ -15,6 +15,7 @@ from mmgraph.models import (
 )
 from mmgraph.models.vbpr import VBPR
 from mmgraph.options import declared_options, fits
+from mmgraph.train import evaluate
 
 INTERACTS = ("user", "interacts", "item")
 SIMILAR = ("item", "similar", "item")
@@ -134,6 +135,33 @@ def test_hooks_without_super_lose_no_plugin(catalogue):
 def test_what_calls_the_plugin_cannot_be_overridden(name, hook):
     with pytest.raises(TypeError, match=rf"Mine may not override {name}: write {hook}"):
         type("Mine", (VBPR,), {name: lambda self: None})
+
+
+def test_a_mixin_cannot_take_the_place_of_what_calls_the_plugin():
+    class Mixin:
+        def start_epoch(self, data, epoch, generator):
+            pass
+
+    with pytest.raises(TypeError, match="Mine may not override start_epoch"):
+        type("Mine", (Mixin, VBPR), {})
+
+
+def test_a_ranking_that_passes_the_plugin_by_is_refused(catalogue, batch):
+    """The loss reads the embeddings as they should be, the scores do not."""
+
+    class HalfBypass(VBPR):
+        def encode(self, data):
+            plugin, self.plugin = self.plugin, None
+            z = self.encode_users(), self.encode_items(data)
+            self.plugin = plugin
+            return z
+
+    data = catalogue(WIDTHS)
+    model = HalfBypass.from_data(data, embedding_dim=6)
+    model.attach(resolve_plugin("clear")[1], rank=2)
+    model.training_loss(data, batch)
+    with pytest.raises(TypeError, match="HalfBypass does not read encode_modalities"):
+        evaluate(model, data)
 
 
 def test_a_system_that_passes_its_plugin_by_is_refused_at_its_first_loss(
