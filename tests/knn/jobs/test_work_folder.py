@@ -42,6 +42,8 @@ def test_statistics_come_back_as_they_were(tmp_path):
     }
     work = WorkFolder.begin(tmp_path, manifest)
     work.write_statistics(statistics, 2.5)
+    names = {path.name for path in tmp_path.iterdir()}
+    assert names == {"manifest.json", "survey.safetensors"}  # as in every version
     got, scale = work.read_statistics()
     assert torch.equal(got.norm, statistics.norm)
     assert torch.equal(got.centre, statistics.centre)
