@@ -5,12 +5,21 @@ from __future__ import annotations
 import json
 import os
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from mmgraph.checksum import (
+    CHECKSUM,
+    MARK_END,
+    PLACEHOLDER,
+    add_checksum,
+    has_checksum,
+)
 from mmgraph.errors import UserError
+
+_FIX_ROW = "delete the row, or put it right"
 
 
 def write_atomic(path: Path, content: bytes | str) -> None:
@@ -104,16 +113,56 @@ def unwritable(path: Path, error: OSError) -> UserError:
     )
 
 
-def write_json(path: Path, value: Any) -> None:
-    """Write indented JSON atomically.
+def write_json(path: Path, value: Mapping[str, Any]) -> None:
+    """Write an object as indented JSON with its checksum, atomically.
 
     Example:
         >>> path = Path(tempfile.mkdtemp()) / "a.json"
         >>> write_json(path, {"a": 1})
-        >>> json.loads(path.read_text())
+        >>> read_json(path)
         {'a': 1}
     """
-    write_atomic(path, json.dumps(value, indent=2) + "\n")
+    text = json.dumps({**value, CHECKSUM: PLACEHOLDER}, indent=2) + "\n"
+    write_atomic(path, add_checksum(text.encode()))
+
+
+def read_json(path: Path, *, fix: str = "make it again") -> dict[str, Any]:
+    """Read what :func:`write_json` wrote, or JSON by hand, which has no checksum.
+
+    Args:
+        path: The file.
+        fix: What to do if it is damaged, for the message.
+
+    Raises:
+        UserError: If it cannot be read, is damaged, or is no JSON object.
+    """
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        what = f"cannot be read ({error.strerror or error})"
+        raise UserError(what, fix, path=path) from error
+    return _object(content, (), path, None, fix)
+
+
+def to_json_line(value: Mapping[str, Any]) -> bytes:
+    """One line of JSON with its checksum and its line break.
+
+    Example:
+        >>> to_json_line({"a": 1})[:23]
+        b'{"a": 1, "checksum": "m'
+    """
+    text = json.dumps({**value, CHECKSUM: PLACEHOLDER})
+    return add_checksum(text.encode()) + b"\n"
+
+
+def to_json_lines(records: Iterable[Mapping[str, Any]]) -> bytes:
+    """Records as the content of a ``.jsonl`` file.
+
+    Example:
+        >>> to_json_lines([{"epoch": 1}, {"epoch": 2}]).count(b"epoch")
+        2
+    """
+    return b"".join(map(to_json_line, records))
 
 
 def append_json_line(path: Path, value: Mapping[str, Any]) -> None:
@@ -132,9 +181,8 @@ def append_json_line(path: Path, value: Mapping[str, Any]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     with open(path, "a+b") as file:
         file.seek(0)
-        whole = file.read().rpartition(b"\n")
-        file.truncate(len(whole[0]) + len(whole[1]))
-        file.write(json.dumps(value).encode() + b"\n")
+        file.truncate(len(_whole_lines(file.read(), path)))
+        file.write(to_json_line(value))
         file.flush()
         os.fsync(file.fileno())
 
@@ -157,19 +205,36 @@ def read_json_lines(path: Path, *, needed: Sequence[str] = ()) -> list[dict[str,
     """
     if not path.exists():
         return []
-    whole = path.read_bytes().rpartition(b"\n")[0]
-    rows = enumerate(whole.split(b"\n"), start=1)
-    return [_object(line, needed, path, row) for row, line in rows if line.strip()]
+    rows = enumerate(_whole_lines(path.read_bytes(), path).split(b"\n"), start=1)
+    return [
+        _object(line, needed, path, row, _FIX_ROW) for row, line in rows if line.strip()
+    ]
 
 
-def _object(line: bytes, needed: Sequence[str], path: Path, row: int) -> dict[str, Any]:
-    fix = "delete the row, or put it right"
+def _whole_lines(content: bytes, path: Path) -> bytes:
+    """All but a last line that a killed writer left torn.
+
+    What follows a whole line is no torn end of it, but a damaged line break.
+    """
+    lines, line_break, last = content.rpartition(b"\n")
+    end = to_json_line({})[-3:]
+    if MARK_END in last and not end.startswith(last.rpartition(MARK_END)[2]):
+        row = lines.count(b"\n") + 2 if line_break else 1
+        raise UserError("its line break is damaged", _FIX_ROW, path=path, row=row)
+    return lines + line_break
+
+
+def _object(
+    content: bytes, needed: Sequence[str], path: Path, row: int | None, fix: str
+) -> dict[str, Any]:
+    has_checksum(content, path, row=row, fix=fix)
     try:
-        value = json.loads(line)
-    except ValueError as error:
+        value = json.loads(content)
+    except (ValueError, RecursionError) as error:
         raise UserError(f"not JSON: {error}", fix, path=path, row=row) from error
     if not isinstance(value, dict):
         raise UserError("not a JSON object", fix, path=path, row=row)
+    value.pop(CHECKSUM, None)
     for key in needed:
         if key not in value:
             raise UserError(f"the line has no {key!r}", fix, path=path, row=row)

@@ -8,7 +8,9 @@ from mmgraph.errors import UserError
 from mmgraph.files import (
     append_json_line,
     new_folder,
+    read_json,
     read_json_lines,
+    to_json_lines,
     write_atomic,
     write_json,
 )
@@ -29,7 +31,7 @@ def test_a_failed_write_leaves_the_old_file_and_no_other(tmp_path, monkeypatch):
 
 
 def test_written_files_have_ordinary_rights(tmp_path):
-    write_json(tmp_path / "deep" / "a.json", [1])
+    write_json(tmp_path / "deep" / "a.json", {"a": 1})
     (tmp_path / "plain").write_text("")
     rights = [p.stat().st_mode for p in (tmp_path / "deep/a.json", tmp_path / "plain")]
     assert rights[0] == rights[1]
@@ -108,3 +110,57 @@ def test_a_folder_that_cannot_take_its_place_leaves_the_old_one(tmp_path, monkey
         pass
     assert os.listdir(out) == ["mine.txt"]
     assert os.listdir(tmp_path) == ["out"]
+
+
+def test_json_lines_read_back(tmp_path):
+    rows = [{"epoch": 1, "loss": 1 / 3}, {"epoch": 2, "name": "ä\n"}]
+    (tmp_path / "a.jsonl").write_bytes(to_json_lines(rows))
+    assert read_json_lines(tmp_path / "a.jsonl") == rows
+
+
+def flipped(content: bytes):
+    """The content with each of its bits flipped, one at a time."""
+    for place in range(len(content)):
+        for bit in range(8):
+            yield (
+                content[:place]
+                + bytes([content[place] ^ 1 << bit])
+                + content[place + 1 :]
+            )
+
+
+def test_any_flipped_bit_of_json_is_refused(tmp_path):
+    path = tmp_path / "a.json"
+    write_json(path, {"a": 1})
+    for content in flipped(path.read_bytes()):
+        path.write_bytes(content)
+        with pytest.raises(UserError, match=r"a\.json: "):
+            read_json(path)
+
+
+def test_any_flipped_bit_of_json_lines_is_refused(tmp_path):
+    path = tmp_path / "a.jsonl"
+    for content in flipped(to_json_lines([{"a": 1}, {"b": 2}])):
+        path.write_bytes(content)
+        with pytest.raises(UserError, match=r"a\.jsonl:[123]: "):
+            read_json_lines(path)
+
+
+def test_nothing_is_appended_after_a_damaged_line_break(tmp_path):
+    path = tmp_path / "a.jsonl"
+    append_json_line(path, {"a": 1})
+    path.write_bytes(path.read_bytes()[:-1] + b"\x0b")
+    with pytest.raises(UserError, match=r"a\.jsonl:1: its line break is damaged"):
+        append_json_line(path, {"a": 2})
+
+
+def test_json_without_a_checksum_is_read_as_it_is(tmp_path):
+    (tmp_path / "a.json").write_text('{"a": 1}')
+    assert read_json(tmp_path / "a.json") == {"a": 1}
+
+
+@pytest.mark.parametrize("content", [b"", b"[1]", b"[" * 100_000, b"\xff"])
+def test_what_is_no_json_object_is_refused(tmp_path, content):
+    (tmp_path / "a.json").write_bytes(content)
+    with pytest.raises(UserError, match=r"a\.json: not (JSON|a JSON object)"):
+        read_json(tmp_path / "a.json")

@@ -12,15 +12,16 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "mmgraph"
-BASE = {"device", "errors", "files", "options", "schema"}
+BASE = {"checksum", "device", "errors", "files", "options", "schema"}
 FUNCTIONAL = BASE | {"functional"}
 ALLOWED = {
     "allocator": set(),
     "errors": set(),
-    "device": {"errors"},
-    "files": {"errors"},
-    "options": {"errors"},
-    "schema": {"errors"},
+    "checksum": {"errors"},
+    "device": {"checksum", "errors"},
+    "files": {"checksum", "errors"},
+    "options": {"checksum", "errors"},
+    "schema": {"checksum", "errors"},
     "functional": FUNCTIONAL,
     "nn": FUNCTIONAL | {"nn"},
     "knn": FUNCTIONAL | {"knn"},

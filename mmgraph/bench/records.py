@@ -1,8 +1,6 @@
 """Records on disk, key by key: lines of results, grid points, ``run.json``."""
 
 # No postponed annotations here: they would hide NotRequired from __required_keys__.
-import json
-from collections.abc import Iterable, Mapping
 from typing import Any, NotRequired, TypedDict
 
 #: Metrics by split (``valid``, ``test``) and name (``recall@20``).
@@ -79,13 +77,3 @@ GridPoint = TypedDict(
         "valid_recall@20": float | None,
     },
 )
-
-
-def to_json_lines(records: Iterable[Mapping[str, Any]]) -> str:
-    r"""Records as the text of a ``.jsonl`` file.
-
-    Example:
-        >>> to_json_lines([{"epoch": 1}, {"epoch": 2}])
-        '{"epoch": 1}\n{"epoch": 2}\n'
-    """
-    return "".join(json.dumps(record) + "\n" for record in records)

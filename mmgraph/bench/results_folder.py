@@ -22,8 +22,14 @@ from typing import Any
 
 import numpy as np
 
-from mmgraph.bench.records import GridPoint, ResultLine, to_json_lines
-from mmgraph.files import append_json_line, read_json_lines, write_atomic
+from mmgraph.bench.records import GridPoint, ResultLine
+from mmgraph.checksum import add_zip_checksum, file_has_checksum
+from mmgraph.files import (
+    append_json_line,
+    read_json_lines,
+    to_json_lines,
+    write_atomic,
+)
 from mmgraph.train.checkpoint import FILE_NAME, has_checkpoint
 
 RESULTS, SELECTION, PER_USER, HISTORY, SELECTED = (
@@ -64,6 +70,7 @@ def read_per_user(
     tables = {}
     for key, path in paths.items():
         if path.exists():
+            file_has_checksum(path)
             with np.load(path, allow_pickle=False) as table:
                 tables[key] = {name: table[name] for name in table.files}
     return tables
@@ -146,7 +153,8 @@ class BenchFolder:
             arrays: dict[str, Any] = {k: per_user[k] for k in ("user", *USER_METRICS)}
             buffer = io.BytesIO()
             np.savez_compressed(buffer, **arrays)
-            write_atomic(self.path / PER_USER / f"{key}.npz", buffer.getvalue())
+            content = add_zip_checksum(buffer.getvalue())
+            write_atomic(self.path / PER_USER / f"{key}.npz", content)
         if history is not None:
             rows = to_json_lines(history)
             write_atomic(self.path / HISTORY / f"{key}.jsonl", rows)

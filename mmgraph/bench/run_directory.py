@@ -10,7 +10,6 @@
 
 from __future__ import annotations
 
-import json
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,11 +19,12 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 
 from mmgraph.bench.experiment import Splits, TrainedRun
-from mmgraph.bench.records import RunInfo, to_json_lines
+from mmgraph.bench.records import RunInfo
 from mmgraph.bench.source import DataSource
+from mmgraph.checksum import CHECKSUM, PLACEHOLDER, add_checksum, file_has_checksum
 from mmgraph.device import resolve_device, to_device
 from mmgraph.errors import UserError
-from mmgraph.files import write_atomic, write_json
+from mmgraph.files import read_json, to_json_lines, write_atomic, write_json
 from mmgraph.models import build_model
 from mmgraph.models.base import Recommender
 from mmgraph.options import fits
@@ -130,7 +130,8 @@ def save_run(folder: Path, trained: TrainedRun, source: DataSource) -> None:
     """
     state = trained.model.state_dict()
     tensors = {name: t.detach().cpu().clone() for name, t in state.items()}
-    write_atomic(folder / WEIGHTS, save(tensors))
+    content = save(tensors, metadata={CHECKSUM: PLACEHOLDER})
+    write_atomic(folder / WEIGHTS, add_checksum(content))
     write_atomic(folder / HISTORY, to_json_lines(trained.history.rows))
     info = {
         "status": "finished",
@@ -175,6 +176,7 @@ def load_run(
         fidelity=info["fidelity"],
         **info["options"],
     )
+    file_has_checksum(folder / WEIGHTS, fix="train the run again")
     try:
         model.load_state_dict(load_file(folder / WEIGHTS), strict=True)
     except (OSError, SafetensorError, RuntimeError) as error:
@@ -210,9 +212,9 @@ folder that mmgraph train wrote
             path=folder,
         )
     try:
-        info: dict[str, Any] = json.loads(path.read_text("utf-8"))
+        info = read_json(path, fix="train the run again in another folder")
         info["status"], info["key"]
-    except (ValueError, KeyError, TypeError) as error:
+    except KeyError as error:
         raise UserError(
             "not readable", "train the run again in another folder", path=path
         ) from error

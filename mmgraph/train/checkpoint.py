@@ -11,10 +11,12 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
+from mmgraph.checksum import CHECKSUM, PLACEHOLDER, add_checksum, file_has_checksum
 from mmgraph.errors import UserError
 from mmgraph.files import write_atomic
 
 FILE_NAME = "state.safetensors"
+_AGAIN = "delete the folder and start again"
 
 
 def save_checkpoint(folder: Path, tensors: dict[str, Tensor], state: Any) -> None:
@@ -41,7 +43,8 @@ def pack_checkpoint(tensors: dict[str, Tensor], state: Any) -> bytes:
     own = {
         key: value.detach().cpu().contiguous().clone() for key, value in tensors.items()
     }
-    return save(own, metadata={"state": json.dumps(state)})
+    metadata = {"state": json.dumps(state), CHECKSUM: PLACEHOLDER}
+    return add_checksum(save(own, metadata=metadata))
 
 
 def load_checkpoint(folder: Path) -> tuple[dict[str, Tensor], Any]:
@@ -52,13 +55,16 @@ def load_checkpoint(folder: Path) -> tuple[dict[str, Tensor], Any]:
     """
     path = folder / FILE_NAME
     try:
+        file_has_checksum(path, fix=_AGAIN)
         with safe_open(path, framework="pt") as file:
             tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
             state = json.loads(file.metadata()["state"])
+    except UserError:
+        raise
     except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
         raise UserError(
             f"the checkpoint cannot be read ({type(error).__name__})",
-            "delete the folder and start again",
+            _AGAIN,
             path=path,
         ) from None
     return tensors, state

@@ -16,6 +16,7 @@ from mmgraph.bench.source import DataSource
 from mmgraph.bench.spec import parse_spec
 from mmgraph.data import synthetic, write_dataset
 from mmgraph.errors import UserError
+from mmgraph.files import read_json_lines, to_json_lines
 
 SETTINGS = {"embedding_dim": 4, "epochs": 2, "lr": 0.01}
 SPECS = [parse_spec("VBPR"), parse_spec("MF-BPR")]
@@ -122,9 +123,9 @@ def test_other_data_and_other_splits_are_refused(root, tmp_path):
     )
     other = tmp_path / "other"
     shutil.copytree(root / "bench", other)
-    text = (other / "results.jsonl").read_text()
-    whole = json.loads(text.splitlines()[0])["data_sha256"]
-    (other / "results.jsonl").write_text(text.replace(whole, "0" * 64))
+    lines = read_json_lines(other / "results.jsonl")
+    changed = [{**line, "data_sha256": "0" * 64} for line in lines]
+    (other / "results.jsonl").write_bytes(to_json_lines(changed))
     refuse("other: data or split differ: VBPR seed 1 has data of", root / "run2", other)
 
 

@@ -4,9 +4,8 @@ from typing import get_type_hints
 
 from mmgraph.bench.config import run_config
 from mmgraph.bench.experiment import popularity_line, run_experiment
-from mmgraph.bench.records import GridPoint, ResultLine, RunInfo, to_json_lines
+from mmgraph.bench.records import GridPoint, ResultLine, RunInfo
 from mmgraph.bench.spec import parse_spec
-from mmgraph.files import read_json_lines
 from mmgraph.options import fits
 
 
@@ -25,9 +24,3 @@ def test_run_json_is_a_line_of_results_and_where_the_data_are():
     more = {"status", "data_location", "split_rule", "split_seed"}
     assert RunInfo.__required_keys__ == ResultLine.__required_keys__ | more
     assert GridPoint.__optional_keys__ == {"best_epoch", "epochs", "error"}
-
-
-def test_json_lines_read_back(tmp_path):
-    rows = [{"epoch": 1, "loss": 1 / 3}, {"epoch": 2, "name": "ä\n"}]
-    (tmp_path / "a.jsonl").write_text(to_json_lines(rows), "utf-8")
-    assert read_json_lines(tmp_path / "a.jsonl") == rows

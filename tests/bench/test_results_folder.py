@@ -7,6 +7,7 @@ import pytest
 
 from mmgraph.bench.results_folder import BenchFolder, read_histories, read_per_user
 from mmgraph.errors import UserError
+from mmgraph.files import read_json_lines
 
 
 def point(key, value):
@@ -70,8 +71,8 @@ def test_what_is_there_is_found_again_or_moved_aside(tmp_path):
     assert anew.lines() == []
     assert anew.tried == {}
     assert kept(tmp_path) == ["note.txt"]  # nothing but what a benchmark wrote goes
-    previous = (tmp_path / "selection.jsonl.previous").read_text()
-    assert json.loads(previous) == point("p", 0.5)
+    previous = read_json_lines(tmp_path / "selection.jsonl.previous")
+    assert previous == [point("p", 0.5)]
 
 
 def test_what_was_moved_aside_is_never_written_over(tmp_path):

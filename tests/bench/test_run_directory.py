@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import json
-
 import pytest
 import torch
 
@@ -19,6 +17,7 @@ from mmgraph.bench.source import DataSource
 from mmgraph.bench.spec import parse_spec
 from mmgraph.data import synthetic, write_dataset
 from mmgraph.errors import UserError
+from mmgraph.files import read_json, read_json_lines, write_json
 from mmgraph.train.checkpoint import save_checkpoint
 
 
@@ -51,8 +50,7 @@ def test_a_loaded_run_scores_as_the_trained_model(saved):
 
 def test_the_history_has_a_line_per_epoch(saved):
     root, done = saved
-    lines = (root / "run" / "history.jsonl").read_text().splitlines()
-    assert [json.loads(line) for line in lines] == done.history.rows
+    assert read_json_lines(root / "run" / "history.jsonl") == done.history.rows
 
 
 def test_other_data_are_refused_naming_both_hashes(saved, tmp_path):
@@ -83,16 +81,16 @@ def test_damaged_weights_are_refused(saved, tmp_path, keep):
     weights = run / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:keep])
     with pytest.raises(
-        UserError, match=r"model\.safetensors: the weights cannot be load"
+        UserError, match=r"model\.safetensors: (the weights cannot be load|damaged)"
     ):
         load_run(run)
 
 
 def test_weights_of_another_shape_are_refused(saved, tmp_path):
     run = copy_run(saved[0], tmp_path / "run")
-    info = json.loads((run / "run.json").read_text())
+    info = read_json(run / "run.json")
     info["options"]["embedding_dim"] = 4
-    (run / "run.json").write_text(json.dumps(info))
+    write_json(run / "run.json", info)
     with pytest.raises(
         UserError, match=r"the weights cannot be loaded .*size mismatch"
     ):
@@ -104,7 +102,7 @@ def test_a_damaged_or_missing_description_is_told(saved, tmp_path):
         load_run(tmp_path)
     (tmp_path / "run.json").write_text('{"status": ')
     with pytest.raises(
-        UserError, match=r"run.json: not readable - train the run again"
+        UserError, match=r"run.json: not JSON: .* - train the run again"
     ):
         load_run(tmp_path)
 
@@ -150,9 +148,9 @@ def test_only_a_run_that_left_nothing_is_given_up(saved, tmp_path):
 @pytest.mark.parametrize("change", [{"options": None}, {"options": 3}, {"seed": "x"}])
 def test_a_description_without_what_is_read_of_it_is_told(saved, tmp_path, change):
     run = copy_run(saved[0], tmp_path / "run")
-    info = json.loads((run / "run.json").read_text()) | change
+    info = read_json(run / "run.json") | change
     info = {key: value for key, value in info.items() if value is not None}
-    (run / "run.json").write_text(json.dumps(info))
+    write_json(run / "run.json", info)
     name = next(iter(change))
     with pytest.raises(UserError, match=rf"run\.json: does not say '{name}' as a run"):
         load_run(run)

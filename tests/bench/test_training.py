@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import json
 from contextlib import contextmanager
 
 import pytest
@@ -13,6 +12,7 @@ from mmgraph.bench.spec import parse_spec
 from mmgraph.bench.training import evaluate_run, train_run
 from mmgraph.data import write_dataset
 from mmgraph.errors import UserError
+from mmgraph.files import read_json
 from mmgraph.models.registry import MODELS
 from mmgraph.models.vbpr import VBPR
 
@@ -113,4 +113,4 @@ def test_data_that_were_loaded_are_not_read_again(source, tmp_path, monkeypatch)
     monkeypatch.setattr(DataSource, "load", None)
     info = train(source, tmp_path / "run", loaded=loaded)
     assert info["data_sha256"] == loaded[1]
-    assert json.loads((tmp_path / "run" / "run.json").read_text()) == info
+    assert read_json(tmp_path / "run" / "run.json") == info
