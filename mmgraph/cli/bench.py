@@ -74,7 +74,8 @@ def bench(
     specs = named or (plan.models if plan else []) or [parse_spec(n) for n in SYSTEMS]
     source = DataSource(data, split_rule)
     folder = out or Path(f"bench-{source.name}")
-    failure = None
+    failure: FailedRunsError | None = None
+    left_out: dict[str, str] = {}
     with training_bars(quiet=quiet) as watch:
         try:
             run_benchmark(
@@ -85,6 +86,7 @@ def bench(
                 settings=opt.read_settings(set_, epochs),
                 recipe=plan,
                 required=bool(named),
+                on_left_out=left_out.__setitem__,
                 device=device,
                 resume=resume,
                 watch=watch,
@@ -94,7 +96,9 @@ def bench(
         except FailedRunsError as error:
             failure = error  # said last, after what the others gave
     lines = read_results(folder)  # also those of earlier calls
-    board = write_leaderboard(folder)
+    left_out |= {} if failure is None else failure.reasons
+    notes = [f"{name} is left out: {reason}." for name, reason in left_out.items()]
+    board = write_leaderboard(folder, notes=notes)
     if as_json:
         opt.emit_json(lines)
     else:
