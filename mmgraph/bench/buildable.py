@@ -20,7 +20,11 @@ _log = logging.getLogger(__name__)
 
 
 def buildable(
-    runs: Iterable[RunConfig], train: HeteroData, *, required: bool = False
+    runs: Iterable[RunConfig],
+    train: HeteroData,
+    *,
+    required: bool = False,
+    fixed_specs: bool = False,
 ) -> tuple[list[RunConfig], dict[str, str]]:
     """Build every system once, so that a mistake shows at once.
 
@@ -32,6 +36,8 @@ def buildable(
         runs: Systems with all their options.
         train: Training split.
         required: Raise the error of a system that the data do not suit, too.
+        fixed_specs: The options in the specs are not the user's: if the data do not
+            suit these options, they do not suit the system.
 
     Returns:
         The systems that can be built, and by label why the data do not suit the others.
@@ -62,7 +68,8 @@ def buildable(
             raise error
         check_values(run.options, [run.spec])
         check_system(run.spec)
-        if refusal(run_config(replace(run.spec, options={})), train) is None:
+        plain = run.spec if fixed_specs else replace(run.spec, options={})
+        if refusal(run_config(plain), train) is None:
             raise error
         reasons[run.label] = error.what
         _log.warning("%s is left out: %s", run.label, error)

@@ -104,6 +104,15 @@ def test_what_no_data_could_make_right_is_refused(name, message):
             buildable(runs("MF-BPR", name), train)
 
 
+def test_options_that_are_not_the_users_may_not_suit_the_data():
+    train = load_dataset("synthetic", modalities=["visual"])[0]
+    heads = runs("VBPR+SEA:score_heads=true")
+    with pytest.raises(UserError, match="'score_heads' needs"):
+        buildable(heads, train)
+    accepted, reasons = buildable(heads, train, fixed_specs=True)
+    assert (accepted, list(reasons)) == ([], ["VBPR+SEA:score_heads=true"])
+
+
 @pytest.mark.parametrize("names", [["PAMD"], ["PAMD", "PAMD+CLEAR:rank=2"]])
 def test_a_system_that_needs_two_modalities_is_left_out_on_data_with_one(names, caplog):
     train = load_dataset("synthetic", modalities=["visual"])[0]
