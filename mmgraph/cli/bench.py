@@ -31,7 +31,7 @@ def bench(
     ] = None,
     data: opt.Data = "synthetic",
     split_rule: opt.SplitRule = "label",
-    seeds: Annotated[int, typer.Option("--seeds", min=1, help="Seeds per system.")] = 3,
+    seeds: Annotated[int, typer.Option("--seeds", help="Seeds per system.")] = 3,
     epochs: Annotated[int | None, typer.Option("--epochs", help="At most.")] = None,
     recipe: Annotated[
         Path | None, typer.Option("--recipe", help="TOML file with options and grids.")
@@ -45,9 +45,7 @@ def bench(
     ] = False,
     jobs: Annotated[
         int,
-        typer.Option(
-            "--jobs", min=1, help="Runs at once; --threads are those of each."
-        ),
+        typer.Option("--jobs", help="Runs at once; --threads are those of each."),
     ] = 1,
     seed: opt.Seed = 999,
     device: opt.Device = "auto",
@@ -60,7 +58,7 @@ def bench(
     Writes results.jsonl, leaderboard.md and report.html. Example:
     mmgraph bench LightGCN VBPR+CLEAR --data DIR --seeds 3
     """
-    opt.set_up(seed, device, threads, quiet, seeds=seeds)
+    opt.set_up(seed, device, threads, quiet, seeds=seeds, jobs=jobs)
     from mmgraph.analysis import write_leaderboard
     from mmgraph.bench.benchmark import FailedRunsError, run_benchmark
     from mmgraph.bench.recipe import load_recipe

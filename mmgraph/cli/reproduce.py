@@ -21,7 +21,7 @@ def reproduce(
         Path | None, typer.Option("--out", help="Folder; reproduce-<data> by default.")
     ] = None,
     seeds: Annotated[
-        int, typer.Option("--seeds", min=1, help="Seeds; single models use the first.")
+        int, typer.Option("--seeds", help="Seeds; single models use the first.")
     ] = 3,
     epochs: Annotated[int | None, typer.Option("--epochs", help="At most.")] = None,
     recipe: Annotated[

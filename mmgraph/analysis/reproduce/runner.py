@@ -27,10 +27,11 @@ from mmgraph.analysis.reproduce.result import (
     write_result,
 )
 from mmgraph.bench.config import check_settings
+from mmgraph.bench.failures import enough_memory
 from mmgraph.bench.jobs.watch import Watch, unwatched
 from mmgraph.bench.recipe import Recipe
 from mmgraph.bench.source import DataSource
-from mmgraph.bench.spec import FIDELITIES, check_names
+from mmgraph.bench.spec import FIDELITIES, check_names, check_sizes
 from mmgraph.bench.versions import versions
 from mmgraph.errors import UserError
 from mmgraph.files import write_atomic, write_json
@@ -158,7 +159,8 @@ def run_experiments(
         request = _request(context, grids[name])
         try:
             write_json(own.folder / REQUEST, request)
-            result = experiment.run(own)
+            with enough_memory():
+                result = experiment.run(own)
         except Exception as error:
             _forget(own.folder)
             if required or not isinstance(error, UserError):
@@ -207,6 +209,7 @@ def _grids(
 ) -> dict[str, dict[str, Sequence[Any]]]:
     known = {key for experiment in chosen.values() for key in experiment.grid}
     check_names(given, known, "grid")
+    check_sizes(given)
     for key, values in given.items():
         numbers = isinstance(values, list) and all(fits(v, float) for v in values)
         if not numbers or not values or len(set(values)) < len(values):
