@@ -25,7 +25,7 @@ _GRAMMAR = re.compile(
 )
 FIDELITIES: tuple[str, ...] = get_args(Fidelity)
 #: Far above what an option could mean; an integer has to fit into 64 bits.
-_MOST_CHARACTERS, _MOST_LEVELS, _INTEGERS = 10_000, 20, range(-(2**63), 2**63)
+_MOST_CHARACTERS, _MOST_LEVELS, _INTEGERS = 2_000, 20, range(-(2**63), 2**63)
 
 
 @dataclass(frozen=True)
@@ -138,7 +138,7 @@ def check_sizes(values: Mapping[str, Any]) -> None:
         values: Values by name, with lists and tables inside.
 
     Raises:
-        UserError: If an integer does not fit into 64 bits, a text is longer than 10,000
+        UserError: If an integer does not fit into 64 bits, a text is longer than 2,000
             characters, or lists and tables lie more than 20 deep in each other.
 
     Example:

