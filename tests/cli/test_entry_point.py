@@ -39,7 +39,10 @@ def test_help_imports_nothing_heavy(words):
             "did you mean '--epochs'? see mmgraph bench --help",
         ),
         (
-            ["bench", "--seeds", "0"],
+            (
+                ["bench", "--seeds", "x"],
+                "invalid value for '--seeds': not a valid integer - see mmgraph bench --help",
+            ),
             "seeds must be in [1, 1000] (got 0) - choose another --seeds",
         ),
         (
