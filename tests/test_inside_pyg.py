@@ -8,13 +8,14 @@ from itertools import pairwise
 import pytest
 import torch
 from torch import nn
+from torch.jit.frontend import NotSupportedError
 from torch_geometric import EdgeIndex
 from torch_geometric.data import Batch
 from torch_geometric.explain import Explainer, GNNExplainer
 from torch_geometric.loader import DataLoader, LinkNeighborLoader
 from torch_geometric.loader.utils import filter_hetero_data
 from torch_geometric.nn import HeteroConv, Sequential, to_hetero
-from torch_geometric.transforms import RandomLinkSplit
+from torch_geometric.transforms import RandomLinkSplit, ToUndirected
 from torch_geometric.typing import WITH_PYG_LIB, WITH_TORCH_SPARSE, SparseTensor
 
 from mmgraph.data import from_interactions, load_dataset, original_ids
@@ -422,6 +423,19 @@ def test_random_link_split_fails_on_labels_as_the_docs_say():
     split = RandomLinkSplit(edge_types=[INTERACTS], rev_edge_types=[REV_INTERACTS])
     with pytest.raises(IndexError):
         split(load_dataset("synthetic")[0])
+
+
+def test_to_undirected_adds_a_third_direction_as_the_docs_say():
+    train = load_dataset("synthetic")[0]
+    undirected = ToUndirected()(copy.copy(train))
+    added = set(undirected.edge_types) - set(train.edge_types)
+    assert added == {(USER, "rev_rev_interacts", ITEM)}
+
+
+@pytest.mark.parametrize("conv", [*CONVS, lambda: ItemGraphConv(2)])
+def test_layers_do_not_script_as_the_docs_say(conv):
+    with pytest.raises((RuntimeError, NotSupportedError)):
+        torch.jit.script(conv())
 
 
 def test_a_subgraph_keeps_ids_and_features_aligned(shop):

@@ -59,6 +59,22 @@ def test_a_short_name_is_the_object_of_its_package(name):
     assert name in dir(mmgraph)
 
 
+def test_dir_lists_what_is_promised_and_nothing_else():
+    promised = {*mmgraph.__all__, *mmgraph._SUBPACKAGES, "__version__"}
+    assert set(dir(mmgraph)) == promised
+
+
+@pytest.mark.parametrize("package", [name for name in PUBLIC if name != "mmgraph"])
+def test_dir_of_a_package_lists_the_promised_names_and_its_modules(package):
+    module = import_module(package)
+    if not hasattr(module, "__path__"):
+        pytest.skip("a module, no package")
+    public = {name for name in dir(module) if not name.startswith("_")}
+    others = public - set(module.__all__)
+    own = [getattr(module, name).__name__ for name in sorted(others)]
+    assert own == [f"{package}.{name}" for name in sorted(others)]
+
+
 def test_a_star_import_brings_the_promised_names():
     names = {}
     exec("from mmgraph import *", names)

@@ -1,7 +1,5 @@
 """Reports of runs and catalogues: comparison, leaderboard, redundancy, experiments."""
 
-from __future__ import annotations
-
 from mmgraph.analysis.compare import compare_systems, comparison_table
 from mmgraph.analysis.leaderboard.published import published, recognise
 from mmgraph.analysis.leaderboard.render import (

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from mmgraph.bench.buildable import buildable
+from mmgraph.bench.buildable import buildable_systems
 from mmgraph.bench.config import canonical, check_settings, run_config
 from mmgraph.bench.experiment import Splits, popularity_line
 from mmgraph.bench.jobs.executors import Executor, SequentialExecutor
@@ -17,7 +17,7 @@ from mmgraph.bench.jobs.processes import Processes, TaskData
 from mmgraph.bench.jobs.task import Task, TaskResult, perform
 from mmgraph.bench.jobs.task_queue import TaskQueue
 from mmgraph.bench.jobs.watch import Watch, unwatched
-from mmgraph.bench.recipe import Choice, Recipe, fixed_options, stages
+from mmgraph.bench.recipe import Choice, Recipe, stages
 from mmgraph.bench.records import GridPoint, ResultLine, Selection
 from mmgraph.bench.results_folder import BenchFolder
 from mmgraph.bench.source import DataSource
@@ -28,7 +28,12 @@ _log = logging.getLogger(__name__)
 
 
 class FailedRunsError(UserError):
-    """Some runs failed; the others are done and kept."""
+    """Some runs failed; the others are done and kept.
+
+    ``reasons`` says by run why.
+    """
+
+    reasons: Mapping[str, str]
 
 
 @dataclass
@@ -74,7 +79,7 @@ class Benchmark:
         if self.jobs > 1 and self.source is None:
             raise ValueError(f"several jobs need a source (got jobs={self.jobs})")
         self._folder = BenchFolder(self.out, resume=self.resume)
-        self._failed: list[tuple[Task, UserError]] = []
+        self._failed: dict[str, UserError] = {}
 
     def lines(self) -> list[ResultLine]:
         """The results so far."""
@@ -101,8 +106,9 @@ class Benchmark:
             hold more: :meth:`lines`.
 
         Raises:
-            FailedRunsError: If runs failed, such as by a loss that is not finite, once
-                all others are done; ``resume`` tries them again.
+            FailedRunsError: If runs failed, such as by a loss that is not finite or by
+                data that a function of the model refuses, once all others are done;
+                ``resume`` tries them again.
         """
         floor = popularity_line(
             self.splits, data=self.data, data_sha256=self.data_sha256
@@ -120,14 +126,7 @@ class Benchmark:
         self._folder.sort(keys, [task.key for task in order if not task.test])
         self._folder.drop_all()
         if self._failed:
-            task, error = self._failed[0]
-            raise FailedRunsError(
-                f"{len(self._failed)} of {sum(task.test for task in order)} runs "
-                f"failed, first {task.run.label} with seed {task.seed}: {error.what}",
-                error.fix,
-                path=error.path,
-                row=error.row,
-            )
+            raise _failed_runs(self._failed, len(specs) * len(seeds))
         by_key = {line["key"]: line for line in self.lines()}
         return [by_key[key] for key in dict.fromkeys(keys)]
 
@@ -152,7 +151,12 @@ class Benchmark:
                     Task(point, seeds[0], key, test=False, grid_keys=keys)
                     for point, key in zip(points, keys, strict=True)
                 ]
-            choice = stage.decide(choice, [self._folder.value(key) for key in keys])
+            try:
+                choice = stage.decide(choice, [self._folder.value(k) for k in keys])
+            except UserError as error:  # no point could be trained: on to other systems
+                for seed in seeds:
+                    self._fail(f"{spec} with seed {seed}", error)
+                return
         run = run_config(spec, choice.settings)
         selection: Selection = {"chosen": dict(choice.chosen), "tried": choice.tried}
         tasks = []
@@ -189,13 +193,16 @@ class Benchmark:
         if not task.test:
             self._keep_point(task, result)
         elif isinstance(result, UserError):
-            _log.warning("%s, seed %d: %s", task.run.label, task.seed, result)
-            self._failed.append((task, result))
+            self._fail(f"{task.run.label} with seed {task.seed}", result)
         else:
             line = result.line
             if task.selection is not None:
                 line = {**line, "selection": task.selection}
             self._folder.add_result(line, result.per_user, result.history)
+
+    def _fail(self, run: str, error: UserError) -> None:
+        _log.warning("%s: %s", run, error)
+        self._failed[run] = error
 
     def _keep_point(self, task: Task, result: TaskResult | UserError) -> None:
         point: GridPoint = {
@@ -218,6 +225,18 @@ class Benchmark:
         self._folder.add_point(point, task.grid_keys, trained)
 
 
+def _failed_runs(failed: Mapping[str, UserError], num_runs: int) -> FailedRunsError:
+    run, first = next(iter(failed.items()))
+    error = FailedRunsError(
+        f"{len(failed)} of {num_runs} runs failed, first {run}: {first.what}",
+        first.fix,
+        path=first.path,
+        row=first.row,
+    )
+    error.reasons = {each: refusal.what for each, refusal in failed.items()}
+    return error
+
+
 def run_benchmark(
     specs: Sequence[ModelSpec],
     source: DataSource,
@@ -227,6 +246,7 @@ def run_benchmark(
     settings: Mapping[str, Any] | None = None,
     recipe: Recipe | None = None,
     required: bool = True,
+    on_left_out: Callable[[str, str], None] | None = None,
     device: str = "auto",
     resume: bool = False,
     watch: Watch = unwatched,
@@ -246,7 +266,8 @@ def run_benchmark(
         recipe: Options and grids per system. Without one, settings that suit the
             embedded catalogue hold there where ``settings`` do not say otherwise.
         required: Refuse data that a system cannot be built on; otherwise it is left
-            out, and this is logged.
+            out, with a warning.
+        on_left_out: Called with the name of a system that is left out, and the reason.
         device: As the trainer takes it.
         resume: Keep the finished runs of the folder and skip them.
         watch: Shows progress.
@@ -257,7 +278,7 @@ def run_benchmark(
         The lines of results of these runs.
 
     Raises:
-        UserError: If a name, an option or the data will not do.
+        UserError: If a name, an option or the data will not do, or no system is left.
         FailedRunsError: If runs failed, once all others are done.
     """
     specs = [canonical(spec) for spec in specs]
@@ -266,8 +287,18 @@ def run_benchmark(
     if recipe is None:
         settings = {**source.default_settings, **settings}
     splits, sha256 = source.load()
-    runs = [run_config(spec, fixed_options(spec, recipe, settings)) for spec in specs]
-    accepted, _ = buildable(runs, splits[0], required=required)
+    accepted, reasons = buildable_systems(
+        specs, splits[0], settings=settings, recipe=recipe, required=required
+    )
+    for name, reason in reasons.items():
+        if on_left_out is not None:
+            on_left_out(name, reason)
+    if not accepted:
+        raise UserError(
+            f"the data suit none of {', '.join(map(str, specs))}",
+            "choose other systems, or add features",
+            path=source.location,
+        )
     benchmark = Benchmark(
         splits,
         source.name,
@@ -280,5 +311,4 @@ def run_benchmark(
         threads=threads,
         source=source,
     )
-    accepted_specs = [run.spec for run in accepted]
-    return benchmark.run(accepted_specs, seeds, settings=settings, recipe=recipe)
+    return benchmark.run(accepted, seeds, settings=settings, recipe=recipe)

@@ -3,36 +3,49 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from typing import Any
 
-import torch
 from torch_geometric.data import HeteroData
 
-from mmgraph.bench.config import RunConfig, check_values
-from mmgraph.bench.experiment import build, make_trainer
+from mmgraph.bench.config import RunConfig, check_values, run_config
+from mmgraph.bench.experiment import make_trainer
+from mmgraph.bench.recipe import Recipe, possible_runs
+from mmgraph.bench.spec import ModelSpec
+from mmgraph.bench.systems import check_system, refusal
 from mmgraph.errors import UserError
 
 _log = logging.getLogger(__name__)
 
 
 def buildable(
-    runs: Iterable[RunConfig], train: HeteroData, *, required: bool = False
+    runs: Iterable[RunConfig],
+    train: HeteroData,
+    *,
+    required: bool = False,
+    fixed_specs: bool = False,
 ) -> tuple[list[RunConfig], dict[str, str]]:
     """Build every system once, so that a mistake shows at once.
 
-    Parameters take no memory and no time: they are of the device ``meta``.
+    Parameters take no memory and no time: they are of the device ``meta``. Data do not
+    suit a system if it cannot be built on them with its defaults either; anything else
+    is a mistake in its options.
 
     Args:
         runs: Systems with all their options.
         train: Training split.
-        required: Raise the error of a system that cannot be built.
+        required: Raise the error of a system that the data do not suit, too.
+        fixed_specs: The options in the specs are not the user's: if the data do not
+            suit these options, they do not suit the system.
 
     Returns:
-        The systems that can be built, and by label why the others cannot.
+        The systems that can be built, and by label why the data do not suit the others.
 
     Raises:
-        UserError: If an option is out of its declared range; with ``required``, also
-            if the data or its options together do not suit a system.
+        UserError: If an option may not have its value, or not together with the others,
+            or no data could make a system right; with ``required``, also if the data do
+            not suit a system.
 
     Example:
         >>> from mmgraph.data import load_dataset
@@ -47,25 +60,70 @@ def buildable(
     accepted, reasons = [], {}
     for run in runs:
         make_trainer(run, seed=0, device="cpu")
-        error = _refusal(run, train)
+        error = refusal(run, train)
         if error is None:
             accepted.append(run)
             continue
         if required:
             raise error
-        check_values(run.options, [run.spec])  # no data would make such a value right
+        check_values(run.options, [run.spec])
+        check_system(run.spec)
+        plain = run.spec if fixed_specs else replace(run.spec, options={})
+        if refusal(run_config(plain), train) is None:
+            raise error
         reasons[run.label] = error.what
-        _log.info("%s is left out: %s", run.label, error)
+        _log.warning("%s is left out: %s", run.label, error)
     return accepted, reasons
 
 
-def _refusal(run: RunConfig, train: HeteroData) -> UserError | None:
-    """The error with which a system refuses its data or its options, if it does."""
-    try:
-        with torch.device("meta"):
-            build(run, train)
-    except UserError as error:
-        return error
-    except Exception:  # a constructor that reads what it draws needs real tensors
-        build(run, train)
-    return None
+def buildable_systems(
+    specs: Iterable[ModelSpec],
+    train: HeteroData,
+    *,
+    settings: Mapping[str, Any] | None = None,
+    recipe: Recipe | None = None,
+    required: bool = False,
+) -> tuple[list[ModelSpec], dict[str, str]]:
+    """Build every system with all the options that a search may come to.
+
+    Args:
+        specs: The systems.
+        train: Training split.
+        settings: Options that hold for all systems that have them; over a recipe.
+        recipe: Options and grids per system.
+        required: Raise the error of a system that the data do not suit, too.
+
+    Returns:
+        The systems that can be built, and by label why the data do not suit the others.
+
+    Raises:
+        UserError: As :func:`buildable`, with the recipe's file and the system.
+
+    Example:
+        >>> from mmgraph.bench.recipe import System
+        >>> from mmgraph.data import load_dataset
+        >>> train, valid, test = load_dataset("synthetic")
+        >>> recipe = Recipe([], {}, {"VBPR+CLEAR": System(grid=[{"rank": [4, 999]}])})
+        >>> buildable_systems([ModelSpec("VBPR", "CLEAR")], train, recipe=recipe)
+        Traceback (most recent call last):
+        ...
+        mmgraph.errors.UserError: system 'VBPR+CLEAR': 'rank' must be in [0, 64] (got \
+999) - lower it
+    """
+    accepted: list[ModelSpec] = []
+    reasons: dict[str, str] = {}
+    for spec in specs:
+        try:
+            runs = possible_runs(spec, recipe, settings)
+            _, unsuitable = buildable(runs[-1:], train, required=required)
+            if unsuitable:
+                reasons |= unsuitable
+                continue
+            buildable(runs, train, required=True)
+        except UserError as error:
+            if recipe is None:
+                raise
+            what = f"system '{spec}': {error.what}"
+            raise UserError(what, error.fix, path=recipe.path) from error
+        accepted.append(spec)
+    return accepted, reasons

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from mmgraph.bench.spec import ModelSpec, check_names
+from mmgraph.bench.spec import ModelSpec, check_names, check_sizes
+from mmgraph.errors import UserError
 from mmgraph.models.base import Recommender
 from mmgraph.models.registry import model_options, resolve_model, resolve_plugin
 from mmgraph.options import Option, declared_options
@@ -21,6 +22,15 @@ from mmgraph.train.training_options import MODELS_OWN
 
 # Seed and device have flags of their own; the other two change no result.
 _NOT_OPTIONS = {"seed", "device", "ks", "checkpoint_seconds"}
+#: What is no option of a system, but can be given otherwise.
+_GIVEN_OTHERWISE = {
+    "fidelity": "write NAME@released, or give --fidelity where the command has it",
+    "plugin": "write NAME+PLUGIN",
+    **{
+        name: f"give it as --{name}"
+        for name in ("data", "device", "jobs", "seed", "seeds", "split", "threads")
+    },
+}
 
 
 @dataclass(frozen=True)
@@ -91,8 +101,11 @@ def check_settings(settings: Mapping[str, Any], specs: Iterable[ModelSpec]) -> N
     Example:
         >>> check_settings({"epochs": 5, "num_layers": 2}, [ModelSpec("LightGCN")])
     """
-    known = set(trainer_options()).union(*(_declared(spec).options for spec in specs))
-    check_names(settings, sorted(known), "option")
+    check_sizes(settings)
+    systems = [_declared(spec) for spec in specs]
+    known = set(trainer_options()).union(*(system.options for system in systems))
+    owners = {system.spec.model for system in systems}
+    _check_options(settings, sorted(known), owners.pop() if len(owners) == 1 else "")
 
 
 def check_values(settings: Mapping[str, Any], specs: Iterable[ModelSpec]) -> None:
@@ -138,8 +151,10 @@ def run_config(
     """
     system, of_trainer = _declared(spec), trainer_options()
     settings = settings or {}
+    check_sizes(settings)
     if strict:
-        check_names(settings, [*system.options, *of_trainer], "option")
+        known = [*system.options, *of_trainer]
+        _check_options(settings, known, system.spec.model)
     given = {**settings, **spec.options}
     options = {n: given.get(n, o.default) for n, o in system.options.items()}
     trainer = {n: given.get(n, o.default) for n, o in of_trainer.items()}
@@ -149,11 +164,20 @@ def run_config(
     return RunConfig(str(system.spec), system.spec, options, trainer)
 
 
+def _check_options(given: Iterable[str], known: Sequence[str], owner: str) -> None:
+    for name in given:
+        if name in _GIVEN_OTHERWISE and name not in known:
+            of = f" of {owner}" if owner else ""
+            raise UserError(f"unknown option {name!r}{of}", _GIVEN_OTHERWISE[name])
+    check_names(given, known, "option", of=owner)
+
+
 def _declared(spec: ModelSpec) -> _System:
     name, model_class, _ = resolve_model(spec.model)
     plugin = None if spec.plugin is None else resolve_plugin(spec.plugin)[0]
     options = model_options(name, plugin)
     options.pop("fidelity", None)  # part of the spec
-    check_names(spec.options, [*options, *trainer_options()], f"option of {name}")
+    check_sizes(spec.options)
+    _check_options(spec.options, [*options, *trainer_options()], name)
     named = ModelSpec(name, plugin, spec.fidelity, spec.options)
     return _System(named, model_class, options)

@@ -13,6 +13,7 @@ from torch import Tensor
 from torch_geometric.data import HeteroData
 
 from mmgraph.bench.config import RunConfig
+from mmgraph.bench.failures import enough_memory, refused_values
 from mmgraph.bench.jobs.watch import OnEpoch
 from mmgraph.bench.memory import peak_memory, reset_peak_memory
 from mmgraph.bench.records import ResultLine
@@ -102,6 +103,7 @@ def run_experiment(
     )
 
 
+@enough_memory()
 def build_run(
     run: RunConfig, splits: Splits, *, seed: int = 999, device: str = "auto"
 ) -> UntrainedRun:
@@ -138,6 +140,8 @@ correct the option
     return UntrainedRun(run, seed, model, trainer, (*on_device,))
 
 
+@enough_memory()
+@refused_values()
 def train(
     untrained: UntrainedRun,
     *,
@@ -160,7 +164,8 @@ def train(
         resume: Go on from that checkpoint.
 
     Raises:
-        UserError: If training diverges, or the checkpoint is of another run.
+        UserError: If training diverges, a function of the model refuses the data,
+            memory is short, or the checkpoint is of another run.
     """
     run, model = untrained.run, untrained.model
     training, valid, held_out = untrained.splits
@@ -201,6 +206,8 @@ def train(
     return TrainedRun(line, model, history, per_user)
 
 
+@enough_memory()
+@refused_values()
 def finish_experiment(
     run: RunConfig,
     splits: Splits,
@@ -281,6 +288,7 @@ def popularity_line(splits: Splits, *, data: str, data_sha256: str) -> ResultLin
     }
 
 
+@enough_memory()
 def build(run: RunConfig, train: HeteroData) -> Recommender:
     """The untrained model of a run.
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import itertools
+import re
+import stat
 import tomllib
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +19,12 @@ from mmgraph.bench.config import (
     check_values,
     run_config,
 )
-from mmgraph.bench.spec import ModelSpec, check_names, parse_spec
+from mmgraph.bench.spec import ModelSpec, check_names, check_sizes, parse_spec
+from mmgraph.bench.systems import check_system
 from mmgraph.errors import UserError
 
 Grid = Mapping[str, list[Any]]
+_MOST_BYTES = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -32,11 +37,15 @@ class System:
 
 @dataclass(frozen=True)
 class Recipe:
-    """A recipe file; the keys of ``systems`` are canonical specs."""
+    """The content of a recipe file; the keys of ``systems`` are canonical specs.
+
+    ``path`` is the file, for messages; it says nothing about the content.
+    """
 
     models: list[ModelSpec]
     defaults: Mapping[str, Any]
     systems: Mapping[str, System]
+    path: Path | None = field(default=None, compare=False)
 
 
 def load_recipe(path: str | Path) -> Recipe:
@@ -48,62 +57,112 @@ def load_recipe(path: str | Path) -> Recipe:
             is one table, or a list of tables that are searched one after the other.
 
     Raises:
-        UserError: If the file is not TOML, names something that does not exist, has a
-            value of a wrong type, or two tables for one system.
+        UserError: If the file is not TOML, names something that does not exist or no
+            data could make right, has a value of a wrong type, or two tables for one
+            system.
     """
     path = Path(path)
     try:
-        content = tomllib.loads(path.read_text("utf-8"))
-    except OSError as error:
-        raise UserError("no such recipe", "check the path", path=path) from error
-    except ValueError as error:
-        raise UserError(f"not TOML: {error}", "correct it", path=path) from error
-    try:
-        return _build(content)
+        return replace(_build(_read_toml(path)), path=path)
     except UserError as error:
-        raise UserError(error.what, error.fix, path=path) from error
+        raise UserError(error.what, error.fix, path=path, row=error.row) from error
+
+
+def _read_toml(path: Path) -> dict[str, Any]:
+    try:
+        status = path.stat()
+    except (OSError, ValueError) as error:  # a path may hold no NUL
+        raise UserError("no such recipe", "check the path") from error
+    if not stat.S_ISREG(status.st_mode):
+        raise UserError("not a file", "give a TOML file")
+    if status.st_size > _MOST_BYTES:
+        raise UserError(
+            f"{status.st_size:,} bytes are no recipe",
+            "give a TOML file of at most 1 MB",
+        )
+    try:
+        return tomllib.loads(path.read_text("utf-8"))
+    except UnicodeDecodeError as error:
+        raise UserError("not UTF-8 text", "save it as UTF-8") from error
+    except RecursionError as error:
+        raise UserError(
+            "lists or tables too deep in each other", "flatten it"
+        ) from error
+    except ValueError as error:
+        raise _syntax_error(str(error)) from error
+
+
+def _syntax_error(reason: str) -> UserError:
+    """The error about a text that is not TOML, with the line where the parser has it.
+
+    Example:
+        >>> _syntax_error("Invalid value (at line 2, column 10)").row
+        2
+    """
+    match = re.fullmatch(r"(.*) \(at line (\d+), column (\d+)\)", reason, re.DOTALL)
+    if reason.startswith("Exceeds the limit"):
+        return UserError("an integer has too many digits", "write a smaller number")
+    if match is None:
+        return UserError(f"not TOML ({reason})", "correct it")
+    return UserError(
+        f"not TOML at column {match[3]} ({match[1]})", "correct it", row=int(match[2])
+    )
 
 
 def _build(content: dict[str, Any]) -> Recipe:
     check_names(content, ["models", "defaults", "system"], "table")
+    check_sizes(content)
     names = content.get("models", [])
     if not isinstance(names, list) or not all(isinstance(n, str) for n in names):
         raise UserError(
             f"models is not a list of names (got {names!r})", 'write models = ["VBPR"]'
         )
-    models = [_spec(name) for name in names]
+    with _under("models"):
+        models = [_spec(name) for name in names]
     systems, named = {}, {}
     for name, table in _table(content.get("system", {}), "system").items():
-        spec = _spec(name)
-        if str(spec) in systems:
-            raise UserError(f"system {name!r} has two tables", "make them one")
-        systems[str(spec)] = _system(name, spec, _table(table, f"system {name!r}"))
-        named[str(spec)] = spec
+        with _under(f"system {name!r}"):
+            spec = _spec(name)
+            if str(spec) in systems:
+                raise UserError("it has two tables", "make them one")
+            systems[str(spec)] = _system(spec, _table(table, "it"))
+            named[str(spec)] = spec
     defaults = _table(content.get("defaults", {}), "defaults")
-    _check(defaults, [*models, *named.values()])
+    with _under("defaults"):
+        _check(defaults, [*models, *named.values()])
     return Recipe(models, defaults, systems)
 
 
-def _system(name: str, spec: ModelSpec, table: dict[str, Any]) -> System:
-    check_names(table, ["options", "grid", "source"], f"key of system {name!r}:")
+@contextmanager
+def _under(key: str) -> Iterator[None]:
+    """Errors name the key of the recipe that they are about."""
+    try:
+        yield
+    except UserError as error:
+        raise UserError(f"{key}: {error.what}", error.fix) from error
+
+
+def _system(spec: ModelSpec, table: dict[str, Any]) -> System:
+    check_names(table, ["options", "grid", "source"], "key")
     grid = table.get("grid", [])
     stages = grid if isinstance(grid, list) else [grid]
     for stage in stages:
-        for key, values in _table(stage, f"grid of {name!r}").items():
+        for key, values in _table(stage, "grid").items():
             if not isinstance(values, list) or not values:
-                raise UserError(
-                    f"grid of {name!r}: {key} is not a list", "write [a, b]"
-                )
-            for value in values:
-                _check({key: value}, [spec])
-    options = _table(table.get("options", {}), f"options of {name!r}")
-    _check(options, [spec])
+                raise UserError(f"grid: {key} is not a list", "write [a, b]")
+            with _under("grid"):
+                for value in values:
+                    _check({key: value}, [spec])
+    options = _table(table.get("options", {}), "options")
+    with _under("options"):
+        _check(options, [spec])
     return System(options, stages)
 
 
 def _spec(name: str) -> ModelSpec:
     spec = canonical(parse_spec(name))
     check_values(spec.options, [spec])
+    check_system(spec)
     return spec
 
 
@@ -217,6 +276,39 @@ def stages(
     own = Stage(spec, {**defaults, **system.options, **fixed}, [{}])
     free = [grid_points(grid, without={*fixed, *spec.options}) for grid in system.grid]
     return [*before, own, *(Stage(spec, {}, points) for points in free)]
+
+
+def possible_runs(
+    spec: ModelSpec, recipe: Recipe | None, fixed: Mapping[str, Any] | None = None
+) -> list[RunConfig]:
+    """Every run that a search may come to, whatever is chosen on validation.
+
+    The runs of the systems it starts from are among them. Runs that differ in options
+    of the trainer alone count once: their models are the same.
+
+    Args:
+        spec: The system.
+        recipe: The recipe, if there is one.
+        fixed: Options that no grid may touch, such as those of the command line.
+
+    Example:
+        >>> system = System({"epochs": 9}, [{"lr": [1, 2], "num_layers": [1, 2]}])
+        >>> recipe = Recipe([], {}, {"LightGCN": system})
+        >>> runs = possible_runs(ModelSpec("LightGCN"), recipe)
+        >>> [run.options["num_layers"] for run in runs]
+        [1, 2]
+    """
+    settings: list[dict[str, Any]] = [{}]
+    runs: list[RunConfig] = []
+    for stage in stages(spec, recipe, fixed):
+        pairs = itertools.product(settings, stage.points)
+        settings = [{**before, **stage.options, **point} for before, point in pairs]
+        if len(stage.points) > 1:
+            runs += [run_config(stage.spec, each) for each in settings]
+        by_options = {repr(run_config(spec, each).options): each for each in settings}
+        settings = list(by_options.values())
+    runs += [run_config(spec, each) for each in settings]
+    return list({(run.label, repr(run.options)): run for run in runs}.values())
 
 
 def choose(

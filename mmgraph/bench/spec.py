@@ -24,6 +24,8 @@ _GRAMMAR = re.compile(
     r"(?::(?P<options>.+))?"
 )
 FIDELITIES: tuple[str, ...] = get_args(Fidelity)
+#: Far above what an option could mean; an integer has to fit into 64 bits.
+_MOST_CHARACTERS, _MOST_LEVELS, _INTEGERS = 2_000, 20, range(-(2**63), 2**63)
 
 
 @dataclass(frozen=True)
@@ -86,6 +88,7 @@ def parse_spec(text: str) -> ModelSpec:
         >>> parse_spec("SEA@released:align_weight=0,distance='mim'").options
         {'align_weight': 0, 'distance': 'mim'}
     """
+    _check_length("the model", text)
     match = _GRAMMAR.fullmatch(text.strip())
     if match is None:
         raise UserError(
@@ -108,7 +111,8 @@ def parse_options(pairs: Iterable[str]) -> dict[str, Any]:
     """Read ``key=value`` pairs; a value is JSON, a number, or a bare word.
 
     Raises:
-        UserError: If a pair has no ``=`` or the key is not a name.
+        UserError: If a pair has no ``=``, the key is not a name, or the value is too
+            long or too deep to be read.
 
     Example:
         >>> parse_options(["lr=1e-3", "sizes=[64, 32]", "metric=cosine", "rank=null"])
@@ -116,11 +120,62 @@ def parse_options(pairs: Iterable[str]) -> dict[str, Any]:
     """
     options = {}
     for pair in pairs:
+        _check_length("the option", pair)
         key, equals, value = (part.strip() for part in pair.partition("="))
         if not equals or not key.isidentifier():
             raise UserError(f"cannot read the option {pair!r}", "write key=value")
-        options[key] = _parse_value(value)
+        try:
+            options[key] = _parse_value(value)
+        except RecursionError:
+            raise _too_deep(key) from None
     return options
+
+
+def check_sizes(values: Mapping[str, Any]) -> None:
+    """Refuse values too large to mean anything, before anything is made of them.
+
+    Args:
+        values: Values by name, with lists and tables inside.
+
+    Raises:
+        UserError: If an integer does not fit into 64 bits, a text is longer than 2,000
+            characters, or lists and tables lie more than 20 deep in each other.
+
+    Example:
+        >>> check_sizes({"rank": 10**30})
+        Traceback (most recent call last):
+        ...
+        mmgraph.errors.UserError: 'rank' does not fit into 64 bits - write a smaller \
+number
+    """
+    inside = [(name, value, 1) for name, value in values.items()]
+    while inside:
+        name, value, level = inside.pop()
+        if level > _MOST_LEVELS:
+            raise _too_deep(name)
+        if isinstance(value, int) and value not in _INTEGERS:
+            raise UserError(
+                f"'{name}' does not fit into 64 bits", "write a smaller number"
+            )
+        if isinstance(value, str):
+            _check_length(f"'{name}'", value)
+        if isinstance(value, Mapping):
+            for key in value:
+                _check_length("the name of an option", key)
+            inside += [(key, part, level + 1) for key, part in value.items()]
+        elif isinstance(value, list):
+            inside += [(name, part, level + 1) for part in value]
+
+
+def _check_length(what: str, text: str) -> None:
+    if len(text) > _MOST_CHARACTERS:
+        raise UserError(f"{what} has {len(text):,} characters", "write a shorter one")
+
+
+def _too_deep(name: str) -> UserError:
+    return UserError(
+        f"{name!r} has lists or tables more than {_MOST_LEVELS} deep", "write it flat"
+    )
 
 
 def _parse_value(text: str) -> Any:
@@ -158,13 +213,16 @@ def format_value(value: Any) -> str:
     return json.dumps(value).replace("=", "\\u003d")
 
 
-def check_names(given: Iterable[str], known: Iterable[str], what: str) -> None:
+def check_names(
+    given: Iterable[str], known: Iterable[str], what: str, *, of: str = ""
+) -> None:
     """Refuse the first name that is not known, with the nearest match and the list.
 
     Args:
         given: Names the user wrote.
         known: Names that exist.
         what: Kind of the names, for the message.
+        of: Whose names they would be, for the message.
 
     Raises:
         UserError: If a name is unknown.
@@ -179,4 +237,4 @@ choose from lr, epochs
     names = list(known)
     for name in given:
         if name not in names:
-            raise unknown_name(what, name, names)
+            raise unknown_name(what, name, names, of=of)

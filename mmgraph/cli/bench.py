@@ -31,7 +31,7 @@ def bench(
     ] = None,
     data: opt.Data = "synthetic",
     split_rule: opt.SplitRule = "label",
-    seeds: Annotated[int, typer.Option("--seeds", min=1, help="Seeds per system.")] = 3,
+    seeds: Annotated[int, typer.Option("--seeds", help="Seeds per system.")] = 3,
     epochs: Annotated[int | None, typer.Option("--epochs", help="At most.")] = None,
     recipe: Annotated[
         Path | None, typer.Option("--recipe", help="TOML file with options and grids.")
@@ -45,9 +45,7 @@ def bench(
     ] = False,
     jobs: Annotated[
         int,
-        typer.Option(
-            "--jobs", min=1, help="Runs at once; --threads are those of each."
-        ),
+        typer.Option("--jobs", help="Runs at once; --threads are those of each."),
     ] = 1,
     seed: opt.Seed = 999,
     device: opt.Device = "auto",
@@ -60,7 +58,7 @@ def bench(
     Writes results.jsonl, leaderboard.md and report.html. Example:
     mmgraph bench LightGCN VBPR+CLEAR --data DIR --seeds 3
     """
-    opt.set_up(seed, device, threads, quiet, seeds=seeds)
+    opt.set_up(seed, device, threads, quiet, seeds=seeds, jobs=jobs)
     from mmgraph.analysis import write_leaderboard
     from mmgraph.bench.benchmark import FailedRunsError, run_benchmark
     from mmgraph.bench.recipe import load_recipe
@@ -74,7 +72,8 @@ def bench(
     specs = named or (plan.models if plan else []) or [parse_spec(n) for n in SYSTEMS]
     source = DataSource(data, split_rule)
     folder = out or Path(f"bench-{source.name}")
-    failure = None
+    failure: FailedRunsError | None = None
+    left_out: dict[str, str] = {}
     with training_bars(quiet=quiet) as watch:
         try:
             run_benchmark(
@@ -85,6 +84,7 @@ def bench(
                 settings=opt.read_settings(set_, epochs),
                 recipe=plan,
                 required=bool(named),
+                on_left_out=left_out.__setitem__,
                 device=device,
                 resume=resume,
                 watch=watch,
@@ -94,7 +94,9 @@ def bench(
         except FailedRunsError as error:
             failure = error  # said last, after what the others gave
     lines = read_results(folder)  # also those of earlier calls
-    board = write_leaderboard(folder)
+    left_out |= {} if failure is None else failure.reasons
+    notes = [f"{name} is left out: {reason}." for name, reason in left_out.items()]
+    board = write_leaderboard(folder, notes=notes)
     if as_json:
         opt.emit_json(lines)
     else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 import traceback
 from collections.abc import Sequence
@@ -91,6 +92,8 @@ def _report_usage(error: _ParserError) -> None:
         _write_error(f"{context.command_path}: no command given", "see its --help")
         return
     what = error.format_message().rstrip(".")
+    # The words of the library that Typer checks values with.
+    what = re.sub(r"Input should be (a valid \w+).*", r"not \1", what)
     command = context.command_path if context is not None else "mmgraph"
     near = getattr(error, "possibilities", None)
     hint = f"did you mean {sorted(near)[0]!r}? " if near else ""

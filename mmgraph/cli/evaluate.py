@@ -50,6 +50,6 @@ def evaluate(
 
 def _cutoffs(text: str) -> list[int]:
     words = [word.strip() for word in text.split(",")]
-    if not all(word.isdecimal() and int(word) > 0 for word in words):
-        raise UserError(f"cannot read --k {text!r}", "write cut-offs as 10,20")
+    if not all(len(w) < 10 and w.isdecimal() and int(w) > 0 for w in words):
+        raise UserError(f"cannot read --k {text[:99]!r}", "write cut-offs as 10,20")
     return [int(word) for word in words]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import sys
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,6 +15,12 @@ from mmgraph.errors import UserError
 if TYPE_CHECKING:
     from rich.console import Console
 
+#: Far more than any comparison needs, few enough to keep a list of all runs.
+_MOST_SEEDS = 1000
+
+#: Longest list of recommendations that can be asked for.
+MOST_ITEMS = 2**31 - 1
+
 #: How a system is named; in a help text Rich would take "[@released]" for a style.
 SPEC = r"NAME[+PLUGIN]\[@released][:option=value,...]"
 
@@ -23,7 +30,7 @@ Device = Annotated[
     typer.Option("--device", metavar="auto|cpu|cuda[:n]", help="Device to compute on."),
 ]
 Threads = Annotated[
-    int, typer.Option("--threads", min=0, help="CPU threads; 0 leaves torch's choice.")
+    int, typer.Option("--threads", help="CPU threads; 0 leaves torch's choice.")
 ]
 Json = Annotated[
     bool, typer.Option("--json", help="Write results to stdout as JSON, for machines.")
@@ -53,8 +60,44 @@ Set = Annotated[
 ]
 
 
+def most_threads() -> int:
+    """Threads or processes that a command may be asked for.
+
+    Example:
+        >>> most_threads() >= 256
+        True
+    """
+    return max(256, os.cpu_count() or 1)
+
+
+def check_range(name: str, value: int, low: int, high: int) -> None:
+    """Refuse a number that an option may not have.
+
+    Raises:
+        UserError: If it is not in ``[low, high]``.
+
+    Example:
+        >>> check_range("seeds", 0, 1, 1000)
+        Traceback (most recent call last):
+        ...
+        mmgraph.errors.UserError: seeds must be in [1, 1000] (got 0) - choose another \
+--seeds
+    """
+    if not low <= value <= high:
+        raise UserError(
+            f"{name} must be in [{low}, {high}] (got {value})",
+            f"choose another --{name}",
+        )
+
+
 def set_up(
-    seed: int, device: str, threads: int, quiet: bool, *, seeds: int = 1
+    seed: int,
+    device: str,
+    threads: int,
+    quiet: bool,
+    *,
+    seeds: int = 1,
+    jobs: int = 1,
 ) -> None:
     """Apply the common options: logs to stderr, seed, device checked, threads.
 
@@ -64,19 +107,19 @@ def set_up(
         threads: CPU threads; 0 leaves torch's choice.
         quiet: Show warnings alone.
         seeds: Number of seeds.
+        jobs: Number of processes.
 
     Raises:
-        UserError: If a seed is out of range, or the device is misspelt or not there.
+        UserError: If a number is out of range, or the device is misspelt or not there.
 
     Example:
         >>> set_up(seed=0, device="cpu", threads=0, quiet=True)
     """
+    check_range("seeds", seeds, 1, _MOST_SEEDS)
+    check_range("jobs", jobs, 1, most_threads())
+    check_range("threads", threads, 0, most_threads())
     # The trainer puts the epoch into the lower half of torch's 64 bits.
-    if not 0 <= seed <= 2**32 - seeds:
-        raise UserError(
-            f"seed must be in [0, {2**32 - seeds}] (got {seed})",
-            "choose another --seed",
-        )
+    check_range("seed", seed, 0, 2**32 - seeds)
     level = logging.WARNING if quiet else logging.INFO
     logging.basicConfig(
         stream=sys.stderr, level=level, format="%(message)s", force=True

@@ -21,7 +21,7 @@ def recommend(
             "--users", metavar="FILE|id,id", help="One id per line, or a list; all."
         ),
     ] = None,
-    k: Annotated[int, typer.Option("--k", min=1, help="Items per user.")] = 20,
+    k: Annotated[int, typer.Option("--k", help="Items per user.")] = 20,
     data: opt.MovedData = None,
     seed: opt.Seed = 999,
     device: opt.Device = "auto",
@@ -36,6 +36,7 @@ def recommend(
     mmgraph recommend runs/freedom --users u1,u2 --k 20 --out top.csv
     """
     opt.set_up(seed, device, threads, quiet)
+    opt.check_range("k", k, 1, opt.MOST_ITEMS)
     from mmgraph.bench.training import recommend_run
 
     table = recommend_run(run, out, users=users, k=k, data=data, device=device)

@@ -21,7 +21,7 @@ def reproduce(
         Path | None, typer.Option("--out", help="Folder; reproduce-<data> by default.")
     ] = None,
     seeds: Annotated[
-        int, typer.Option("--seeds", min=1, help="Seeds; single models use the first.")
+        int, typer.Option("--seeds", help="Seeds; single models use the first.")
     ] = 3,
     epochs: Annotated[int | None, typer.Option("--epochs", help="At most.")] = None,
     recipe: Annotated[
@@ -64,20 +64,12 @@ def reproduce(
     opt.set_up(seed, device, threads, quiet, seeds=seeds)
     from functools import partial
 
-    from mmgraph.analysis.reproduce import (
-        EXPERIMENTS,
-        ExperimentContext,
-        run_experiments,
-        select,
-        systems_of,
-    )
-    from mmgraph.bench.config import check_settings
+    from mmgraph.analysis.reproduce import EXPERIMENTS, reproduce_experiments
     from mmgraph.bench.recipe import load_recipe
     from mmgraph.bench.source import DataSource
-    from mmgraph.bench.spec import FIDELITIES, parse_options
+    from mmgraph.bench.spec import parse_options
     from mmgraph.cli.progress import training_bar
     from mmgraph.cli.tables import print_table
-    from mmgraph.errors import UserError
 
     if list_:
         titles = {name: e.title for name, e in EXPERIMENTS.items()}
@@ -87,40 +79,23 @@ def reproduce(
             for name, title in titles.items():
                 typer.echo(f"{name:14} {title}")
         return
-    if not names:
-        raise UserError("no experiment named", "name one, or all; see --list")
-    if fidelity not in FIDELITIES:
-        raise UserError(f"unknown fidelity {fidelity!r}", "write paper or released")
-    chosen = select(names)
-    plan = load_recipe(recipe) if recipe else None
-    settings = opt.read_settings(set_, epochs)
-    check_settings(settings, systems_of(chosen))
     source = DataSource(data, split_rule)
-    if plan is None:
-        settings = {**source.default_settings, **settings}
-    splits, sha256 = source.load()
     folder = out or Path(f"reproduce-{source.name}")
-    context = ExperimentContext(
-        source,
-        splits,
-        sha256,
-        folder,
-        runs or folder / "runs",
-        [seed + offset for offset in range(seeds)],
-        partial(training_bar, quiet=quiet),
-        settings=settings,
-        recipe=plan,
-        device=device,
-        epochs=epochs,
-        fidelity=fidelity,
-    )
     results = {}
-    for name, result, files in run_experiments(
-        chosen,
-        context,
+    for name, result, files in reproduce_experiments(
+        names or [],
+        source,
+        folder,
+        seeds=range(seed, seed + seeds),
+        epochs=epochs,
+        settings=opt.read_settings(set_, None),
+        recipe=load_recipe(recipe) if recipe else None,
         grid=parse_options(grid or []),
+        fidelity=fidelity,
+        runs=runs,
         resume=resume,
-        required="all" not in names,
+        device=device,
+        watch=partial(training_bar, quiet=quiet),
     ):
         results[name] = result.numbers
         if not as_json:

@@ -1,7 +1,5 @@
 """Pure functions on tensors: what the layers, losses and transforms are made of."""
 
-from __future__ import annotations
-
 from mmgraph.functional.graph.adjacency import Adjacency
 from mmgraph.functional.graph.co_occurrence import co_occurrence
 from mmgraph.functional.graph.cosine_refine import cosine_refine

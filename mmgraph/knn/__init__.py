@@ -12,8 +12,6 @@ builds into blocks. The searches:
 * ``approximate``: ``block_search`` over the proposals of ``inverted_lists``.
 """
 
-from __future__ import annotations
-
 from mmgraph.knn.approximate import ApproximateGraph, approximate_knn_graph
 from mmgraph.knn.blocks import build_blocks
 from mmgraph.knn.graph import knn_graph

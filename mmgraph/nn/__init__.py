@@ -5,8 +5,6 @@ What a single system needs is in the sub-packages: ``AlternatingEncoder``,
 ``ChainedAlignmentLoss`` of SLMRec.
 """
 
-from __future__ import annotations
-
 from mmgraph.nn.conv import (
     BipartiteConv,
     ItemGraphConv,

@@ -1,7 +1,5 @@
 """Transforms of ``HeteroData``: item graphs, user graphs, projections."""
 
-from __future__ import annotations
-
 from mmgraph.transforms.add_item_graphs import AddItemGraphs
 from mmgraph.transforms.fuse_item_graphs import FuseItemGraphs
 from mmgraph.transforms.item_knn_graph import ItemKNNGraph

@@ -12,9 +12,11 @@ from mmgraph.bench.recipe import Recipe, System
 from mmgraph.bench.results_folder import read_histories, read_per_user
 from mmgraph.bench.source import DataSource
 from mmgraph.bench.spec import parse_spec
-from mmgraph.data import write_dataset
+from mmgraph.data import load_dataset, write_dataset
 from mmgraph.errors import UserError
 from mmgraph.files import read_json_lines
+from mmgraph.models import LightGCN
+from mmgraph.models.registry import MODELS
 
 SPECS = [parse_spec("MF-BPR"), parse_spec("LightGCN:num_layers=1")]
 SETTINGS = {"embedding_dim": 4, "epochs": 2, "lr": 0.01}
@@ -104,6 +106,50 @@ def test_a_run_that_fails_is_told_when_all_others_are_done(splits, tmp_path):
         lines = read_json_lines(tmp_path / "results.jsonl")
         done = [(line["spec"], line["seed"]) for line in lines]
         assert done == [("Popularity", None), (str(specs[1]), 1), (str(specs[1]), 2)]
+
+
+class Refusing(LightGCN):
+    """Fails while it trains, in a function that refuses its data."""
+
+    error: Exception = ValueError("no row has both modalities")
+
+    def loss(self, data, batch):
+        raise self.error
+
+
+def test_data_that_a_function_refuses_end_no_other_system(
+    splits, tmp_path, monkeypatch
+):
+    monkeypatch.setitem(MODELS, "Refusing", Refusing)
+    specs = [parse_spec("Refusing"), SPECS[0]]
+    with pytest.raises(FailedRunsError, match="no row has both modalities") as caught:
+        bench(splits, tmp_path).run(specs, [1], settings=SETTINGS)
+    assert caught.value.reasons == {
+        "Refusing with seed 1": "no row has both modalities"
+    }
+    lines = read_json_lines(tmp_path / "results.jsonl")
+    assert [line["spec"] for line in lines] == ["Popularity", "MF-BPR"]
+
+
+def test_a_mistake_in_code_is_not_hidden(splits, tmp_path, monkeypatch):
+    monkeypatch.setitem(MODELS, "Refusing", Refusing)
+    monkeypatch.setattr(Refusing, "error", TypeError("a mistake"))
+    with pytest.raises(TypeError, match="a mistake"):
+        bench(splits, tmp_path).run([parse_spec("Refusing")], [1], settings=SETTINGS)
+
+
+def test_a_grid_without_a_point_that_can_be_trained_ends_no_other_system(
+    splits, tmp_path
+):
+    recipe = Recipe([], SETTINGS, {"MF-BPR": System({}, [{"lr": [1e37, 1e38]}])})
+    message = "2 of 4 runs failed, first MF-BPR with seed 1: no point of the grid of MF"
+    with pytest.raises(FailedRunsError, match=message) as caught:
+        bench(splits, tmp_path).run(SPECS, [1, 2], recipe=recipe)
+    assert list(caught.value.reasons) == ["MF-BPR with seed 1", "MF-BPR with seed 2"]
+    lines = read_json_lines(tmp_path / "results.jsonl")
+    labels = [(line["spec"], line["seed"]) for line in lines]
+    label = str(SPECS[1])
+    assert labels == [("Popularity", None), (label, 1), (label, 2)]
 
 
 def test_without_resume_former_results_are_moved_aside(splits, tmp_path):
@@ -282,6 +328,23 @@ def test_settings_of_the_embedded_catalogue_yield_to_those_of_the_user(
     recipe = Recipe([], {"epochs": 5}, {})
     run_benchmark([parse_spec("MF-BPR")], source, tmp_path, recipe=recipe)
     assert asked[1][1] == {}  # a recipe says it all
+
+
+def test_no_system_left_is_an_error_before_anything_is_written(tmp_path):
+    out = tmp_path / "out"
+    folder = tmp_path / "data"
+    write_dataset(*load_dataset("synthetic", modalities=["visual"]), folder)
+    left_out = {}
+    with pytest.raises(UserError, match="the data suit none of PAMD, MMGCN"):
+        run_benchmark(
+            [parse_spec("PAMD"), parse_spec("MMGCN+SEA")],
+            DataSource(str(folder)),
+            out,
+            required=False,
+            on_left_out=left_out.__setitem__,
+        )
+    assert list(left_out) == ["PAMD", "MMGCN+SEA"]
+    assert not out.exists()
 
 
 @pytest.mark.parametrize(

@@ -3,8 +3,9 @@ from __future__ import annotations
 import pytest
 import torch
 
-from mmgraph.bench.buildable import buildable
+from mmgraph.bench.buildable import buildable, buildable_systems
 from mmgraph.bench.config import run_config
+from mmgraph.bench.recipe import Recipe, System
 from mmgraph.bench.spec import parse_spec
 from mmgraph.data import load_dataset
 from mmgraph.errors import UserError
@@ -69,9 +70,80 @@ def test_a_constructor_that_reads_what_it_draws_is_built_for_real(train, monkeyp
     assert buildable(runs("Reading"), train)[1] == {}
 
 
-def test_options_that_do_not_go_together_leave_a_system_out():
+MISTAKES = [
+    ("FREEDOM+SEA", {"reg_weight": 0}, "do not reach its scores"),
+    ("FREEDOM", {"modality_weights": {"a": 0.1, "b": 0.9}}, "weights name .*'a', 'b'"),
+    ("VBPR+CLEAR", {"rank": 999}, r"'rank' must be in \[0, 64\] \(got 999\)"),
+    ("VBPR+CLEAR", {"sides": "acoustic"}, "'sides' must be .*got 'acoustic'"),
+]
+
+
+@pytest.mark.parametrize(("name", "options", "message"), MISTAKES)
+@pytest.mark.parametrize("required", [True, False])
+def test_options_that_do_not_go_together_are_never_taken_for_data_that_do_not_suit(
+    name, options, message, required
+):
     train = load_dataset("synthetic")[0]
-    apart = runs("MF-BPR", "FREEDOM+SEA", reg_weight=0)
-    accepted, reasons = buildable(apart, train)
-    assert [run.label for run in accepted] == ["MF-BPR"]
-    assert "do not reach its scores" in reasons["FREEDOM+SEA"]
+    with pytest.raises(UserError, match=message):
+        buildable(runs("MF-BPR", name, **options), train, required=required)
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("MF-BPR+CLEAR", "has no modality encoders for the plug-in"),
+        ("CLEAR+CLEAR", "has this plug-in built in"),
+        ("LayerGCN@released", "has no fidelity 'released'"),
+        ("SEAb:variant=a", "SEAb is variant='b' by name"),
+    ],
+)
+def test_what_no_data_could_make_right_is_refused(name, message):
+    for names in ([], ["visual"], ["visual", "textual"]):
+        train = load_dataset("synthetic", modalities=names)[0]
+        with pytest.raises(UserError, match=message):
+            buildable(runs("MF-BPR", name), train)
+
+
+def test_options_that_are_not_the_users_may_not_suit_the_data():
+    train = load_dataset("synthetic", modalities=["visual"])[0]
+    heads = runs("VBPR+SEA:score_heads=true")
+    with pytest.raises(UserError, match="'score_heads' needs"):
+        buildable(heads, train)
+    accepted, reasons = buildable(heads, train, fixed_specs=True)
+    assert (accepted, list(reasons)) == ([], ["VBPR+SEA:score_heads=true"])
+
+
+@pytest.mark.parametrize("names", [["PAMD"], ["PAMD", "PAMD+CLEAR:rank=2"]])
+def test_a_system_that_needs_two_modalities_is_left_out_on_data_with_one(names, caplog):
+    train = load_dataset("synthetic", modalities=["visual"])[0]
+    accepted, reasons = buildable(runs("VBPR", *names), train)
+    assert [run.label for run in accepted] == ["VBPR"]
+    assert list(reasons) == names
+    said = [r.getMessage() for r in caplog.records if r.levelname == "WARNING"]
+    assert [line.partition(" is left out: ")[0] for line in said] == names
+    assert all("PAMD needs 2 modalities or more" in line for line in said)
+
+
+def test_a_mistake_in_a_grid_is_named_with_the_recipe(tmp_path):
+    train = load_dataset("synthetic")[0]
+    system = System({"embedding_dim": 8}, [{"lr": [0.1, 0.2]}, {"rank": [2, 9]}])
+    path = tmp_path / "r.toml"
+    recipe = Recipe([], {}, {"VBPR+CLEAR": system}, path)
+    specs = [parse_spec("MF-BPR"), parse_spec("VBPR+CLEAR:strength=0")]
+    message = rf"{path}: system 'VBPR\+CLEAR:strength=0': 'rank' must be in \[0, 8\]"
+    with pytest.raises(UserError, match=message):
+        buildable_systems(specs, train, recipe=recipe)
+    accepted, _ = buildable_systems(specs, train, recipe=recipe, settings={"rank": 2})
+    assert accepted == specs  # what the user fixes is not searched
+
+
+def test_a_mistake_in_the_grid_of_a_base_is_found_too():
+    train = load_dataset("synthetic")[0]
+    weights = [{"visual": 1.0, "textual": 0.0}, {"v": 1.0, "t": 0.0}]
+    grid = System(grid=[{"modality_weights": weights}])
+    recipe = Recipe([], {}, {"FREEDOM": grid})
+    specs = [parse_spec("FREEDOM+CLEAR")]
+    with pytest.raises(UserError, match="modality weights name"):
+        buildable_systems(specs, train, recipe=recipe)
+    fixed = {"modality_weights": weights[0]}
+    assert buildable_systems(specs, train, recipe=recipe, settings=fixed)[0] == specs

@@ -15,8 +15,9 @@ from mmgraph.bench.config import (
 )
 from mmgraph.bench.experiment import build_run
 from mmgraph.bench.spec import ModelSpec, parse_spec
+from mmgraph.data import load_dataset
 from mmgraph.errors import UserError
-from mmgraph.models import available_models, available_plugins
+from mmgraph.models import available_models, available_plugins, build_model
 
 
 def test_options_of_the_spec_win_over_settings_and_those_over_defaults():
@@ -73,7 +74,7 @@ def test_names_are_brought_to_the_registrys_spelling():
         ("VBPR+CLAER", r"unknown plug-in 'CLAER' - did you mean 'CLEAR'\?"),
         (
             "VBPR:reg_wieght=1",
-            r"unknown option of VBPR 'reg_wieght' - .*'reg_weight'\?",
+            r"unknown option 'reg_wieght' of VBPR - .*'reg_weight'\?",
         ),
     ],
 )
@@ -87,16 +88,66 @@ def test_a_setting_must_belong_to_some_system():
     check_settings({"num_layers": 1, "patience": 2}, specs)
     with pytest.raises(UserError, match=r"unknown option 'num_layer' - did you mean"):
         check_settings({"num_layer": 1}, specs)
-    with pytest.raises(
-        UserError, match=r"unknown option 'seed' - .*choose from .*patience"
+    with pytest.raises(UserError, match=r"unknown option 'xyz' - .*from .*patience"):
+        check_settings({"xyz": 1}, specs)
+    with pytest.raises(UserError, match=r"option 'rnk' of VBPR - did you mean 'rank'"):
+        check_settings({"rnk": 1}, [parse_spec("VBPR+CLEAR")])
+
+
+@pytest.mark.parametrize(
+    ("name", "remedy"),
+    [
+        ("seed", "give it as --seed"),
+        ("device", "give it as --device"),
+        ("threads", "give it as --threads"),
+        ("fidelity", "write NAME@released, or give --fidelity where"),
+        ("plugin", r"write NAME\+PLUGIN"),
+    ],
+)
+def test_what_has_a_flag_of_its_own_is_named_with_it(name, remedy):
+    spec = parse_spec("VBPR")
+    of_one = f"unknown option '{name}' of VBPR - {remedy}"
+    with pytest.raises(UserError, match=of_one):
+        run_config(spec, {name: 1}, strict=True)
+    with pytest.raises(UserError, match=of_one):
+        canonical(parse_spec(f"VBPR:{name}=1"))
+    with pytest.raises(UserError, match=f"unknown option '{name}' - {remedy}"):
+        check_settings({name: 1}, [spec, parse_spec("LightGCN")])
+
+
+def test_an_unknown_option_is_said_in_one_order_through_every_door():
+    train = load_dataset("synthetic")[0]
+    said = set()
+    for call in (
+        lambda: canonical(parse_spec("VBPR:rnk=3")),
+        lambda: run_config(parse_spec("VBPR"), {"rnk": 3}, strict=True),
+        lambda: check_settings({"rnk": 3}, [parse_spec("VBPR")]),
+        lambda: build_model("VBPR", train, rnk=3),
     ):
-        check_settings({"seed": 1}, specs)
+        with pytest.raises(UserError) as caught:
+            call()
+        said.add(caught.value.what)
+    assert said == {"unknown option 'rnk' of VBPR"}
+
+
+@pytest.mark.parametrize("value", [10**30, -(10**30), [[2**63]], "x" * 10**7])
+def test_values_too_large_to_mean_anything_are_refused_at_once(value):
+    spec = parse_spec("VBPR")
+    for call in (
+        lambda: run_config(spec, {"embedding_dim": value}),
+        lambda: run_config(replace(spec, options={"embedding_dim": value})),
+        lambda: check_settings({"embedding_dim": value}, [spec]),
+    ):
+        with pytest.raises(
+            UserError, match=r"'embedding_dim' (does not fit|has 10,00)"
+        ):
+            call()
 
 
 def test_settings_of_one_system_must_be_its_own():
     own = run_config(parse_spec("LightGCN"), {"num_layers": 1, "lr": 1.0}, strict=True)
     assert own.options["num_layers"] == 1
-    with pytest.raises(UserError, match=r"unknown option 'rank' - "):
+    with pytest.raises(UserError, match=r"unknown option 'rank' of LightGCN - "):
         run_config(parse_spec("LightGCN"), {"rank": 1}, strict=True)
 
 

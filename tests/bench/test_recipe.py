@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import os
+
 import pytest
 
 from mmgraph.bench.recipe import (
@@ -11,6 +13,7 @@ from mmgraph.bench.recipe import (
     fixed_options,
     grid_points,
     load_recipe,
+    possible_runs,
     stages,
 )
 from mmgraph.bench.spec import parse_spec
@@ -54,10 +57,19 @@ def test_a_recipe_reads_as_written(tmp_path):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("models = [", "r.toml: not TOML: .* - correct it"),
+        ("models = [", r"r.toml:?1?: not TOML .*\(.*\) - correct it"),
+        ("a = 1\nb = = 2", r"r.toml:2: not TOML at column 5 \(.*\) - correct it"),
+        (f"a = {'9' * 5000}", "r.toml: an integer has too many digits - write a small"),
+        (f"models = {'[' * 5000}", "r.toml: lists or tables too deep in each other"),
+        (f"{'.'.join(['defaults', *'a' * 5000])} = 1", "r.toml: .* more than 20 deep"),
+        (f"[defaults]\nrank = {10**30}", "r.toml: 'rank' does not fit into 64 bits"),
+        ("[system.'MF-BPR+clear']", "r.toml: system 'MF-BPR.clear': MF-BPR has no mod"),
+        ("models = ['LayerGCN@released']", "r.toml: models: LayerGCN has no fidelity"),
+        ("models = ['SEAb:variant=a']", "r.toml: models: SEAb is variant='b' by name"),
+        ("models = ['VBPR+CLEAR:rank=999']", "r.toml: models: 'rank' must be in"),
         ("[modles]", "r.toml: unknown table 'modles' - did you mean 'models'"),
-        ("models = ['X']", "r.toml: unknown model 'X'"),
-        ("[system.VBPR]\ngird = {}", "unknown key of system 'VBPR': 'gird' - .*'grid'"),
+        ("models = ['X']", "r.toml: models: unknown model 'X'"),
+        ("[system.VBPR]\ngird = {}", "system 'VBPR': unknown key 'gird' - .*'grid'"),
         ("[system.VBPR]\ngrid = {rnk = [1]}", "unknown option 'rnk'"),
         ("[system.VBPR]\ngrid = {lr = 1}", r"lr is not a list - write \[a, b\]"),
         ("[system.VBPR]\noptions = {seed = 1}", "unknown option 'seed'"),
@@ -65,21 +77,63 @@ def test_a_recipe_reads_as_written(tmp_path):
         ("models = [1]", r"r.toml: models is not a list of names \(got \[1\]\)"),
         ("models = 'MF-BPR'", "r.toml: models is not a list of names"),
         ("system = 3", r"r.toml: system is not a table \(got 3\) - write key = val"),
-        ("[system]\nMF-BPR = 3", "r.toml: system 'MF-BPR' is not a table"),
+        ("[system]\nMF-BPR = 3", "r.toml: system 'MF-BPR': it is not a table"),
         ("defaults = 3", "r.toml: defaults is not a table"),
-        ("[defaults]\nepochs = 1.5", "r.toml: Trainer: 'epochs' must be an integer"),
-        ("[system.VBPR]\noptions = 3", "options of 'VBPR' is not a table"),
-        ("[system.VBPR]\ngrid = 3", "grid of 'VBPR' is not a table"),
-        ("[system.VBPR]\ngrid = [3]", "grid of 'VBPR' is not a table"),
+        (
+            "[defaults]\nepochs = 1.5",
+            "r.toml: defaults: Trainer: 'epochs' must be an integer",
+        ),
+        ("[system.VBPR]\noptions = 3", "system 'VBPR': options is not a table"),
+        ("[system.VBPR]\ngrid = 3", "system 'VBPR': grid is not a table"),
+        ("[system.VBPR]\ngrid = [3]", "system 'VBPR': grid is not a table"),
         ("[system.VBPR]\noptions = {reg_weight = 'x'}", "VBPR: 'reg_weight' must"),
         ("[system.VBPR]\ngrid = {reg_weight = [0, 'x']}", "'reg_weight' must .*'x'"),
-        ("models = ['VBPR:reg_weight=x']", "r.toml: VBPR: 'reg_weight' must"),
-        ("[system.mf-bpr]\n[system.MF-BPR]", "r.toml: system 'MF-BPR' has two tables"),
+        ("models = ['VBPR:reg_weight=x']", "r.toml: models: VBPR: 'reg_weight' must"),
+        (
+            "[system.mf-bpr]\n[system.MF-BPR]",
+            "r.toml: system 'MF-BPR': it has two tables",
+        ),
     ],
 )
 def test_mistakes_are_told_with_the_file(tmp_path, text, message):
     with pytest.raises(UserError, match=message):
         load_recipe(write(tmp_path, text))
+
+
+@pytest.mark.skipif(os.name == "nt", reason="there are no such files")
+def test_what_is_no_file_is_not_read_as_a_recipe(tmp_path):
+    os.mkfifo(tmp_path / "fifo")
+    for path in (tmp_path, tmp_path / "fifo", "/dev/zero"):
+        with pytest.raises(UserError, match=f"{path}: not a file - give a TOML file"):
+            load_recipe(path)
+
+
+def test_a_file_far_too_large_is_not_read(tmp_path):
+    with (tmp_path / "r.toml").open("wb") as file:
+        file.truncate(10**9)  # no byte of it is on the disk
+    with pytest.raises(UserError, match=r"r.toml: 1,000,000,000 bytes are no recipe"):
+        load_recipe(tmp_path / "r.toml")
+
+
+def test_other_encodings_are_refused(tmp_path):
+    (tmp_path / "r.toml").write_bytes(b"\xff\xfe")
+    with pytest.raises(UserError, match=r"r.toml: not UTF-8 text - save it as UTF-8"):
+        load_recipe(tmp_path / "r.toml")
+
+
+def test_every_run_that_a_search_may_come_to_is_listed():
+    systems = {
+        "VBPR": System(grid=[{"reg_weight": [0.0, 0.1], "lr": [1, 2]}]),
+        "VBPR+CLEAR": System({"embedding_dim": 8}, [{"rank": [2, 4]}]),
+    }
+    runs = possible_runs(parse_spec("VBPR+CLEAR"), Recipe([], {}, systems))
+    seen = {
+        (run.label, run.options["reg_weight"], run.options.get("rank")) for run in runs
+    }
+    expected = {("VBPR", r, None) for r in (0.0, 0.1)}
+    expected |= {("VBPR+CLEAR", r, k) for r in (0.0, 0.1) for k in (2, 4)}
+    assert seen == expected
+    assert len(runs) == len(expected)  # lr changes no model
 
 
 def test_a_missing_recipe_is_told(tmp_path):

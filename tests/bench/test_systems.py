@@ -5,8 +5,9 @@ import inspect
 import pytest
 
 from mmgraph.bench.config import run_config
+from mmgraph.bench.experiment import build
 from mmgraph.bench.spec import parse_spec
-from mmgraph.bench.systems import list_systems, system_options
+from mmgraph.bench.systems import check_system, list_systems, system_options
 from mmgraph.data import load_dataset
 from mmgraph.errors import UserError
 from mmgraph.models import available_models, build_model
@@ -50,6 +51,51 @@ def test_every_option_of_the_constructor_is_described():
         assert own - passed_on <= listed
         assert all(option.domain and option.help for option in described.options)
         assert all(option.help for option in described.trainer)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("MF-BPR+clear", "CLEAR+clear", "SEA+sea", "LayerGCN@released"),
+        *("SEAb:variant=a", "VBPR:embedding_dim=-3", "VBPR+CLEAR:rnk=3"),
+        *("VBPR+CLEAR:rank=100", "MICRO+CLEAR:where=graph,energy=0.9"),
+        *("FREEDOM+SEA:reg_weight=0", "VBPR:seed=3"),
+    ],
+)
+def test_what_training_would_refuse_on_any_data_is_not_described(text):
+    train = load_dataset("synthetic")[0]
+    with pytest.raises(UserError) as trained:
+        build(run_config(parse_spec(text)), train)
+    with pytest.raises(UserError) as described:
+        system_options(parse_spec(text))
+    assert str(described.value) == str(trained.value)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "CLEAR:sides=acoustic",
+        'FREEDOM:modality_weights={"acoustic": 0.2, "clip": 0.3, "text": 0.5}',
+        "CLEAR:sides='clip.v2'",
+        "MMGCN+SEA",
+    ],
+)
+def test_what_some_data_suit_is_described(text):
+    assert system_options(parse_spec(text)).options
+
+
+@pytest.mark.parametrize("plugin", ["", "+CLEAR", "+SEA"])
+def test_a_system_is_refused_exactly_where_the_table_says(plugin):
+    for system in list_systems():
+        for fidelity in ("paper", "released"):
+            spec = parse_spec(f"{system.name}{plugin}@{fidelity}")
+            if fidelity in system.fidelities and (
+                not plugin or plugin[1:] in system.plugins
+            ):
+                check_system(spec)
+            else:
+                with pytest.raises(UserError):
+                    check_system(spec)
 
 
 def test_defaults_are_those_of_the_spec():

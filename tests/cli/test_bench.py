@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -11,6 +12,7 @@ import pytest
 
 from mmgraph.cli import main
 from mmgraph.cli.bench import SYSTEMS
+from mmgraph.models import VBPR
 
 TINY = ["--set", "embedding_dim=8", "--epochs", "2", "--device", "cpu", "--quiet"]
 
@@ -148,8 +150,85 @@ def test_a_grid_of_a_wrong_type_ends_before_anything_is_written(
     recipe.write_text("[system.MF-BPR]\ngrid = {reg_weight = ['x', 'y']}\n")
     out = tmp_path / "out"
     assert bench(catalogue, out, "MF-BPR", "--recipe", str(recipe)) == 2
-    assert "r.toml: MF-BPR: 'reg_weight' must" in capsys.readouterr().err
+    assert (
+        "r.toml: system 'MF-BPR': grid: MF-BPR: 'reg_weight' must"
+        in capsys.readouterr().err
+    )
     assert not out.exists()
+
+
+@pytest.mark.parametrize(
+    ("entry", "message"),
+    [
+        ("FREEDOM = {options = {modality_weights = {a = 1, b = 2}}}", "weights name"),
+        ('"VBPR+CLEAR" = {options = {rank = 9}}', "'rank' must be in [0, 8] (got 9)"),
+        ('"VBPR+CLEAR" = {grid = {rank = [2, 9]}}', "'rank' must be in [0, 8] (got 9)"),
+        ('"MF-BPR+CLEAR" = {options = {rank = 2}}', "has no modality encoders"),
+    ],
+)
+def test_a_misconfigured_system_of_a_recipe_ends_the_bench_before_training(
+    catalogue, tmp_path, capsys, entry, message
+):
+    name = entry.split(" = ")[0].strip('"')
+    recipe, out = tmp_path / "r.toml", tmp_path / "out"
+    recipe.write_text(f'models = ["MF-BPR", "{name}"]\n[system]\n{entry}\n')
+    if name == "MF-BPR+CLEAR":
+        recipe.write_text(f'models = ["MF-BPR", "{name}"]\n')
+    assert bench(catalogue, out, "--recipe", str(recipe)) == 2
+    shown = capsys.readouterr()
+    (line,) = shown.err.splitlines()
+    assert line.startswith(f"error: {recipe}: ")
+    assert message in line
+    assert not out.exists()
+
+
+def test_a_system_that_the_data_do_not_suit_is_named_also_when_quiet(
+    catalogue, tmp_path, capsys
+):
+    one = tmp_path / "one"
+    shutil.copytree(catalogue, one)
+    next(one.glob("textual.*")).unlink()
+    recipe = tmp_path / "r.toml"
+    recipe.write_text('models = ["MF-BPR", "PAMD"]\n')
+    words = ["--recipe", str(recipe), "--seeds", "1"]
+    assert bench(one, tmp_path / "out", *words) == 0
+    reason = "PAMD is left out: PAMD needs 2 modalities or more (got ['visual'])"
+    assert reason in capsys.readouterr().err
+    assert reason in (tmp_path / "out" / "leaderboard.md").read_text()
+    assert [line["spec"] for line in lines(tmp_path / "out")][1:] == ["MF-BPR"]
+    recipe.write_text('models = ["PAMD"]\n')
+    assert bench(one, tmp_path / "none", *words) == 2
+    assert "the data suit none of PAMD" in capsys.readouterr().err
+    assert not (tmp_path / "none").exists()
+
+
+def test_a_function_that_refuses_the_data_ends_no_other_system(
+    catalogue, tmp_path, capsys, monkeypatch
+):
+    def refuse(self, data, batch):
+        raise ValueError("no row has both modalities")
+
+    monkeypatch.setattr(VBPR, "loss", refuse)
+    out = tmp_path / "out"
+    assert bench(catalogue, out, "VBPR", "MF-BPR", "--seeds", "1") == 2
+    shown = capsys.readouterr()
+    assert shown.err.splitlines()[-1].startswith(
+        "error: 1 of 2 runs failed, first VBPR with seed 999: no row has both modalit"
+    )
+    assert "MF-BPR" in shown.out
+    board = (out / "leaderboard.md").read_text()
+    assert "VBPR with seed 999 is left out: no row has both modalities." in board
+
+
+def test_a_mistake_in_the_code_of_a_system_is_not_hidden(
+    catalogue, tmp_path, capsys, monkeypatch
+):
+    def fail(self, data, batch):
+        raise TypeError("a mistake")
+
+    monkeypatch.setattr(VBPR, "loss", fail)
+    assert bench(catalogue, tmp_path, "VBPR", "MF-BPR", "--seeds", "1") == 1
+    assert "unexpected TypeError: a mistake" in capsys.readouterr().err
 
 
 def test_help_names_the_systems_of_the_default(capsys):

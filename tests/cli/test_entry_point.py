@@ -38,8 +38,14 @@ def test_help_imports_nothing_heavy(words):
             ["bench", "--epoch", "3"],
             "did you mean '--epochs'? see mmgraph bench --help",
         ),
-        (["bench", "--seeds", "0"], "invalid value for '--seeds'"),
-        (["bench", "--seeds", "x"], "invalid value for '--seeds'"),
+        (
+            ["bench", "--seeds", "0"],
+            "seeds must be in [1, 1000] (got 0) - choose another --seeds",
+        ),
+        (
+            ["bench", "--seeds", "x"],
+            "value for '--seeds': not a valid integer - see mmgraph bench --help",
+        ),
         (["train"], "see mmgraph train --help"),
         (["train", "MF-BPR"], "missing option '--out' - see mmgraph train --help"),
         (

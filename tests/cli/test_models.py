@@ -57,6 +57,15 @@ def test_an_unknown_system_is_refused_with_the_nearest(capsys):
     )
 
 
+def test_what_train_refuses_is_refused_in_the_same_words(tmp_path, capsys):
+    for name in ("MF-BPR+clear", "LayerGCN@released", "VBPR:embedding_dim=-3"):
+        assert main(["models", name]) == 2
+        described = capsys.readouterr()
+        assert main(["train", name, "--out", str(tmp_path / "run"), "--quiet"]) == 2
+        assert (described.out, described.err) == ("", capsys.readouterr().err)
+    assert not (tmp_path / "run").exists()
+
+
 def test_help_loses_the_marks_of_docstrings():
     text = "Rate :math:`k` of :class:`~mmgraph.nn.Loss`, ``None``: see :func:`f`."
     assert _plain(text) == "Rate k of Loss, None: see f."

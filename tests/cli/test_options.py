@@ -2,11 +2,13 @@ from __future__ import annotations
 
 import json
 import logging
+import time
 
 import pytest
 import torch
 from rich.table import Table
 
+from mmgraph.cli import main
 from mmgraph.cli.options import console, emit_json, set_up
 from mmgraph.errors import UserError
 
@@ -90,3 +92,52 @@ def test_names_are_shown_as_they_are(capsys):
         console().print(table)
         console().print(name)
         assert capsys.readouterr().out.count(name) == 4
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        *(["train", "MF-BPR", "--threads", n] for n in ("-1", "5000", "9" * 30)),
+        *(["train", "MF-BPR", "--epochs", n] for n in ("-1", "0", "9" * 30)),
+        *(["train", "MF-BPR", "--seed", n] for n in ("-1", "4294967296", "nan")),
+        *(["train", "VBPR", "--set", f"embedding_dim={n}"] for n in (10**18, 10**30)),
+        *(["train", "VBPR", "--set", f"lr={n}"] for n in ("nan", "-inf", "1e999", "0")),
+        ["train", "VBPR", "--set", "lr=" + "[" * 5000],
+        ["train", "VBPR", "--set", "lr=" + "x" * 10**7],
+        ["train", "VBPR:" + "x" * 10**7],
+        *(["bench", "MF-BPR", "--seeds", n] for n in ("-1", "0", "9" * 30, "nan")),
+        *(["bench", "MF-BPR", "--jobs", n] for n in ("-1", "0", "5000", "1e3")),
+        *(["bench", "MF-BPR", "--epochs", n] for n in ("-1", "0", "9" * 30, "inf")),
+        *(["reproduce", "sea-theorems", "--seeds", n] for n in ("-1", "0", "9" * 9)),
+        *(
+            ["reproduce", "sea-theorems", "--grid", f"dim=[{n}]"]
+            for n in ("-1", "0", "NaN", "1e9", 10**12, 10**30, "[" * 3000)
+        ),
+    ],
+    ids=lambda words: " ".join(words)[:60],
+)
+def test_numbers_that_mean_nothing_are_refused_in_a_line_at_once(
+    words, tmp_path, capsys
+):
+    out = tmp_path / "out"
+    began = time.process_time()
+    assert main([*words, "--out", str(out), "--device", "cpu", "--quiet"]) == 2
+    assert time.process_time() - began < 5
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("error: ")
+    assert " - " in line
+    assert "nput should" not in line
+    assert len(line) < 1000
+    assert not out.exists() or not any(out.iterdir())
+
+
+@pytest.mark.parametrize("k", ["-1", "0", "nan", "9" * 5000, "9" * 30])
+@pytest.mark.parametrize("command", ["evaluate", "recommend"])
+def test_lengths_of_lists_that_mean_nothing_are_refused(
+    command, k, run, tmp_path, capsys
+):
+    out = ["--out", str(tmp_path / "top.csv")] if command == "recommend" else []
+    assert main([command, str(run), "--k", k, *out, "--quiet"]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("error: ")
+    assert not (tmp_path / "top.csv").exists()

@@ -68,7 +68,7 @@ def test_the_embedded_catalogue_serves_too(tmp_path):
         (["clear-tabel2"], "error: unknown experiment 'clear-tabel2' - did you mean"),
         (
             ["clear-figure4", "--set", "rnak=2"],
-            "error: unknown option 'rnak' - did you",
+            "error: unknown option 'rnak' of CLEAR - did",
         ),
         (["clear-figure4", "--grid", "rank=2"], "error: grid rank is not a list"),
         (["clear-figure4", "--recipe", "no.toml"], "error: no.toml: no such recipe"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from mmgraph.analysis.leaderboard.table import (
@@ -45,11 +46,12 @@ COLUMNS = (
 )
 
 
-def write_leaderboard(folder: Path) -> Leaderboard:
+def write_leaderboard(folder: Path, *, notes: Sequence[str] = ()) -> Leaderboard:
     """Summarise a benchmark folder in its ``leaderboard.md`` and ``report.html``.
 
     Args:
         folder: A folder with ``results.jsonl``, as a benchmark leaves it.
+        notes: Notes to add to its own.
 
     Returns:
         The leaderboard that was written.
@@ -70,6 +72,7 @@ run mmgraph bench first
             "no run has finished", "run mmgraph bench first", path=folder / RESULTS
         )
     board = build_leaderboard(lines, read_per_user(folder, lines))
+    board.notes.extend(notes)
     write_atomic(folder / "leaderboard.md", to_markdown(board))
     write_atomic(folder / "report.html", to_html(board))
     return board

@@ -124,11 +124,12 @@ class ExperimentContext:
         All are built before the first is trained, so that a mistake shows at once.
 
         Raises:
-            UserError: With ``required``, if one cannot be built.
+            UserError: If the settings or the recipe are at fault; with ``required``, if
+                one cannot be built.
         """
         specs = [canonical(parse_spec(name)) for name in names]
         runs = [run_config(spec, self._fixed_options(spec)) for spec in specs]
-        runs, reasons = buildable(runs, self.train, required=required)
+        runs, reasons = buildable(runs, self.train, required=required, fixed_specs=True)
         missing = [f"{label} is left out: {why}." for label, why in reasons.items()]
         return [run.spec for run in runs], missing
 

@@ -12,7 +12,13 @@ from typing import Any
 
 from mmgraph.analysis.report.page import page
 from mmgraph.analysis.report.plots import require_plots
-from mmgraph.analysis.reproduce.catalog import EXPERIMENTS, PaperExperiment
+from mmgraph.analysis.reproduce.catalog import (
+    ALL,
+    EXPERIMENTS,
+    PaperExperiment,
+    select,
+    systems_of,
+)
 from mmgraph.analysis.reproduce.context import ExperimentContext
 from mmgraph.analysis.reproduce.result import (
     ExperimentResult,
@@ -20,7 +26,12 @@ from mmgraph.analysis.reproduce.result import (
     read_section,
     write_result,
 )
-from mmgraph.bench.spec import check_names
+from mmgraph.bench.config import check_settings
+from mmgraph.bench.failures import enough_memory
+from mmgraph.bench.jobs.watch import Watch, unwatched
+from mmgraph.bench.recipe import Recipe
+from mmgraph.bench.source import DataSource
+from mmgraph.bench.spec import FIDELITIES, check_names, check_sizes
 from mmgraph.bench.versions import versions
 from mmgraph.errors import UserError
 from mmgraph.files import write_atomic, write_json
@@ -31,6 +42,85 @@ REQUEST, REPORT = "request.json", "report.html"
 _COUNTS = {"k": 1, "items": 2, "dim": 2}
 
 _log = logging.getLogger(__name__)
+
+
+def reproduce_experiments(
+    names: Sequence[str],
+    source: DataSource,
+    out: str | Path,
+    *,
+    seeds: Sequence[int] = (999, 1000, 1001),
+    epochs: int | None = None,
+    settings: Mapping[str, Any] | None = None,
+    recipe: Recipe | None = None,
+    grid: Mapping[str, Any] | None = None,
+    fidelity: str = "released",
+    runs: str | Path | None = None,
+    resume: bool = False,
+    device: str = "auto",
+    watch: Watch = unwatched,
+) -> Iterator[tuple[str, ExperimentResult, list[str]]]:
+    """Repeat experiments of the papers on a data set, one folder for each.
+
+    Args:
+        names: Experiments, or ``all``; with ``all``, those that the data cannot carry
+            are left out with a warning.
+        source: The data.
+        out: Folder of the experiments and of ``report.html``.
+        seeds: Seeds of the tables; figures of one model use the first.
+        epochs: Most epochs, over ``settings``, also for what trains fewer by default.
+        settings: Options that hold for all systems that have them; over a recipe.
+        recipe: Options and grids per system. Without one, settings that suit the
+            embedded catalogue hold there where ``settings`` do not say otherwise.
+        grid: Values to go through instead of those of the experiments.
+        fidelity: ``"released"``: tables run systems of others as their public code;
+            ``"paper"``: all as their papers.
+        runs: Folder of all that is trained; ``runs`` in ``out`` without it.
+        resume: Go on where an earlier, equal call stopped.
+        device: As the trainer takes it.
+        watch: Shows progress.
+
+    Returns:
+        Name, result and files of each, as :func:`run_experiments` yields them.
+
+    Raises:
+        UserError: If a name, an option or the data will not do.
+
+    Example:
+        >>> import tempfile
+        >>> source, grid = DataSource("synthetic"), {"dim": [4]}
+        >>> out = tempfile.mkdtemp()
+        >>> for name, _, files in reproduce_experiments(
+        ...     ["sea-theorems"], source, out, grid=grid
+        ... ):
+        ...     print(name, files)
+        sea-theorems ['figure.svg', 'table.md', 'numbers.json']
+    """
+    if not names:
+        raise UserError("no experiment named", "name one, or all; see --list")
+    check_names([fidelity], FIDELITIES, "fidelity")
+    chosen = select(names)
+    given = {**(settings or {}), **({} if epochs is None else {"epochs": epochs})}
+    check_settings(given, systems_of(chosen))
+    splits, sha256 = source.load()
+    folder = Path(out)
+    context = ExperimentContext(
+        source,
+        splits,
+        sha256,
+        folder,
+        folder / "runs" if runs is None else Path(runs),
+        list(seeds),
+        watch,
+        settings={**(source.default_settings if recipe is None else {}), **given},
+        recipe=recipe,
+        device=device,
+        epochs=epochs,
+        fidelity=fidelity,
+    )
+    return run_experiments(
+        chosen, context, grid=grid, resume=resume, required=ALL not in names
+    )
 
 
 def run_experiments(
@@ -55,24 +145,28 @@ def run_experiments(
         Name, result and the files of each.
 
     Raises:
-        UserError: If something is missing, misspelt or there already.
+        UserError: If something is missing, misspelt or there already, or all were left
+            out.
     """
     grids = _grids(chosen, grid or {})
     if any(experiment.plots for experiment in chosen.values()):
         require_plots()
     for name in chosen:
         _check_request(context.folder / name, _request(context, grids[name]), resume)
+    left_out: dict[str, UserError] = {}
     for name, experiment in chosen.items():
         own = replace(context, folder=context.folder / name, grid=grids[name])
         request = _request(context, grids[name])
         try:
             write_json(own.folder / REQUEST, request)
-            result = experiment.run(own)
+            with enough_memory():
+                result = experiment.run(own)
         except Exception as error:
             _forget(own.folder)
             if required or not isinstance(error, UserError):
                 raise
             _log.warning("%s is left out: %s", name, error)
+            left_out[name] = error
             continue
         about = {
             "experiment": name,
@@ -86,6 +180,8 @@ def run_experiments(
         files = write_result(own.folder, experiment.title, result)
         write_report(context.folder)
         yield name, result, files
+    if left_out and len(left_out) == len(chosen):
+        raise next(iter(left_out.values()))
 
 
 def write_report(folder: Path) -> None:
@@ -113,6 +209,7 @@ def _grids(
 ) -> dict[str, dict[str, Sequence[Any]]]:
     known = {key for experiment in chosen.values() for key in experiment.grid}
     check_names(given, known, "grid")
+    check_sizes(given)
     for key, values in given.items():
         numbers = isinstance(values, list) and all(fits(v, float) for v in values)
         if not numbers or not values or len(set(values)) < len(values):
@@ -143,10 +240,15 @@ def _request(
         "fidelity": context.fidelity,
         "settings": dict(context.settings),
         "grid": {key: list(values) for key, values in grid.items()},
-        "recipe": None if context.recipe is None else asdict(context.recipe),
+        "recipe": None if context.recipe is None else _content(context.recipe),
     }
     content: dict[str, Any] = json.loads(json.dumps(request))
     return content
+
+
+def _content(recipe: Recipe) -> dict[str, Any]:
+    """What a recipe says, wherever it lies."""
+    return {name: part for name, part in asdict(recipe).items() if name != "path"}
 
 
 def _check_request(folder: Path, request: Mapping[str, Any], resume: bool) -> None:

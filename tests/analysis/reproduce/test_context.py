@@ -7,21 +7,33 @@ from mmgraph.bench.benchmark import Benchmark
 from mmgraph.bench.config import run_config
 from mmgraph.bench.experiment import run_experiment
 from mmgraph.bench.recipe import Recipe, System
+from mmgraph.bench.source import DataSource
 from mmgraph.bench.spec import parse_spec
+from mmgraph.data import load_dataset
 from mmgraph.errors import UserError
 from mmgraph.schema import INTERACTS
 from mmgraph.train.evaluation import evaluate
 
 
-def test_systems_that_do_not_fit_are_told(make_context, tmp_path, toy):
-    context = make_context(tmp_path)
-    able, (missing,) = context.buildable(
-        ["MF-BPR@released", "FREEDOM+SEA:reg_weight=0"]
-    )
-    assert [str(spec) for spec in able] == ["MF-BPR@released"]
-    assert missing.startswith("FREEDOM+SEA:reg_weight=0 is left out: with these")
+def test_systems_that_do_not_fit_are_named(make_context, tmp_path):
+    one = load_dataset("synthetic", modalities=["visual"])
+    context = make_context(tmp_path, data=(DataSource("synthetic"), one, ""))
+    heads = "VBPR+SEA:score_heads=true"  # for two modalities
+    fitting, (missing,) = context.buildable(["MF-BPR@released", heads])
+    assert [str(spec) for spec in fitting] == ["MF-BPR@released"]
+    assert missing.startswith(f"{heads} is left out: 'score_heads' needs")
+    with pytest.raises(UserError, match="'score_heads' needs"):
+        context.buildable([heads], required=True)
+
+
+def test_settings_that_do_not_go_together_are_no_reason_to_leave_out(
+    make_context, tmp_path
+):
+    context = make_context(tmp_path, settings={"reg_weight": 0})
     with pytest.raises(UserError, match="do not reach its scores"):
-        context.buildable(["FREEDOM+SEA:reg_weight=0"], required=True)
+        context.buildable(["MF-BPR@released", "FREEDOM+SEA"])
+    with pytest.raises(UserError, match="do not reach its scores"):
+        make_context(tmp_path).buildable(["MF-BPR", "FREEDOM+SEA:reg_weight=0"])
 
 
 def test_a_data_set_of_the_papers_is_recognised_by_its_counts(

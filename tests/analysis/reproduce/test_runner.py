@@ -9,8 +9,12 @@ from mmgraph.analysis.report import plots
 from mmgraph.analysis.reproduce import runner
 from mmgraph.analysis.reproduce.catalog import EXPERIMENTS, PaperExperiment, select
 from mmgraph.analysis.reproduce.result import ExperimentResult
-from mmgraph.analysis.reproduce.runner import run_experiments
+from mmgraph.analysis.reproduce.runner import reproduce_experiments, run_experiments
+from mmgraph.bench.recipe import Recipe
+from mmgraph.bench.source import DataSource
 from mmgraph.errors import UserError
+
+TINY = {"embedding_dim": 8, "rank": 2, "lr": 1e-2}
 
 
 def run(context, *names, **options):
@@ -36,6 +40,54 @@ def test_numbers_say_what_they_come_from_and_the_report_holds_all(
     first, second = (EXPERIMENTS[n].title for n in ("clear-figure1", "sea-theorems"))
     assert 0 < report.index(first) < report.index(second)
     assert report.count("<figure>") == 2
+
+
+def test_the_experiments_can_be_had_from_python(toy, tmp_path):
+    source = toy[0]
+    options = {"seeds": [7], "settings": {**TINY}, "epochs": 2, "grid": {"k": [4]}}
+    names = ["clear-figure5", "clear-figure1"]
+    done = list(reproduce_experiments(names, source, tmp_path, **options))
+    assert [name for name, *_ in done] == ["clear-figure1", "clear-figure5"]
+    numbers = done[1][1].numbers
+    assert (numbers["epochs"], numbers["settings"]["epochs"]) == (2, 2)
+    assert (numbers["seeds"], numbers["data"]) == ([7], "toy")
+    assert list((tmp_path / "runs" / "models").iterdir())
+    assert (tmp_path / "report.html").exists()
+
+
+@pytest.mark.parametrize(
+    ("names", "options", "message"),
+    [
+        ([], {}, "no experiment named - name one, or all"),
+        (["sea-theorems"], {"fidelity": "draft"}, "unknown fidelity 'draft' - choose"),
+        (["clear-figure5"], {"settings": {"rnk": 1}}, "option 'rnk' of CLEAR - did"),
+        (["nothing"], {}, "unknown experiment 'nothing'"),
+    ],
+)
+def test_mistakes_show_before_the_data_are_read(names, options, message, tmp_path):
+    nowhere = DataSource(str(tmp_path / "nowhere"))
+    with pytest.raises(UserError, match=message):
+        reproduce_experiments(names, nowhere, tmp_path / "out", **options)
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_place_of_a_recipe_does_not_count(make_context, tmp_path):
+    for name in ("here", "there"):
+        recipe = Recipe([], {}, {}, path=tmp_path / name)
+        context = make_context(tmp_path / "out", recipe=recipe)
+        run(context, "sea-theorems", grid={"dim": [4]}, resume=True)
+
+
+def test_nothing_left_of_all_is_an_error(make_context, tmp_path, monkeypatch):
+    def refuse(context):
+        raise UserError("'rank' must be in [0, 8] (got 9)", "lower it")
+
+    monkeypatch.setitem(
+        EXPERIMENTS, "sea-theorems", PaperExperiment("", refuse, plots=False)
+    )
+    context = make_context(tmp_path)
+    with pytest.raises(UserError, match="'rank' must be in"):
+        run(context, "sea-theorems", required=False)
 
 
 def test_three_modalities_are_compared_in_pairs(make_context, three, tmp_path):

@@ -1,0 +1,59 @@
+"""Errors that end one run and no other, as errors of the user."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+
+from mmgraph.errors import UserError
+
+#: What torch says in a plain RuntimeError where memory cannot be had.
+_NO_MEMORY = ("can't allocate memory", "Storage size calculation overflowed")
+
+
+@contextmanager
+def refused_values() -> Iterator[None]:
+    """A ValueError inside becomes a UserError: functions below refuse data with it.
+
+    Any other error is a mistake in code and passes.
+
+    Example:
+        >>> with refused_values():
+        ...     raise ValueError("no row has both modalities")
+        Traceback (most recent call last):
+        ...
+        mmgraph.errors.UserError: no row has both modalities - leave the system out, \
+or see with --debug where it failed
+    """
+    try:
+        yield
+    except UserError:
+        raise
+    except ValueError as error:
+        raise UserError(
+            str(error), "leave the system out, or see with --debug where it failed"
+        ) from error
+
+
+@contextmanager
+def enough_memory() -> Iterator[None]:
+    """An error inside that says that memory is short becomes a UserError.
+
+    Example:
+        >>> with enough_memory():
+        ...     torch.empty(2**62)
+        Traceback (most recent call last):
+        ...
+        mmgraph.errors.UserError: not enough memory - use smaller dimensions or batches
+    """
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        lacking = isinstance(error, (MemoryError, torch.OutOfMemoryError))
+        if not lacking and not any(text in str(error) for text in _NO_MEMORY):
+            raise
+        raise UserError(
+            "not enough memory", "use smaller dimensions or batches"
+        ) from error
