@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
 Consumer = tuple[slice, Tensor, Tensor | None]
 
@@ -53,9 +55,50 @@ def chained_linear(
     if direct <= composed:
         wide = F.linear(x, weight, bias)
         return [F.linear(wide[:, s], a, c) for s, a, c in consumers]
-    weights = torch.cat([a @ weight[s] for s, a, _ in consumers])
-    biases = torch.cat(
-        [a @ bias[s] if c is None else a @ bias[s] + c for s, a, c in consumers]
+    weights, biases = _Composed.apply(
+        weight, bias, [s for s, _, _ in consumers], *[a for _, a, _ in consumers]
     )
+    own = [bias.new_zeros(a.size(0)) if c is None else c for _, a, c in consumers]
+    biases = biases + torch.cat(own)
     out = F.linear(x, weights, biases)
     return list(out.split([a.size(0) for _, a, _ in consumers], dim=1))
+
+
+class _Composed(torch.autograd.Function):
+    """The products of narrow maps with the wide one, one below the other.
+
+    The gradient of the wide weight is added up in place; left to autograd, each
+    consumer makes one of its full size.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any, weight: Tensor, bias: Tensor, slices: list[slice], *narrow: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        ctx.slices = slices
+        ctx.save_for_backward(weight, bias, *narrow)
+        pairs = list(zip(slices, narrow, strict=True))
+        return (
+            torch.cat([a @ weight[s] for s, a in pairs]),
+            torch.cat([a @ bias[s] for s, a in pairs]),
+        )
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, to_weights: Tensor, to_biases: Tensor) -> tuple[Any, ...]:
+        weight, bias, *narrow = ctx.saved_tensors
+        to_weight, to_bias = torch.zeros_like(weight), torch.zeros_like(bias)
+        sizes = [a.size(0) for a in narrow]
+        parts = zip(
+            ctx.slices,
+            narrow,
+            to_weights.split(sizes),
+            to_biases.split(sizes),
+            strict=True,
+        )
+        to_narrow = []
+        for s, a, to_w, to_b in parts:
+            to_weight[s].addmm_(a.T, to_w)
+            to_bias[s].addmv_(a.T, to_b)
+            to_narrow.append(torch.addmm(to_b[:, None] * bias[s], to_w, weight[s].T))
+        return to_weight, to_bias, None, *to_narrow
