@@ -142,7 +142,7 @@ def test_an_unknown_option_brings_the_nearest_and_the_list(catalogue):
     expected = "unknown option 'stregth' of VBPR - did you mean 'strength'. choose from"
     with pytest.raises(UserError, match=expected):
         build_model("VBPR", catalogue(WIDTHS), plugin="clear", stregth=0.5)
-    with pytest.raises(UserError, match=r"choose from embedding_dim, reg_weight$"):
+    with pytest.raises(UserError, match=r"choose from embedding_dim, fidelity, reg"):
         build_model("VBPR", catalogue(WIDTHS), strength=0.5)
 
 
