@@ -53,7 +53,7 @@ def check_device_name(name: str | torch.device) -> None:
     Example:
         >>> check_device_name("cuda:1")
     """
-    if not re.fullmatch(r"auto|cpu(:0)?|cuda(:\d{1,3})?", str(name)):
+    if not re.fullmatch(r"auto|cpu(:\d)?|cuda(:(0|[1-9]\d?))?", str(name)):
         raise UserError(
             f"unknown device {str(name)!r}", "choose auto, cpu, cuda or cuda:n"
         )

@@ -22,7 +22,8 @@ class NullSpaceProjection(CheckedOptions, BaseTransform):
     cross-covariances for more than two modalities). Items that lack a feature by
     ``mask_<modality>`` have no part in the covariance. One modality stays as it is, and
     so do those that no item has together. The bases ``[D_m, rank]`` are left in
-    ``data.basis_<modality>``, so that items that come later can be projected alike (:func:`~mmgraph.functional.suppress`).
+    ``data.basis_<modality>``, so that items that come later can be projected alike
+    (:func:`~mmgraph.functional.suppress`).
 
     Args:
         rank: Shared directions per modality.

@@ -30,9 +30,8 @@ def test_composed_maps_equal_the_direct_path(
     composed = make(data, fidelity, club_inner_steps=3, **options)
     data = composed.add_graphs(data)
     direct = copy.deepcopy(composed)
-    direct.plugin = Plugin(
-        direct.modality_dims()
-    )  # does nothing, but wants the encoders' output itself
+    # It does nothing, but wants the encoders' output itself.
+    direct.plugin = Plugin(direct.modality_dims())
     losses = []
     for model in (composed, direct):
         model.train()
