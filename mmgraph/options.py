@@ -255,8 +255,9 @@ def fits(value: Any, annotation: Any) -> bool:
         return any(type(value) is type(part) and value == part for part in parts)
     if annotation in (None, NoneType):
         return value is None
-    if annotation is int:
-        return isinstance(value, Integral) and not isinstance(value, bool)
+    if annotation is int:  # as tensors hold it, in 64 bits
+        is_integer = isinstance(value, Integral) and not isinstance(value, bool)
+        return is_integer and -(2**63) <= int(value) < 2**63
     if annotation is float:
         return _is_finite(value)
     if origin in (dict, Mapping):

@@ -32,7 +32,7 @@ CutOffs = Annotated[tuple[PositiveInt, ...], Distinct()]
 @pytest.mark.parametrize(
     ("wanted", "good", "bad"),
     [
-        (int, [3, np.int64(3)], [3.0, "3", True, None]),
+        (int, [3, np.int64(3), -(2**63)], [3.0, "3", True, None, 2**63, 10**400]),
         (float, [3, 0.5, np.float32(0.5)], ["x", False, None, float("inf"), [1.0]]),
         (bool, [True], [1, "true", None]),
         (str, ["x", ""], [1, None, ["x"]]),
