@@ -98,6 +98,8 @@ LayerCount = Annotated[int, Range(0), Range(None, 1000)]
 PositiveLayerCount = Annotated[int, Range(1), Range(None, 1000)]
 #: Dimension of embeddings and hidden layers: more is a slip, and no memory holds it.
 Dimension = Annotated[int, Range(1), Range(None, 2**16)]
+#: Length of a list of neighbours that is kept for every user.
+ListLength = Annotated[int, Range(0), Range(None, 2**16)]
 #: Dimension of raw features, which may be one column per word or tag.
 FeatureDimension = Annotated[int, Range(1), Range(None, 2**24)]
 #: Users or items: the number of a pair of them has to fit into 64 bits.

@@ -415,14 +415,16 @@ def too_few_modalities(system: type[Recommender], names: list[str]) -> UserError
         Pairs needs 2 modalities or more (got visual) - add features, or choose a \
 system that does with one, VBPR for example
     """
-    least = system.min_modalities
-    number = "a modality" if least == 1 else f"{least} modalities"
-    instead = "choose a system that does with one, VBPR for example"
+    name = system.__name__
     if not names:
-        instead = "choose a system without features, MF-BPR or LightGCN for example"
+        return UserError(
+            f"{name} needs item features and the data have none",
+            "add features, or choose MF-BPR or LightGCN",
+        )
     return UserError(
-        f"{system.__name__} needs {number} or more (got {', '.join(names) or 'none'})",
-        f"add features, or {instead}",
+        f"{name} needs {system.min_modalities} modalities or more (got "
+        f"{', '.join(names)})",
+        "add features, or choose a system that does with one, VBPR for example",
     )
 
 

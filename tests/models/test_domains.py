@@ -167,9 +167,7 @@ def test_dimensions_of_features(name):
     for dims in ([6, 4], "visual", 6, {3: 6}):
         with pytest.raises(UserError, match=rf"^{owner}: 'dims' must be a mapping"):
             model_class(9, 14, dims)
-    with pytest.raises(
-        UserError, match=rf"^{owner} needs .* or more \(got none\)"
-    ) as e:
+    with pytest.raises(UserError, match=rf"^{owner} needs item features and") as e:
         model_class(9, 14, {})
     assert "VBPR" not in str(e.value).removeprefix(owner)
 
@@ -211,12 +209,21 @@ def test_absurd_sizes_are_one_line_and_no_allocation(catalogue):
         large = [
             o.name
             for o in options.values()
-            if o.name.endswith(("_dim", "_layers")) or o.name == "num_hyperedges"
+            if o.name.endswith(("_dim", "_layers"))
+            or o.name == "num_hyperedges"
+            or (name, o.name) == ("MMSSL", "num_neighbors")
         ]
         assert "embedding_dim" in large
         for option in large:
             with pytest.raises(UserError, match=rf"'{option}' must be at most \d+"):
                 build_model(name, data, **{option: 10**9})
+
+
+def test_a_single_modality_where_two_are_needed_brings_no_bad_advice():
+    model_class = resolve_model("PAMD")[1]
+    expected = r"^PAMD needs 2 modalities or more \(got visual\) - .*VBPR for example$"
+    with pytest.raises(UserError, match=expected):
+        model_class(9, 14, {"visual": 6})
 
 
 def test_generous_sizes_stay_accepted():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from mmgraph.options import CheckedOptions, NodeCount, NonNegativeInt, PositiveInt
+from mmgraph.options import CheckedOptions, ListLength, NodeCount, PositiveInt
 
 
 class GeneratedItems(CheckedOptions, nn.Module):
@@ -42,7 +42,7 @@ class GeneratedItems(CheckedOptions, nn.Module):
         self,
         num_modalities: PositiveInt,
         num_users: NodeCount,
-        k: NonNegativeInt,
+        k: ListLength,
         refresh_batches: PositiveInt = 1,
     ) -> None:
         super().__init__()
