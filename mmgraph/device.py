@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import re
 from itertools import chain
 from typing import Any
 
@@ -26,16 +27,10 @@ def resolve_device(name: str | torch.device = "auto") -> torch.device:
         >>> resolve_device("cpu")
         device(type='cpu')
     """
+    check_device_name(name)
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        device = torch.device(name)
-    except RuntimeError:
-        raise UserError(
-            f"unknown device {name!r}", "choose auto, cpu, cuda or cuda:n"
-        ) from None
-    if device.type not in ("cpu", "cuda"):
-        raise UserError(f"unknown device {name!r}", "choose auto, cpu, cuda or cuda:n")
+    device = torch.device(name)
     if device.type == "cuda":
         count = torch.cuda.device_count()
         if (device.index or 0) >= count:
@@ -44,6 +39,24 @@ def resolve_device(name: str | torch.device = "auto") -> torch.device:
                 "choose another device or auto",
             )
     return device
+
+
+def check_device_name(name: str | torch.device) -> None:
+    """Refuse a name that stands for no device, on whatever machine.
+
+    Args:
+        name: As :func:`resolve_device` takes it.
+
+    Raises:
+        UserError: If the name is unknown.
+
+    Example:
+        >>> check_device_name("cuda:1")
+    """
+    if not re.fullmatch(r"auto|cpu(:\d)?|cuda(:(0|[1-9]\d?))?", str(name)):
+        raise UserError(
+            f"unknown device {str(name)!r}", "choose auto, cpu, cuda or cuda:n"
+        )
 
 
 def device_of(module: nn.Module) -> torch.device:

@@ -18,6 +18,8 @@ class UserError(ValueError):
         path: The file at fault, if one is.
         row: Its row, counted from 1 with the header as row 1 (or the row of an
             array, counted from 0, where the message says "row" itself).
+        owner: Whose options are at fault; in a constructor ``""``, its class puts its
+            name there (:class:`~mmgraph.options.CheckedOptions`).
 
     Example:
         >>> print(UserError("no column 'userID'", "rename it", path="a.inter", row=1))
@@ -31,7 +33,10 @@ class UserError(ValueError):
         *,
         path: str | Path | None = None,
         row: int | None = None,
+        owner: str | None = None,
     ) -> None:
+        self.fault, self.owner = what, owner
+        what = f"{owner}: {what}" if owner else what
         self.what, self.fix, self.path, self.row = what, fix, path, row
         location = "" if path is None else f"{path}: "
         if path is not None and row is not None:

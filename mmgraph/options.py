@@ -1,9 +1,11 @@
 """Options of constructors: declared once, in the signature, and checked there.
 
-An option is a keyword-only parameter. Its annotation says what it may be: a type, a
-``Literal`` of choices, or a type with a :class:`Range`. :class:`CheckedOptions` checks
-every construction against that, so that all doors refuse the same values in the same
-words; the command line and the documentation read the same declaration.
+An option is a parameter that is keyword-only or has a default. Its annotation says what
+it may be: a type, a ``Literal`` of choices, or a type with a :class:`Range`.
+:class:`CheckedOptions` checks every construction against that, so that all doors refuse
+the same names and values in the same words; the command line and the documentation read
+the same declaration. What has to be given by position (``num_users``) is no option, but
+is checked alike.
 """
 
 from __future__ import annotations
@@ -11,22 +13,25 @@ from __future__ import annotations
 import inspect
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, wraps
 from numbers import Integral, Real
 from types import NoneType, UnionType
-from typing import Annotated, Any, Literal, Union, get_args, get_origin
+from typing import Annotated, Any, ClassVar, Literal, Union, get_args, get_origin
 
-from mmgraph.errors import UserError
+from mmgraph.errors import UserError, unknown_name
 
 _KINDS = {
     int: "an integer",
     float: "a finite number",
     bool: "true or false",
-    str: "a word",
+    str: "text",
     NoneType: "null",
 }
+_Kind = inspect.Parameter
+_BY_POSITION = {_Kind.POSITIONAL_ONLY, _Kind.POSITIONAL_OR_KEYWORD}
+_BY_NAME = {_Kind.POSITIONAL_OR_KEYWORD, _Kind.KEYWORD_ONLY}
 
 
 @dataclass(frozen=True)
@@ -34,7 +39,7 @@ class Range:
     """An interval that a number has to lie in.
 
     Args:
-        low: Lower end.
+        low: Lower end; none with None.
         high: Upper end; none without it.
         ends: Brackets of the ends: ``"["`` and ``"]"`` belong to the interval, ``"("``
             and ``")"`` do not.
@@ -44,22 +49,38 @@ class Range:
         (False, 'in [0, 1)', 'at least 1')
     """
 
-    low: float
+    low: float | None
     high: float | None = None
     ends: Literal["[]", "[)", "(]", "()"] = "[]"
 
     def __contains__(self, value: float) -> bool:
-        above = value >= self.low if self.ends[0] == "[" else value > self.low
-        if self.high is None:
-            return above
-        return above and (
-            value <= self.high if self.ends[1] == "]" else value < self.high
-        )
+        low = -math.inf if self.low is None else self.low
+        high = math.inf if self.high is None else self.high
+        above = value >= low if self.ends[0] == "[" else value > low
+        return above and (value <= high if self.ends[1] == "]" else value < high)
 
     def __str__(self) -> str:
-        if self.high is not None:
-            return f"in {self.ends[0]}{self.low}, {self.high}{self.ends[1]}"
-        return f"{'at least' if self.ends[0] == '[' else 'above'} {self.low}"
+        if self.low is None:
+            return f"{'at most' if self.ends[1] == ']' else 'below'} {self.high}"
+        if self.high is None:
+            return f"{'at least' if self.ends[0] == '[' else 'above'} {self.low}"
+        return f"in {self.ends[0]}{self.low}, {self.high}{self.ends[1]}"
+
+
+@dataclass(frozen=True)
+class Distinct:
+    """A list that is not empty and has nothing twice.
+
+    Example:
+        >>> (10, 20) in Distinct(), (10, 10) in Distinct(), () in Distinct()
+        (True, False, False)
+    """
+
+    def __contains__(self, values: Collection[Any]) -> bool:
+        return len(values) > 0 and len(set(values)) == len(values)
+
+    def __str__(self) -> str:
+        return "one or more, all different"
 
 
 PositiveInt = Annotated[int, Range(1)]
@@ -72,6 +93,21 @@ Fraction = Annotated[float, Range(0, 1)]
 PositiveFraction = Annotated[float, Range(0, 1, "(]")]
 #: What is dropped or masked, of which something has to be left.
 DropRatio = Annotated[float, Range(0, 1, "[)")]
+#: Layers of a network or steps over a graph: ten times what anyone has trained.
+LayerCount = Annotated[int, Range(0), Range(None, 1000)]
+PositiveLayerCount = Annotated[int, Range(1), Range(None, 1000)]
+#: Dimension of embeddings and hidden layers: more is a slip, and no memory holds it.
+Dimension = Annotated[int, Range(1), Range(None, 2**16)]
+#: Length of a list of neighbours that is kept for every user.
+ListLength = Annotated[int, Range(0), Range(None, 2**16)]
+#: Dimension of raw features, which may be one column per word or tag.
+FeatureDimension = Annotated[int, Range(1), Range(None, 2**24)]
+#: Users or items: the number of a pair of them has to fit into 64 bits.
+NodeCount = Annotated[int, Range(1), Range(None, 2**31 - 1)]
+#: Dimension of each modality's features or embeddings.
+Dims = dict[str, FeatureDimension]
+#: Weight of each modality.
+ModalityWeights = dict[str, NonNegativeFloat]
 #: ``"paper"``, or ``"released"`` for what the public code does.
 Fidelity = Literal["paper", "released"]
 
@@ -123,22 +159,24 @@ correct the option
         """
         if fits(value, self.annotation):
             return
-        plain = _without_ranges(self.annotation)
         domain = self.domain
-        if plain != self.annotation and fits(value, plain):
-            domain = domain.removeprefix("an integer ").removeprefix("a number ")
+        if fits(value, _without_ranges(self.annotation)):
+            missed = _domain(_ranges_missed(value, self.annotation))
+            domain = re.sub(r"^(an integer|a number|a list,.*?,) ", "", missed)
         raise UserError(
-            f"{owner}: '{self.name}' must be {domain} (got {value!r})",
+            f"'{self.name}' must be {domain} (got {shown(value)})",
             "correct the option",
+            owner=owner,
         )
 
 
 def declared_options(constructed: type) -> dict[str, Option]:
-    """The keyword-only options of a constructor, by name and in their order.
+    """The options of a constructor, by name and in their order.
 
-    A constructor that passes ``**options`` on also has those of the class above it.
-    Annotations that are not known at run time (imported for the type checker alone) are
-    taken as anything.
+    They are its parameters that are keyword-only or have a default, in any base class
+    too: one that passes ``**options`` on also has those of the constructor after it,
+    mixins included. Annotations that are not known at run time (imported for the type
+    checker alone) are taken as anything.
 
     Args:
         constructed: The class.
@@ -149,28 +187,37 @@ def declared_options(constructed: type) -> dict[str, Option]:
         >>> declared_options(Model)["rank"].domain, list(declared_options(Model))
         ('an integer at least 1', ['rank', 'other'])
     """
-    own: dict[str, Option] = {}
-    for owner in constructed.__mro__:
-        if "__init__" not in vars(owner):
-            continue
-        parameters = _signature(vars(owner)["__init__"]).parameters.values()
-        notes = _argument_notes(owner.__doc__ or "")
-        for p in parameters:
-            if p.kind is p.KEYWORD_ONLY and p.name not in own:
-                annotation = Any if p.annotation is p.empty else p.annotation
-                note = notes.get(p.name, "")
-                own[p.name] = Option(p.name, annotation, p.default, note)
-        if not any(p.kind is p.VAR_KEYWORD for p in parameters):
-            break
-    return own
+    sizes = getattr(constructed, "sizes", ())
+    arguments = _arguments(constructed, constructed).items()
+    return {n: a.option for n, a in arguments if a.is_option and n not in sizes}
+
+
+def unknown_option(name: str, *owners: type) -> UserError:
+    """The error about an option that none of the classes has.
+
+    Args:
+        name: The name.
+        owners: Classes that could have it; the first is named.
+
+    Example:
+        >>> class Model:
+        ...     def __init__(self, *, rank: PositiveInt = 8): ...
+        >>> print(unknown_option("rnak", Model))
+        unknown option 'rnak' of Model - did you mean 'rank'? choose from rank
+    """
+    known = {option for owner in owners for option in declared_options(owner)}
+    return unknown_name("option", name, sorted(known), of=owners[0].__name__)
 
 
 class CheckedOptions:
-    """Base of classes whose constructors refuse options out of their declared range.
+    """Base of classes whose constructors refuse unknown options and values.
 
-    Nothing is to be done in the subclass: each ``__init__`` is checked, whoever calls
-    it. What is refused is a :class:`~mmgraph.errors.UserError`; any other error of a
-    constructor is an error of its author and is passed on as it is.
+    Nothing is to be done in the subclass: what :func:`declared_options` lists is what
+    is checked, whoever calls the constructor and whichever base class or mixin declares
+    it. What is refused is a :class:`~mmgraph.errors.UserError` that names the class. A
+    constructor refuses options that do not go together by one with the owner ``""``,
+    which gets that name, too. Any other error of a constructor is an error of its
+    author and is passed on as it is.
 
     Example:
         >>> class Model(CheckedOptions):
@@ -182,11 +229,16 @@ class CheckedOptions:
 correct the option
     """
 
+    #: Arguments that are no options, though they may have a default.
+    sizes: ClassVar[tuple[str, ...]] = ()
+
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        if "__init__" in vars(cls):
-            # The declared constructor, with a check before it.
-            cls.__init__ = _checked(cls.__init__)  # type: ignore[method-assign]
+        init = cls.__init__
+        is_own = "__init__" in vars(cls)
+        if is_own or not (hasattr(init, "is_checked") or init is object.__init__):
+            # The declared constructor, also one of a mixin, with a check before it.
+            cls.__init__ = _checked(init, cls, is_own)  # type: ignore[method-assign]
 
 
 def fits(value: Any, annotation: Any) -> bool:
@@ -198,58 +250,147 @@ def fits(value: Any, annotation: Any) -> bool:
     """
     origin, parts = get_origin(annotation) or annotation, get_args(annotation)
     if origin is Annotated:
-        ranges = [part for part in parts[1:] if isinstance(part, Range)]
-        return fits(value, parts[0]) and all(value in r for r in ranges)
+        return fits(value, parts[0]) and not _missed(value, parts[1:])
     if origin in (Union, UnionType):
         return any(fits(value, part) for part in parts)
     if origin is Literal:
-        return any(value == part and type(value) is type(part) for part in parts)
+        return any(type(value) is type(part) and value == part for part in parts)
     if annotation in (None, NoneType):
         return value is None
-    if annotation in (bool, str):
-        return isinstance(value, annotation)
-    if annotation is int:
-        return isinstance(value, Integral) and not isinstance(value, bool)
+    if annotation is int:  # as tensors hold it, in 64 bits
+        is_integer = isinstance(value, Integral) and not isinstance(value, bool)
+        return is_integer and -(2**63) <= int(value) < 2**63
     if annotation is float:
-        is_number = isinstance(value, Real) and not isinstance(value, bool)
-        return is_number and math.isfinite(value)
+        return _is_finite(value)
     if origin in (dict, Mapping):
         key, content = parts or (Any, Any)
         return isinstance(value, Mapping) and all(
             fits(k, key) and fits(v, content) for k, v in value.items()
         )
-    return True
+    if origin in (list, tuple, Sequence):
+        return _fits_list(value, parts)
+    return annotation is Any or _is_instance(value, origin)
 
 
-def _checked(init: Callable[..., None]) -> Callable[..., None]:
+def _fits_list(value: Any, parts: tuple[Any, ...]) -> bool:
+    """True for a list or tuple of values of the types; which of the two is the same."""
+    if not isinstance(value, list | tuple):
+        return False
+    if len(parts) > 1 and parts[-1] is not Ellipsis:
+        return len(value) == len(parts) and all(map(fits, value, parts))
+    return all(fits(each, parts[0]) for each in value) if parts else True
+
+
+def _is_finite(value: Any) -> bool:
+    if isinstance(value, bool) or not isinstance(value, Real):
+        return False
+    try:
+        return math.isfinite(value)
+    except OverflowError:  # an integer beyond all floats
+        return False
+
+
+def _is_instance(value: Any, kind: Any) -> bool:
+    """True too for what cannot be told: type variables, protocols."""
+    try:
+        return isinstance(value, kind)
+    except TypeError:
+        return True
+
+
+def shown(value: Any) -> str:
+    """A value in a message: one line, and not a long one.
+
+    Example:
+        >>> shown("x"), shown([0] * 99), shown(10**5000)
+        ("'x'", '[0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,...', 'int')
+    """
+    try:
+        text = " ".join(repr(value).split())
+    except ValueError:  # Python writes no integer of thousands of digits
+        text = type(value).__name__
+    return text if len(text) <= 80 else f"{text[:57]}..."
+
+
+@dataclass(frozen=True)
+class _Argument:
+    """One argument of a constructor or of those that it passes ``**options`` on to."""
+
+    option: Option
+    is_option: bool
+
+
+def _checked(
+    init: Callable[..., None], owner: type, is_own: bool
+) -> Callable[..., None]:
     """The constructor, which looks at its arguments before anything else."""
 
     @wraps(init)
     def construct(self: Any, *args: Any, **kwargs: Any) -> None:
-        options, positional = _declarations(init)
-        given = dict(zip(positional, args, strict=False)) | kwargs
-        for name, value in given.items():
-            if name in options:
-                options[name].check(value, type(self).__name__)
-        init(self, *args, **kwargs)
+        constructed: Any = type(self)
+        arguments = _arguments(constructed, owner)
+        is_outermost = constructed.__init__ is construct
+        try:
+            for name, value in _given(init, args, kwargs):
+                if name in arguments:
+                    arguments[name].option.check(value, constructed.__name__)
+                elif is_outermost:  # else it is not the caller who wrote it
+                    raise unknown_option(name, constructed)
+            init(self, *args, **kwargs)
+        except UserError as error:
+            if error.owner is None:  # not about the options
+                raise
+            name = constructed.__name__  # and not that of a part inside
+            raise UserError(error.fault, error.fix, owner=name) from None
 
+    construct.is_checked = True  # type: ignore[attr-defined]
+    construct.is_own = is_own  # type: ignore[attr-defined]
     return construct
 
 
-@cache
-def _declarations(init: Callable[..., None]) -> tuple[dict[str, Option], list[str]]:
-    """The declarations of a constructor, and the names of its positional parameters.
+def _given(
+    init: Callable[..., None], args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> Iterator[tuple[str, Any]]:
+    """Names and values of the arguments of a call."""
+    by_position = [p.name for p in _parameters(init) if p.kind in _BY_POSITION]
+    yield from zip(by_position, args, strict=False)
+    yield from kwargs.items()
 
-    Of the positional ones only those with a range or choices are declarations.
+
+@cache
+def _arguments(constructed: type, start: type) -> dict[str, _Argument]:
+    """The named arguments of a constructor, by name.
+
+    Args:
+        constructed: The class of the object.
+        start: The base class whose constructor it is; what that passes on goes to the
+            constructor after it in the order of ``constructed``.
     """
-    parameters = list(_signature(init).parameters.values())[1:]  # without self
-    options = {
-        p.name: Option(p.name, p.annotation, p.default)
-        for p in parameters
-        if p.annotation is not p.empty
-        and (p.kind is p.KEYWORD_ONLY or _is_declaration(p.annotation))
-    }
-    return options, [p.name for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD]
+    order = constructed.__mro__[constructed.__mro__.index(start) :]
+    notes: dict[str, str] = {}
+    for owner in reversed(order):
+        notes |= _argument_notes(owner.__doc__ or "")
+    arguments: dict[str, _Argument] = {}
+    for owner in order:
+        init = vars(owner).get("__init__")
+        if init is None or not getattr(init, "is_own", True):
+            continue
+        parameters = _parameters(init)
+        for p in parameters:
+            if p.kind in _BY_NAME and p.name not in arguments:
+                annotation = Any if p.annotation is p.empty else p.annotation
+                option = Option(p.name, annotation, p.default, notes.get(p.name, ""))
+                is_option = p.kind is p.KEYWORD_ONLY or p.default is not p.empty
+                arguments[p.name] = _Argument(option, is_option)
+        if not any(p.kind is p.VAR_KEYWORD for p in parameters):
+            break
+    return arguments
+
+
+@cache
+def _parameters(init: Callable[..., None]) -> list[inspect.Parameter]:
+    """The parameters of a constructor, without ``self``."""
+    return list(_signature(init).parameters.values())[1:]
 
 
 def _signature(init: Callable[..., Any]) -> inspect.Signature:
@@ -261,9 +402,21 @@ def _signature(init: Callable[..., Any]) -> inspect.Signature:
         return signature.replace(parameters=unknown)
 
 
-def _is_declaration(annotation: Any) -> bool:
-    parts = (annotation, *get_args(annotation))
-    return any(get_origin(part) in (Annotated, Literal) for part in parts)
+def _missed(value: Any, conditions: tuple[Any, ...]) -> list[Any]:
+    """Ranges and the like that a value of the right type does not meet."""
+    kinds = [each for each in conditions if isinstance(each, Range | Distinct)]
+    return [each for each in kinds if value not in each]
+
+
+def _ranges_missed(value: Any, annotation: Any) -> Any:
+    """The annotation with those ranges alone that a value does not meet."""
+    origin, parts = get_origin(annotation), get_args(annotation)
+    if origin is Annotated and fits(value, parts[0]):
+        missed = _missed(value, parts[1:])
+        return Annotated[(parts[0], *missed)]
+    if origin in (Union, UnionType):
+        return Union[tuple(_ranges_missed(value, part) for part in parts)]  # noqa: UP007
+    return annotation
 
 
 def _without_ranges(annotation: Any) -> Any:
@@ -278,14 +431,17 @@ def _domain(annotation: Any) -> str:
     origin, parts = get_origin(annotation) or annotation, get_args(annotation)
     if origin is Annotated:
         kind = "a number" if parts[0] is float else _domain(parts[0])
-        return " ".join([kind, *map(str, parts[1:])])
+        separator = ", " if get_origin(parts[0]) else " "
+        return separator.join([kind, " and ".join(map(str, parts[1:]))])
     if origin in (Union, UnionType):
         return " or ".join(_domain(part) for part in parts)
     if origin is Literal:
         return f"one of {', '.join(map(repr, parts))}"
     if origin in (dict, Mapping):
         each = f", each {_domain(parts[1])}" if parts else ""
-        return f"a table of values by name{each}"
+        return f"a mapping of names to values{each}"
+    if origin in (list, tuple, Sequence):
+        return ", ".join(["a list", *(f"each {_domain(part)}" for part in parts[:1])])
     return _KINDS.get(annotation, getattr(annotation, "__name__", str(annotation)))
 
 

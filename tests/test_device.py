@@ -16,7 +16,9 @@ def test_names(device):
     assert resolve_device("auto").type == expected
 
 
-@pytest.mark.parametrize("name", ["gpu", "cuda:x", "mps", "xpu"])
+@pytest.mark.parametrize(
+    "name", ["gpu", "cuda:x", "mps", "xpu", "", "cuda:-1", "cuda:999", "cuda:1\n"]
+)
 def test_unknown_devices_are_refused(name):
     with pytest.raises(UserError, match="choose auto, cpu, cuda or cuda:n"):
         resolve_device(name)

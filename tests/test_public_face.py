@@ -24,8 +24,8 @@ GUESSES = {
         "UserModalityWeights",
         "SoloSimLoss",
     ],
-    # Exported by the models' own __init__, which is not there yet: mmgraph/models.
-    "mmgraph.models": ["CLEAR", "LightGCN", "FREEDOM", "Plugin"],
+    "mmgraph.models": ["CLEAR", "LightGCN", "FREEDOM", "Plugin", "CLEARPlugin"],
+    "mmgraph.models.plugins": ["CLEARPlugin", "SEAPlugin", "Plugin"],
     "mmgraph.functional": ["Adjacency", "suppress", "info_nce"],
     "mmgraph.transforms": ["ItemKNNGraph", "NullSpaceProjection"],
     "mmgraph.data": ["load_dataset", "from_interactions"],

@@ -26,6 +26,7 @@ from mmgraph.models.registry import (
     build_model,
     model_options,
     register_model,
+    register_plugin,
     resolve_model,
     resolve_plugin,
 )
@@ -62,6 +63,7 @@ __all__ = [
     "build_model",
     "model_options",
     "register_model",
+    "register_plugin",
     "resolve_model",
     "resolve_plugin",
 ]

@@ -13,8 +13,8 @@ from mmgraph.errors import UserError
 from mmgraph.models.batch import Batch
 from mmgraph.models.parts.item_features import TrainedFeatures
 from mmgraph.models.parts.model_graphs import ModelGraphs
-from mmgraph.models.plugins.base import Plugin, check_host
-from mmgraph.options import CheckedOptions
+from mmgraph.models.plugins.base import Plugin, check_host, check_plugin
+from mmgraph.options import CheckedOptions, Dims, NodeCount
 from mmgraph.schema import (
     ITEM,
     USER,
@@ -42,13 +42,14 @@ class Recommender(ModelGraphs, CheckedOptions, nn.Module):
         fidelity: ``"paper"``, or ``"released"`` where the class has it.
     """
 
-    #: Adam's learning rate when the trainer is not told otherwise.
+    sizes = ("num_users", "num_items", "dims")
+    #: Adam's learning rate, unless the trainer is given another.
     lr: ClassVar[float] = 1e-3
-    #: Adam's weight decay when the trainer is not told otherwise.
+    #: Adam's weight decay, unless the trainer is given another.
     weight_decay: ClassVar[float] = 0.0
     #: True if it shrinks the parameters themselves (AdamW) and not the gradients.
     decoupled_weight_decay: ClassVar[bool] = False
-    #: Factor of the learning rate per 50 epochs when the trainer is not told otherwise.
+    #: Factor of the learning rate per 50 epochs, unless the trainer is given another.
     lr_decay: ClassVar[float] = 1.0
     #: False for systems that learn from positives alone.
     needs_negatives: ClassVar[bool] = True
@@ -78,9 +79,9 @@ class Recommender(ModelGraphs, CheckedOptions, nn.Module):
 
     def __init__(
         self,
-        num_users: int,
-        num_items: int,
-        dims: dict[str, int] | None = None,
+        num_users: NodeCount,
+        num_items: NodeCount,
+        dims: Dims | None = None,
         *,
         fidelity: str = "paper",
     ) -> None:
@@ -94,11 +95,7 @@ class Recommender(ModelGraphs, CheckedOptions, nn.Module):
         self.num_users, self.num_items = num_users, num_items
         self.dims = in_order(dims or {})
         if self.multimodal and len(self.dims) < self.min_modalities:
-            raise UserError(
-                f"{type(self).__name__} needs {self.min_modalities} modalities or more "
-                f"(got {list(self.dims)})",
-                "add features, or choose VBPR",
-            )
+            raise too_few_modalities(type(self), list(self.dims))
         self.fidelity = fidelity
         self.plugin: Plugin | None = None
         self._plugin_was_applied = False
@@ -189,14 +186,38 @@ class Recommender(ModelGraphs, CheckedOptions, nn.Module):
             options: Its options.
 
         Raises:
-            UserError: If it could change nothing here, or an option may not have its
-                value.
+            TypeError: If it is no class of plug-ins.
+            UserError: If it could change nothing here, or an option is unknown or may
+                not have its value.
         """
+        if not (isinstance(plugin_class, type) and issubclass(plugin_class, Plugin)):
+            raise TypeError(
+                f"a plug-in's class must be a subclass of Plugin (got {plugin_class!r})"
+            )
         where = options.get("where", plugin_class.where)
-        check_host(self, plugin_class, where)
-        dims = self.dims if where == "graph" else self.modality_dims()
-        self.plugin = plugin_class(dims, **options)
+        check_host(self, plugin_class, where)  # before its options: they may depend
+        self.plugin = plugin_class(self.plugin_dims(where), **options)
         return self
+
+    @final
+    def plugin_dims(self, where: str) -> dict[str, int]:
+        """Dimension of each modality in what a plug-in acts on.
+
+        Args:
+            where: ``"encoder"`` for its embeddings, ``"graph"`` for its raw features.
+        """
+        return self.dims if where == "graph" else self.modality_dims()
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name == "plugin" and value is not None:
+            check_plugin(self, value)
+        super().__setattr__(name, value)
+
+    def add_module(self, name: str, module: nn.Module | None) -> None:
+        if name == "plugin":
+            self.plugin = module  # type: ignore[assignment]  # checked there
+        else:
+            super().add_module(name, module)
 
     @final
     def encode_modalities(
@@ -322,10 +343,7 @@ class Recommender(ModelGraphs, CheckedOptions, nn.Module):
         if cls.multimodal:
             names = modalities(data)
             if not names:
-                raise UserError(
-                    f"{cls.__name__} needs item features and the data have none",
-                    "add features, or choose MF-BPR or LightGCN",
-                )
+                raise too_few_modalities(cls, names)
             sizes["dims"] = {m: data[ITEM][feature_key(m)].size(1) for m in names}
         model = cls(**sizes, **options)
         for part in model.modules():
@@ -383,9 +401,37 @@ class Recommender(ModelGraphs, CheckedOptions, nn.Module):
         return f"{type(self).__name__}({', '.join(sizes + options)})"
 
 
+def too_few_modalities(system: type[Recommender], names: list[str]) -> UserError:
+    """The error about data with fewer modalities than a system needs.
+
+    Args:
+        system: The class.
+        names: The modalities there are.
+
+    Example:
+        >>> class Pairs(Recommender):
+        ...     min_modalities = 2
+        >>> print(too_few_modalities(Pairs, ["visual"]))
+        Pairs needs 2 modalities or more (got visual) - add features, or choose a \
+system that does with one, VBPR for example
+    """
+    name = system.__name__
+    if not names:
+        return UserError(
+            f"{name} needs item features and the data have none",
+            "add features, or choose MF-BPR or LightGCN",
+        )
+    return UserError(
+        f"{name} needs {system.min_modalities} modalities or more (got "
+        f"{', '.join(names)})",
+        "add features, or choose a system that does with one, VBPR for example",
+    )
+
+
 #: What a subclass may not override, and the hook it means.
 _HOOK_OF: dict[str, str] = {
     "attach": "modality_dims",
+    "plugin_dims": "modality_dims",
     "encode_modalities": "_encode_modalities",
     "start_epoch": "on_epoch_start",
     "ranking_embeddings": "encode",

@@ -17,11 +17,13 @@ from mmgraph.models.parts.regularize import embedding_penalty
 from mmgraph.nn.encoder import LightGCNEncoder
 from mmgraph.nn.modality_dict import linear_maps
 from mmgraph.options import (
+    Dimension,
+    Dims,
     DropRatio,
     Fidelity,
+    LayerCount,
+    NodeCount,
     NonNegativeFloat,
-    NonNegativeInt,
-    PositiveInt,
 )
 
 
@@ -78,12 +80,12 @@ class BM3(Recommender):
 
     def __init__(
         self,
-        num_users: int,
-        num_items: int,
-        dims: dict[str, int],
+        num_users: NodeCount,
+        num_items: NodeCount,
+        dims: Dims,
         *,
-        embedding_dim: PositiveInt = 64,
-        num_layers: NonNegativeInt = 1,
+        embedding_dim: Dimension = 64,
+        num_layers: LayerCount = 1,
         dropout: DropRatio = 0.5,
         modality_weight: NonNegativeFloat = 2.0,
         reg_weight: NonNegativeFloat | None = None,

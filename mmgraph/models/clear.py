@@ -22,14 +22,19 @@ from mmgraph.models.plugins.clear import (
     check_projection,
     refresh_projection,
     refreshed_measures,
-    warn_of_one_modality,
+    warn_if_nothing_is_shared,
 )
 from mmgraph.nn.encoder import ModalityEncoder, MultimodalGCN
 from mmgraph.nn.modality_dict import ModalityDict
 from mmgraph.nn.projection import NullSpaceProjection
 from mmgraph.options import (
+    Dimension,
+    Dims,
     DropRatio,
     Fraction,
+    LayerCount,
+    ModalityWeights,
+    NodeCount,
     NonNegativeFloat,
     NonNegativeInt,
     PositiveInt,
@@ -109,17 +114,17 @@ class CLEAR(Recommender):
 
     def __init__(
         self,
-        num_users: int,
-        num_items: int,
-        dims: dict[str, int],
+        num_users: NodeCount,
+        num_items: NodeCount,
+        dims: Dims,
         *,
-        embedding_dim: PositiveInt = 64,
-        hidden_dim: PositiveInt = 256,
-        num_layers: NonNegativeInt = 2,
-        num_item_layers: NonNegativeInt = 1,
+        embedding_dim: Dimension = 64,
+        hidden_dim: Dimension = 256,
+        num_layers: LayerCount = 2,
+        num_item_layers: LayerCount = 1,
         k: PositiveInt = 10,
         visual_weight: Fraction = 0.1,
-        modality_weights: dict[str, float] | None = None,
+        modality_weights: ModalityWeights | None = None,
         rank: NonNegativeInt = 8,
         strength: Fraction = 0.9,
         refresh_every: PositiveInt = 1,
@@ -171,7 +176,7 @@ class CLEAR(Recommender):
     def on_epoch_start(
         self, data: HeteroData, epoch: int, generator: torch.Generator
     ) -> None:
-        warn_of_one_modality(self.dims, self.strength, epoch)
+        warn_if_nothing_is_shared(self.dims, data, self.strength, epoch)
         encode = partial(self._encode_without_gradient, data)
         refresh_projection(self.project, encode, data, epoch)
         if self.edge_drop:

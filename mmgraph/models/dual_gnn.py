@@ -19,7 +19,15 @@ from mmgraph.models.parts.last_step import LastStepEmbeddings
 from mmgraph.nn.encoder import ModalityEncoder, ModalityGraphEncoder
 from mmgraph.nn.fusion import UserModalityWeights
 from mmgraph.nn.modality_dict import ModalityDict
-from mmgraph.options import Fidelity, NonNegativeFloat, NonNegativeInt, PositiveInt
+from mmgraph.options import (
+    Dimension,
+    Dims,
+    Fidelity,
+    LayerCount,
+    NodeCount,
+    NonNegativeFloat,
+    PositiveInt,
+)
 from mmgraph.schema import CO_INTERACTS
 from mmgraph.transforms import UserCoOccurrence
 
@@ -81,13 +89,13 @@ class DualGNN(Recommender):
 
     def __init__(
         self,
-        num_users: int,
-        num_items: int,
-        dims: dict[str, int],
+        num_users: NodeCount,
+        num_items: NodeCount,
+        dims: Dims,
         *,
-        embedding_dim: PositiveInt = 64,
-        hidden_dim: PositiveInt = 256,
-        num_layers: NonNegativeInt = 2,
+        embedding_dim: Dimension = 64,
+        hidden_dim: Dimension = 256,
+        num_layers: LayerCount = 2,
         top_users: PositiveInt = 200,
         num_neighbors: PositiveInt = 40,
         reg_weight: NonNegativeFloat = 0.1,

@@ -19,11 +19,15 @@ from mmgraph.nn.conv import ItemGraphConv
 from mmgraph.nn.encoder import LightGCNEncoder
 from mmgraph.nn.modality_dict import linear_maps
 from mmgraph.options import (
+    Dimension,
+    Dims,
     DropRatio,
     Fidelity,
     Fraction,
+    LayerCount,
+    ModalityWeights,
+    NodeCount,
     NonNegativeFloat,
-    NonNegativeInt,
     PositiveInt,
 )
 from mmgraph.schema import INTERACTS
@@ -77,16 +81,16 @@ class FREEDOM(Recommender):
 
     def __init__(
         self,
-        num_users: int,
-        num_items: int,
-        dims: dict[str, int],
+        num_users: NodeCount,
+        num_items: NodeCount,
+        dims: Dims,
         *,
-        embedding_dim: PositiveInt = 64,
-        num_layers: NonNegativeInt = 2,
-        num_item_layers: NonNegativeInt = 1,
+        embedding_dim: Dimension = 64,
+        num_layers: LayerCount = 2,
+        num_item_layers: LayerCount = 1,
         k: PositiveInt = 10,
         visual_weight: Fraction = 0.1,
-        modality_weights: dict[str, float] | None = None,
+        modality_weights: ModalityWeights | None = None,
         edge_drop: DropRatio = 0.8,
         reg_weight: NonNegativeFloat = 1e-3,
         fidelity: Fidelity = "paper",

@@ -15,7 +15,13 @@ from mmgraph.functional.losses.regularizers import half_square_sum_penalty
 from mmgraph.models.base import Recommender
 from mmgraph.models.batch import Batch
 from mmgraph.nn.conv import LayerRefinedConv
-from mmgraph.options import DropRatio, NonNegativeFloat, PositiveInt
+from mmgraph.options import (
+    Dimension,
+    DropRatio,
+    NodeCount,
+    NonNegativeFloat,
+    PositiveLayerCount,
+)
 from mmgraph.schema import INTERACTS
 
 
@@ -64,11 +70,11 @@ class LayerGCN(Recommender):
 
     def __init__(
         self,
-        num_users: int,
-        num_items: int,
+        num_users: NodeCount,
+        num_items: NodeCount,
         *,
-        embedding_dim: PositiveInt = 64,
-        num_layers: PositiveInt = 4,
+        embedding_dim: Dimension = 64,
+        num_layers: PositiveLayerCount = 4,
         edge_drop: DropRatio = 0.1,
         edge_drop_by: Literal["mixed", "degree", "uniform"] = "mixed",
         reg_weight: NonNegativeFloat = 1e-3,

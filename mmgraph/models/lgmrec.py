@@ -21,12 +21,15 @@ from mmgraph.models.parts.regularize import embedding_penalty
 from mmgraph.nn.encoder import LightGCNEncoder
 from mmgraph.nn.modality_dict import linear_maps
 from mmgraph.options import (
+    Dimension,
+    Dims,
     DropRatio,
     Fidelity,
+    LayerCount,
+    NodeCount,
     NonNegativeFloat,
-    NonNegativeInt,
     PositiveFloat,
-    PositiveInt,
+    PositiveLayerCount,
 )
 from mmgraph.schema import INTERACTS, ITEM, feature_key
 
@@ -103,15 +106,15 @@ class LGMRec(Recommender):
 
     def __init__(
         self,
-        num_users: int,
-        num_items: int,
-        dims: dict[str, int],
+        num_users: NodeCount,
+        num_items: NodeCount,
+        dims: Dims,
         *,
-        embedding_dim: PositiveInt = 64,
-        num_layers: NonNegativeInt = 2,
-        num_modality_layers: NonNegativeInt = 2,
-        num_hypergraph_layers: PositiveInt = 1,
-        num_hyperedges: PositiveInt = 4,
+        embedding_dim: Dimension = 64,
+        num_layers: LayerCount = 2,
+        num_modality_layers: LayerCount = 2,
+        num_hypergraph_layers: PositiveLayerCount = 1,
+        num_hyperedges: Dimension = 4,
         dropout: DropRatio = 0.5,
         global_weight: NonNegativeFloat = 0.3,
         contrast_weight: NonNegativeFloat = 1e-4,

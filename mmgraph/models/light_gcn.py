@@ -10,7 +10,7 @@ from mmgraph.models.base import Recommender
 from mmgraph.models.batch import Batch
 from mmgraph.models.parts.regularize import embedding_penalty
 from mmgraph.nn.encoder import LightGCNEncoder
-from mmgraph.options import Fidelity, NonNegativeFloat, NonNegativeInt, PositiveInt
+from mmgraph.options import Dimension, Fidelity, LayerCount, NodeCount, NonNegativeFloat
 
 
 class LightGCN(Recommender):
@@ -44,11 +44,11 @@ class LightGCN(Recommender):
 
     def __init__(
         self,
-        num_users: int,
-        num_items: int,
+        num_users: NodeCount,
+        num_items: NodeCount,
         *,
-        embedding_dim: PositiveInt = 64,
-        num_layers: NonNegativeInt = 3,
+        embedding_dim: Dimension = 64,
+        num_layers: LayerCount = 3,
         reg_weight: NonNegativeFloat = 1e-4,
         fidelity: Fidelity = "paper",
     ) -> None:

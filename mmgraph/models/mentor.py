@@ -25,11 +25,15 @@ from mmgraph.nn.encoder import (
 )
 from mmgraph.nn.modality_dict import ModalityDict
 from mmgraph.options import (
+    Dimension,
+    Dims,
     DropRatio,
     Fidelity,
     Fraction,
+    LayerCount,
+    ModalityWeights,
+    NodeCount,
     NonNegativeFloat,
-    NonNegativeInt,
     PositiveFloat,
     PositiveInt,
 )
@@ -116,17 +120,17 @@ class MENTOR(Recommender):
 
     def __init__(
         self,
-        num_users: int,
-        num_items: int,
-        dims: dict[str, int],
+        num_users: NodeCount,
+        num_items: NodeCount,
+        dims: Dims,
         *,
-        embedding_dim: PositiveInt = 64,
-        hidden_dim: PositiveInt = 256,
-        num_layers: NonNegativeInt = 2,
-        num_item_layers: NonNegativeInt = 1,
+        embedding_dim: Dimension = 64,
+        hidden_dim: Dimension = 256,
+        num_layers: LayerCount = 2,
+        num_item_layers: LayerCount = 1,
         k: PositiveInt = 10,
         visual_weight: Fraction = 0.1,
-        modality_weights: dict[str, float] | None = None,
+        modality_weights: ModalityWeights | None = None,
         moment_weight: NonNegativeFloat = 0.1,
         mask_weight: NonNegativeFloat = 1.5,
         mask_rate: DropRatio = 0.5,

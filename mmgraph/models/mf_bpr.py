@@ -9,7 +9,7 @@ from mmgraph.functional.losses.bpr import inner_product_bpr
 from mmgraph.models.base import Recommender
 from mmgraph.models.batch import Batch
 from mmgraph.models.parts.regularize import embedding_penalty
-from mmgraph.options import Fidelity, NonNegativeFloat, PositiveInt
+from mmgraph.options import Dimension, Fidelity, NodeCount, NonNegativeFloat
 
 
 class MFBPR(Recommender):
@@ -37,10 +37,10 @@ class MFBPR(Recommender):
 
     def __init__(
         self,
-        num_users: int,
-        num_items: int,
+        num_users: NodeCount,
+        num_items: NodeCount,
         *,
-        embedding_dim: PositiveInt = 64,
+        embedding_dim: Dimension = 64,
         reg_weight: NonNegativeFloat = 1e-4,
         fidelity: Fidelity = "paper",
     ) -> None:

@@ -22,9 +22,12 @@ from mmgraph.nn.encoder import LightGCNEncoder
 from mmgraph.nn.fusion import ModalityAttention
 from mmgraph.nn.modality_dict import ModalityDict, linear_maps
 from mmgraph.options import (
+    Dimension,
+    Dims,
     Fidelity,
+    LayerCount,
+    NodeCount,
     NonNegativeFloat,
-    NonNegativeInt,
     PositiveFloat,
     PositiveInt,
 )
@@ -92,13 +95,13 @@ class MGCN(Recommender):
 
     def __init__(
         self,
-        num_users: int,
-        num_items: int,
-        dims: dict[str, int],
+        num_users: NodeCount,
+        num_items: NodeCount,
+        dims: Dims,
         *,
-        embedding_dim: PositiveInt = 64,
-        num_layers: NonNegativeInt = 2,
-        num_item_layers: NonNegativeInt = 1,
+        embedding_dim: Dimension = 64,
+        num_layers: LayerCount = 2,
+        num_item_layers: LayerCount = 1,
         k: PositiveInt = 10,
         contrast_weight: NonNegativeFloat = 0.01,
         contrast_temperature: PositiveFloat = 0.2,

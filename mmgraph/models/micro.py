@@ -12,10 +12,7 @@ from mmgraph.functional.losses.grace import grace
 from mmgraph.models.batch import Batch
 from mmgraph.models.parts.graph_learner import Edges, GraphLearner
 from mmgraph.nn.fusion import ModalityAttention
-from mmgraph.options import (
-    NonNegativeFloat,
-    PositiveFloat,
-)
+from mmgraph.options import Dims, NodeCount, NonNegativeFloat, PositiveFloat
 
 
 class MICRO(GraphLearner):
@@ -69,9 +66,9 @@ class MICRO(GraphLearner):
 
     def __init__(
         self,
-        num_users: int,
-        num_items: int,
-        dims: dict[str, int],
+        num_users: NodeCount,
+        num_items: NodeCount,
+        dims: Dims,
         *,
         contrast_weight: NonNegativeFloat = 0.03,
         contrast_temperature: PositiveFloat = 0.5,

@@ -20,7 +20,15 @@ from mmgraph.models.batch import Batch
 from mmgraph.models.parts.last_step import LastStepEmbeddings
 from mmgraph.nn.conv import MMGCNConv
 from mmgraph.nn.modality_dict import ModalityDict, attribute_name, linear_maps
-from mmgraph.options import Fidelity, NonNegativeFloat, NonNegativeInt, PositiveInt
+from mmgraph.options import (
+    Dimension,
+    Dims,
+    Fidelity,
+    NodeCount,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveLayerCount,
+)
 from mmgraph.schema import INTERACTS, ITEM, feature_key
 
 
@@ -77,14 +85,14 @@ class MMGCN(Recommender):
 
     def __init__(
         self,
-        num_users: int,
-        num_items: int,
-        dims: dict[str, int],
+        num_users: NodeCount,
+        num_items: NodeCount,
+        dims: Dims,
         *,
-        embedding_dim: PositiveInt = 64,
-        hidden_dim: PositiveInt = 256,
+        embedding_dim: Dimension = 64,
+        hidden_dim: Dimension = 256,
         map_above: NonNegativeInt = 512,
-        num_layers: PositiveInt = 3,
+        num_layers: PositiveLayerCount = 3,
         combine: Literal["sum", "concat"] | None = None,
         reg_weight: NonNegativeFloat = 1e-3,
         fidelity: Fidelity = "paper",

@@ -23,10 +23,14 @@ from mmgraph.nn.fusion import CrossModalAttention
 from mmgraph.nn.losses import AdversarialScoreLoss
 from mmgraph.nn.modality_dict import linear_maps
 from mmgraph.options import (
+    Dimension,
+    Dims,
     DropRatio,
     Fidelity,
+    LayerCount,
+    ListLength,
+    NodeCount,
     NonNegativeFloat,
-    NonNegativeInt,
     PositiveFloat,
     PositiveInt,
 )
@@ -144,14 +148,14 @@ class MMSSL(Recommender):
 
     def __init__(
         self,
-        num_users: int,
-        num_items: int,
-        dims: dict[str, int],
+        num_users: NodeCount,
+        num_items: NodeCount,
+        dims: Dims,
         *,
-        embedding_dim: PositiveInt = 64,
-        num_layers: NonNegativeInt = 2,
+        embedding_dim: Dimension = 64,
+        num_layers: LayerCount = 2,
         num_heads: PositiveInt = 4,
-        num_neighbors: NonNegativeInt | None = None,
+        num_neighbors: ListLength | None = None,
         refresh_batches: PositiveInt = 1,
         dropout: DropRatio = 0.2,
         graph_weight: NonNegativeFloat = 0.36,
@@ -159,7 +163,7 @@ class MMSSL(Recommender):
         contrast_weight: NonNegativeFloat = 0.03,
         contrast_temperature: PositiveFloat = 0.5,
         adversarial_weight: NonNegativeFloat = 1e-4,
-        critic_dim: PositiveInt | None = None,
+        critic_dim: Dimension | None = None,
         critic_lr: PositiveFloat = 3e-4,
         noise_scale: PositiveFloat = 2e-3,
         score_weight: NonNegativeFloat = 100.0,

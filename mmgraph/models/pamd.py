@@ -20,7 +20,10 @@ from mmgraph.models.batch import Batch
 from mmgraph.models.parts.item_features import encode_features
 from mmgraph.nn.modality_dict import ModalityDict, linear_maps
 from mmgraph.options import (
+    Dimension,
+    Dims,
     Fidelity,
+    NodeCount,
     NonNegativeFloat,
     NonNegativeInt,
     PositiveFloat,
@@ -109,11 +112,11 @@ class PAMD(Recommender):
 
     def __init__(
         self,
-        num_users: int,
-        num_items: int,
-        dims: dict[str, int],
+        num_users: NodeCount,
+        num_items: NodeCount,
+        dims: Dims,
         *,
-        embedding_dim: PositiveInt = 64,
+        embedding_dim: Dimension = 64,
         pretrain_epochs: NonNegativeInt = 220,
         pretrain_batch_size: PositiveInt = 100,
         pretrain_lr: PositiveFloat = 1e-3,

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
+import re
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
@@ -30,7 +33,7 @@ from mmgraph.models.plugins.sea import SEAPlugin
 from mmgraph.models.sea import SEA
 from mmgraph.models.slmrec import SLMRec
 from mmgraph.models.vbpr import VBPR
-from mmgraph.options import Option, declared_options
+from mmgraph.options import Option, declared_options, shown, unknown_option
 
 MODELS: dict[str, type[Recommender]] = {
     "MF-BPR": MFBPR,
@@ -63,11 +66,13 @@ def register_model(name: str, model_class: type[Recommender]) -> None:
     """Add a system of your own to the table.
 
     Args:
-        name: Its name; it must differ from the others in more than case, ``-``, ``_``.
+        name: Its name, as specs can spell it: a letter, then letters, digits, ``-`` and
+            ``_``. It must differ from the others in more than case, ``-``, ``_``.
         model_class: Its class.
 
     Raises:
-        UserError: If the name is taken.
+        TypeError: If it is no class of systems, or an abstract one.
+        UserError: If the name cannot be spelt or is taken.
 
     Example:
         >>> register_model("MF-BPR", MFBPR)
@@ -75,12 +80,31 @@ def register_model(name: str, model_class: type[Recommender]) -> None:
         ...
         mmgraph.errors.UserError: the name 'MF-BPR' is taken - choose another
     """
-    taken = {name_key(known): known for known in [*MODELS, *VARIANTS]}
-    if name_key(name) in taken:
-        raise UserError(
-            f"the name {taken[name_key(name)]!r} is taken", "choose another"
-        )
+    _check_class("system", model_class, Recommender, ["encode", "loss"])
+    _check_new_name(name, [*MODELS, *VARIANTS], "-_")
     MODELS[name] = model_class
+
+
+def register_plugin(name: str, plugin_class: type[Plugin]) -> None:
+    """Add a plug-in of your own to the table.
+
+    Args:
+        name: Its name, as specs can spell it: a letter, then letters, digits and ``_``.
+        plugin_class: Its class.
+
+    Raises:
+        TypeError: If it is no class of plug-ins, or an abstract one.
+        UserError: If the name cannot be spelt or is taken.
+
+    Example:
+        >>> register_plugin("clear", CLEARPlugin)
+        Traceback (most recent call last):
+        ...
+        mmgraph.errors.UserError: the name 'CLEAR' is taken - choose another
+    """
+    _check_class("plug-in", plugin_class, Plugin, [])
+    _check_new_name(name, PLUGINS, "_")
+    PLUGINS[name] = plugin_class
 
 
 def available_models() -> list[str]:
@@ -190,8 +214,10 @@ def build_model(
     of_plugin = {} if plugin_class is None else declared_options(plugin_class)
     for option, value in options.items():
         if option not in own and option not in of_plugin:
-            known = sorted((own | of_plugin).keys() - {"fidelity"})
-            raise unknown_name("option", option, known, of=canonical)
+            owners = (
+                [model_class] if plugin_class is None else [model_class, plugin_class]
+            )
+            raise unknown_option(option, *owners)
         if option in preset and value != preset[option]:
             raise UserError(
                 f"{canonical} is {option}={preset[option]!r} by name (got {value!r})",
@@ -212,6 +238,53 @@ def build_model(
             plugin_class, **{k: v for k, v in options.items() if k in of_plugin}
         )
     return model
+
+
+def _check_class(what: str, given: Any, base: type, methods: list[str]) -> None:
+    """Refuse what is not a class to build objects of.
+
+    Args:
+        what: What it is to be, for the message.
+        given: What was given.
+        base: The class that it has to inherit from.
+        methods: Methods of that class which have to be overridden.
+
+    Raises:
+        TypeError: If it is something else, or abstract.
+    """
+    if not (isinstance(given, type) and issubclass(given, base)):
+        raise TypeError(
+            f"a {what} must be a subclass of {base.__name__} (got {shown(given)})"
+        )
+    missing = [name for name in methods if getattr(given, name) is getattr(base, name)]
+    if missing or given is base or inspect.isabstract(given):
+        raise TypeError(
+            f"{given.__name__} is abstract: write {', '.join(missing) or 'a subclass'}"
+        )
+
+
+def _check_new_name(name: str, known: Iterable[str], marks: str) -> None:
+    """Refuse a name that a spec cannot spell, or that is taken.
+
+    Args:
+        name: The name.
+        known: Those that are taken.
+        marks: What may follow the first letter beside letters and digits.
+
+    Raises:
+        UserError: If it is such a name; it is the user's choice, not an error in code.
+    """
+    spelling = rf"[A-Za-z][A-Za-z0-9{marks}]*"
+    if not isinstance(name, str) or not re.fullmatch(spelling, name):
+        raise UserError(
+            f"no spec NAME[+PLUGIN][@FIDELITY] can spell the name {shown(name)}",
+            f"use a letter, then letters, digits and {' '.join(marks)}",
+        )
+    taken = {name_key(each): each for each in known}
+    if name_key(name) in taken:
+        raise UserError(
+            f"the name {taken[name_key(name)]!r} is taken", "choose another"
+        )
 
 
 def _look_up(name: str, names: list[str], what: str) -> str:

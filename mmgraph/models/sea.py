@@ -26,8 +26,13 @@ from mmgraph.nn.losses.separate_learning import (
 )
 from mmgraph.nn.modality_dict import ModalityDict
 from mmgraph.options import (
+    Dimension,
+    Dims,
     Fidelity,
     Fraction,
+    LayerCount,
+    ModalityWeights,
+    NodeCount,
     NonNegativeFloat,
     NonNegativeInt,
     PositiveFloat,
@@ -124,9 +129,9 @@ class SEA(Recommender):
 
     def __init__(
         self,
-        num_users: int,
-        num_items: int,
-        dims: dict[str, int],
+        num_users: NodeCount,
+        num_items: NodeCount,
+        dims: Dims,
         *,
         variant: Literal["a", "b", "c", "d"] = "a",
         align_weight: NonNegativeFloat = 0.012,
@@ -138,14 +143,14 @@ class SEA(Recommender):
         normalize_distance: bool = False,
         split_at: Literal["encoder", "graph"] = "encoder",
         candidates: Literal["all", "batch"] = "all",
-        encoder_dim: PositiveInt | None = None,
-        embedding_dim: PositiveInt = 64,
-        hidden_dim: PositiveInt = 256,
-        num_layers: NonNegativeInt = 2,
-        num_item_layers: NonNegativeInt = 1,
+        encoder_dim: Dimension | None = None,
+        embedding_dim: Dimension = 64,
+        hidden_dim: Dimension = 256,
+        num_layers: LayerCount = 2,
+        num_item_layers: LayerCount = 1,
         k: PositiveInt = 10,
         visual_weight: Fraction = 0.1,
-        modality_weights: dict[str, float] | None = None,
+        modality_weights: ModalityWeights | None = None,
         user_weights: Literal["free", "softmax"] = "free",
         fidelity: Fidelity = "paper",
     ) -> None:

@@ -19,12 +19,14 @@ from mmgraph.nn.encoder import LightGCNEncoder
 from mmgraph.nn.losses.chained_alignment import ChainedAlignmentLoss
 from mmgraph.nn.modality_dict import linear_maps
 from mmgraph.options import (
+    Dimension,
+    Dims,
     DropRatio,
     Fidelity,
+    LayerCount,
+    NodeCount,
     NonNegativeFloat,
-    NonNegativeInt,
     PositiveFloat,
-    PositiveInt,
 )
 from mmgraph.schema import ITEM, feature_key
 
@@ -44,7 +46,7 @@ class SLMRec(Recommender):
 
     with one user embedding for all, LightGCN's mean over the layers, and one map
     :math:`\Phi` for users and one for items. Beside a self-supervised task, the item of
-    each user is told from the other items of the batch; no negatives are sampled.
+    each user is contrasted with the other items of the batch; no negatives are sampled.
 
     .. math::
         L = -\frac{1}{B} \sum_b \log \frac{\exp(\cos(\mathbf{z}_{u_b},
@@ -95,12 +97,12 @@ class SLMRec(Recommender):
 
     def __init__(
         self,
-        num_users: int,
-        num_items: int,
-        dims: dict[str, int],
+        num_users: NodeCount,
+        num_items: NodeCount,
+        dims: Dims,
         *,
-        embedding_dim: PositiveInt = 64,
-        num_layers: NonNegativeInt = 3,
+        embedding_dim: Dimension = 64,
+        num_layers: LayerCount = 3,
         contrast_temperature: PositiveFloat = 0.2,
         ssl_task: Literal["FAC", "FD", "FM", "FD+FM"] = "FAC",
         ssl_weight: NonNegativeFloat = 0.1,

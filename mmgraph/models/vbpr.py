@@ -13,7 +13,7 @@ from mmgraph.models.batch import Batch
 from mmgraph.models.parts.item_features import encode_features
 from mmgraph.models.parts.regularize import embedding_penalty
 from mmgraph.nn.modality_dict import linear_maps
-from mmgraph.options import Fidelity, NonNegativeFloat, PositiveInt
+from mmgraph.options import Dimension, Dims, Fidelity, NodeCount, NonNegativeFloat
 from mmgraph.schema import ITEM, feature_key
 
 
@@ -49,11 +49,11 @@ class VBPR(Recommender):
 
     def __init__(
         self,
-        num_users: int,
-        num_items: int,
-        dims: dict[str, int],
+        num_users: NodeCount,
+        num_items: NodeCount,
+        dims: Dims,
         *,
-        embedding_dim: PositiveInt = 64,
+        embedding_dim: Dimension = 64,
         reg_weight: NonNegativeFloat = 1e-4,
         fidelity: Fidelity = "paper",
     ) -> None:

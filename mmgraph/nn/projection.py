@@ -9,7 +9,11 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from mmgraph.functional.redundancy.projection import shared_bases, suppress
+from mmgraph.functional.redundancy.projection import (
+    have_common_items,
+    shared_bases,
+    suppress,
+)
 from mmgraph.functional.redundancy.refresh_measures import refresh_measures
 from mmgraph.functional.redundancy.spectrum import spectral_gap, suggest_rank
 from mmgraph.nn.modality_dict import attribute_name, modality_name
@@ -42,7 +46,7 @@ class NullSpaceProjection(CheckedOptions, nn.Module):
 
     The bases are buffers: a loaded module projects as the saved one did, even if it
     was never refreshed itself. It is the identity before the first refresh, at
-    strength 0, at rank 0 and for a single modality.
+    strength 0, at rank 0, for a single modality and where no item has two.
 
     :attr:`measures` holds those of the last refresh, by ``<modality>/<name>`` (see
     :func:`mmgraph.functional.refresh_measures`); it is empty before the first one and
@@ -136,7 +140,7 @@ class NullSpaceProjection(CheckedOptions, nn.Module):
                 raise ValueError(f"{what}: there is no earlier projection to keep")
             logger.warning("%s: the last projection stays", what)
             return
-        if len(x) > 1:
+        if have_common_items(x, masks):
             smallest = min(rows.size(1) for rows in x.values())
             rank = self.rank if self.energy is None else smallest - 1
             bases, sigmas = shared_bases(x, rank, masks=masks, weights=self.weights)

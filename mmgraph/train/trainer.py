@@ -11,12 +11,13 @@ from typing import Annotated, Any
 import torch
 from torch_geometric.data import HeteroData
 
-from mmgraph.device import resolve_device, to_device
+from mmgraph.device import check_device_name, resolve_device, to_device
 from mmgraph.errors import unknown_name
 from mmgraph.functional.recommend.metrics import METRICS
 from mmgraph.models.base import Recommender
 from mmgraph.options import (
     CheckedOptions,
+    Distinct,
     NonNegativeFloat,
     NonNegativeInt,
     PositiveFloat,
@@ -30,6 +31,7 @@ from mmgraph.train.training_options import MODELS_OWN, TrainingOptions
 
 #: The epoch takes the lower half of torch's 64 bits.
 Seed = Annotated[int, Range(0, 2**32 - 1)]
+CutOffs = Annotated[tuple[PositiveInt, ...], Distinct()]
 
 
 class Trainer(CheckedOptions):
@@ -51,11 +53,12 @@ class Trainer(CheckedOptions):
         eval_every: Epochs between two evaluations.
         min_epochs: Epochs before which training never stops early.
         monitor: Validation metric that decides, from those of :func:`evaluate`.
-        ks: Cut-offs of the validation metrics.
+        ks: Cut-offs of the validation metrics, all different.
         checkpoint_seconds: Least seconds between two checkpoints.
 
     Raises:
-        UserError: If an option is out of range, or there is no such metric.
+        UserError: If an option is unknown or out of range, or there is no such metric
+            or kind of device.
 
     Example:
         >>> from mmgraph.data import load_dataset
@@ -81,9 +84,10 @@ class Trainer(CheckedOptions):
         eval_every: PositiveInt = 1,
         min_epochs: NonNegativeInt = 0,
         monitor: str = "recall@20",
-        ks: tuple[int, ...] = (10, 20),
+        ks: CutOffs = (10, 20),
         checkpoint_seconds: NonNegativeFloat = 15.0,
     ) -> None:
+        check_device_name(device)
         metrics = [f"{name}@{k}" for k in ks for name in METRICS]
         if monitor not in metrics:
             raise unknown_name("metric of validation", monitor, metrics)

@@ -10,10 +10,11 @@ from torch_geometric.transforms import BaseTransform
 
 from mmgraph.data import GraphFile, ids_to_index, read_graph
 from mmgraph.errors import UserError
+from mmgraph.options import CheckedOptions
 from mmgraph.schema import ITEM, similar_edge_type
 
 
-class AddItemGraphs(BaseTransform):
+class AddItemGraphs(CheckedOptions, BaseTransform):
     """Add the graphs of a file as ``('item', 'similar_<modality>', 'item')``.
 
     Where graph and data have ids, they say which item each row is, and edges are

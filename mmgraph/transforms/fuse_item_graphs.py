@@ -9,10 +9,12 @@ from torch_geometric.data import HeteroData
 from torch_geometric.transforms import BaseTransform
 from torch_geometric.utils import coalesce
 
+from mmgraph.errors import UserError
+from mmgraph.options import CheckedOptions
 from mmgraph.schema import ITEM, SIMILAR, EdgeType, similar_edge_type
 
 
-class FuseItemGraphs(BaseTransform):
+class FuseItemGraphs(CheckedOptions, BaseTransform):
     r"""Add :math:`S = \sum_m a_m S_m` as ``('item', 'similar', 'item')``.
 
     The weighted union of item graphs, the weights of an edge that several have being
@@ -37,7 +39,9 @@ class FuseItemGraphs(BaseTransform):
 
     def __init__(self, coefficients: Mapping[str, float]) -> None:
         if not coefficients:
-            raise ValueError("at least one coefficient is needed (got none)")
+            raise UserError(
+                "at least one coefficient is needed (got none)", "give one", owner=""
+            )
         self.coefficients = dict(coefficients)
 
     def forward(self, data: HeteroData) -> HeteroData:

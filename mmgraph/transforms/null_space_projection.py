@@ -20,9 +20,10 @@ class NullSpaceProjection(CheckedOptions, BaseTransform):
     cross-covariance of the features (Eqs. 3-9 of "CLEAR: Null-Space Projection for
     Cross-Modal De-Redundancy in Multimodal Recommendation", 2026; stacked
     cross-covariances for more than two modalities). Items that lack a feature by
-    ``mask_<modality>`` have no part in the covariance. One modality stays as it is.
-    The bases ``[D_m, rank]`` are left in ``data.basis_<modality>``, so that items that
-    come later can be projected alike (:func:`~mmgraph.functional.suppress`).
+    ``mask_<modality>`` have no part in the covariance. One modality stays as it is, and
+    so do those that no item has together. The bases ``[D_m, rank]`` are left in
+    ``data.basis_<modality>``, so that items that come later can be projected alike
+    (:func:`~mmgraph.functional.suppress`).
 
     Args:
         rank: Shared directions per modality.

@@ -6,9 +6,10 @@ from torch_geometric.data import HeteroData
 from torch_geometric.transforms import BaseTransform
 
 from mmgraph.data.splits import split_per_user
+from mmgraph.options import CheckedOptions
 
 
-class PerUserSplit(BaseTransform):
+class PerUserSplit(CheckedOptions, BaseTransform):
     r"""Splits each user's interactions, as ``RandomLinkSplit`` splits a graph's.
 
     A user with :math:`n < 10` interactions gives one to validation and one to test;

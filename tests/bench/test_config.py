@@ -162,7 +162,7 @@ BAD_VALUES = [
     ("MF-BPR", "embedding_dim", -4, "at least 1"),
     ("CLEAR", "rank", 1.5, "an integer at least 0"),
     ("CLEAR", "center_output", 1, "true or false"),
-    ("CLEAR", "modality_weights", {"visual": "x"}, "a table of values by name"),
+    ("CLEAR", "modality_weights", {"visual": "x"}, "a mapping of names to values"),
     ("SEA", "encoder_dim", -4, "at least 1"),
     ("SEA", "club_lr", -1.0, "above 0"),
     ("VBPR+SEA", "align_weight", "x", "a number at least 0"),

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from mmgraph.models import build_model
+from mmgraph.models import CLEAR, build_model
 
 WIDTHS = {"visual": 6, "textual": 4}
 INTERACTS = ("user", "interacts", "item")
@@ -307,3 +307,13 @@ def test_energy_makes_the_rank_free(catalogue):
     """The share of the energy replaces ``rank``, so its default may be too large."""
     data = catalogue(WIDTHS)
     assert build_model("CLEAR", data, embedding_dim=5, energy=0.9).project.energy == 0.9
+
+
+def test_options_that_do_not_go_together_name_the_system():
+    sizes = (3, 5, {"visual": 16, "textual": 8})
+    for options, message in (
+        ({"rank": 65}, r"^CLEAR: 'rank' must be in \[0, 64\] \(got 65\) - lower it$"),
+        ({"sides": "x"}, r"^CLEAR: 'sides' must be 'both' or one of 'visual', 'text"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            CLEAR(*sizes, **options)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import abc
 import inspect
 
 import pytest
@@ -7,15 +8,21 @@ import torch
 
 from mmgraph.errors import UserError
 from mmgraph.models import (
+    VBPR,
+    CLEARPlugin,
+    Plugin,
+    Recommender,
     available_models,
     available_plugins,
     build_model,
     model_options,
     register_model,
+    register_plugin,
     resolve_model,
     resolve_plugin,
 )
-from mmgraph.models.registry import MODELS
+from mmgraph.models.parts.graph_learner import GraphLearner
+from mmgraph.models.registry import MODELS, PLUGINS
 from mmgraph.schema import INTERACTS
 
 WIDTHS = {"visual": 6, "textual": 4}
@@ -142,7 +149,7 @@ def test_an_unknown_option_brings_the_nearest_and_the_list(catalogue):
     expected = "unknown option 'stregth' of VBPR - did you mean 'strength'. choose from"
     with pytest.raises(UserError, match=expected):
         build_model("VBPR", catalogue(WIDTHS), plugin="clear", stregth=0.5)
-    with pytest.raises(UserError, match=r"choose from embedding_dim, reg_weight$"):
+    with pytest.raises(UserError, match=r"choose from embedding_dim, fidelity, reg"):
         build_model("VBPR", catalogue(WIDTHS), strength=0.5)
 
 
@@ -249,3 +256,115 @@ def test_a_model_of_a_wrong_option_is_not_built(catalogue):
         build_model("mf_bpr", catalogue(), reg_weight="x")
     with pytest.raises(UserError, match=r"CLEARPlugin: 'rank' must be an integer"):
         build_model("VBPR", catalogue({"a": 3, "b": 3}), plugin="clear", rank=1.5)
+
+
+# Systems and plug-ins of one's own --------------------------------------------------
+
+
+class Own(VBPR):
+    """A system of one's own."""
+
+
+class OwnPlugin(Plugin):
+    """A plug-in of one's own."""
+
+
+@pytest.fixture
+def tables(monkeypatch):
+    """The tables as they are, put back afterwards."""
+    monkeypatch.setattr("mmgraph.models.registry.MODELS", dict(MODELS))
+    monkeypatch.setattr("mmgraph.models.registry.PLUGINS", dict(PLUGINS))
+
+
+@pytest.mark.usefixtures("tables")
+def test_an_own_system_and_an_own_plugin_are_built_by_name(catalogue):
+    register_model("Own-1_b", Own)
+    register_plugin("Mine_2", OwnPlugin)
+    model = build_model("own1b", catalogue(WIDTHS), plugin="mine2")
+    assert type(model) is Own
+    assert type(model.plugin) is OwnPlugin
+
+
+class Half(Recommender):
+    """Has no loss."""
+
+    def encode(self, data):
+        return data
+
+
+class ABC(VBPR, abc.ABC):
+    """Abstract in Python's sense."""
+
+    @abc.abstractmethod
+    def nothing(self): ...
+
+
+@pytest.mark.usefixtures("tables")
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        (len, "a system must be a subclass of Recommender"),
+        ("VBPR", "a system must be a subclass of Recommender"),
+        (None, "a system must be a subclass of Recommender"),
+        (dict, "a system must be a subclass of Recommender"),
+        (torch.nn.Linear, "a system must be a subclass of Recommender"),
+        (CLEARPlugin, "a system must be a subclass of Recommender"),
+        (Recommender, "Recommender is abstract: write encode, loss"),
+        (GraphLearner, "GraphLearner is abstract: write encode, loss"),
+        (Half, "Half is abstract: write loss"),
+        (ABC, "ABC is abstract"),
+    ],
+)
+def test_what_is_no_system_is_not_registered(wrong, message):
+    with pytest.raises(TypeError, match=message):
+        register_model("Own", wrong)
+    assert "Own" not in available_models()
+
+
+@pytest.mark.usefixtures("tables")
+@pytest.mark.parametrize("wrong", [len, "CLEAR", None, VBPR, torch.nn.Linear, Plugin])
+def test_what_is_no_plugin_is_not_registered(wrong):
+    with pytest.raises(TypeError, match=r"a plug-in must be a sub|Plugin is abst"):
+        register_plugin("Own", wrong)
+    assert "Own" not in available_plugins()
+
+
+BAD_NAMES = [
+    "My Model",
+    "A+B",
+    "x@y",
+    "a:b",
+    "",
+    " ",
+    "a,b",
+    "a=b",
+    "3D",
+    "-a",
+    "_",
+    "a.",
+]
+
+
+@pytest.mark.usefixtures("tables")
+@pytest.mark.parametrize("name", [*BAD_NAMES, "a/b", "../x", "a\n", "naïve", 3, None])
+def test_names_that_a_spec_cannot_spell_are_refused(name):
+    for register, given in ((register_model, Own), (register_plugin, OwnPlugin)):
+        with pytest.raises(UserError, match="can spell the name") as caught:
+            register(name, given)
+        assert "\n" not in str(caught.value)
+    with pytest.raises(UserError, match="can spell the name 'a-b'"):
+        register_plugin("a-b", OwnPlugin)
+
+
+@pytest.mark.usefixtures("tables")
+def test_a_name_is_given_once():
+    register_model("Own", Own)
+    register_plugin("Own", OwnPlugin)
+    for name in ("Own", "own", "O_wn", "mfbpr", "SEAa"):
+        with pytest.raises(UserError, match="is taken - choose another"):
+            register_model(name, type("Other", (Own,), {}))
+    for name in ("Own", "o_wn", "clear"):
+        with pytest.raises(UserError, match="is taken - choose another"):
+            register_plugin(name, type("Other", (OwnPlugin,), {}))
+    assert resolve_model("own")[1] is Own
+    assert resolve_plugin("own")[1] is OwnPlugin

@@ -30,7 +30,8 @@ def test_composed_maps_equal_the_direct_path(
     composed = make(data, fidelity, club_inner_steps=3, **options)
     data = composed.add_graphs(data)
     direct = copy.deepcopy(composed)
-    direct.plugin = Plugin({})  # does nothing, but wants the encoders' output itself
+    # It does nothing, but wants the encoders' output itself.
+    direct.plugin = Plugin(direct.modality_dims())
     losses = []
     for model in (composed, direct):
         model.train()
@@ -58,7 +59,7 @@ def test_composed_embeddings_equal_the_direct_ones_and_cost_less(catalogue):
     data = catalogue({"visual": 400, "textual": 40}, num_items=160)
     model = make(data, hidden_dim=4)
     data, out, flops = model.add_graphs(data), [], []
-    for plugin in (None, Plugin({})):
+    for plugin in (None, Plugin(model.modality_dims())):
         model.plugin = plugin
         with torch.no_grad(), FlopCounterMode(display=False) as counter:
             out.append(model.encode(data))
@@ -75,7 +76,7 @@ def test_both_paths_name_the_same_terms(planted, batch):
         for name in options:
             model, data = planted(candidates=candidates, **(options | {name: 0.3}))
             composed = model.loss(data, batch)
-            model.plugin = Plugin({})
+            model.plugin = Plugin(model.modality_dims())
             assert composed.keys() == model.loss(data, batch).keys()
         model, data = planted(candidates=candidates, **options)
         assert composed.keys() == model.loss(data, batch).keys()

@@ -47,7 +47,7 @@ class Adjacency:
         self.rowptr, self.col, self.weight = rowptr, col, weight
         self.num_src, self.num_dst = num_src, rowptr.numel() - 1
         self._transpose: Adjacency | None = None
-        self._csr: Tensor | None = None
+        self._csr: dict[torch.dtype, Tensor] = {}
 
     @classmethod
     def from_edge_index(
@@ -256,14 +256,20 @@ class Adjacency:
         result: Tensor = _PowerSum.apply(x, self, num_layers, scale)
         return result
 
-    def csr(self) -> Tensor:
-        """The same matrix as a ``torch.sparse_csr`` tensor."""
-        if self._csr is None:
+    def csr(self, dtype: torch.dtype | None = None) -> Tensor:
+        """The same matrix as a ``torch.sparse_csr`` tensor.
+
+        Args:
+            dtype: Its dtype (default: that of the weights).
+        """
+        dtype = dtype or self.weight.dtype
+        if dtype not in self._csr:
             size = (self.num_dst, self.num_src)
-            self._csr = torch.sparse_csr_tensor(
-                self.rowptr, self.col, self.weight.detach(), size=size
+            weight = self.weight.detach().to(dtype)
+            self._csr[dtype] = torch.sparse_csr_tensor(
+                self.rowptr, self.col, weight, size=size
             )
-        return self._csr
+        return self._csr[dtype]
 
     def __repr__(self) -> str:
         size = f"{self.num_dst} x {self.num_src}"
@@ -281,7 +287,7 @@ def _check_ids(kind: str, index: Tensor, size: int) -> None:
 def _multiply(adj: Adjacency, x: Tensor) -> Tensor:
     """The kernels, chosen by measurement (benchmarks/propagation.py)."""
     if x.is_cuda:
-        return adj.csr() @ x
+        return adj.csr(x.dtype) @ x
     weight = adj.weight if adj.weight.dtype == x.dtype else adj.weight.to(x.dtype)
     return F.embedding_bag(
         adj.col,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from itertools import combinations
 
 import torch
@@ -121,7 +121,8 @@ def shared_bases(
     Args:
         x: Features ``[N, d_m]`` by modality, same rows.
         rank: Number of directions per modality.
-        masks: Boolean ``[N]`` by modality; a pair uses the items that have both.
+        masks: Boolean ``[N]`` by modality; a pair uses the items that have both, and
+            shares nothing where there are none.
         weights: ``"equal"``: every pair counts alike (:math:`a_{mn} = 1/|C_{mn}|_F`,
             for three and more modalities); ``"raw"``: :math:`a_{mn} = 1`.
 
@@ -153,7 +154,7 @@ def shared_bases(
     eps = _eps(*x.values())
     cov = {}
     for a, b in combinations(names, 2):
-        cov[a, b] = covariance64(x[a], x[b], _both(masks, a, b))
+        cov[a, b] = _pair_covariance(x, masks, a, b)
     if len(names) == 2:  # one SVD, so that the two bases are paired
         a, b = names
         u, sigma, w = _leading(cov[a, b], rank, eps)
@@ -188,7 +189,8 @@ def union_bases(
     Args:
         x: Features ``[N, d_m]`` by modality, same rows.
         rank: Directions per pair.
-        masks: Boolean ``[N]`` by modality; a pair uses the items that have both.
+        masks: Boolean ``[N]`` by modality; a pair uses the items that have both, and
+            shares nothing where there are none.
 
     Returns:
         Orthonormal bases ``[d_m, r_m]``, :math:`r_m \le` ``rank`` times the number of
@@ -209,7 +211,7 @@ def union_bases(
     of_pairs: dict[str, list[Tensor]] = {name: [] for name in x}
     # Sorted, so that the order of the mapping cannot enter through rounding.
     for a, b in combinations(sorted(x), 2):
-        cov = covariance64(x[a], x[b], _both(masks, a, b))
+        cov = _pair_covariance(x, masks, a, b)
         u, _, w = _leading(cov, rank, _eps(x[a], x[b]))
         of_pairs[a].append(u)
         of_pairs[b].append(w)
@@ -231,6 +233,38 @@ def union_bases(
 def _check_rank(rank: int, largest: int) -> None:
     if not 0 <= rank <= largest:
         raise ValueError(f"'rank' must be in [0, {largest}] (got {rank})")
+
+
+def have_common_items(
+    modalities: Iterable[str], masks: Mapping[str, Tensor] | None
+) -> bool:
+    """True if an item has two of the modalities, so that something can be shared.
+
+    Args:
+        modalities: Their names.
+        masks: Boolean ``[N]`` by modality, False where an item lacks it.
+
+    Example:
+        >>> masks = {"visual": torch.tensor([True, False])}
+        >>> have_common_items(["visual", "textual"], masks)
+        True
+        >>> masks["textual"] = ~masks["visual"]
+        >>> have_common_items(["visual", "textual"], masks)
+        False
+    """
+    both = [_both(masks, a, b) for a, b in combinations(modalities, 2)]
+    return any(mask is None or bool(mask.any()) for mask in both)
+
+
+def _pair_covariance(
+    x: Mapping[str, Tensor], masks: Mapping[str, Tensor] | None, a: str, b: str
+) -> Tensor:
+    """Cross-covariance of two modalities; zero if no item has both."""
+    mask = _both(masks, a, b)
+    if mask is not None and not mask.any():
+        size = x[a].size(1), x[b].size(1)
+        return x[a].new_zeros(size, dtype=torch.float64)
+    return covariance64(x[a], x[b], mask)
 
 
 def _both(masks: Mapping[str, Tensor] | None, a: str, b: str) -> Tensor | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from mmgraph.options import CheckedOptions, NonNegativeInt, PositiveInt
+from mmgraph.options import CheckedOptions, ListLength, NodeCount, PositiveInt
 
 
 class GeneratedItems(CheckedOptions, nn.Module):
@@ -40,9 +40,9 @@ class GeneratedItems(CheckedOptions, nn.Module):
 
     def __init__(
         self,
-        num_modalities: int,
-        num_users: int,
-        k: NonNegativeInt,
+        num_modalities: PositiveInt,
+        num_users: NodeCount,
+        k: ListLength,
         refresh_batches: PositiveInt = 1,
     ) -> None:
         super().__init__()

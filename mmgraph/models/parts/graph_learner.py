@@ -25,10 +25,13 @@ from mmgraph.nn.conv import ItemGraphConv
 from mmgraph.nn.encoder import LightGCNEncoder
 from mmgraph.nn.modality_dict import linear_maps
 from mmgraph.options import (
+    Dimension,
+    Dims,
     Fidelity,
     Fraction,
+    LayerCount,
+    NodeCount,
     NonNegativeFloat,
-    NonNegativeInt,
     PositiveInt,
 )
 from mmgraph.schema import (
@@ -85,13 +88,13 @@ class GraphLearner(Recommender):
 
     def __init__(
         self,
-        num_users: int,
-        num_items: int,
-        dims: dict[str, int],
+        num_users: NodeCount,
+        num_items: NodeCount,
+        dims: Dims,
         *,
-        embedding_dim: PositiveInt = 64,
-        num_layers: NonNegativeInt = 2,
-        num_item_layers: NonNegativeInt = 1,
+        embedding_dim: Dimension = 64,
+        num_layers: LayerCount = 2,
+        num_item_layers: LayerCount = 1,
         k: PositiveInt = 10,
         raw_weight: Fraction = 0.9,
         reg_weight: NonNegativeFloat = 1e-5,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from torch_geometric.transforms import BaseTransform, Compose
 
 from mmgraph.errors import UserError
+from mmgraph.options import shown
 from mmgraph.transforms import FuseItemGraphs, ItemKNNGraph
 
 
@@ -41,7 +42,8 @@ def fused_item_graph(
     features, the item itself among them, with weight :math:`1/k` each.
 
     Raises:
-        UserError: If ``weights`` names other modalities than the data have.
+        UserError: If ``weights`` names other modalities than the data have, or all are
+            0.
 
     Example:
         >>> fused_item_graph(["visual"], 10, None)
@@ -52,14 +54,24 @@ def fused_item_graph(
     """
     if not 0 <= visual_weight <= 1:
         raise UserError(
-            f"visual_weight must lie in [0, 1] (got {visual_weight})", "try 0.1"
+            f"'visual_weight' must be in [0, 1] (got {visual_weight})",
+            "try 0.1",
+            owner="",
         )
     if weights is None:
         weights = modality_weights(modalities, visual_weight)
     if set(weights) != set(modalities):
         raise UserError(
-            f"modality weights name {sorted(weights)}",
-            f"name each of {sorted(modalities)}",
+            f"'modality_weights' must name {', '.join(modalities)} "
+            f"(got {shown(dict(weights))})",
+            "give each modality of the data a weight",
+            owner="",
+        )
+    if not any(weights.values()):
+        raise UserError(
+            f"'modality_weights' must have one above 0 (got {shown(dict(weights))})",
+            "give a modality a weight",
+            owner="",
         )
     graphs: list[BaseTransform] = [ItemKNNGraph(m, k) for m in modalities]
     return Compose([*graphs, FuseItemGraphs(weights)])

@@ -11,7 +11,7 @@ from torch_geometric.data import HeteroData
 
 from mmgraph.errors import UserError
 from mmgraph.models.batch import Batch
-from mmgraph.options import CheckedOptions
+from mmgraph.options import CheckedOptions, Dims, shown
 
 #: Item embeddings per modality as the host's encoders give them, before any plug-in,
 #: of the given rows or of all items.
@@ -22,6 +22,9 @@ class Host(Protocol):
     """The system that a plug-in is to attach to, as far as it has to be known."""
 
     built_in: ClassVar[str | None]
+
+    def plugin_dims(self, where: str) -> dict[str, int]:
+        """Dimension of each modality in what a plug-in acts on."""
 
     def has_encoders(self) -> bool:
         """True if there are modality encoders."""
@@ -44,6 +47,7 @@ class Plugin(CheckedOptions, nn.Module):
             that acts on the item graph.
     """
 
+    sizes = ("dims",)
     #: Its name in tables of systems.
     name: ClassVar[str] = ""
     #: ``"encoder"`` acts on the embeddings, ``"graph"`` on the item graphs.
@@ -51,7 +55,7 @@ class Plugin(CheckedOptions, nn.Module):
     #: True if all it does is to train the host's encoders.
     trains_encoders: ClassVar[bool] = False
 
-    def __init__(self, dims: dict[str, int]) -> None:
+    def __init__(self, dims: Dims) -> None:
         super().__init__()
         self.dims = dims
 
@@ -86,6 +90,29 @@ class Plugin(CheckedOptions, nn.Module):
     def auxiliary_optimizers(self) -> dict[str, torch.optim.Optimizer]:
         """Optimisers that the plug-in steps by itself."""
         return {}
+
+
+def check_plugin(host: Host, plugin: Plugin) -> None:
+    """Refuse what is no plug-in, or none for this host.
+
+    Args:
+        host: The system.
+        plugin: The plug-in.
+
+    Raises:
+        TypeError: If it is something else.
+        UserError: If it could change nothing, or has other dimensions than the host.
+    """
+    if not isinstance(plugin, Plugin):
+        raise TypeError(f"a plug-in must be a Plugin or None (got {shown(plugin)})")
+    check_host(host, type(plugin), plugin.where)
+    dims = host.plugin_dims(plugin.where)
+    if plugin.dims != dims:
+        raise UserError(
+            f"{type(plugin).__name__} is for dimensions {plugin.dims}, "
+            f"{type(host).__name__} has {dims}",
+            "attach it by its class: model.attach(...)",
+        )
 
 
 def check_host(host: Host, plugin: type[Plugin], where: str) -> None:

@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import logging
-from typing import Annotated, Any, Literal
+from collections.abc import Collection, Iterable
+from typing import Annotated, Literal
 
 from torch import Tensor
 from torch_geometric.data import HeteroData
 
 from mmgraph.errors import UserError
+from mmgraph.functional.redundancy.projection import have_common_items
 from mmgraph.models.plugins.base import Encode, Plugin
 from mmgraph.nn.projection import NullSpaceProjection as Projection
-from mmgraph.options import Fraction, NonNegativeInt, PositiveInt, Range
+from mmgraph.options import (
+    Dims,
+    Fraction,
+    NonNegativeInt,
+    PositiveInt,
+    Range,
+)
 from mmgraph.schema import ITEM, mask_key
 from mmgraph.transforms import NullSpaceProjection as ProjectFeatures
 
@@ -50,7 +58,7 @@ class CLEARPlugin(Plugin):
 
     def __init__(
         self,
-        dims: dict[str, int],
+        dims: Dims,
         *,
         rank: NonNegativeInt = 8,
         strength: Fraction = 0.9,
@@ -65,6 +73,7 @@ class CLEARPlugin(Plugin):
             raise UserError(
                 "'sides', 'energy' and 'refresh_every' belong to where='encoder'",
                 "where='graph' projects once: give 'rank' and 'strength' alone",
+                owner="",
             )
         self.where = where
         self.rank, self.strength = rank, strength
@@ -84,7 +93,7 @@ class CLEARPlugin(Plugin):
         return projected
 
     def on_epoch_start(self, encode: Encode, data: HeteroData, epoch: int) -> None:
-        warn_of_one_modality(self.dims, self.strength, epoch)
+        warn_if_nothing_is_shared(self.dims, data, self.strength, epoch)
         if self.where == "encoder":
             refresh_projection(self.projection, encode, data, epoch)
 
@@ -122,27 +131,52 @@ def check_projection(
     """
     most = min(dims.values(), default=0)
     if energy is None and len(dims) > 1 and rank > most:
-        raise UserError(f"'rank' must be in [0, {most}] (got {rank})", "lower it")
+        raise UserError(
+            f"'rank' must be in [0, {most}] (got {rank})", "lower it", owner=""
+        )
     if sides != "both" and sides not in dims:
         names = ", ".join(map(repr, dims))
         raise UserError(
             f"'sides' must be 'both' or one of {names} (got {sides!r})",
             "correct the option",
+            owner="",
         )
 
 
-def warn_of_one_modality(dims: dict[str, int], strength: float, epoch: int) -> None:
+def warn_if_nothing_is_shared(
+    modalities: Collection[str], data: HeteroData, strength: float, epoch: int
+) -> None:
     """Say before the first epoch that there is nothing to project away.
 
+    Args:
+        modalities: Names of the modalities.
+        data: Where the masks are.
+        strength: Strength of the projection; at 0 nothing is expected of it.
+        epoch: The epoch that begins.
+
     Example:
-        >>> warn_of_one_modality({"visual": 8, "textual": 6}, strength=0.9, epoch=1)
+        >>> warn_if_nothing_is_shared(["visual", "textual"], HeteroData(), 0.9, epoch=1)
     """
-    if epoch == 1 and strength and len(dims) == 1:
-        logger.warning(
-            "CLEAR: %s is the only modality, so nothing is shared and CLEAR changes "
-            "nothing",
-            *dims,
-        )
+    if epoch > 1 or not strength:
+        return
+    if len(modalities) == 1:
+        reason = f"{next(iter(modalities))} is the only modality"
+    elif not have_common_items(modalities, item_masks(data, modalities)):
+        reason = f"no item has two of {', '.join(modalities)}"
+    else:
+        return
+    logger.warning("CLEAR: %s, so nothing is shared and CLEAR changes nothing", reason)
+
+
+def item_masks(data: HeteroData, modalities: Iterable[str]) -> dict[str, Tensor]:
+    """The masks that the data have, by modality.
+
+    Example:
+        >>> item_masks(HeteroData(), ["visual"])
+        {}
+    """
+    keys = {m: mask_key(m) for m in modalities}
+    return {m: data[ITEM][key] for m, key in keys.items() if key in data[ITEM]}
 
 
 def refresh_projection(
@@ -161,10 +195,7 @@ def refresh_projection(
     if not projection.should_refresh(epoch):
         return
     z = encode(None)
-    masks: dict[str, Any] = {
-        m: data[ITEM][mask_key(m)] for m in z if mask_key(m) in data[ITEM]
-    }
-    projection.refresh(z, epoch=epoch, masks=masks or None)
+    projection.refresh(z, epoch=epoch, masks=item_masks(data, z))
 
 
 def refreshed_measures(projection: Projection, epoch: int) -> dict[str, float]:

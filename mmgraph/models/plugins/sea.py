@@ -13,7 +13,7 @@ from mmgraph.errors import UserError
 from mmgraph.models.batch import Batch
 from mmgraph.models.plugins.base import Encode, Plugin
 from mmgraph.nn.losses import SeparateLearningLoss
-from mmgraph.options import NonNegativeFloat, NonNegativeInt, PositiveFloat
+from mmgraph.options import Dims, NonNegativeFloat, NonNegativeInt, PositiveFloat
 
 
 class SEAPlugin(Plugin):
@@ -52,7 +52,7 @@ class SEAPlugin(Plugin):
 
     def __init__(
         self,
-        dims: dict[str, int],
+        dims: Dims,
         *,
         align: Literal["solosim", "info_nce"] | None = "solosim",
         distance: Literal["mim", "neg_l2"] | None = "mim",
@@ -70,11 +70,13 @@ class SEAPlugin(Plugin):
                 "'score_heads' needs the heads of the alignment (got "
                 f"{list(dims)}, {align!r})",
                 "use two modalities and an 'align'",
+                owner="",
             )
         if score_heads and len(set(dims.values())) > 1:
             raise UserError(
                 f"'score_heads' needs modalities of one dimension (got {dims})",
                 "leave it out",
+                owner="",
             )
         narrow = all(dim <= 128 for dim in dims.values())
         self.separate = SeparateLearningLoss(
@@ -104,7 +106,7 @@ class SEAPlugin(Plugin):
     ) -> dict[str, Tensor]:
         items = batch.items() if self.candidates == "batch" else None
         if items is not None and len(items) < 2:
-            items = None  # a single item has nothing to be told from
+            items = None  # a single item has no other to contrast it with
         z = encode(items)
         if self.training:
             self.separate.club_step(z)

@@ -12,10 +12,10 @@ from mmgraph.nn.conv.weighted_sum_conv import (
     WeightedSumConv,
     target_features,
 )
-from mmgraph.options import CheckedOptions, NonNegativeInt
+from mmgraph.options import LayerCount
 
 
-class ItemGraphConv(CheckedOptions, WeightedSumConv):
+class ItemGraphConv(WeightedSumConv):
     r"""Several steps over a frozen similarity graph.
 
     .. math::
@@ -41,7 +41,7 @@ class ItemGraphConv(CheckedOptions, WeightedSumConv):
                 [1.]])
     """
 
-    def __init__(self, num_layers: NonNegativeInt = 1, **kwargs: Any) -> None:
+    def __init__(self, num_layers: LayerCount = 1, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.num_layers = num_layers
 

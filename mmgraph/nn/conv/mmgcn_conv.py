@@ -17,10 +17,10 @@ from mmgraph.nn.conv.weighted_sum_conv import (
     edge_list,
     target_features,
 )
-from mmgraph.options import CheckedOptions
+from mmgraph.options import Dimension, FeatureDimension
 
 
-class MMGCNConv(CheckedOptions, WeightedSumConv):
+class MMGCNConv(WeightedSumConv):
     r"""The layer of "MMGCN: Multi-modal Graph Convolution Network for Personalized
     Recommendation of Micro-video" (Wei et al., ACM MM 2019): the mean of the neighbours
     meets the node's own features, to which an embedding that all modalities and layers
@@ -64,8 +64,8 @@ class MMGCNConv(CheckedOptions, WeightedSumConv):
 
     def __init__(
         self,
-        in_channels: int,
-        out_channels: int,
+        in_channels: FeatureDimension,
+        out_channels: Dimension,
         combine: Literal["concat", "sum"] = "concat",
     ) -> None:
         super().__init__()

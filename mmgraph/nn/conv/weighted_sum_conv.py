@@ -9,13 +9,14 @@ from torch_geometric.nn import MessagePassing
 from torch_geometric.utils import is_sparse, spmm, to_edge_index
 
 from mmgraph.functional.graph.adjacency import Adjacency
+from mmgraph.options import CheckedOptions
 
 Graph = Tensor | Adjacency
 #: Features of one node set, or of the sources and targets of a bipartite graph.
 Features = Tensor | tuple[Tensor, Tensor | None]
 
 
-class WeightedSumConv(MessagePassing):
+class WeightedSumConv(CheckedOptions, MessagePassing):
     r"""Weighted sum of the neighbours, without parameters.
 
     .. math::

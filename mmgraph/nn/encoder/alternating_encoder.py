@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from mmgraph.functional.graph.adjacency import Adjacency
-from mmgraph.options import CheckedOptions, NonNegativeInt
+from mmgraph.options import CheckedOptions, LayerCount
 
 
 class AlternatingEncoder(CheckedOptions, nn.Module):
@@ -40,7 +40,7 @@ class AlternatingEncoder(CheckedOptions, nn.Module):
         (torch.Size([2, 4]), torch.Size([1, 4]))
     """
 
-    def __init__(self, num_layers: NonNegativeInt) -> None:
+    def __init__(self, num_layers: LayerCount) -> None:
         super().__init__()
         self.num_layers = num_layers
 

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from mmgraph.functional.graph.adjacency import Adjacency
 from mmgraph.nn.conv import LightGCNConv
 from mmgraph.nn.conv.weighted_sum_conv import Graph
-from mmgraph.options import CheckedOptions, NonNegativeInt
+from mmgraph.options import CheckedOptions, LayerCount
 
 Readout = Literal["mean", "sum", "last"]
 
@@ -42,7 +42,7 @@ class LightGCNEncoder(CheckedOptions, nn.Module):
                 [2.]])
     """
 
-    def __init__(self, num_layers: NonNegativeInt, readout: Readout = "mean") -> None:
+    def __init__(self, num_layers: LayerCount, readout: Readout = "mean") -> None:
         super().__init__()
         self.num_layers, self.readout = num_layers, readout
         self.conv = LightGCNConv()

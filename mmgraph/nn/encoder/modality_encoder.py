@@ -6,7 +6,7 @@ from typing import Literal
 
 from torch import Tensor, nn
 
-from mmgraph.options import CheckedOptions
+from mmgraph.options import CheckedOptions, Dimension, FeatureDimension
 
 
 class ModalityEncoder(CheckedOptions, nn.Module):
@@ -37,9 +37,9 @@ class ModalityEncoder(CheckedOptions, nn.Module):
 
     def __init__(
         self,
-        in_channels: int,
-        out_channels: int,
-        hidden_channels: int = 256,
+        in_channels: FeatureDimension,
+        out_channels: Dimension,
+        hidden_channels: Dimension = 256,
         init: Literal["xavier", "default"] = "xavier",
     ) -> None:
         super().__init__()

@@ -9,9 +9,10 @@ from torch import Tensor, nn
 from mmgraph.nn.conv.weighted_sum_conv import Graph
 from mmgraph.nn.encoder.light_gcn_encoder import LightGCNEncoder
 from mmgraph.nn.modality_dict import ModalityParameterDict
+from mmgraph.options import CheckedOptions, Dimension, LayerCount, NodeCount
 
 
-class ModalityGraphEncoder(nn.Module):
+class ModalityGraphEncoder(CheckedOptions, nn.Module):
     r"""Users learn a preference embedding per modality and meet the items on the graph.
 
     .. math::
@@ -39,7 +40,11 @@ class ModalityGraphEncoder(nn.Module):
     """
 
     def __init__(
-        self, num_users: int, modalities: list[str], channels: int, num_layers: int
+        self,
+        num_users: NodeCount,
+        modalities: list[str],
+        channels: Dimension,
+        num_layers: LayerCount,
     ) -> None:
         super().__init__()
         self.preference = ModalityParameterDict(

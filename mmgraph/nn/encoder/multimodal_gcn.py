@@ -11,9 +11,10 @@ from mmgraph.nn.conv import ItemGraphConv
 from mmgraph.nn.conv.weighted_sum_conv import Graph
 from mmgraph.nn.encoder.modality_graph_encoder import ModalityGraphEncoder
 from mmgraph.nn.fusion.user_modality_weights import UserModalityWeights, UserWeights
+from mmgraph.options import CheckedOptions, Dimension, LayerCount, NodeCount
 
 
-class MultimodalGCN(nn.Module):
+class MultimodalGCN(CheckedOptions, nn.Module):
     r"""Final embeddings from item embeddings per modality, as in CLEAR, SEA and MENTOR.
 
     .. math::
@@ -53,11 +54,11 @@ class MultimodalGCN(nn.Module):
 
     def __init__(
         self,
-        num_users: int,
+        num_users: NodeCount,
         modalities: list[str],
-        channels: int,
-        num_layers: int = 2,
-        num_item_layers: int = 1,
+        channels: Dimension,
+        num_layers: LayerCount = 2,
+        num_item_layers: LayerCount = 1,
         user_weights: UserWeights = "free",
     ) -> None:
         super().__init__()

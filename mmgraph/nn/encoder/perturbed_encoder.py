@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from mmgraph.nn.conv import LightGCNConv
 from mmgraph.nn.conv.weighted_sum_conv import Graph
-from mmgraph.options import CheckedOptions, NonNegativeFloat, NonNegativeInt
+from mmgraph.options import CheckedOptions, LayerCount, NonNegativeFloat
 
 
 class PerturbedEncoder(CheckedOptions, nn.Module):
@@ -43,9 +43,7 @@ class PerturbedEncoder(CheckedOptions, nn.Module):
         tensor([0.1000, 0.1000])
     """
 
-    def __init__(
-        self, num_layers: NonNegativeInt, scale: NonNegativeFloat = 0.1
-    ) -> None:
+    def __init__(self, num_layers: LayerCount, scale: NonNegativeFloat = 0.1) -> None:
         super().__init__()
         self.num_layers, self.scale = num_layers, scale
         self.conv = LightGCNConv()

@@ -6,9 +6,10 @@ import torch
 from torch import Tensor, nn
 
 from mmgraph.errors import UserError
+from mmgraph.options import CheckedOptions, Dimension, PositiveInt
 
 
-class CrossModalAttention(nn.Module):
+class CrossModalAttention(CheckedOptions, nn.Module):
     r"""Multi-head attention of a node's modalities over one another, averaged.
 
     .. math::
@@ -38,12 +39,13 @@ class CrossModalAttention(nn.Module):
         torch.Size([3, 4])
     """
 
-    def __init__(self, channels: int, num_heads: int = 4) -> None:
+    def __init__(self, channels: Dimension, num_heads: PositiveInt = 4) -> None:
         super().__init__()
         if num_heads < 1 or channels % num_heads:
             raise UserError(
                 f"'num_heads' must divide the dimension {channels} (got {num_heads})",
                 "choose a divisor of it",
+                owner="",
             )
         self.num_heads = num_heads
         self.query = nn.Linear(channels, channels, bias=False)

@@ -5,8 +5,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from mmgraph.options import CheckedOptions, Dimension
 
-class ModalityAttention(nn.Module):
+
+class ModalityAttention(CheckedOptions, nn.Module):
     r"""Sum of the modalities, weighted per node by one shared query.
 
     .. math::
@@ -32,7 +34,7 @@ class ModalityAttention(nn.Module):
         torch.Size([3, 4])
     """
 
-    def __init__(self, channels: int) -> None:
+    def __init__(self, channels: Dimension) -> None:
         super().__init__()
         self.first = nn.Linear(channels, channels)
         self.second = nn.Linear(channels, 1, bias=False)

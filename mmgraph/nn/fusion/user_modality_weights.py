@@ -7,7 +7,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from mmgraph.options import CheckedOptions
+from mmgraph.options import CheckedOptions, NodeCount, PositiveInt
 
 UserWeights = Literal["free", "softmax"]
 
@@ -40,7 +40,10 @@ class UserModalityWeights(CheckedOptions, nn.Module):
     """
 
     def __init__(
-        self, num_users: int, num_modalities: int, mode: UserWeights = "free"
+        self,
+        num_users: NodeCount,
+        num_modalities: PositiveInt,
+        mode: UserWeights = "free",
     ) -> None:
         super().__init__()
         self.mode = mode

@@ -11,7 +11,7 @@ from mmgraph.functional.graph.adjacency import Adjacency
 from mmgraph.functional.graph.relaxed_interactions import relaxed_interactions
 from mmgraph.functional.recommend.unseen import map_unseen_scores, unseen_scores
 from mmgraph.nn.losses.row_critic import RowCritic
-from mmgraph.options import PositiveFloat, PositiveInt
+from mmgraph.options import Dimension, NodeCount, NonNegativeFloat, PositiveFloat
 
 #: One row per user of the batch, and one per item.
 Factors = tuple[Tensor, Tensor]
@@ -55,11 +55,11 @@ class AdversarialScoreLoss(RowCritic):
 
     def __init__(
         self,
-        num_items: PositiveInt,
-        hidden_channels: PositiveInt,
+        num_items: NodeCount,
+        hidden_channels: Dimension,
         *,
         noise_scale: PositiveFloat = 2e-3,
-        score_weight: float = 100.0,
+        score_weight: NonNegativeFloat = 100.0,
         **options: Any,
     ) -> None:
         super().__init__(num_items, hidden_channels, **options)

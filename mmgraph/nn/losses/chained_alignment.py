@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from mmgraph.functional.losses.contrastive import info_nce
-from mmgraph.options import CheckedOptions, PositiveFloat, PositiveInt
+from mmgraph.options import CheckedOptions, Dimension, PositiveFloat, PositiveInt
 
 
 class ChainedAlignmentLoss(CheckedOptions, nn.Module):
@@ -46,7 +46,10 @@ class ChainedAlignmentLoss(CheckedOptions, nn.Module):
     """
 
     def __init__(
-        self, num_modalities: PositiveInt, channels: int, temperature: PositiveFloat
+        self,
+        num_modalities: PositiveInt,
+        channels: Dimension,
+        temperature: PositiveFloat,
     ) -> None:
         super().__init__()
         self.temperature = temperature

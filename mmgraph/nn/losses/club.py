@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Literal
+import logging
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -13,7 +14,10 @@ from mmgraph.functional.losses.mutual_information import (
     club_bound_sampled,
     gaussian_log_likelihood,
 )
-from mmgraph.options import CheckedOptions
+from mmgraph.nn.losses.rows import check_rows
+from mmgraph.options import CheckedOptions, Dimension, FeatureDimension
+
+logger = logging.getLogger(__name__)
 
 Estimator = Literal["closed", "sample"]
 
@@ -26,7 +30,8 @@ class CLUBLoss(CheckedOptions, nn.Module):
     Separate Learning for Multimedia Recommendation", 2024). A Gaussian
     :math:`q_\theta(y | x)` with diagonal covariance is fitted on the side: minimise
     :meth:`estimator_loss` with an optimiser of its own, then use :meth:`bound`, which
-    has gradients for ``x`` and ``y`` only.
+    has gradients for ``x`` and ``y`` only. Before the estimator is fitted the value
+    bounds nothing, which a warning says. Of a single row the closed form is 0.
 
     :math:`\mu` and :math:`\log \sigma^2` are two-layer networks;
     :math:`\log \sigma^2` ends in tanh, so :math:`\sigma^2 \in [1/e, e]`.
@@ -44,7 +49,7 @@ class CLUBLoss(CheckedOptions, nn.Module):
         - **output:** scalar, in nats
 
     Raises:
-        ValueError: If ``estimator`` is unknown.
+        UserError: If ``estimator`` is unknown, or the batch empty.
 
     Example:
         >>> club = CLUBLoss(32, 32)
@@ -58,9 +63,9 @@ class CLUBLoss(CheckedOptions, nn.Module):
 
     def __init__(
         self,
-        x_channels: int,
-        y_channels: int,
-        hidden_channels: int = 8,
+        x_channels: FeatureDimension,
+        y_channels: FeatureDimension,
+        hidden_channels: Dimension = 8,
         *,
         estimator: Estimator = "closed",
         clamp: bool = True,
@@ -68,6 +73,8 @@ class CLUBLoss(CheckedOptions, nn.Module):
         super().__init__()
         self.estimator = estimator
         self.clamp = clamp
+        #: False until it is being fitted, or was loaded.
+        self.is_fitted = False
         self.conditional = _GaussianConditional(x_channels, hidden_channels, y_channels)
 
     def forward(self, x: Tensor, y: Tensor) -> Tensor:
@@ -76,6 +83,13 @@ class CLUBLoss(CheckedOptions, nn.Module):
 
     def bound(self, x: Tensor, y: Tensor) -> Tensor:
         """Bound of the mutual information; the estimator gets no gradient."""
+        check_rows(x, "CLUBLoss")
+        if not (self.is_fitted or torch.compiler.is_compiling()):
+            self.is_fitted = True  # once is enough
+            logger.warning(
+                "CLUBLoss: the estimator was never fitted, so that its bound bounds "
+                "nothing: minimise estimator_loss first (club_inner_steps above 0)"
+            )
         frozen = {k: p.detach() for k, p in self.conditional.named_parameters()}
         mean, log_var = functional_call(self.conditional, frozen, (x,))
         if self.estimator == "closed":
@@ -87,8 +101,14 @@ class CLUBLoss(CheckedOptions, nn.Module):
 
     def estimator_loss(self, x: Tensor, y: Tensor) -> Tensor:
         """Negative log-likelihood of ``y`` given ``x``; the inputs get no gradient."""
+        check_rows(x, "CLUBLoss")
+        self.is_fitted = True
         mean, log_var = self.conditional(x.detach())
         return -gaussian_log_likelihood(mean, log_var, y.detach())
+
+    def _load_from_state_dict(self, *args: Any) -> None:
+        self.is_fitted = True
+        super()._load_from_state_dict(*args)
 
     def extra_repr(self) -> str:
         """Options shown in the module's repr."""

@@ -5,8 +5,11 @@ from __future__ import annotations
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from mmgraph.nn.losses.rows import check_rows
+from mmgraph.options import CheckedOptions
 
-class NegativeDistanceLoss(nn.Module):
+
+class NegativeDistanceLoss(CheckedOptions, nn.Module):
     r"""Negative mean squared distance, :math:`-\mathrm{mean}\,(x - y)^2`.
 
     Eq. 30 of "It is Never Too Late to Mend: Separate Learning for Multimedia
@@ -21,6 +24,9 @@ class NegativeDistanceLoss(nn.Module):
         - **input:** two tensors :math:`(N, d)`
         - **output:** scalar, at most 0
 
+    Raises:
+        UserError: If the batch is empty.
+
     Example:
         >>> import torch
         >>> NegativeDistanceLoss()(torch.zeros(2, 3), torch.full((2, 3), 2.0))
@@ -33,6 +39,7 @@ class NegativeDistanceLoss(nn.Module):
 
     def forward(self, x: Tensor, y: Tensor) -> Tensor:
         """Negative distance of matching rows."""
+        check_rows(x, "NegativeDistanceLoss")
         if self.normalize:
             x, y = F.normalize(x, dim=1), F.normalize(y, dim=1)
         return -F.mse_loss(x, y)

@@ -5,8 +5,10 @@ from __future__ import annotations
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from mmgraph.options import CheckedOptions, Dimension, FeatureDimension
 
-class ProjectionHead(nn.Module):
+
+class ProjectionHead(CheckedOptions, nn.Module):
     r"""Three linear layers with batch norm and ReLU between, rows of length 1.
 
     Linear, BatchNorm, ReLU, Linear, BatchNorm, ReLU, Linear, row-wise L2. The first
@@ -30,7 +32,10 @@ class ProjectionHead(nn.Module):
     """
 
     def __init__(
-        self, in_channels: int, hidden_channels: int = 64, out_channels: int = 32
+        self,
+        in_channels: FeatureDimension,
+        hidden_channels: Dimension = 64,
+        out_channels: Dimension = 32,
     ) -> None:
         super().__init__()
         self.first = nn.Linear(in_channels, hidden_channels)

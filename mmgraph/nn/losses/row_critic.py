@@ -9,9 +9,11 @@ from torch.func import functional_call
 
 from mmgraph.options import (
     CheckedOptions,
+    Dimension,
+    DropRatio,
+    NodeCount,
     NonNegativeFloat,
     PositiveFloat,
-    PositiveInt,
 )
 
 
@@ -64,11 +66,11 @@ class RowCritic(CheckedOptions, nn.Module):
 
     def __init__(
         self,
-        num_columns: PositiveInt,
-        hidden_channels: PositiveInt,
+        num_columns: NodeCount,
+        hidden_channels: Dimension,
         *,
         slope: float = 0.01,
-        dropout: tuple[float, float] = (0.31, 0.5),
+        dropout: tuple[DropRatio, DropRatio] = (0.31, 0.5),
         penalty_weight: NonNegativeFloat = 0.3,
         lr: PositiveFloat = 3e-4,
     ) -> None:

@@ -14,9 +14,12 @@ from mmgraph.nn.losses.club import CLUBLoss, Estimator
 from mmgraph.nn.losses.contrastive import InfoNCELoss, SoloSimLoss
 from mmgraph.nn.losses.negative_distance import NegativeDistanceLoss
 from mmgraph.nn.losses.projection_head import ProjectionHead
+from mmgraph.nn.losses.rows import check_rows
 from mmgraph.nn.modality_dict import ModalityDict
 from mmgraph.options import (
     CheckedOptions,
+    Dimension,
+    FeatureDimension,
     Fidelity,
     NonNegativeFloat,
     NonNegativeInt,
@@ -77,12 +80,14 @@ class SeparateLearningLoss(CheckedOptions, nn.Module):
         block_size: Rows per block of the alignment.
 
     Shapes:
-        - **input:** ``{modality:`` :math:`(N, D_m)` ``}``, same rows, :math:`N \ge 2`
+        - **input:** ``{modality:`` :math:`(N, D_m)` ``}``, same rows, :math:`N \ge 1`;
+          of a single row the alignment is 0, as there is nothing to contrast it with
         - **output:** ``{"align": scalar, "distance": scalar}``, already weighted:
           their sum is the term to add
 
     Raises:
-        ValueError: If an option is unknown or does not suit the dimensions.
+        UserError: If an option is unknown or does not suit the dimensions, or a batch
+            is empty.
 
     Example:
         >>> dims = {"visual": 16, "textual": 8}
@@ -95,11 +100,11 @@ class SeparateLearningLoss(CheckedOptions, nn.Module):
 
     def __init__(
         self,
-        dims: Mapping[str, int],
+        dims: Mapping[str, FeatureDimension],
         *,
-        proj_hidden: PositiveInt = 64,
-        proj_out: PositiveInt = 32,
-        mim_dim: PositiveInt = 32,
+        proj_hidden: Dimension = 64,
+        proj_out: Dimension = 32,
+        mim_dim: Dimension = 32,
         mim_proj: Literal["linear", "none"] = "linear",
         align: Alignment | None = "solosim",
         distance: Distance | None = "mim",
@@ -110,7 +115,7 @@ class SeparateLearningLoss(CheckedOptions, nn.Module):
         club_lr: PositiveFloat = 1e-4,
         club_pairs: Fidelity = "paper",
         club_shared: bool = True,
-        club_hidden: PositiveInt = 8,
+        club_hidden: Dimension = 8,
         club_estimator: Estimator = "closed",
         club_clamp: bool = True,
         normalize_distance: bool = False,
@@ -121,6 +126,7 @@ class SeparateLearningLoss(CheckedOptions, nn.Module):
             raise UserError(
                 f"every modality needs a dimension of 2 or more (got {dict(dims)})",
                 "use a larger embedding",
+                owner="",
             )
         dims = self.dims = in_order(dims)
         self.align_weight = align_weight
@@ -153,6 +159,7 @@ class SeparateLearningLoss(CheckedOptions, nn.Module):
                 raise UserError(
                     f"'neg_l2' needs even dimensions (got {self.dims})",
                     "choose the distance 'mim'",
+                    owner="",
                 )
             self.distancing = NegativeDistanceLoss(normalize=normalize_distance)
         elif distance == "mim":
@@ -167,12 +174,14 @@ class SeparateLearningLoss(CheckedOptions, nn.Module):
                     "one estimator for all modalities needs equal dimensions (got "
                     f"{self.dims})",
                     "use mim_proj='linear' or club_shared=False",
+                    owner="",
                 )
             if club_pairs == "released" and not (len(dims) > 1 and club_shared):
                 raise UserError(
                     "club_pairs='released' needs two modalities and club_shared=True "
                     f"(got {list(dims)}, club_shared={club_shared})",
                     "choose club_pairs='paper'",
+                    owner="",
                 )
             for name in [_SHARED] if club_shared else dims:
                 m = next(iter(dims)) if club_shared else name
@@ -186,7 +195,9 @@ class SeparateLearningLoss(CheckedOptions, nn.Module):
 
     def forward(self, z: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Weighted terms from each modality's vectors."""
-        zero = next(iter(z.values())).new_zeros(())
+        rows = next(iter(z.values()))
+        check_rows(rows, "SeparateLearningLoss")
+        zero = rows.new_zeros(())
         terms = {"align": zero, "distance": zero}
         if self.alignment is not None and self.align_weight:
             generic, _ = self.split(z)
@@ -225,6 +236,8 @@ class SeparateLearningLoss(CheckedOptions, nn.Module):
     def align_loss(self, first: Mapping[str, Tensor]) -> Tensor:
         """Weighted alignment, from the outputs of the heads' first linear layers."""
         assert self.alignment is not None
+        if len(next(iter(first.values()))) == 1:  # its own only candidate: -log 1
+            return torch.stack([0.0 * x.sum() for x in first.values()]).sum()
         head = {m: self.heads[m].tail(first[m]) for m in self.dims}
         losses = [
             self.alignment(head[later], head[earlier])

@@ -307,3 +307,37 @@ def test_learned_weights_can_be_differentiated_twice():
         return adj.matmul(x)
 
     assert gradgradcheck(product, (x, weight.requires_grad_()))
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16, torch.float16])
+def test_features_of_another_dtype_than_the_weights_keep_theirs(device, dtype):
+    if device.type == "cpu" and dtype == torch.float16:
+        pytest.skip("no such product on a CPU")
+    edge_index, weight = random_graph()
+    adj = Adjacency.from_edge_index(
+        edge_index.to(device), weight.to(device), num_src=11, num_dst=7
+    )
+    x = torch.randn(11, 5, device=device).to(dtype).requires_grad_()
+    out = adj.matmul(x)
+    out.sum().backward()
+    assert out.dtype == x.grad.dtype == dtype
+    expected = to_scipy(edge_index, weight, 11, 7) @ x.detach().cpu().double().numpy()
+    tolerance = 1e-6 if dtype == torch.float64 else 0.05
+    torch.testing.assert_close(
+        out.detach().cpu().double(),
+        torch.from_numpy(expected),
+        atol=tolerance * 5,
+        rtol=tolerance,
+    )
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16])
+def test_the_sparse_tensor_comes_in_the_dtype_of_its_partner(dtype):
+    """What the CUDA kernel multiplies with, which takes no two dtypes."""
+    edge_index, weight = random_graph()
+    adj = Adjacency.from_edge_index(edge_index, weight, num_src=11, num_dst=7)
+    assert adj.csr().dtype == torch.float32
+    assert adj.csr(dtype).dtype == dtype
+    assert adj.csr(dtype) is adj.csr(dtype)
+    dense = adj.csr(dtype).to_dense()
+    torch.testing.assert_close(dense, adj.csr().to_dense().to(dtype))

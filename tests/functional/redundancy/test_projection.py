@@ -19,6 +19,7 @@ from mmgraph.functional import (
     suppress,
     union_bases,
 )
+from mmgraph.functional.redundancy.projection import have_common_items
 
 TIGHT = {"atol": 1e-10, "rtol": 1e-10}
 DIMS = [(8, 8), (16, 5)]
@@ -499,3 +500,24 @@ def test_runs_on_the_device(device):
     assert {u.device.type, sigma.device.type, w.device.type} == {device.type}
     expected, _, _ = shared_directions(x_a.cpu(), x_b.cpu(), 2)
     close(u.cpu(), expected)
+
+
+def test_a_pair_without_common_items_shares_nothing():
+    x = {m: torch.randn(20, d) for m, d in (("a", 4), ("b", 3), ("c", 5))}
+    masks = {"a": torch.arange(20) < 12, "c": torch.arange(20) >= 12}
+    assert have_common_items(x, masks)
+    assert not have_common_items(["a", "c"], masks)
+    bases, sigmas = shared_bases({m: x[m] for m in "ac"}, 2, masks=masks)
+    assert not any(basis.any() for basis in bases.values())
+    assert not any(sigma.any() for sigma in sigmas.values())
+    # b is the only partner that a and c have.
+    for make in (
+        lambda x: shared_bases(x, 2, masks=masks)[0],
+        lambda x: union_bases(x, 2, masks=masks),
+    ):
+        every = make(x)
+        for m in "ac":
+            pair = make({"b": x["b"], m: x[m]})
+            torch.testing.assert_close(
+                every[m] @ every[m].T, pair[m] @ pair[m].T, atol=1e-5, rtol=0
+            )

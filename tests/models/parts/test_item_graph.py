@@ -38,5 +38,12 @@ def test_rows_sum_to_one_and_hold_the_item_itself(catalogue):
 
 
 def test_weights_must_name_every_modality():
-    with pytest.raises(UserError, match=r"name \['a'\] - name each of \['a', 'b'\]"):
+    expected = r"'modality_weights' must name a, b \(got {'a': 1.0}\) - give each"
+    with pytest.raises(UserError, match=expected):
         fused_item_graph(["a", "b"], 3, {"a": 1.0})
+
+
+def test_weights_must_not_all_be_zero():
+    expected = r"'modality_weights' must have one above 0 \(got {'a': 0, 'b': 0.0}\)"
+    with pytest.raises(UserError, match=expected):
+        fused_item_graph(["a", "b"], 3, {"a": 0, "b": 0.0})

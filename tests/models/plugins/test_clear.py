@@ -253,3 +253,40 @@ def test_with_one_modality_it_says_once_that_nothing_is_projected(
         for epoch in range(1, 4):
             model.start_epoch(of, epoch, torch.Generator().manual_seed(0))
     assert caplog.text.count("visual is the only modality, so nothing is shared") == 1
+
+
+@pytest.mark.parametrize(
+    ("host", "options"),
+    [("CLEAR", {}), ("VBPR", {}), ("FREEDOM", {}), ("FREEDOM", {"where": "graph"})],
+)
+def test_where_no_item_has_both_modalities_it_says_once_that_it_changes_nothing(
+    catalogue, batch, caplog, host, options
+):
+    data, plugin = catalogue(WIDTHS), None if host == "CLEAR" else "clear"
+    data["item"].mask_visual = torch.arange(14) < 5
+    data["item"].mask_textual = ~data["item"].mask_visual
+    results = []
+    for strength in (0.0, 1.0):
+        model = make(host, data, plugin, rank=2, strength=strength, **options)
+        ready = model.add_graphs(data)
+        for epoch in range(1, 4):
+            model.start_epoch(ready, epoch, torch.Generator().manual_seed(0))
+        torch.manual_seed(5)
+        results.append(model.training_loss(ready, batch))
+    for term, value in results[0].items():
+        assert torch.equal(value, results[1][term])
+    expected = "CLEAR: no item has two of visual, textual, so nothing is shared and CLE"
+    assert caplog.text.count(expected) == 1
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"rank": 7}, r"^CLEARPlugin: 'rank' must be in \[0, 6\] \(got 7\) - lower it"),
+        ({"rank": 2, "sides": "x"}, "^CLEARPlugin: 'sides' must be 'both' or one of"),
+        ({"rank": 2, "where": "graph", "energy": 0.5}, "^CLEARPlugin: 'sides', 'energ"),
+    ],
+)
+def test_a_refusal_of_options_together_names_the_plugin(options, message):
+    with pytest.raises(UserError, match=message):
+        CLEARPlugin(WIDTHS, **options)

@@ -141,7 +141,10 @@ def test_the_steps_give_what_the_whole_gives(graphs):
 
 
 def test_unknown_user_weights_are_refused():
-    with pytest.raises(ValueError, match=r"'mode' must be one of .* \(got 'fixed'\)"):
+    with pytest.raises(
+        ValueError,
+        match=r"MultimodalGCN: 'user_weights' must be one of .* \(got 'fixed'\)",
+    ):
         MultimodalGCN(3, MODALITIES, 2, user_weights="fixed")
 
 

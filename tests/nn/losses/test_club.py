@@ -5,6 +5,7 @@ import math
 import pytest
 import torch
 
+from mmgraph.errors import UserError
 from mmgraph.functional import club_bound, club_bound_sampled
 from mmgraph.nn.losses import CLUBLoss
 
@@ -109,3 +110,32 @@ def test_errors_name_the_value():
 
 def test_repr_shows_estimator_and_clamp():
     assert "estimator='closed', clamp=True" in repr(CLUBLoss(4, 4))
+
+
+@pytest.mark.parametrize("estimator", ["closed", "sample"])
+def test_an_empty_batch_has_no_bound_and_a_single_row_none_to_compare(estimator):
+    club = CLUBLoss(3, 2, estimator=estimator).double()
+    x, y = torch.zeros(0, 3).double(), torch.zeros(0, 2).double()
+    for method in (club, club.bound, club.estimator_loss):
+        with pytest.raises(UserError, match="CLUBLoss: an empty batch has no mean"):
+            method(x, y)
+    x, y = (torch.randn(1, d, dtype=torch.float64, requires_grad=True) for d in (3, 2))
+    bound = club.bound(x, y)
+    bound.backward()
+    assert bound == 0
+    assert x.grad.isfinite().all()
+    assert y.grad.isfinite().all()
+
+
+def test_a_bound_of_an_estimator_that_was_never_fitted_is_said_once(caplog):
+    x, y = halves()
+    club = CLUBLoss(6, 6).double()
+    fitted, loaded = CLUBLoss(6, 6).double(), CLUBLoss(6, 6).double()
+    fitted.estimator_loss(x, y)
+    loaded.load_state_dict(fitted.state_dict())
+    for quiet in (fitted, loaded):
+        quiet.bound(x, y)
+    assert caplog.text == ""
+    club.bound(x, y)
+    club.bound(x, y)
+    assert caplog.text.count("the estimator was never fitted") == 1

@@ -21,3 +21,10 @@ def test_normalised_distance_is_that_of_cosines():
     torch.testing.assert_close(actual, expected, atol=1e-10, rtol=1e-10)
     opposite = NegativeDistanceLoss(normalize=True)(x, -x)
     assert opposite.item() == pytest.approx(-4 / 5, rel=1e-12)
+
+
+@pytest.mark.parametrize("normalize", [True, False])
+def test_an_empty_batch_is_refused(normalize):
+    loss, empty = NegativeDistanceLoss(normalize=normalize), torch.zeros(0, 3)
+    with pytest.raises(ValueError, match="NegativeDistanceLoss: an empty batch has no"):
+        loss(empty, empty)

@@ -123,11 +123,6 @@ def test_constant_features_are_aligned_to_the_log_of_their_number(dims, align):
     torch.testing.assert_close(loss(z)["align"], expected, **TIGHT)
 
 
-def test_a_single_item_has_nothing_to_be_told_from():
-    with pytest.raises(ValueError, match="more than 1 value per channel"):
-        make(THREE)(vectors(THREE, rows=1))
-
-
 def test_negative_distance_compares_the_halves_themselves():
     loss, z = make(distance="neg_l2"), vectors()
     assert not loss.maps_generic
@@ -370,3 +365,30 @@ def test_runs_on_the_device(device):
     loss.club_step(on_device)
     terms = loss(on_device)
     assert all(term.device.type == device.type for term in terms.values())
+
+
+@pytest.mark.parametrize("align", ["solosim", "info_nce"])
+@pytest.mark.parametrize("distance", ["mim", "neg_l2"])
+@pytest.mark.parametrize("estimator", ["closed", "sample"])
+def test_a_single_row_has_no_alignment_and_an_empty_batch_is_refused(
+    align, distance, estimator
+):
+    loss = make(
+        align=align,
+        distance=distance,
+        club_estimator=estimator,
+        club_inner_steps=2,
+        align_weight=0.5,
+        distance_weight=0.5,
+    )
+    z = vectors(rows=1)
+    loss.club_step(z)
+    terms = loss(z)
+    sum(terms.values()).backward()
+    assert terms["align"] == 0
+    assert terms["distance"].isfinite()
+    assert all(x.grad.isfinite().all() for x in z.values())
+    loss.eval()  # where the heads take one row, too
+    torch.testing.assert_close(loss(z)["align"], terms["align"])
+    with pytest.raises(ValueError, match="SeparateLearningLoss: an empty batch has no"):
+        loss(vectors(rows=0))
