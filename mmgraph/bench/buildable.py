@@ -107,8 +107,8 @@ def buildable_systems(
         >>> buildable_systems([ModelSpec("VBPR", "CLEAR")], train, recipe=recipe)
         Traceback (most recent call last):
         ...
-        mmgraph.errors.UserError: system 'VBPR+CLEAR': 'rank' must be in [0, 64] (got \
-999) - lower it
+        mmgraph.errors.UserError: system 'VBPR+CLEAR': CLEARPlugin: 'rank' must be in \
+[0, 64] (got 999) - lower it
     """
     accepted: list[ModelSpec] = []
     reasons: dict[str, str] = {}

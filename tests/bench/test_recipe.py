@@ -66,7 +66,10 @@ def test_a_recipe_reads_as_written(tmp_path):
         ("[system.'MF-BPR+clear']", "r.toml: system 'MF-BPR.clear': MF-BPR has no mod"),
         ("models = ['LayerGCN@released']", "r.toml: models: LayerGCN has no fidelity"),
         ("models = ['SEAb:variant=a']", "r.toml: models: SEAb is variant='b' by name"),
-        ("models = ['VBPR+CLEAR:rank=999']", "r.toml: models: 'rank' must be in"),
+        (
+            "models = ['VBPR+CLEAR:rank=999']",
+            "r.toml: models: CLEARPlugin: 'rank' must be in",
+        ),
         ("[modles]", "r.toml: unknown table 'modles' - did you mean 'models'"),
         ("models = ['X']", "r.toml: models: unknown model 'X'"),
         ("[system.VBPR]\ngird = {}", "system 'VBPR': unknown key 'gird' - .*'grid'"),

@@ -12,6 +12,7 @@ import pytest
 
 from mmgraph.cli import main
 from mmgraph.cli.bench import SYSTEMS
+from mmgraph.files import read_json_lines
 from mmgraph.models import VBPR
 
 TINY = ["--set", "embedding_dim=8", "--epochs", "2", "--device", "cpu", "--quiet"]
@@ -22,7 +23,7 @@ def bench(catalogue, out, *words):
 
 
 def lines(out):
-    return [json.loads(line) for line in (out / "results.jsonl").open()]
+    return read_json_lines(out / "results.jsonl")
 
 
 def test_results_leaderboard_and_report_are_written(catalogue, tmp_path, capsys):
@@ -160,7 +161,10 @@ def test_a_grid_of_a_wrong_type_ends_before_anything_is_written(
 @pytest.mark.parametrize(
     ("entry", "message"),
     [
-        ("FREEDOM = {options = {modality_weights = {a = 1, b = 2}}}", "weights name"),
+        (
+            "FREEDOM = {options = {modality_weights = {a = 1, b = 2}}}",
+            "must name visual",
+        ),
         ('"VBPR+CLEAR" = {options = {rank = 9}}', "'rank' must be in [0, 8] (got 9)"),
         ('"VBPR+CLEAR" = {grid = {rank = [2, 9]}}', "'rank' must be in [0, 8] (got 9)"),
         ('"MF-BPR+CLEAR" = {options = {rank = 2}}', "has no modality encoders"),
@@ -192,7 +196,7 @@ def test_a_system_that_the_data_do_not_suit_is_named_also_when_quiet(
     recipe.write_text('models = ["MF-BPR", "PAMD"]\n')
     words = ["--recipe", str(recipe), "--seeds", "1"]
     assert bench(one, tmp_path / "out", *words) == 0
-    reason = "PAMD is left out: PAMD needs 2 modalities or more (got ['visual'])"
+    reason = "PAMD is left out: PAMD needs 2 modalities or more (got visual)"
     assert reason in capsys.readouterr().err
     assert reason in (tmp_path / "out" / "leaderboard.md").read_text()
     assert [line["spec"] for line in lines(tmp_path / "out")][1:] == ["MF-BPR"]

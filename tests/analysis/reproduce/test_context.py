@@ -21,7 +21,7 @@ def test_systems_that_do_not_fit_are_named(make_context, tmp_path):
     heads = "VBPR+SEA:score_heads=true"  # for two modalities
     fitting, (missing,) = context.buildable(["MF-BPR@released", heads])
     assert [str(spec) for spec in fitting] == ["MF-BPR@released"]
-    assert missing.startswith(f"{heads} is left out: 'score_heads' needs")
+    assert missing.startswith(f"{heads} is left out: SEAPlugin: 'score_heads' needs")
     with pytest.raises(UserError, match="'score_heads' needs"):
         context.buildable([heads], required=True)
 
