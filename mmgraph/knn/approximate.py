@@ -13,7 +13,7 @@ from mmgraph.functional.block_sizes import CENTRE_BLOCK, NEIGHBOUR_BLOCK
 from mmgraph.knn.certificate import RecallCertificate, certify_recall, recalled_edges
 from mmgraph.knn.graph import knn_graph
 from mmgraph.knn.metric.products import MetricProducts, metric_products
-from mmgraph.knn.metric.similarity import check_options
+from mmgraph.knn.options import check_options
 from mmgraph.knn.rows.matrix_statistics import matrix_statistics
 from mmgraph.knn.rows.row_source import Features, RowSource
 from mmgraph.knn.rows.usable_rows import UsableRows
@@ -104,11 +104,7 @@ def approximate_knn_graph(
         >>> graph.exact, graph.edge_index.tolist()
         (True, [[1, 0, 0, 0], [0, 1, 2, 3]])
     """
-    if not 0 < recall < 1:
-        raise ValueError(f"recall must lie between 0 and 1 (got {recall})")
-    if sample < 1:
-        raise ValueError(f"sample must be positive (got {sample})")
-    check_options(k, metric)
+    check_options(k=k, metric=metric, recall=recall, sample=sample)
     source = RowSource(features)
     policies: dict[str, Any] = {"nan": nan, "duplicates": duplicates}
     statistics = matrix_statistics(source, metric, **policies)

@@ -12,7 +12,7 @@ from torch import Tensor
 from mmgraph.functional.block_sizes import SEARCH_SCORES
 from mmgraph.knn.metric.products import MetricProducts, metric_products
 from mmgraph.knn.metric.self_products import self_products
-from mmgraph.knn.metric.similarity import check_options
+from mmgraph.knn.options import check_options
 from mmgraph.knn.rows.matrix_statistics import MatrixStatistics, matrix_statistics
 from mmgraph.knn.rows.row_groups import RowGroups
 from mmgraph.knn.rows.usable_rows import UsableRows
@@ -139,9 +139,7 @@ def _index_search(
 def _checked(
     x: Tensor | np.ndarray[Any, Any], k: int, metric: str, block_size: int | None
 ) -> Tensor:
-    check_options(k, metric)
-    if block_size is not None and block_size < 1:
-        raise ValueError(f"block_size must be positive (got {block_size})")
+    check_options(k=k, metric=metric, block_size=block_size)
     if hasattr(x, "__array__") and not isinstance(x, Tensor):  # a frame, too
         x = np.asarray(x)
         if x.dtype.kind not in "fiubc":

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from mmgraph.functional.block_sizes import TILE_HEIGHT, TILE_WIDTH
 from mmgraph.knn.metric.self_products import SelfProducts, self_products
-from mmgraph.knn.metric.similarity import check_options
+from mmgraph.knn.options import check_options
 from mmgraph.knn.rows.matrix_statistics import MatrixStatistics, matrix_statistics
 from mmgraph.knn.rows.row_groups import RowGroups
 from mmgraph.knn.search.backends import inner_products
@@ -160,7 +160,7 @@ def delete(
 
 
 def _checked(x: Tensor, k: int, metric: str) -> tuple[Tensor, MatrixStatistics]:
-    check_options(k, metric)
+    check_options(k=k, metric=metric)
     x = x.cpu()
     return x, matrix_statistics(x, metric)
 

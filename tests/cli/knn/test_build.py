@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 
 from mmgraph.cli.knn import app
 from mmgraph.errors import UserError
+from mmgraph.files import read_json
 from mmgraph.knn import knn_graph
 from mmgraph.knn.digest import feature_digest, graph_digest
 
@@ -59,7 +60,7 @@ def test_json_has_the_promised_keys_and_values(tmp_path, x):
     words = ("--k", 4, "--out", out, "--report", report, "--json")
     result = json.loads(run(tmp_path / "image_feat.npy", *words))
     assert list(result)[: len(KEYS)] == KEYS
-    assert json.loads(report.read_text()) == result
+    assert read_json(report) == result
     edge_index, similarity = knn_graph(x, 4)
     want = {
         "num_nodes": 60,
@@ -155,7 +156,10 @@ def test_errors_name_file_and_remedy_and_leave_no_output(tmp_path, x):
             ),
             r"folder\.html: is a folder - choose another --report",
         ),
-        ((good, "--metric", "dot", "--out", out), r"metric must be .* \(got 'dot'\)"),
+        (
+            (good, "--metric", "dot", "--out", out),
+            r"^kNN graph: 'metric' must be one of 'cosine', 'ip', 'l2' \(got 'dot'\)",
+        ),
         ((tmp_path / "no.npy", "--out", out), r"no.npy: no such file"),
     ]
     for words, message in cases:

@@ -8,6 +8,7 @@ import torch
 
 from mmgraph.cli import main
 from mmgraph.errors import UserError
+from mmgraph.knn.digest import graph_digest
 
 
 @pytest.fixture
@@ -38,9 +39,12 @@ def test_a_right_graph_is_right(tmp_path, knn, graph):
 
 def test_a_wrong_row_is_named_with_exit_code_1(tmp_path, knn, graph):
     stores = torch.load(graph, weights_only=True)
-    edge_index = stores["item", "similar_a", "item"]["edge_index"]
+    store = stores["item", "similar_a", "item"]
+    edge_index = store["edge_index"]
     place = int((edge_index[1] == 33).nonzero()[0])
     edge_index[0, place] = edge_index[0, place + 1]
+    # A wrong graph, and no damaged one.
+    store["knn"]["graph_sha256"] = graph_digest(edge_index, store["edge_sim"])
     torch.save(stores, graph)
     words = ("verify", graph, "--features", tmp_path / "a.npz")
     told = knn(*words, "--rows", 0, raw=True)
@@ -86,7 +90,7 @@ def test_undirected_graphs_are_verified_whole(tmp_path, knn, x, how):
 def test_what_is_no_graph_is_refused(tmp_path, knn, graph):
     (tmp_path / "bad.pt").write_bytes(b"no graph")
     cases = [
-        (tmp_path / "bad.pt", r"bad\.pt: not a graph file - make it with"),
+        (tmp_path / "bad.pt", r"bad\.pt: damaged archive \(File is not a zip file\)"),
         (tmp_path / "no.pt", r"no\.pt: no such file"),
     ]
     for path, message in cases:

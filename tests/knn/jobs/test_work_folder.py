@@ -11,12 +11,16 @@ from mmgraph.knn.jobs.work_folder import WorkFolder
 from mmgraph.knn.rows.matrix_statistics import matrix_statistics
 from mmgraph.knn.rows.row_source import RowSource
 
-MANIFEST = {"input": {"sha256": "ab"}, "blocks": {"rows": 2, "count": 3}}
+MANIFEST = {
+    "input": {"rows": 6, "columns": 4, "dtype": "float32", "sha256": "ab"},
+    "options": {"k": 1, "metric": "cosine", "include_self": False},
+    "blocks": {"rows": 2, "count": 3},
+}
 
 
 def block(value):
     centre = torch.tensor([value, value + 1])
-    return centre, centre[:, None] + 1, torch.full((2, 1), 0.5)
+    return centre, (centre[:, None] + 1) % 6, torch.full((2, 1), 0.5)
 
 
 def test_blocks_come_back_as_they_were(tmp_path):
@@ -36,8 +40,10 @@ def test_statistics_come_back_as_they_were(tmp_path):
     statistics = matrix_statistics(RowSource(x), "l2", **options)
     isolated = {"zero_rows": 2, "nan_rows": 0, "collapsed_rows": 1}
     manifest = {
-        "input": {"sha256": statistics.sha256},
-        "blocks": {"count": 1},
+        "input": MANIFEST["input"]
+        | {"rows": 9, "columns": 3, "sha256": statistics.sha256},
+        "options": MANIFEST["options"],
+        "blocks": {"rows": 9, "count": 1},
         "isolated": isolated,
     }
     work = WorkFolder.begin(tmp_path, manifest)
@@ -68,11 +74,13 @@ def test_a_write_that_fails_leaves_no_block(tmp_path, monkeypatch):
 def test_foreign_folders_and_blocks_are_refused(tmp_path):
     work = WorkFolder.begin(tmp_path / "w", MANIFEST)
     work.write_block(0, *block(0))
-    other = WorkFolder.begin(tmp_path / "v", {**MANIFEST, "input": {"sha256": "cd"}})
+    source = MANIFEST["input"]
+    changed = {**MANIFEST, "input": source | {"sha256": "cd"}}
+    other = WorkFolder.begin(tmp_path / "v", changed)
     name = "block-000000.safetensors"
     (other.path / name).write_bytes((work.path / name).read_bytes())
     with pytest.raises(
-        UserError, match=rf"v/{name}: belongs to another build - remove"
+        UserError, match=rf"v/{name}: belongs to another build - run mmg"
     ):
         other.read_block(0)
     (work.path / name).write_bytes(b"torn")
@@ -81,7 +89,7 @@ def test_foreign_folders_and_blocks_are_refused(tmp_path):
     with pytest.raises(
         UserError, match=r"w: made with input.sha256 'ab', now it is 'x"
     ):
-        WorkFolder.begin(work.path, {**MANIFEST, "input": {"sha256": "xy"}})
+        WorkFolder.begin(work.path, {**MANIFEST, "input": source | {"sha256": "xy"}})
     with pytest.raises(
         UserError, match=r"w: made with extra.a None, now it is 1 - giv"
     ):
@@ -97,9 +105,12 @@ def test_bad_folders_are_named(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(UserError, match=r"file: cannot be written \(File exists\)"):
         WorkFolder.begin(tmp_path / "file", MANIFEST)
-    for text in ("{", "[]", json.dumps({"blocks": {}})):
+    for text, what in (
+        ("{", "not JSON: .*"),
+        ("[]", "not a JSON object"),
+        (json.dumps({"blocks": {}}), "has no 'input.rows'"),
+    ):
         (tmp_path / "manifest.json").write_text(text)
-        with pytest.raises(
-            UserError, match=r"manifest.json: cannot be read - remove t"
-        ):
+        message = rf"manifest.json: {what} - remove the folder and build anew"
+        with pytest.raises(UserError, match=message):
             WorkFolder(tmp_path)
