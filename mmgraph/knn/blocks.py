@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import logging
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import Any
 
@@ -124,9 +124,14 @@ def build_blocks(
         backend=backend,
         device=device,
     )
-    for done, _ in enumerate(executor(task, left), len(mine) - len(left) + 1):
-        if on_block is not None:
-            on_block(done, len(mine))
+    finished = executor(task, left)
+    try:
+        for done, _ in enumerate(finished, len(mine) - len(left) + 1):
+            if on_block is not None:
+                on_block(done, len(mine))
+    finally:
+        if isinstance(finished, Generator):  # its processes end now, not some time
+            finished.close()
     return work
 
 

@@ -63,7 +63,8 @@ name - build anew
             domain = Option(name, annotation, None).domain
             raise UserError(f"{name!r} must be {domain}", fix, path=path)
     for name, value in values.items():
-        if not fits(value, bool | str | int | float | None):
+        small = not isinstance(value, int) or abs(value) < 2**63
+        if not (small and fits(value, bool | str | int | float | None)):
             raise UserError(f"{name!r} must be one plain value", fix, path=path)
     rows, each = values["input.rows"], values["blocks.rows"]
     if values["blocks.count"] != num_blocks(rows, each):

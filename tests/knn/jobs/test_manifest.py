@@ -33,17 +33,15 @@ def test_each_value_is_checked(name):
     del lacks[group][key]
     with pytest.raises(UserError, match=rf"^w/manifest\.json: has no '{name}' - build"):
         check(lacks)
-    refused = 0
+    of_the_type = {"input.dtype": ["x"], "input.sha256": ["x"]}
+    of_the_type["options.include_self"] = [True]
     for value in BAD:
+        if value in of_the_type.get(name, []):
+            continue
         changed = copy.deepcopy(GOOD)
         changed[group][key] = value
-        try:
+        with pytest.raises(UserError, match=r"^w/manifest\.json: .* - build anew$"):
             check(changed)
-        except UserError as error:
-            assert str(error).startswith("w/manifest.json: ")
-            assert str(error).endswith(" - build anew")
-            refused += 1
-    assert refused >= len(BAD) - 1  # one may be of the type
 
 
 def test_blocks_must_hold_the_rows_and_groups_be_groups():
