@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import warnings
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from mmgraph.checksum import (
 )
 from mmgraph.data.formats.budget import check_zip
 from mmgraph.data.formats.features import check_file
+from mmgraph.data.formats.layout import TABLE
 from mmgraph.data.formats.npy import as_tensor, read_npy, read_npz
 from mmgraph.data.graph_check import check_graphs
 from mmgraph.data.item_graphs import GraphFacts, GraphFile, ModalityGraph
@@ -52,11 +54,24 @@ _OF_BLOCKS = {
     "features": [],
 }
 _ARRAYS = ("edge_index.npy", "similarity.npy")
+#: Tables of interactions, beside which each feature file is a modality.
+_TABLES = tuple(f"{TABLE}{suffix}" for suffix in (".parquet", ".csv", ".tsv"))
 _AGAIN = "make it with mmgraph knn build"
 
 
-def check_out(out: Path, num_graphs: int) -> None:
-    """Refuse a name that cannot be written, before any work is done.
+def check_out(out: Path, num_graphs: int, inputs: Iterable[Path] = ()) -> None:
+    """Refuse a name that cannot be written or would do harm, before any work is done.
+
+    A data folder takes each of its ``.npz`` and ``.parquet`` files for the features of
+    a modality, so only ``.pt`` is written beside a table of interactions.
+
+    Args:
+        out: The name.
+        num_graphs: Number of graphs.
+        inputs: Files that are read, which would be lost.
+
+    Raises:
+        UserError: If it is refused.
 
     Example:
         >>> check_out(Path("graph.pt"), num_graphs=2)
@@ -67,6 +82,16 @@ def check_out(out: Path, num_graphs: int) -> None:
         raise UserError(f"{out.name!r} holds one graph only", "name it .pt")
     if out.is_dir():
         raise UserError("is a folder", "choose another --out", path=out)
+    if out.exists() and any(path.exists() and out.samefile(path) for path in inputs):
+        what = "is a file of features, which the graph would replace"
+        raise UserError(what, "choose another --out", path=out)
+    if out.suffix != ".pt" and any(out.with_name(table).exists() for table in _TABLES):
+        raise UserError(
+            f"would be read as features of a modality {out.stem!r}: a table of "
+            "interactions lies beside it",
+            "name it .pt, or choose another folder",
+            path=out,
+        )
 
 
 def write_graph(path: str | Path, file: GraphFile) -> None:

@@ -96,3 +96,38 @@ def test_what_is_no_graph_is_refused(tmp_path, knn, graph):
     for path, message in cases:
         with pytest.raises(UserError, match=message):
             knn("verify", path, "--features", tmp_path / "a.npz")
+
+
+@pytest.mark.parametrize("moved", [False, True])
+def test_a_grown_graph_is_verified_by_the_files_it_came_from(tmp_path, knn, x, moved):
+    """Under any name, in any order, and also where they have moved since."""
+    old, new, last = (tmp_path / f"{name}.npy" for name in ("old", "new", "last"))
+    for path, part in ((old, x[:40]), (new, x[40:50]), (last, x[50:])):
+        np.save(path, part)
+    graph = tmp_path / "g.pt"
+    knn("build", old, "--k", 4, "--out", graph)
+    knn("insert", graph, "--features", new, "--out", graph)
+    if moved:
+        (tmp_path / "there").mkdir()
+        old, new = (p.rename(tmp_path / "there" / p.name) for p in (old, new))
+        words = ("insert", graph, "--features", last, "--out", graph)
+        with pytest.raises(UserError, match=r"old\.npy: .* which is not there - name"):
+            knn(*words)
+        knn(*words, "--base", new, "--base", old)
+    else:
+        knn("insert", graph, "--features", last, "--out", graph)
+    words = [word for path in (last, old, new) for word in ("--features", path)]
+    row = knn("verify", graph, *words, "--rows", 0)["graphs"]["old"]
+    assert (row["rows_checked"], row["wrong_rows"]) == (60, 0)
+    assert row["same_features"]
+    with pytest.raises(UserError, match=r"50 rows, but the graph has 60 items"):
+        knn("verify", graph, *words[2:])
+
+
+def test_two_files_of_one_graph_that_never_grew_are_refused(tmp_path, knn, graph):
+    (tmp_path / "there").mkdir()
+    again = tmp_path / "there" / "a.npz"
+    again.write_bytes((tmp_path / "a.npz").read_bytes())
+    words = ("--features", tmp_path / "a.npz", "--features", again)
+    with pytest.raises(UserError, match=r"there/a\.npz: .* and this file are both"):
+        knn("verify", graph, *words)
