@@ -12,6 +12,7 @@ from typing import Any
 import torch
 
 from mmgraph.errors import UserError
+from mmgraph.functional.block_sizes import halved, halves_blocks
 from mmgraph.knn.jobs.block_executor import Executor, one_by_one
 from mmgraph.knn.jobs.block_plan import BlockPlan, parse_bytes, plan_blocks
 from mmgraph.knn.jobs.manifest import MAX_BLOCKS, Manifest, num_blocks
@@ -177,6 +178,7 @@ def _begin(
 
 
 @torch.no_grad()
+@halves_blocks
 def build_block(
     number: int,
     *,
@@ -208,6 +210,7 @@ def build_block(
         none = torch.zeros((0, max(k, 0)), dtype=torch.float32)
         work.write_block(number, centres.id[:0], none.long(), none)
         return
+    neighbour_rows = halved(neighbour_rows)
     starts = range(0, len(source), neighbour_rows)
     neighbour, similarity = nearest_rows(
         (UsableRows.read(source, norm, i, i + neighbour_rows, device) for i in starts),

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mmgraph.functional.block_sizes import SEARCH_SCORES
+from mmgraph.functional.block_sizes import SEARCH_SCORES, halved, halves_blocks
 from mmgraph.knn.metric.products import MetricProducts, metric_products
 from mmgraph.knn.metric.self_products import self_products
 from mmgraph.knn.options import check_options
@@ -107,6 +107,7 @@ def knn_graph(
     return edge_index, similarity.flatten()
 
 
+@halves_blocks
 def _symmetric_search(
     x: Tensor,
     statistics: MatrixStatistics,
@@ -121,6 +122,7 @@ def _symmetric_search(
     return nearest, groups.group
 
 
+@halves_blocks
 def _index_search(
     rows: UsableRows,
     products: MetricProducts,
@@ -132,7 +134,8 @@ def _index_search(
     block = row_block(rows, products)
     search = BlockSearch(block.rows, products, count)
     at_once = SEARCH_SCORES.rows(len(block.rows), rows.x.device, least=64)
-    search.add(block, build_search(backend, block.product), block_size or at_once)
+    at_once = halved(block_size) if block_size else at_once
+    search.add(block, build_search(backend, block.product), at_once)
     return search.nearest, block.groups.group
 
 

@@ -11,6 +11,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mmgraph.functional.block_sizes import BlockSize
 from mmgraph.knn import knn_graph
 from mmgraph.knn.search import symmetric_search
 
@@ -83,7 +84,7 @@ def test_equals_an_exact_brute_force(
     x, k, metric, include_self, backend, block_size, width, duplicates
 ):
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(symmetric_search, "TILE_WIDTH", width)
+        patch.setattr(symmetric_search, "TILE_WIDTH", BlockSize(width, width))
         got = knn_graph(
             x,
             k,

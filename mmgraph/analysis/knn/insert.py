@@ -165,6 +165,8 @@ def _grow(
             metric=facts["metric"],
             include_self=facts.get("include_self", False),
         )
+    except UserError:
+        raise
     except ValueError as error:
         raise UserError(str(error), "build the graph again") from None
     seconds = time.perf_counter() - start

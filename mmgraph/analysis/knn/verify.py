@@ -108,6 +108,8 @@ def _compare(
             duplicates=facts["duplicates"],
             symmetrised=facts["symmetrise"],
         ).tolist()
+    except UserError:
+        raise
     except ValueError as error:
         raise UserError(str(error), "repair the features", path=paths[0]) from None
     checked = len(drawn) if facts["symmetrise"] == "none" else len(x)
