@@ -28,14 +28,14 @@ BUILD = """
 from mmgraph.knn import build_blocks
 from mmgraph.knn.jobs.block_executor import in_processes
 if __name__ == "__main__":
-    build_blocks(sys.argv[1], 5, sys.argv[2], block_rows=20, executor=in_processes(2))
+    build_blocks(sys.argv[1], 5, sys.argv[2], block_rows=100, executor=in_processes(2))
 """
 COMMAND = "from mmgraph.cli import main; sys.exit(main(sys.argv[1:]))"
 
 
 @pytest.fixture
 def features(tmp_path):
-    x = np.random.default_rng(0).normal(size=(4000, 8)).astype(np.float32)
+    x = np.random.default_rng(0).normal(size=(3000, 8)).astype(np.float32)
     np.save(tmp_path / "x.npy", x)
     return tmp_path / "x.npy"
 
@@ -82,8 +82,8 @@ def test_workers_end_with_their_parent_and_a_resume_goes_on(features, number):
     assert "Traceback" not in process.stderr.read()
     (folder / ".block-000900.safetensors.abc12_").write_bytes(b"begun")
     finished = {path.name: path.stat().st_mtime_ns for path in folder.glob("block-*")}
-    assert 3 < len(finished) < 200
-    work = build_blocks(features, 5, folder, block_rows=20)
+    assert 3 < len(finished) < 30
+    work = build_blocks(features, 5, folder, block_rows=100)
     want = graph_digest(*knn_graph(torch.from_numpy(np.load(features)), 5))
     assert graph_digest(*read_shards([work.path])) == want
     assert not [path for path in folder.iterdir() if path.name.startswith(".")]
