@@ -20,7 +20,10 @@ def verify(
         typer.Option("--features", help="Feature files; repeat for more."),
     ],
     rows: Annotated[
-        int, typer.Option("--rows", min=0, help="Rows drawn per graph; 0 takes all.")
+        int,
+        typer.Option(
+            "--rows", min=0, max=2**31 - 1, help="Rows drawn per graph; 0 takes all."
+        ),
     ] = 200,
     seed: opt.Seed = 999,
     device: opt.Device = "cpu",
