@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import warnings
+import zipfile
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -53,6 +55,12 @@ _OF_BLOCKS = {
     "exact": True,
     "features": [],
 }
+#: How the object of a ``.pt`` file names what is called, and what a graph needs.
+_CALL = re.compile(rb"c([a-zA-Z_][\w.]{3,}\n[\w.]{3,})\n")
+_PLAIN_CALL = re.compile(
+    rb"torch\n[A-Za-z0-9]+Storage|torch\._utils\n_rebuild_tensor_v2"
+    rb"|collections\nOrderedDict"
+)
 _ARRAYS = ("edge_index.npy", "similarity.npy")
 #: Tables of interactions, beside which each feature file is a modality.
 _TABLES = tuple(f"{TABLE}{suffix}" for suffix in (".parquet", ".csv", ".tsv"))
@@ -181,6 +189,7 @@ def _hetero(file: GraphFile) -> bytes:
 
 def _read_hetero(path: Path) -> GraphFile:
     try:
+        _check_calls(path)
         with warnings.catch_warnings():  # of tensors that are refused below
             warnings.simplefilter("ignore")
             stores = torch.load(path, map_location="cpu", weights_only=True)
@@ -198,6 +207,20 @@ def _read_hetero(path: Path) -> GraphFile:
         return GraphFile(item["num_nodes"], item.get("raw_id"), graphs)
     except Exception as error:  # whatever a foreign or damaged file provokes
         raise UserError("not a graph file", _AGAIN, path=path) from error
+
+
+def _check_calls(path: Path) -> None:
+    """Refuse an object that is made of more than plain tensors and containers.
+
+    ``torch.load`` calls what the file names if it is harmless, such as ``bytearray``,
+    and with any number: one of 10^10 takes as many bytes.
+    """
+    with zipfile.ZipFile(path) as archive:
+        for info in archive.infolist():
+            if info.filename.lower().endswith("data.pkl"):  # torch ignores case, too
+                for call in _CALL.findall(archive.read(info)):
+                    if not _PLAIN_CALL.fullmatch(call):
+                        raise ValueError(f"{call!r} is no part of a graph")
 
 
 def _csr(file: GraphFile) -> bytes:

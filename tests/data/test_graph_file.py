@@ -222,6 +222,24 @@ def test_a_packed_archive_is_refused_before_it_takes_memory(tmp_path):
         read_graph(path)
 
 
+def test_what_a_file_would_call_is_refused_before_it_takes_memory(tmp_path):
+    """``torch.load`` calls ``bytearray`` and ``torch.Tensor`` with any number."""
+    size = b"\x8a\x05" + (10**10).to_bytes(5, "little")
+    write_graph(tmp_path / "g.pt", graph_file())
+    for call in (b"builtins\nbytearray", b"torch\nTensor", b"builtins\nset"):
+        with (
+            zipfile.ZipFile(tmp_path / "g.pt") as whole,
+            zipfile.ZipFile(tmp_path / "bad.pt", "w") as bad,
+        ):
+            for name in whole.namelist():
+                content = b"\x80\x02c" + call + b"\n" + size + b"\x85R."
+                is_object = name.endswith("data.pkl")
+                bad.writestr(name, content if is_object else whole.read(name))
+        with pytest.raises(UserError, match=r"bad\.pt: not a graph file") as error:
+            read_graph(tmp_path / "bad.pt")
+        assert "is no part of a graph" in str(error.value.__cause__)
+
+
 @pytest.mark.parametrize(
     ("number", "reason"), [(errno.ENOSPC, "No space left"), (errno.EFBIG, "File too l")]
 )
