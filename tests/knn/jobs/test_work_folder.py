@@ -160,7 +160,7 @@ def test_a_damaged_block_is_not_joined_and_a_resume_makes_it_anew(built, caplog)
     path, other = (work.path / f"block-00000{n}.safetensors" for n in (1, 2))
     survey = work.path / "survey.safetensors"
     whole, made = path.read_bytes(), other.stat().st_mtime_ns
-    block_before = work.read_block(1)
+    block_before = [each.clone() for each in work.read_block(1)]  # mapped to the file
     path.write_bytes(whole.replace(whole[-4:], b"\0\0\0\0"))
     survey.write_bytes(survey.read_bytes()[:-3])
     message = r"000001\.safetensors: damaged: .* - run mmgraph knn blocks again, which"
