@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import io
 import json
-from dataclasses import dataclass
+import re
+import warnings
+import zipfile
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -14,11 +17,33 @@ import pyarrow.parquet as pq
 import torch
 from torch_geometric.data import HeteroData
 
+from mmgraph.checksum import (
+    CHECKSUM,
+    PLACEHOLDER,
+    add_checksum,
+    add_zip_checksum,
+    file_has_checksum,
+)
+from mmgraph.data.formats.budget import check_zip
 from mmgraph.data.formats.features import check_file
+from mmgraph.data.formats.layout import TABLE
 from mmgraph.data.formats.npy import as_tensor, read_npy, read_npz
+from mmgraph.data.graph_check import check_graphs
+from mmgraph.data.item_graphs import GraphFacts, GraphFile, ModalityGraph
 from mmgraph.errors import UserError
-from mmgraph.files import write_atomic
+from mmgraph.files import read_json, unwritable, write_atomic
+from mmgraph.functional.graph.edge_digest import file_digest
 from mmgraph.schema import ITEM, similar_edge_type
+
+__all__ = [
+    "SUFFIXES",
+    "GraphFacts",
+    "GraphFile",
+    "ModalityGraph",
+    "check_out",
+    "read_graph",
+    "write_graph",
+]
 
 SUFFIXES = (".pt", ".npz", ".parquet")
 #: What is true of every graph that is joined from blocks.
@@ -30,69 +55,31 @@ _OF_BLOCKS = {
     "exact": True,
     "features": [],
 }
+#: How the object of a ``.pt`` file names what is called, and what a graph needs.
+_CALL = re.compile(rb"c([a-zA-Z_][\w.]{3,}\n[\w.]{3,})\n")
+_PLAIN_CALL = re.compile(
+    rb"torch\n[A-Za-z0-9]+Storage|torch\._utils\n_rebuild_tensor_v2"
+    rb"|collections\nOrderedDict"
+)
+_ARRAYS = ("edge_index.npy", "similarity.npy")
+#: Tables of interactions, beside which each feature file is a modality.
+_TABLES = tuple(f"{TABLE}{suffix}" for suffix in (".parquet", ".csv", ".tsv"))
 _AGAIN = "make it with mmgraph knn build"
 
 
-class _FactsOfSome(TypedDict, total=False):
-    #: Dimension of the features; older graphs do not record it.
-    dim: int
-    #: Of the features, where it is not float32.
-    dtype: str
-    include_self: bool
+def check_out(out: Path, num_graphs: int, inputs: Iterable[Path] = ()) -> None:
+    """Refuse a name that cannot be written or would do harm, before any work is done.
 
+    A data folder takes each of its ``.npz`` and ``.parquet`` files for the features of
+    a modality, so only ``.pt`` is written beside a table of interactions.
 
-class GraphFacts(_FactsOfSome):
-    """The record of a build, by which a graph can be verified and extended."""
+    Args:
+        out: The name.
+        num_graphs: Number of graphs.
+        inputs: Files that are read, which would be lost.
 
-    k: int
-    metric: str
-    nan: str
-    duplicates: str
-    symmetrise: str
-    weights: str
-    #: False if the graph is approximate.
-    exact: bool
-    #: Paths of the files that it was built from.
-    features: list[str]
-    input_sha256: str
-    #: Of the canonical list of edges.
-    graph_sha256: str
-
-
-@dataclass
-class ModalityGraph:
-    """The graph of one modality.
-
-    Attributes:
-        edge_index: int64 ``[2, E]``: neighbour (row 0) and centre (row 1) of each edge.
-        similarity: float32 ``[E]``.
-        weight: float32 ``[E]``.
-        facts: How it was made.
-    """
-
-    edge_index: torch.Tensor
-    similarity: torch.Tensor
-    weight: torch.Tensor
-    facts: GraphFacts
-
-
-@dataclass
-class GraphFile:
-    """Graphs of one or several modalities over the same items.
-
-    Attributes:
-        num_items: Number of items; item = row.
-        ids: Their original ids, integers or strings, or None.
-        graphs: Modality -> graph.
-    """
-
-    num_items: int
-    ids: list[Any] | None
-    graphs: dict[str, ModalityGraph]
-
-
-def check_out(out: Path, num_graphs: int) -> None:
-    """Refuse a name that cannot be written, before any work is done.
+    Raises:
+        UserError: If it is refused.
 
     Example:
         >>> check_out(Path("graph.pt"), num_graphs=2)
@@ -103,6 +90,16 @@ def check_out(out: Path, num_graphs: int) -> None:
         raise UserError(f"{out.name!r} holds one graph only", "name it .pt")
     if out.is_dir():
         raise UserError("is a folder", "choose another --out", path=out)
+    if out.exists() and any(path.exists() and out.samefile(path) for path in inputs):
+        what = "is a file of features, which the graph would replace"
+        raise UserError(what, "choose another --out", path=out)
+    if out.suffix != ".pt" and any(out.with_name(table).exists() for table in _TABLES):
+        raise UserError(
+            f"would be read as features of a modality {out.stem!r}: a table of "
+            "interactions lies beside it",
+            "name it .pt, or choose another folder",
+            path=out,
+        )
 
 
 def write_graph(path: str | Path, file: GraphFile) -> None:
@@ -130,7 +127,11 @@ def write_graph(path: str | Path, file: GraphFile) -> None:
     path = Path(path)
     check_out(path, len(file.graphs))
     writer = {".pt": _hetero, ".npz": _csr, ".parquet": _edge_list}[path.suffix]
-    write_atomic(path, writer(file))
+    content = writer(file)
+    try:
+        write_atomic(path, content)
+    except OSError as error:
+        raise unwritable(path, error) from None
 
 
 def read_graph(path: str | Path) -> GraphFile:
@@ -154,6 +155,7 @@ name a .pt, a .npz or a folder of mmgraph knn join
     path = Path(path)
     if path.is_dir():
         file = _read_folder(path)
+        size = (path / _ARRAYS[0]).stat().st_size
     elif path.suffix not in (".pt", ".npz"):
         raise UserError(
             "not a graph that can be read back",
@@ -162,20 +164,11 @@ name a .pt, a .npz or a folder of mmgraph knn join
         )
     else:
         check_file(path)
+        check_zip(path)
+        file_has_checksum(path, fix=_AGAIN)
         file = _read_hetero(path) if path.suffix == ".pt" else _read_csr(path)
-    for name, graph in file.graphs.items():
-        required = GraphFacts.__required_keys__
-        lacks = [fact for fact in GraphFacts.__annotations__ if fact in required]
-        lacks = [fact for fact in lacks if fact not in graph.facts]
-        if lacks:
-            raise UserError(f"no record of {lacks[0]!r}", _AGAIN, path=path)
-        edges = graph.edge_index
-        shapes = {edges.size(1), len(graph.similarity), len(graph.weight)}
-        inside = not len(graph.weight) or (
-            int(edges.min()) >= 0 and int(edges.max()) < file.num_items
-        )
-        if len(shapes) > 1 or not inside:
-            raise UserError(f"the graph of {name!r} is damaged", _AGAIN, path=path)
+        size = path.stat().st_size
+    check_graphs(file, path, _AGAIN, size=size)
     return file
 
 
@@ -191,26 +184,43 @@ def _hetero(file: GraphFile) -> bytes:
         store.k, store.knn = graph.facts["k"], graph.facts
     buffer = io.BytesIO()
     torch.save(data.to_dict(), buffer)
-    return buffer.getvalue()
+    return add_zip_checksum(buffer.getvalue())
 
 
 def _read_hetero(path: Path) -> GraphFile:
     try:
-        stores = torch.load(path, weights_only=True)
+        _check_calls(path)
+        with warnings.catch_warnings():  # of tensors that are refused below
+            warnings.simplefilter("ignore")
+            stores = torch.load(path, map_location="cpu", weights_only=True)
         graphs = {
             key[1].removeprefix("similar_"): ModalityGraph(
                 store["edge_index"],
                 store["edge_sim"],
                 store["edge_weight"],
-                store["knn"].copy(),
+                store["knn"],
             )
             for key, store in stores.items()
             if isinstance(key, tuple) and key[1].startswith("similar_")
         }
         item = stores[ITEM]
-        return GraphFile(int(item["num_nodes"]), item.get("raw_id"), graphs)
+        return GraphFile(item["num_nodes"], item.get("raw_id"), graphs)
     except Exception as error:  # whatever a foreign or damaged file provokes
         raise UserError("not a graph file", _AGAIN, path=path) from error
+
+
+def _check_calls(path: Path) -> None:
+    """Refuse an object that is made of more than plain tensors and containers.
+
+    ``torch.load`` calls what the file names if it is harmless, such as ``bytearray``,
+    and with any number: one of 10^10 takes as many bytes.
+    """
+    with zipfile.ZipFile(path) as archive:
+        for info in archive.infolist():
+            if info.filename.lower().endswith("data.pkl"):  # torch ignores case, too
+                for call in _CALL.findall(archive.read(info)):
+                    if not _PLAIN_CALL.fullmatch(call):
+                        raise ValueError(f"{call!r} is no part of a graph")
 
 
 def _csr(file: GraphFile) -> bytes:
@@ -228,58 +238,83 @@ def _csr(file: GraphFile) -> bytes:
     }
     if file.ids is not None:
         arrays["ids"] = np.array(file.ids)
+        if arrays["ids"].tolist() != file.ids:  # NumPy takes NUL for the end of a word
+            raise UserError("ids that end in NUL do not fit into .npz", "name it .pt")
     buffer = io.BytesIO()
     np.savez(buffer, **arrays)
-    return buffer.getvalue()
+    return add_zip_checksum(buffer.getvalue())
 
 
 def _read_csr(path: Path) -> GraphFile:
     arrays = read_npz(path)
     try:
         facts = json.loads(str(arrays["facts"]))
-        length = np.diff(arrays["indptr"])
-        centre = np.repeat(np.arange(len(length)), length)
-        edge_index = torch.from_numpy(np.stack([arrays["indices"], centre]))
-        similarity = torch.from_numpy(arrays["similarity"])
-        weight = torch.from_numpy(arrays["data"])
+        edge_index = _edges_of_csr(arrays["indptr"], arrays["indices"])
+        num_items = len(arrays["indptr"]) - 1
+        if arrays["shape"].tolist() != [num_items, num_items]:
+            raise ValueError("no square matrix")
+        graph = ModalityGraph(
+            edge_index,
+            as_tensor(arrays["similarity"]),
+            as_tensor(arrays["data"]),
+            facts,
+        )
         ids = arrays["ids"].tolist() if "ids" in arrays else None
-        name = facts.pop("name")
-    except (KeyError, ValueError) as error:
+        return GraphFile(num_items, ids, {str(facts.pop("name")): graph})
+    except Exception as error:  # whatever a foreign or damaged file provokes
         raise UserError("not a graph file", _AGAIN, path=path) from error
-    graph = ModalityGraph(edge_index, similarity, weight, facts)
-    return GraphFile(len(length), ids, {name: graph})
+
+
+def _edges_of_csr(indptr: np.ndarray, indices: np.ndarray) -> torch.Tensor:
+    length = np.diff(indptr)
+    # Looked at before memory is taken by them.
+    counts = indptr.dtype.kind == indices.dtype.kind == "i" and indptr.ndim == 1
+    if not (counts and indptr[0] == 0 and (length >= 0).all()):
+        raise ValueError("no rows of edges")
+    if indices.shape != (indptr[-1],):
+        raise ValueError("rows and edges do not fit")
+    centre = np.repeat(np.arange(len(length)), length)
+    return torch.from_numpy(np.stack([indices, centre]))
 
 
 def _read_folder(path: Path) -> GraphFile:
     """Edges and similarities as they lie on disk, and the record beside them."""
-    record = path / "graph.json"
-    check_file(record)
-    arrays = []
-    for name in ("edge_index.npy", "similarity.npy"):
+    for name in ("graph.json", *_ARRAYS):
         check_file(path / name)
-        arrays.append(as_tensor(read_npy(path / name)))
+    facts: Any = _OF_BLOCKS | read_json(path / "graph.json", fix=_AGAIN)
+    _check_files(path, facts.pop("files", {}))
     try:
-        facts: Any = {**_OF_BLOCKS, **json.loads(record.read_text("utf-8"))}
-        num_items = int(facts.pop("num_nodes"))
+        edge_index, similarity = (as_tensor(read_npy(path / n)) for n in _ARRAYS)
+        num_items = facts.pop("num_nodes")
         name = str(facts.pop("modality", path.resolve().name))
-        edge_index, similarity = arrays
-        if edge_index.dtype != torch.int64 or edge_index.shape != (2, len(similarity)):
+        if facts.pop("num_edges", len(similarity)) != len(similarity):
             raise ValueError("edges and similarities do not fit")
-        facts.pop("num_edges", None)
     except (KeyError, TypeError, ValueError) as error:
+        if isinstance(error, UserError):
+            raise
         raise UserError("not a graph folder", _AGAIN, path=path) from error
     graph = ModalityGraph(edge_index, similarity, similarity, facts)
     return GraphFile(num_items, None, {name: graph})
 
 
+def _check_files(folder: Path, hashes: Any) -> None:
+    """Refuse arrays that are not those of the record; older ones have no hash."""
+    if hashes and (not isinstance(hashes, dict) or set(hashes) != set(_ARRAYS)):
+        raise UserError("names no files", _AGAIN, path=folder / "graph.json")
+    for name in hashes:
+        if file_digest(folder / name) != hashes[name]:
+            what = "damaged: its content does not agree with graph.json"
+            raise UserError(what, _AGAIN, path=folder / name)
+
+
 def _edge_list(file: GraphFile) -> bytes:
-    ids = np.arange(file.num_items) if file.ids is None else np.array(file.ids)
+    ids = pa.array(range(file.num_items) if file.ids is None else file.ids)
     parts = []
     for name, graph in file.graphs.items():
         neighbour, centre = graph.edge_index.numpy()
         columns = {
-            "centre": ids[centre],
-            "neighbour": ids[neighbour],
+            "centre": ids.take(pa.array(centre)),
+            "neighbour": ids.take(pa.array(neighbour)),
             "similarity": graph.similarity.numpy(),
         }
         if graph.facts["weights"] != "similarity":
@@ -288,5 +323,6 @@ def _edge_list(file: GraphFile) -> bytes:
             columns = {"modality": np.full(len(centre), name), **columns}
         parts.append(pa.table(columns))
     buffer = io.BytesIO()
-    pq.write_table(pa.concat_tables(parts), buffer)
-    return buffer.getvalue()
+    table = pa.concat_tables(parts)
+    pq.write_table(table.replace_schema_metadata({CHECKSUM: PLACEHOLDER}), buffer)
+    return add_checksum(buffer.getvalue())

@@ -1,11 +1,27 @@
-"""Sizes of blocks by device, all of them here."""
+"""Sizes of blocks by device, all of them here, halved where memory runs out."""
 
 from __future__ import annotations
 
+import functools
+import logging
+from collections.abc import Callable
+from contextvars import ContextVar
 from dataclasses import dataclass
+from typing import ParamSpec, TypeVar
 
 import torch
 from torch import Tensor
+
+from mmgraph.errors import UserError
+
+_log = logging.getLogger(__name__)
+P = ParamSpec("P")
+T = TypeVar("T")
+
+#: What sizes are divided by at the moment; and at most, since then it is not the
+#: blocks that fill the memory.
+_DIVISOR: ContextVar[int] = ContextVar("divisor of block sizes", default=1)
+_LARGEST_DIVISOR = 64
 
 
 @dataclass(frozen=True)
@@ -15,10 +31,12 @@ class BlockSize:
     Attributes:
         cpu: On a CPU.
         gpu: On any other device.
+        fixed: Results change with it, so it is never halved.
     """
 
     cpu: int
     gpu: int
+    fixed: bool = False
 
     def on(self, device: torch.device | str) -> int:
         """The size on a device.
@@ -27,7 +45,8 @@ class BlockSize:
             >>> BlockSize(8, 64).on("cpu")
             8
         """
-        return self.cpu if torch.device(device).type == "cpu" else self.gpu
+        size = self.cpu if torch.device(device).type == "cpu" else self.gpu
+        return size if self.fixed else halved(size)
 
     def rows(
         self, row_size: int, device: torch.device | str = "cpu", *, least: int = 1
@@ -59,6 +78,75 @@ class BlockSize:
         return blocks
 
 
+def halved(size: int) -> int:
+    """A size as it is, or what :func:`halves_blocks` has made of it.
+
+    Example:
+        >>> halved(1024)
+        1024
+    """
+    return max(1, size // _DIVISOR.get())
+
+
+def halves_blocks(compute: Callable[P, T]) -> Callable[P, T]:
+    """Make a function begin again with blocks of half the size when memory runs out.
+
+    It must be free of effects. All sizes of this module are halved for it, but those
+    that results depend on, so that its result is the same.
+
+    Args:
+        compute: The function.
+
+    Returns:
+        The function, which raises a ``UserError`` if the smallest blocks do not help.
+
+    Example:
+        >>> @halves_blocks
+        ... def compute():
+        ...     if READ.cpu // READ.on("cpu") < 4:
+        ...         raise MemoryError
+        ...     return "the same"
+        >>> compute()
+        'the same'
+    """
+
+    @functools.wraps(compute)
+    def computed(*args: P.args, **kwargs: P.kwargs) -> T:
+        divisor = _DIVISOR.get()
+        while True:
+            token = _DIVISOR.set(divisor)
+            try:
+                return compute(*args, **kwargs)
+            except (MemoryError, RuntimeError) as error:
+                if not ran_out_of_memory(error):
+                    raise
+            finally:
+                _DIVISOR.reset(token)
+            divisor *= 2  # outside of the handler, which holds what was computed
+            if divisor > _LARGEST_DIVISOR:
+                tried = f"blocks of 1/{divisor // 2} of their size"
+                what = f"memory ran out, with {tried}, too"
+                raise UserError(what, "free some memory, or compute less at once")
+            _log.warning("memory ran out: again with blocks of 1/%d", divisor)
+            if torch.cuda.is_initialized():
+                torch.cuda.empty_cache()
+
+    return computed
+
+
+def ran_out_of_memory(error: BaseException) -> bool:
+    """True if an error means that memory was asked for and refused.
+
+    Example:
+        >>> ran_out_of_memory(MemoryError()), ran_out_of_memory(RuntimeError("shape"))
+        (True, False)
+    """
+    if isinstance(error, MemoryError | torch.OutOfMemoryError):
+        return True
+    words = ("can't allocate memory", "out of memory", "bad_alloc")
+    return isinstance(error, RuntimeError) and any(w in str(error) for w in words)
+
+
 _NO_LIMIT = 2**62
 
 # Sizes that change nothing but speed and memory.
@@ -72,7 +160,7 @@ BLOCK_SCORES = BlockSize(2**23, 2**28)
 #: Scores gone through for centres whose neighbours are tied, or too few.
 TIED_SCORES = BlockSize(2**22, 2**28)
 #: Height and width of a tile of the symmetric search: 8 MiB of scores.
-TILE_HEIGHT, TILE_WIDTH = 1024, 2048
+TILE_HEIGHT, TILE_WIDTH = BlockSize(1024, 1024), BlockSize(2048, 2048)
 #: Candidate pairs and what is known of each: 6 MiB on a CPU.
 CANDIDATE_PAIRS = BlockSize(2**18, 2**22)
 #: Centres and neighbours of one block of a matrix on disk. Beyond these, larger blocks
@@ -94,17 +182,17 @@ SPARSE_PRODUCTS = 2**23
 COVARIANCE_ROWS = 2048
 #: Similarities of a contrastive loss; a block that stays in cache is 1.7 times faster
 #: at 7,000 rows. A GPU takes the block size it is given.
-CONTRAST_SCORES = BlockSize(2**19, _NO_LIMIT)
+CONTRAST_SCORES = BlockSize(2**19, _NO_LIMIT, fixed=True)
 #: Of each of the two blocks of GRACE: both stay in cache.
-GRACE_SCORES = BlockSize(2**18, _NO_LIMIT)
+GRACE_SCORES = BlockSize(2**18, _NO_LIMIT, fixed=True)
 #: Scores of users for all items; a product of other shape may round in another way.
-USER_SCORES = BlockSize(2**22, 2**26)
+USER_SCORES = BlockSize(2**22, 2**26, fixed=True)
 #: The same in evaluation, which searches them at once: on a CPU few enough to stay in
 #: its cache between product and search (1.4 times faster than 64 MiB).
-RANKED_SCORES = BlockSize(2**20, 2**26)
+RANKED_SCORES = BlockSize(2**20, 2**26, fixed=True)
 #: Feature rows that are read and added up at a time.
 FEATURE_ROWS = 8192
 #: Users whose interactions with a planted catalogue are drawn at a time.
 PLANTED_USERS = 1024
 #: Rows of one refinement: a few copies of 64 columns stay in a core's cache.
-REFINED_ROWS = BlockSize(2048, _NO_LIMIT)
+REFINED_ROWS = BlockSize(2048, _NO_LIMIT, fixed=True)

@@ -9,11 +9,15 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from mmgraph.functional.block_sizes import CENTRE_BLOCK, NEIGHBOUR_BLOCK
+from mmgraph.functional.block_sizes import (
+    CENTRE_BLOCK,
+    NEIGHBOUR_BLOCK,
+    halves_blocks,
+)
 from mmgraph.knn.certificate import RecallCertificate, certify_recall, recalled_edges
 from mmgraph.knn.graph import knn_graph
 from mmgraph.knn.metric.products import MetricProducts, metric_products
-from mmgraph.knn.metric.similarity import check_options
+from mmgraph.knn.options import check_options
 from mmgraph.knn.rows.matrix_statistics import matrix_statistics
 from mmgraph.knn.rows.row_source import Features, RowSource
 from mmgraph.knn.rows.usable_rows import UsableRows
@@ -104,11 +108,7 @@ def approximate_knn_graph(
         >>> graph.exact, graph.edge_index.tolist()
         (True, [[1, 0, 0, 0], [0, 1, 2, 3]])
     """
-    if not 0 < recall < 1:
-        raise ValueError(f"recall must lie between 0 and 1 (got {recall})")
-    if sample < 1:
-        raise ValueError(f"sample must be positive (got {sample})")
-    check_options(k, metric)
+    check_options(k=k, metric=metric, recall=recall, sample=sample)
     source = RowSource(features)
     policies: dict[str, Any] = {"nan": nan, "duplicates": duplicates}
     statistics = matrix_statistics(source, metric, **policies)
@@ -145,10 +145,11 @@ class _Matrix:
         """Random positions of rows, with replacement."""
         return torch.randint(len(self.rows), (count,), generator=generator)
 
+    @halves_blocks
     def exact(self, position: Tensor) -> Tensor:
         """Exact neighbours of some rows, each searched once."""
         once, again = position.unique(return_inverse=True)
-        size = NEIGHBOUR_BLOCK.cpu
+        size = NEIGHBOUR_BLOCK.on("cpu")
         starts = range(0, len(self.rows), size)
         neighbour, _ = nearest_rows(
             (self.rows[start : start + size] for start in starts),
@@ -160,6 +161,7 @@ class _Matrix:
         )
         return neighbour[again]
 
+    @halves_blocks
     def proposed(
         self, search: InvertedLists, position: Tensor
     ) -> tuple[Tensor, Tensor]:
@@ -167,7 +169,7 @@ class _Matrix:
         distinct, again = self.block.groups.group[position].unique(return_inverse=True)
         count = self.k + (not self.include_self)
         block_search = BlockSearch(self.block.rows[distinct], self.products, count)
-        block_search.add(self.block, search, CENTRE_BLOCK.cpu)
+        block_search.add(self.block, search, CENTRE_BLOCK.on("cpu"))
         nearest = block_search.nearest
         neighbour, similarity = nearest.neighbour[again], nearest.score[again]
         if self.include_self:

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import functools
 import logging
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from mmgraph.errors import UserError
+from mmgraph.functional.block_sizes import halved, halves_blocks
 from mmgraph.knn.jobs.block_executor import Executor, one_by_one
-from mmgraph.knn.jobs.block_plan import BlockPlan, plan_blocks
-from mmgraph.knn.jobs.work_folder import Manifest, WorkFolder
+from mmgraph.knn.jobs.block_plan import BlockPlan, parse_bytes, plan_blocks
+from mmgraph.knn.jobs.manifest import MAX_BLOCKS, Manifest, num_blocks
+from mmgraph.knn.jobs.work_folder import WorkFolder
 from mmgraph.knn.metric.products import MetricProducts, metric_products
-from mmgraph.knn.metric.similarity import check_options
+from mmgraph.knn.options import check_options
 from mmgraph.knn.rows.matrix_statistics import MatrixStatistics, matrix_statistics
 from mmgraph.knn.rows.row_source import Features, RowSource
 from mmgraph.knn.rows.usable_rows import UsableRows
@@ -51,9 +54,9 @@ def build_blocks(
 
     The grid is centres x neighbours: the neighbours of one block of centres are found
     while the whole matrix goes by in blocks, and written. A build that was stopped goes
-    on where it was; blocks that are there are not made again. Several machines divide
-    the work by ``shard``, each in its own folder or all in one, or by a Ray
-    ``executor``.
+    on where it was; blocks that are there and whole are not made again. Several
+    machines divide the work by ``shard``, each in its own folder or all in one, or by a
+    Ray ``executor``.
     :func:`mmgraph.knn.merge_shards` makes the graph, the same edge for edge as in
     memory, whatever ``ram``, ``block_rows``, ``shard`` and ``executor`` were.
 
@@ -95,10 +98,9 @@ def build_blocks(
         >>> read_shards([work.path])[0].tolist()
         [[1, 0, 1], [0, 1, 2]]
     """
-    check_options(k, metric)
-    if block_rows is not None and block_rows < 1:
-        raise ValueError(f"block_rows must be positive (got {block_rows})")
+    check_options(k=k, metric=metric, backend=backend, block_rows=block_rows)
     first, step = _parse_shard(shard)
+    parse_bytes(ram)
     source = RowSource(features)
     if source.path is None and executor is not one_by_one:
         raise ValueError("other processes read features from a .npy file: name one")
@@ -112,7 +114,8 @@ def build_blocks(
     }
     work = _begin(source, folder, options, zero, plan, device)
     mine = range(first - 1, work.num_blocks, step)
-    left = [number for number in work.missing() if number in mine]
+    missing = set(work.missing()).intersection(mine)
+    left = sorted(missing.union(work.damaged(n for n in mine if n not in missing)))
     _log.info("%d of %d blocks are to be made", len(left), len(mine))
     task = functools.partial(
         build_block,
@@ -122,9 +125,14 @@ def build_blocks(
         backend=backend,
         device=device,
     )
-    for done, _ in enumerate(executor(task, left), len(mine) - len(left) + 1):
-        if on_block is not None:
-            on_block(done, len(mine))
+    finished = executor(task, left)
+    try:
+        for done, _ in enumerate(finished, len(mine) - len(left) + 1):
+            if on_block is not None:
+                on_block(done, len(mine))
+    finally:
+        if isinstance(finished, Generator):  # its processes end now, not some time
+            finished.close()
     return work
 
 
@@ -170,6 +178,7 @@ def _begin(
 
 
 @torch.no_grad()
+@halves_blocks
 def build_block(
     number: int,
     *,
@@ -201,6 +210,7 @@ def build_block(
         none = torch.zeros((0, max(k, 0)), dtype=torch.float32)
         work.write_block(number, centres.id[:0], none.long(), none)
         return
+    neighbour_rows = halved(neighbour_rows)
     starts = range(0, len(source), neighbour_rows)
     neighbour, similarity = nearest_rows(
         (UsableRows.read(source, norm, i, i + neighbour_rows, device) for i in starts),
@@ -225,7 +235,12 @@ def _manifest(
     if torch.device(device).type == "cuda":
         where = torch.cuda.get_device_name(torch.device(device))
     rows, columns = source.shape
-    count = max(1, -(-rows // plan.centre_rows))
+    count = num_blocks(rows, plan.centre_rows)
+    if count > MAX_BLOCKS:
+        raise ValueError(
+            f"block_rows must give at most {MAX_BLOCKS} blocks of the {rows} rows "
+            f"(got {plan.centre_rows})"
+        )
     return {
         "input": {
             "rows": rows,
@@ -250,7 +265,7 @@ def _manifest(
 
 
 def _parse_shard(shard: str) -> tuple[int, int]:
-    first, _, step = shard.partition("/")
-    if first.isdecimal() and step.isdecimal() and 1 <= int(first) <= int(step):
-        return int(first), int(step)
-    raise UserError(f"no such shard: {shard!r}", "write i/n with i from 1 to n")
+    numbers = re.fullmatch(r"(\d{1,9})/(\d{1,9})", shard, re.ASCII)
+    if numbers and 1 <= int(numbers[1]) <= int(numbers[2]):
+        return int(numbers[1]), int(numbers[2])
+    raise UserError(f"no such shard: {shard[:40]!r}", "write i/n with i from 1 to n")

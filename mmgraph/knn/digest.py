@@ -10,33 +10,9 @@ from scipy.sparse import csgraph, csr_array
 from torch import Tensor
 
 from mmgraph.functional.block_sizes import READ
+from mmgraph.functional.graph.edge_digest import graph_digest
 
-
-def graph_digest(edge_index: Tensor, similarity: Tensor) -> str:
-    """SHA-256 of the canonical edge list.
-
-    The hash runs over ``edge_index`` (neighbours, then centres) as little-endian
-    int64 and ``similarity`` as little-endian float32. Two graphs have one hash only if
-    they have the same edges in the same order with the same similarities.
-
-    Args:
-        edge_index: Edges as :func:`mmgraph.knn.knn_graph` orders them.
-        similarity: Their similarities.
-
-    Returns:
-        64 hexadecimal digits.
-
-    Shapes:
-        edge_index: ``[2, E]``; similarity: ``[E]``.
-
-    Example:
-        >>> import torch
-        >>> graph_digest(torch.tensor([[1], [0]]), torch.tensor([0.5]))[:16]
-        'b687ae300ebe1dde'
-    """
-    digest = hashlib.sha256(edge_index.cpu().numpy().astype("<i8").tobytes())
-    digest.update(similarity.cpu().numpy().astype("<f4").tobytes())
-    return digest.hexdigest()
+__all__ = ["feature_digest", "graph_digest", "num_components"]
 
 
 def feature_digest(x: np.ndarray[Any, Any]) -> str:

@@ -9,10 +9,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mmgraph.functional.block_sizes import SEARCH_SCORES
+from mmgraph.functional.block_sizes import SEARCH_SCORES, halved, halves_blocks
 from mmgraph.knn.metric.products import MetricProducts, metric_products
 from mmgraph.knn.metric.self_products import self_products
-from mmgraph.knn.metric.similarity import check_options
+from mmgraph.knn.options import check_options
 from mmgraph.knn.rows.matrix_statistics import MatrixStatistics, matrix_statistics
 from mmgraph.knn.rows.row_groups import RowGroups
 from mmgraph.knn.rows.usable_rows import UsableRows
@@ -107,6 +107,7 @@ def knn_graph(
     return edge_index, similarity.flatten()
 
 
+@halves_blocks
 def _symmetric_search(
     x: Tensor,
     statistics: MatrixStatistics,
@@ -121,6 +122,7 @@ def _symmetric_search(
     return nearest, groups.group
 
 
+@halves_blocks
 def _index_search(
     rows: UsableRows,
     products: MetricProducts,
@@ -132,16 +134,15 @@ def _index_search(
     block = row_block(rows, products)
     search = BlockSearch(block.rows, products, count)
     at_once = SEARCH_SCORES.rows(len(block.rows), rows.x.device, least=64)
-    search.add(block, build_search(backend, block.product), block_size or at_once)
+    at_once = halved(block_size) if block_size else at_once
+    search.add(block, build_search(backend, block.product), at_once)
     return search.nearest, block.groups.group
 
 
 def _checked(
     x: Tensor | np.ndarray[Any, Any], k: int, metric: str, block_size: int | None
 ) -> Tensor:
-    check_options(k, metric)
-    if block_size is not None and block_size < 1:
-        raise ValueError(f"block_size must be positive (got {block_size})")
+    check_options(k=k, metric=metric, block_size=block_size)
     if hasattr(x, "__array__") and not isinstance(x, Tensor):  # a frame, too
         x = np.asarray(x)
         if x.dtype.kind not in "fiubc":

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,13 +12,17 @@ import torch
 from torch import Tensor
 
 from mmgraph.errors import UserError
-from mmgraph.files import new_folder
+from mmgraph.files import new_folder, write_json
+from mmgraph.functional.graph.edge_digest import file_digest
 from mmgraph.knn.jobs.work_folder import WorkFolder
 
+EDGES, SIMILARITY = "edge_index.npy", "similarity.npy"
 _NAMED = 10  # missing blocks named in the error
 
 
-def merge_shards(folders: Sequence[str | Path], out: str | Path) -> dict[str, Any]:
+def merge_shards(
+    folders: Sequence[str | Path], out: str | Path, **record: Any
+) -> dict[str, Any]:
     """Write the graph of all blocks, a block in memory at a time.
 
     Args:
@@ -28,11 +31,13 @@ def merge_shards(folders: Sequence[str | Path], out: str | Path) -> dict[str, An
         out: A new folder: ``edge_index.npy`` int64 ``[2, E]``, ``similarity.npy``
             float32 ``[E]``, both in the order of :func:`mmgraph.knn.knn_graph` and
             fit for ``numpy.load(..., mmap_mode="r")``, and ``graph.json``.
+        **record: What else ``graph.json`` is to say.
 
     Returns:
-        What ``graph.json`` holds: ``num_nodes``, ``num_edges``, ``k``, ``metric``,
-        ``include_self``, ``nan``, ``duplicates``, the numbers of ``zero_rows``,
-        ``nan_rows`` and ``collapsed_rows``, ``input_sha256`` and ``graph_sha256``, the
+        What ``graph.json`` holds beside ``record`` and the SHA-256 of the two files:
+        ``num_nodes``, ``num_edges``, ``k``, ``metric``, ``include_self``, ``nan``,
+        ``duplicates``, the numbers of ``zero_rows``, ``nan_rows`` and
+        ``collapsed_rows``, ``input_sha256`` and ``graph_sha256``, the
         :func:`mmgraph.knn.digest.graph_digest`.
 
     Raises:
@@ -51,7 +56,10 @@ def merge_shards(folders: Sequence[str | Path], out: str | Path) -> dict[str, An
     """
     blocks = _blocks(folders)
     with new_folder(Path(out)) as folder:
-        return _write(blocks, folder)
+        result = _write(blocks, folder)
+        files = {name: file_digest(folder / name) for name in (EDGES, SIMILARITY)}
+        write_json(folder / "graph.json", {**result, **record, "files": files})
+    return result
 
 
 def read_shards(folders: Sequence[str | Path]) -> tuple[Tensor, Tensor]:
@@ -114,21 +122,21 @@ def _write(blocks: list[WorkFolder], folder: Path) -> dict[str, Any]:
     """Three passes in the order of the digest: neighbours, centres, similarities."""
     num_edges = sum(neighbour.numel() for _, neighbour, _ in _read(blocks))
     digest = hashlib.sha256()
-    with open(folder / "edge_index.npy", "wb") as file:
+    with open(folder / EDGES, "wb") as file:
         _write_header(file, (2, num_edges), "<i8")
         for row in (0, 1):
             for centre, neighbour, _ in _read(blocks):
                 edges = _edges(centre, neighbour)[row].numpy().astype("<i8")
                 digest.update(edges.data)
                 file.write(edges.data)
-    with open(folder / "similarity.npy", "wb") as file:
+    with open(folder / SIMILARITY, "wb") as file:
         _write_header(file, (num_edges,), "<f4")
         for _, _, similarity in _read(blocks):
             values = similarity.flatten().numpy().astype("<f4")
             digest.update(values.data)
             file.write(values.data)
     manifest = blocks[0].manifest
-    result = {
+    return {
         "num_nodes": manifest["input"]["rows"],
         "num_edges": num_edges,
         **manifest["options"],
@@ -136,8 +144,6 @@ def _write(blocks: list[WorkFolder], folder: Path) -> dict[str, Any]:
         "input_sha256": manifest["input"]["sha256"],
         "graph_sha256": digest.hexdigest(),
     }
-    (folder / "graph.json").write_text(json.dumps(result, indent=2) + "\n", "utf-8")
-    return result
 
 
 def _write_header(file: Any, shape: tuple[int, ...], dtype: str) -> None:

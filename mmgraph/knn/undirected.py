@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-SYMMETRISE = ("none", "union", "mutual")
+from mmgraph.knn.options import check_options
 
 
 def symmetrise(
@@ -42,8 +42,7 @@ def symmetrise(
         tensor([[1, 0],
                 [0, 1]])
     """
-    if how not in SYMMETRISE:
-        raise ValueError(f"symmetrise must be one of {SYMMETRISE} (got {how!r})")
+    check_options(symmetrise=how)
     if how == "none":
         return edge_index, similarity
     neighbour, centre = edge_index

@@ -6,9 +6,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mmgraph.functional.block_sizes import TILE_HEIGHT, TILE_WIDTH
+from mmgraph.functional.block_sizes import TILE_HEIGHT, TILE_WIDTH, halves_blocks
 from mmgraph.knn.metric.self_products import SelfProducts, self_products
-from mmgraph.knn.metric.similarity import check_options
+from mmgraph.knn.options import check_options
 from mmgraph.knn.rows.matrix_statistics import MatrixStatistics, matrix_statistics
 from mmgraph.knn.rows.row_groups import RowGroups
 from mmgraph.knn.search.backends import inner_products
@@ -18,6 +18,7 @@ from mmgraph.knn.search.running_top_k import RunningTopK
 
 
 @torch.no_grad()
+@halves_blocks
 def insert(
     edge_index: Tensor,
     similarity: Tensor,
@@ -92,6 +93,7 @@ def insert(
 
 
 @torch.no_grad()
+@halves_blocks
 def delete(
     edge_index: Tensor,
     similarity: Tensor,
@@ -160,7 +162,7 @@ def delete(
 
 
 def _checked(x: Tensor, k: int, metric: str) -> tuple[Tensor, MatrixStatistics]:
-    check_options(k, metric)
+    check_options(k=k, metric=metric)
     x = x.cpu()
     return x, matrix_statistics(x, metric)
 
@@ -186,11 +188,12 @@ def _search_new(
     """Best scores of the new rows, and the pairs (old, new) at or above a bound."""
     total, none = len(products), torch.zeros(0, dtype=torch.long)
     old_rows, new_rows = [none], [none]
-    for start in range(old, total, TILE_HEIGHT):
-        stop = min(start + TILE_HEIGHT, total)
+    height, width = TILE_HEIGHT.on("cpu"), TILE_WIDTH.on("cpu")
+    for start in range(old, total, height):
+        stop = min(start + height, total)
         new = products.rows(start, stop)
-        for left in range(0, total, TILE_WIDTH):
-            right = min(left + TILE_WIDTH, total)
+        for left in range(0, total, width):
+            right = min(left + width, total)
             product = inner_products(new, products.rows(left, right))
             best.add_tile(products.score(product, left, right), left, start - old)
             num_old = min(right, old) - left

@@ -6,8 +6,7 @@ import torch
 from torch import Tensor
 
 from mmgraph.functional.graph.normalize import symmetric_norm
-
-WEIGHTS = ("similarity", "binary", "symmetric")
+from mmgraph.knn.options import check_options
 
 
 def edge_weights(
@@ -42,8 +41,7 @@ def edge_weights(
         >>> edge_weights(edge_index, torch.ones(3), 3, "symmetric")
         tensor([0.7071, 1.0000, 0.7071])
     """
-    if kind not in WEIGHTS:
-        raise ValueError(f"weights must be one of {WEIGHTS} (got {kind!r})")
+    check_options(weights=kind)
     if kind == "similarity":
         return similarity
     if kind == "binary":

@@ -8,8 +8,15 @@ import pytest
 import torch
 
 import mmgraph
+from mmgraph.errors import UserError
 from mmgraph.functional import block_sizes
-from mmgraph.functional.block_sizes import WORKING_COPY, BlockSize
+from mmgraph.functional.block_sizes import (
+    WORKING_COPY,
+    BlockSize,
+    halved,
+    halves_blocks,
+    ran_out_of_memory,
+)
 
 PACKAGE = Path(mmgraph.__file__).parent
 
@@ -46,6 +53,64 @@ def test_what_decides_the_order_of_sums_is_what_it_was():
     assert block_sizes.GRACE_SCORES.cpu == 2**18
     assert (block_sizes.USER_SCORES.cpu, block_sizes.USER_SCORES.gpu) == (2**22, 2**26)
     assert block_sizes.REFINED_ROWS.cpu == 2048
+
+
+OUT_OF_MEMORY = [
+    MemoryError(),
+    torch.OutOfMemoryError("CUDA out of memory. Tried to allocate"),
+    RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate"),
+    RuntimeError("Error in faiss: Failed to cudaMalloc 9 bytes: out of memory"),
+]
+
+
+@pytest.mark.parametrize("error", OUT_OF_MEMORY)
+def test_blocks_are_halved_until_memory_is_enough_and_are_whole_again(error):
+    free, fixed = BlockSize(100, 400), BlockSize(100, 400, fixed=True)
+    seen = []
+
+    @halves_blocks
+    def compute(threshold):
+        seen.append((free.on("cpu"), free.rows(10, "cuda"), fixed.on("cpu")))
+        if free.on("cpu") > threshold:
+            raise error
+        return halved(7)
+
+    assert compute(30) == 1
+    assert seen == [(100, 40, 100), (50, 20, 100), (25, 10, 100)]
+    assert (free.on("cpu"), halved(7)) == (100, 7)
+
+
+def test_where_small_blocks_do_not_help_one_line_says_so():
+    @halves_blocks
+    def compute():
+        return torch.empty(2**60)  # as the allocator says it
+
+    message = r"memory ran out, with blocks of 1/64 of their size, too - free some memo"
+    with pytest.raises(UserError, match=message):
+        compute()
+    assert halved(1024) == 1024
+
+
+def test_other_errors_come_through_at_once():
+    calls = []
+
+    @halves_blocks
+    def compute():
+        calls.append(1)
+        raise RuntimeError("shapes do not fit")
+
+    with pytest.raises(RuntimeError, match="shapes do not fit"):
+        compute()
+    assert calls == [1]
+    assert not ran_out_of_memory(ValueError("out of memory"))
+
+
+def test_what_results_depend_on_is_never_halved():
+    sizes = ("CONTRAST_SCORES", "GRACE_SCORES", "USER_SCORES", "RANKED_SCORES")
+    for name in (*sizes, "REFINED_ROWS"):
+        assert getattr(block_sizes, name).fixed
+    for name in ("READ", "WORKING_COPY", "SEARCH_SCORES", "CANDIDATE_PAIRS"):
+        assert not getattr(block_sizes, name).fixed
 
 
 @pytest.mark.parametrize("room", ["functional", "knn"])

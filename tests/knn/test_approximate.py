@@ -129,13 +129,13 @@ def test_small_and_hard_tables_are_built_exactly():
 
 def test_bad_options_and_missing_faiss_are_named(monkeypatch):
     x = torch.randn(900, 4)
-    with pytest.raises(ValueError, match=r"recall must lie between 0 and 1 \(got 1\)"):
+    with pytest.raises(ValueError, match=r"'recall' must be in \(0, 1\) \(got 1\)"):
         approximate_knn_graph(x, 2, recall=1)
-    with pytest.raises(ValueError, match=r"sample must be positive \(got 0\)"):
+    with pytest.raises(ValueError, match=r"'sample' must be at least 1 \(got 0\)"):
         approximate_knn_graph(x, 2, sample=0)
-    with pytest.raises(ValueError, match=r"k must be a positive integer \(got 0\)"):
+    with pytest.raises(ValueError, match=r"'k' must be at least 1 \(got 0\)"):
         approximate_knn_graph(x, 0)
-    with pytest.raises(ValueError, match=r"metric must be one of .* \(got 'dot'\)"):
+    with pytest.raises(ValueError, match=r"'metric' must be one of .* \(got 'dot'\)"):
         approximate_knn_graph(x, 2, metric="dot")
     monkeypatch.setitem(sys.modules, "faiss", None)
     with pytest.raises(UserError, match=r"^approximate search needs FAISS - pip inst"):

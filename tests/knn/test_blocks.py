@@ -224,12 +224,12 @@ def test_a_version_of_other_numbers_is_refused(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"k": 0}, r"k must be a positive integer \(got 0\)"),
-        ({"metric": "dot"}, r"metric must be one of .* \(got 'dot'\)"),
-        ({"nan": "drop"}, r"nan must be one of .* \(got 'drop'\)"),
-        ({"duplicates": "drop"}, r"duplicates must be one of .* \(got 'drop'\)"),
-        ({"backend": "annoy"}, r"backend must be one of .* \(got 'annoy'\)"),
-        ({"block_rows": 0}, r"block_rows must be positive \(got 0\)"),
+        ({"k": 0}, r"'k' must be at least 1 \(got 0\)"),
+        ({"metric": "dot"}, r"'metric' must be one of .* \(got 'dot'\)"),
+        ({"nan": "drop"}, r"'nan' must be one of .* \(got 'drop'\)"),
+        ({"duplicates": "drop"}, r"'duplicates' must be one of .* \(got 'drop'\)"),
+        ({"backend": "annoy"}, r"'backend' must be one of .* \(got 'annoy'\)"),
+        ({"block_rows": 0}, r"'block_rows' must be at least 1 or null \(got 0\)"),
         ({"shard": "3/2"}, r"no such shard: '3/2' - write i/n with i from 1 to n"),
         ({"shard": "a"}, r"no such shard: 'a' - write i/n"),
         ({"ram": "10MB"}, r"ram must be at least 403 MB .* \(got 10MB\)"),

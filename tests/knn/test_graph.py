@@ -11,6 +11,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mmgraph.functional.block_sizes import BlockSize
 from mmgraph.knn import knn_graph
 from mmgraph.knn.search import symmetric_search
 
@@ -83,7 +84,7 @@ def test_equals_an_exact_brute_force(
     x, k, metric, include_self, backend, block_size, width, duplicates
 ):
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(symmetric_search, "TILE_WIDTH", width)
+        patch.setattr(symmetric_search, "TILE_WIDTH", BlockSize(width, width))
         got = knn_graph(
             x,
             k,
@@ -262,11 +263,14 @@ def test_a_row_that_is_not_finite_is_named(bad):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"k": 0}, r"k must be a positive integer \(got 0\)"),
-        ({"k": 2.5}, r"k must be a positive integer \(got 2.5\)"),
-        ({"k": 1, "metric": "dot"}, r"metric must be one of .* \(got 'dot'\)"),
-        ({"k": 1, "backend": "annoy"}, r"backend must be one of .* \(got 'annoy'\)"),
-        ({"k": 1, "block_size": 0}, r"block_size must be positive \(got 0\)"),
+        ({"k": 0}, r"'k' must be at least 1 \(got 0\)"),
+        ({"k": 2.5}, r"'k' must be an integer at least 1 \(got 2.5\)"),
+        ({"k": 1, "metric": "dot"}, r"'metric' must be one of .* \(got 'dot'\)"),
+        ({"k": 1, "backend": "annoy"}, r"'backend' must be one of .* \(got 'annoy'\)"),
+        (
+            {"k": 1, "block_size": 0},
+            r"'block_size' must be at least 1 or null \(got 0\)",
+        ),
     ],
 )
 def test_bad_options_are_named(options, message):

@@ -1,12 +1,13 @@
 from __future__ import annotations
 
-import json
+import hashlib
 
 import numpy as np
 import pytest
 import torch
 
 from mmgraph.errors import UserError
+from mmgraph.files import read_json
 from mmgraph.knn import build_blocks, knn_graph, merge_shards, read_shards
 from mmgraph.knn.digest import feature_digest, graph_digest
 
@@ -30,7 +31,11 @@ def test_the_files_hold_the_graph_of_the_whole(tmp_path, x):
     folders = shards(x, tmp_path)
     want = knn_graph(x, 3)
     result = merge_shards(folders[::-1], tmp_path / "graph")
-    assert json.loads((tmp_path / "graph" / "graph.json").read_text()) == result
+    record = read_json(tmp_path / "graph" / "graph.json")
+    for name, sha256 in record.pop("files").items():
+        content = (tmp_path / "graph" / name).read_bytes()
+        assert hashlib.sha256(content).hexdigest() == sha256
+    assert record == result
     assert result == {
         "num_nodes": 70,
         "num_edges": 69 * 3,

@@ -32,5 +32,5 @@ def test_equals_sets_of_pairs(how):
 
 
 def test_another_word_is_refused():
-    with pytest.raises(ValueError, match=r"symmetrise must be .* \(got 'both'\)"):
+    with pytest.raises(ValueError, match=r"'symmetrise' must be .* \(got 'both'\)"):
         symmetrise(*graph(), 40, "both")

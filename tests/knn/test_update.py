@@ -5,6 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mmgraph.functional.block_sizes import BlockSize
 from mmgraph.knn import delete, insert, knn_graph, update
 from mmgraph.knn.metric import self_products
 
@@ -61,8 +62,8 @@ def test_delete_equals_a_new_build(x, chosen, k, metric, include_self):
 
 @pytest.mark.parametrize("metric", METRICS)
 def test_real_values_over_several_tiles(metric, monkeypatch):
-    monkeypatch.setattr(update, "TILE_HEIGHT", 16)
-    monkeypatch.setattr(update, "TILE_WIDTH", 64)
+    monkeypatch.setattr(update, "TILE_HEIGHT", BlockSize(16, 16))
+    monkeypatch.setattr(update, "TILE_WIDTH", BlockSize(64, 64))
     x = torch.randn(300, 12) + 1
     x[[5, 250, 290]] = 0
     x[280:288] = x[3]

@@ -21,5 +21,5 @@ def test_similarity_and_binary_weights():
     edge_index, similarity = torch.tensor([[1, 0], [0, 1]]), torch.tensor([0.5, -2.0])
     assert edge_weights(edge_index, similarity, 2, "similarity") is similarity
     assert edge_weights(edge_index, similarity, 2, "binary").tolist() == [1.0, 1.0]
-    with pytest.raises(ValueError, match=r"weights must be .* \(got 'cosine'\)"):
+    with pytest.raises(ValueError, match=r"'weights' must be .* \(got 'cosine'\)"):
         edge_weights(edge_index, similarity, 2, "cosine")

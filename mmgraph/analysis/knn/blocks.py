@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from mmgraph.analysis.knn.description import knn_report
 from mmgraph.data.formats.layout import modality_of
-from mmgraph.files import write_json
+from mmgraph.errors import UserError
+from mmgraph.files import read_json, unwritable, write_json
 from mmgraph.knn import merge_shards
 from mmgraph.knn.jobs.work_folder import WorkFolder
 
@@ -38,7 +38,11 @@ def blocks_report(work: WorkFolder, features: Path) -> dict[str, Any]:
         >>> list(report["graphs"]), report["blocks"], report["missing"]
         (['visual'], 1, 0)
     """
-    write_json(work.path / _SOURCE, {"features": [str(features)]})
+    source = work.path / _SOURCE
+    try:
+        write_json(source, {"features": [str(features)]})
+    except OSError as error:
+        raise unwritable(source, error) from None
     num_nodes = work.manifest["input"]["rows"]
     report = {
         "num_nodes": num_nodes,
@@ -74,15 +78,23 @@ def join_blocks(folders: Sequence[Path], out: Path) -> dict[str, Any]:
         >>> read_graph(folder / "graph").graphs["graph"].facts["k"]
         2
     """
-    record = merge_shards(folders, out)
     stored = WorkFolder(folders[0]).manifest["input"]
     kind = "float64" if stored["dtype"][:5] != "float" else stored["dtype"]
-    record |= {"dim": stored["columns"], "dtype": kind}
-    for folder in folders:
-        if (folder / _SOURCE).is_file():
-            features = json.loads((folder / _SOURCE).read_text("utf-8"))["features"]
-            record |= {"features": features, "modality": modality_of(Path(features[0]))}
-            break
-    write_json(out / "graph.json", record)
-    name = record.pop("modality", out.resolve().name)
-    return knn_report(record["num_nodes"], {name: record})
+    record = {"dim": stored["columns"], "dtype": kind}
+    sources = [folder / _SOURCE for folder in folders if (folder / _SOURCE).is_file()]
+    if sources:
+        features = _read_source(sources[0])
+        record |= {"features": features, "modality": modality_of(Path(features[0]))}
+    graph = merge_shards(folders, out, **record) | record
+    name = graph.pop("modality", out.resolve().name)
+    return knn_report(graph["num_nodes"], {name: graph})
+
+
+def _read_source(path: Path) -> list[str]:
+    """The feature files that a work folder is of."""
+    fix = "run mmgraph knn blocks again"
+    features: Any = read_json(path, fix=fix).get("features")
+    is_list = isinstance(features, list) and len(features) > 0
+    if not (is_list and all(isinstance(name, str) for name in features)):
+        raise UserError("names no feature files", fix, path=path)
+    return list(features)

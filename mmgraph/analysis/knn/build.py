@@ -20,6 +20,7 @@ from mmgraph.data.graph_file import GraphFacts
 from mmgraph.device import resolve_device
 from mmgraph.errors import UserError
 from mmgraph.knn.digest import feature_digest, graph_digest
+from mmgraph.knn.options import check_options
 from mmgraph.knn.rows.matrix_statistics import matrix_statistics
 from mmgraph.knn.rows.row_groups import RowGroups
 from mmgraph.knn.search.backends import resolve_backend
@@ -80,6 +81,9 @@ def build_graphs(
         "symmetrise": symmetrise,
         "weights": weights,
     }
+    check_options(**options, zero=zero, backend=backend)
+    if recall is not None:
+        check_options(recall=recall)
     where = resolve_device(device)
     items = line_up_features(files, nan=nan, zero=zero)
     ids = None if items.ids is None else items.ids.tolist()
@@ -95,6 +99,8 @@ def build_graphs(
                 recall,
                 seed,
             )
+        except UserError:
+            raise
         except ValueError as error:
             raise UserError(
                 str(error), "see mmgraph knn build --help", path=files[name]

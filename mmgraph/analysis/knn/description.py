@@ -37,11 +37,16 @@ def knn_report(
     return {"num_nodes": num_nodes, **only, **others, "graphs": dict(graphs)}
 
 
+#: Facts that some graphs alone record; of the others they are None.
+_OF_SOME = ("dim", "dtype", "include_self", "zero_rows", "nan_rows", "collapsed_rows")
+
+
 def graph_report(file: GraphFile) -> dict[str, Any]:
     """The record of each graph of a file, and its figures.
 
     Returns:
-        Of each graph its record (:class:`~mmgraph.data.graph_file.GraphFacts`),
+        Of each graph its record (:class:`~mmgraph.data.item_graphs.GraphFacts`), with
+        the same keys whatever made the graph,
         ``intact`` (the edges have the hash that they were written with) and its
         :func:`describe`; of all, ``ids`` (the items have ids) and :func:`overlaps`. In
         the shape of :func:`knn_report`.
@@ -55,6 +60,7 @@ def graph_report(file: GraphFile) -> dict[str, Any]:
         digest = graph_digest(graph.edge_index, graph.similarity)
         graphs[name] = {
             "num_nodes": file.num_items,
+            **dict.fromkeys(_OF_SOME),
             **graph.facts,
             "intact": digest == graph.facts["graph_sha256"],
             **describe(graph, file.num_items),

@@ -12,7 +12,12 @@ import torch
 
 from mmgraph import knn
 from mmgraph.analysis.knn.description import knn_report, overlaps
-from mmgraph.analysis.knn.modalities import match_modalities, matrix_digest
+from mmgraph.analysis.knn.modalities import (
+    Files,
+    as_paths,
+    match_modalities,
+    matrix_digest,
+)
 from mmgraph.data import GraphFile, ModalityGraph, graph_features, line_up_features
 from mmgraph.data.ids import as_ids, match_ids, one_kind
 from mmgraph.errors import UserError
@@ -22,7 +27,7 @@ from mmgraph.knn.digest import graph_digest
 def insert_items(
     file: GraphFile,
     new: Mapping[str, Path],
-    base: Mapping[str, Path] | None = None,
+    base: Mapping[str, Files] | None = None,
     *,
     label: str | Path = "the graph",
 ) -> tuple[GraphFile, dict[str, Any]]:
@@ -36,7 +41,7 @@ def insert_items(
         file: The graphs.
         new: Feature file of the new items, for each modality.
         base: Files that the graphs were built from, where they are not the recorded
-            ones or have moved.
+            ones or have moved; several, in their order, of a graph that has grown.
         label: The graph's name in a message.
 
     Returns:
@@ -65,7 +70,7 @@ def insert_items(
     grown, reports = GraphFile(file.num_items + items.num_items, ids, {}), {}
     for name, graph in file.graphs.items():
         _check_extensible(graph)
-        paths = [base[name]] if name in base else _recorded(graph, label)
+        paths = as_paths(base[name]) if name in base else _recorded(graph, label)
         old = graph_features(paths, file)
         if matrix_digest(old) != graph.facts["input_sha256"]:
             raise UserError(
@@ -160,6 +165,8 @@ def _grow(
             metric=facts["metric"],
             include_self=facts.get("include_self", False),
         )
+    except UserError:
+        raise
     except ValueError as error:
         raise UserError(str(error), "build the graph again") from None
     seconds = time.perf_counter() - start

@@ -3,30 +3,99 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from operator import attrgetter, itemgetter
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
 from mmgraph.data import GraphFile
+from mmgraph.data.formats.layout import modality_of
 from mmgraph.errors import UserError
 from mmgraph.knn.digest import feature_digest
 
 _ROWS = 65_536
 
 
+#: One file, or those that a graph has grown from, in their order.
+Files = Path | Sequence[Path]
+F = TypeVar("F", bound=Files)
+
+
+def files_by_graph(paths: Iterable[Path], file: GraphFile) -> dict[str, list[Path]]:
+    """Feature files by the graph that each belongs to, as its record or its name says.
+
+    A graph that has grown is of several files, which are put in the order of its
+    record.
+
+    Args:
+        paths: The files; they may have moved since.
+        file: The graphs.
+
+    Raises:
+        UserError: If a graph is of fewer files than are given for it.
+
+    Example:
+        >>> from mmgraph.data import ModalityGraph
+        >>> facts = {"features": ["old/visual.npy", "new.npy"]}
+        >>> file = GraphFile(2, None, {"visual": ModalityGraph(*3 * [...], facts)})
+        >>> files_by_graph([Path("new.npy"), Path("visual.npy")], file)
+        {'visual': [PosixPath('visual.npy'), PosixPath('new.npy')]}
+    """
+    groups: dict[str, list[tuple[int, Path]]] = {}
+    for path in paths:
+        name, position = _place_in_record(path, file)
+        groups.setdefault(name, []).append((position, path))
+    for name, group in groups.items():
+        graph = file.graphs.get(name)
+        num_files = 1 if graph is None else len(graph.facts["features"])
+        if len(group) > max(1, num_files):
+            raise UserError(
+                f"{group[0][1]} and this file are both {name!r}",
+                "name the feature files as the ones the graph was built from",
+                path=group[-1][1],
+            )
+        group.sort(key=itemgetter(0))
+    return {name: [path for _, path in group] for name, group in groups.items()}
+
+
+def _place_in_record(path: Path, file: GraphFile) -> tuple[str, int]:
+    """The graph of a file, and the file's place in its record: by path, then by name.
+
+    A file of no record comes behind the others.
+    """
+    for of in (Path.absolute, attrgetter("name")):
+        for name, graph in file.graphs.items():
+            recorded = [of(Path(each)) for each in graph.facts["features"]]
+            if of(path) in recorded:
+                return name, recorded.index(of(path))
+    return modality_of(path), sys.maxsize
+
+
+def as_paths(files: Files) -> list[Path]:
+    """One file, or several, as a list.
+
+    Example:
+        >>> as_paths(Path("a.npy"))
+        [PosixPath('a.npy')]
+    """
+    return [files] if isinstance(files, Path) else list(files)
+
+
 def match_modalities(
-    files: Mapping[str, Path],
+    files: Mapping[str, F],
     file: GraphFile,
     label: str | Path,
     *,
     all_of_them: bool = False,
-) -> dict[str, Path]:
+) -> dict[str, F]:
     """Feature files by the graph that each belongs to.
 
     Args:
-        files: Feature file of each modality. Of one file and one graph the names need
-            not agree.
+        files: Feature file of each modality, or files. Of one modality and one graph
+            the names need not agree.
         file: The graphs.
         label: Their name in a message.
         all_of_them: Every graph needs a file.
@@ -52,7 +121,7 @@ def match_modalities(
             raise UserError(
                 f"no graph of {name!r} in {label} (it has {known})",
                 "name the feature file as the one it was built from",
-                path=path,
+                path=as_paths(path)[0],
             )
     return dict(files)
 

@@ -9,7 +9,12 @@ from typing import Any
 import torch
 
 from mmgraph.analysis.knn.description import knn_report
-from mmgraph.analysis.knn.modalities import match_modalities, matrix_digest
+from mmgraph.analysis.knn.modalities import (
+    Files,
+    as_paths,
+    match_modalities,
+    matrix_digest,
+)
 from mmgraph.data import GraphFile, ModalityGraph, graph_features
 from mmgraph.data.formats.npy import as_tensor
 from mmgraph.errors import UserError
@@ -18,7 +23,7 @@ from mmgraph.knn.verify import wrong_rows
 
 def verify_graphs(
     file: GraphFile,
-    files: Mapping[str, Path],
+    files: Mapping[str, Files],
     *,
     rows: int = 200,
     seed: int = 999,
@@ -28,7 +33,8 @@ def verify_graphs(
 
     Args:
         file: The graphs.
-        files: Feature file of each modality to verify.
+        files: Feature file of each modality to verify; of a graph that has grown, the
+            files in the order in which their items came into it.
         rows: Rows drawn per graph; 0 takes all. Of an undirected graph all are taken.
         seed: Of the draw.
         label: The graph's name in a message.
@@ -52,9 +58,9 @@ def verify_graphs(
         0
     """
     reports = {}
-    for name, path in match_modalities(files, file, label).items():
+    for name, paths in match_modalities(files, file, label).items():
         graph = file.graphs[name]
-        wrong, checked, same = _compare(file, name, path, rows, seed)
+        wrong, checked, same = _compare(file, name, as_paths(paths), rows, seed)
         reports[name] = {
             "num_nodes": file.num_items,
             "k": graph.facts["k"],
@@ -70,7 +76,7 @@ def verify_graphs(
 
 
 def _compare(
-    file: GraphFile, name: str, path: Path, rows: int, seed: int
+    file: GraphFile, name: str, paths: list[Path], rows: int, seed: int
 ) -> tuple[list[int], int, bool]:
     """Wrong rows, the number of rows checked, and whether the features are the same."""
     graph: ModalityGraph = file.graphs[name]
@@ -80,13 +86,13 @@ def _compare(
             f"the graph of {name!r} holds edges of rows to themselves",
             "verify one that was built without include_self",
         )
-    x = graph_features([path], file, dtype=facts.get("dtype", "float32"))
+    x = graph_features(paths, file, dtype=facts.get("dtype", "float32"))
     dim = facts.get("dim", x.shape[1])  # older graphs do not record it
     if x.shape[1] != dim:
         raise UserError(
             f"{x.shape[1]} dimensions, but the graph of {name!r} is of {dim}",
             "give the features that it was built from",
-            path=path,
+            path=paths[0],
         )
     generator = torch.Generator().manual_seed(seed)
     drawn = torch.randperm(len(x), generator=generator)[: rows or len(x)]
@@ -102,7 +108,9 @@ def _compare(
             duplicates=facts["duplicates"],
             symmetrised=facts["symmetrise"],
         ).tolist()
+    except UserError:
+        raise
     except ValueError as error:
-        raise UserError(str(error), "repair the features", path=path) from None
+        raise UserError(str(error), "repair the features", path=paths[0]) from None
     checked = len(drawn) if facts["symmetrise"] == "none" else len(x)
     return wrong, checked, matrix_digest(x) == facts["input_sha256"]

@@ -9,6 +9,8 @@ import typer
 
 GRAPH = ".pt, .npz, or a folder of join."
 Graph = Annotated[Path, typer.Argument(metavar="GRAPH", help=GRAPH)]
-K = Annotated[int, typer.Option("--k", min=1, help="Neighbours per item.")]
+K = Annotated[
+    int, typer.Option("--k", min=1, max=2**31 - 1, help="Neighbours per item.")
+]
 Metric = Annotated[str, typer.Option("--metric", help="cosine|ip|l2")]
 Backend = Annotated[str, typer.Option("--backend", help="auto|torch|faiss|faiss-gpu")]

@@ -46,7 +46,8 @@ def blocks(
         str, typer.Option("--shard", metavar="I/N", help="Every N-th block from I on.")
     ] = "1/1",
     workers: Annotated[
-        int, typer.Option("--workers", min=1, help="Processes on this machine.")
+        int,
+        typer.Option("--workers", min=1, max=1024, help="Processes on this machine."),
     ] = 1,
     ray: Annotated[
         str | None,

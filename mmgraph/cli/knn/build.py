@@ -66,7 +66,7 @@ def build(
     from mmgraph.data.formats.layout import modality_files
     from mmgraph.data.graph_file import check_out
 
-    check_out(out, len(features))
+    check_out(out, len(features), inputs=features)
     if report is not None:
         check_report(report)
     file, result = build_graphs(

@@ -17,10 +17,13 @@ def verify(
     graph: arg.Graph,
     features: Annotated[
         list[Path],
-        typer.Option("--features", help="Feature files; repeat for more modalities."),
+        typer.Option("--features", help="Feature files; repeat for more."),
     ],
     rows: Annotated[
-        int, typer.Option("--rows", min=0, help="Rows drawn per graph; 0 takes all.")
+        int,
+        typer.Option(
+            "--rows", min=0, max=2**31 - 1, help="Rows drawn per graph; 0 takes all."
+        ),
     ] = 200,
     seed: opt.Seed = 999,
     device: opt.Device = "cpu",
@@ -36,11 +39,12 @@ def verify(
     """
     opt.set_up(seed, device, threads, quiet)
     from mmgraph.analysis.knn import verify_graphs
+    from mmgraph.analysis.knn.modalities import files_by_graph
     from mmgraph.data import read_graph
-    from mmgraph.data.formats.layout import modality_files
 
-    files = modality_files(features)
-    result = verify_graphs(read_graph(graph), files, rows=rows, seed=seed, label=graph)
+    file = read_graph(graph)
+    files = files_by_graph(features, file)
+    result = verify_graphs(file, files, rows=rows, seed=seed, label=graph)
     graphs = result["graphs"]
     if as_json:
         opt.emit_json(result)

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import importlib
-import multiprocessing
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
 from typing import Any
 
-import torch
-
 from mmgraph.errors import UserError
+from mmgraph.knn.jobs.workers import Workers
+from mmgraph.knn.options import check_options
 
 # Runs a task for every number and yields the numbers as they are done. A task may be
 # run twice; an error of the task itself ends the build.
@@ -35,12 +32,13 @@ def in_processes(
 ) -> Executor:
     """Run the task in several processes of this machine.
 
-    A worker that dies (killed, out of memory) takes its pool with it; a new pool goes
-    on with what is not done. The workers divide the threads that torch has here.
+    A worker that dies (killed, out of memory) is replaced, and its number done again.
+    The workers divide the threads that torch has here; they end with this process, see
+    :class:`~mmgraph.knn.jobs.workers.Workers`.
 
     Args:
         workers: Number of processes.
-        attempts: Pools in a row that may break before any number is done.
+        attempts: Deaths in a row of each worker before any number is done.
         start_method: As ``multiprocessing`` takes it; ``fork`` is quick, and unsafe
             once this process runs threads.
 
@@ -48,52 +46,34 @@ def in_processes(
         An executor.
 
     Raises:
-        ValueError: ``workers`` or ``attempts`` is not positive.
-        UserError: From the executor, when the workers keep dying.
+        UserError: ``workers`` or ``attempts`` is not positive; from the executor, when
+            the workers keep dying.
     """
-    if workers < 1 or attempts < 1:
-        raise ValueError(
-            f"workers and attempts must be positive (got {workers}, {attempts})"
-        )
+    check_options(workers=workers, attempts=attempts)
 
     def run(task: Callable[[int], Any], numbers: Sequence[int]) -> Iterator[int]:
-        left, broken = list(numbers), 0
-        while left:
-            before = len(left)
-            for number in _one_pool(task, list(left), workers, start_method):
-                left.remove(number)
-                yield number
-            broken = broken + 1 if len(left) == before else 0
-            if left and broken == attempts:
-                raise UserError(
-                    f"the workers died {attempts} times at blocks "
-                    f"{', '.join(map(str, left[:workers]))}",
-                    "use fewer workers or less ram; what is finished is kept",
-                )
+        left, deaths = list(numbers), 0
+        count = max(1, min(workers, len(left)))
+        with Workers(task, count, start_method) as processes:
+            while left:
+                idle = [number for number in left if number not in processes.busy()]
+                for number in idle[: count - len(processes.busy())]:
+                    processes.start(number)
+                for number, done in processes.wait():
+                    deaths = 0 if done else deaths + 1
+                    left.remove(number)
+                    if done:
+                        yield number
+                    else:
+                        left.append(number)
+                if deaths >= attempts * min(count, len(left)) > 0:
+                    raise UserError(
+                        f"the workers died {attempts} times at blocks "
+                        f"{', '.join(map(str, sorted(left)[:count]))}",
+                        "use fewer workers or less ram; what is finished is kept",
+                    )
 
     return run
-
-
-def _one_pool(
-    task: Callable[[int], Any], numbers: list[int], workers: int, start_method: str
-) -> Iterator[int]:
-    """Numbers that one pool gets done before all are, or a worker dies."""
-    context = multiprocessing.get_context(start_method)
-    workers = min(workers, len(numbers))
-    threads = max(1, torch.get_num_threads() // workers)
-    pool = ProcessPoolExecutor(workers, context, torch.set_num_threads, (threads,))
-    try:
-        futures = {pool.submit(task, number): number for number in numbers}
-        for future in as_completed(futures):
-            try:
-                future.result()
-            except BrokenProcessPool:
-                continue
-            yield futures[future]
-    except BrokenProcessPool:  # it broke while numbers were still handed out
-        return
-    finally:
-        pool.shutdown(cancel_futures=True)
 
 
 def on_ray(

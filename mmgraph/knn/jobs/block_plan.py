@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from mmgraph.errors import UserError
 from mmgraph.functional.block_sizes import CENTRE_BLOCK, NEIGHBOUR_BLOCK
 
 _UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
@@ -43,18 +44,24 @@ def parse_bytes(size: str | int) -> int:
         A positive number of bytes.
 
     Raises:
-        ValueError: It is no such size.
+        UserError: It is no such size.
 
     Example:
         >>> parse_bytes("500MB"), parse_bytes("1.5GiB")
         (500000000, 1610612736)
     """
+    # Twenty digits of bytes are more than any machine has.
     match = re.fullmatch(
-        r"(\d+(?:\.\d+)?)\s*((?:[KMGT]I?)?)B?", str(size).strip().upper()
+        r"(\d{1,20}(?:\.\d{1,20})?)\s*((?:[KMGT]I?)?)B?",
+        str(size).strip().upper(),
+        re.ASCII,
     )
     value = int(float(match[1]) * (_UNITS | _BINARY)[match[2]]) if match else 0
     if value <= 0:
-        raise ValueError(f"ram must be a size such as '500MB' or '2GB' (got {size!r})")
+        raise UserError(
+            f"ram must be a size such as '500MB' or '2GB' (got {str(size)[:40]!r})",
+            "correct the option",
+        )
     return value
 
 

@@ -2,29 +2,10 @@
 
 from __future__ import annotations
 
-from numbers import Integral
-
 import torch
 from torch import Tensor
 
 from mmgraph.functional.block_sizes import WORKING_COPY
-
-METRICS = ("cosine", "ip", "l2")
-
-
-def check_options(k: int, metric: str) -> None:
-    """Refuse a bad ``k`` or ``metric`` before anything is read.
-
-    Raises:
-        ValueError: An option is out of range.
-
-    Example:
-        >>> check_options(10, "cosine")
-    """
-    if isinstance(k, bool) or not isinstance(k, Integral) or k < 1:
-        raise ValueError(f"k must be a positive integer (got {k!r})")
-    if metric not in METRICS:
-        raise ValueError(f"metric must be one of {METRICS} (got {metric!r})")
 
 
 def pair_similarity(

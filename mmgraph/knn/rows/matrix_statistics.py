@@ -12,15 +12,10 @@ from torch import Tensor
 
 from mmgraph.errors import UserError
 from mmgraph.functional.block_sizes import READ
+from mmgraph.knn.options import check_options
 from mmgraph.knn.rows.duplicates import distinct_rows, later_copies, row_digests
 from mmgraph.knn.rows.row_norms import row_norms
 from mmgraph.knn.rows.row_source import RowSource
-
-POLICIES = {
-    "nan": ("refuse", "isolate"),
-    "zero": ("isolate", "refuse"),
-    "duplicates": ("keep", "collapse"),
-}
 
 
 @dataclass(frozen=True)
@@ -86,7 +81,7 @@ def matrix_statistics(
         >>> statistics.norm.tolist(), statistics.nan_rows
         ([5.0, 0.0, 0.0, 0.0], 1)
     """
-    check_policies(nan=nan, zero=zero, duplicates=duplicates)
+    check_options(nan=nan, zero=zero, duplicates=duplicates)
     num_rows, dim = source.shape
     device = source.device if isinstance(source, Tensor) else None
     norm = torch.zeros(num_rows, dtype=torch.float64, device=device)
@@ -120,22 +115,6 @@ def matrix_statistics(
         nan_rows=nan_rows,
         collapsed_rows=num_usable - int(norm.count_nonzero()),
     )
-
-
-def check_policies(**policies: str) -> None:
-    """Refuse a policy that does not exist.
-
-    Raises:
-        ValueError: ``nan``, ``zero`` or ``duplicates`` is unknown.
-
-    Example:
-        >>> check_policies(nan="isolate", duplicates="drop")
-        Traceback (most recent call last):
-        ValueError: duplicates must be one of ('keep', 'collapse') (got 'drop')
-    """
-    for name, value in policies.items():
-        if value not in POLICIES[name]:
-            raise ValueError(f"{name} must be one of {POLICIES[name]} (got {value!r})")
 
 
 def _pieces(source: RowSource | Tensor) -> Iterator[tuple[int, Tensor]]:

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-BACKENDS = ("auto", "torch", "faiss", "faiss-gpu")
+from mmgraph.knn.options import check_options
 
 # (query [B, D], count) -> (score [B, count] descending, index [B, count])
 Search = Callable[[Tensor, int], tuple[Tensor, Tensor]]
@@ -40,8 +40,7 @@ def resolve_backend(backend: str, device: torch.device) -> str:
         >>> resolve_backend("torch", torch.device("cpu"))
         'torch'
     """
-    if backend not in BACKENDS:
-        raise ValueError(f"backend must be one of {BACKENDS} (got {backend!r})")
+    check_options(backend=backend)
     faiss = _import_faiss()
     on_gpu = faiss is not None and getattr(faiss, "get_num_gpus", int)() > 0
     if backend == "auto":

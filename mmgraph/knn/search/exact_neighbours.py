@@ -85,7 +85,7 @@ def rank_proposals(
     # The last one is still near: they may be cut in the middle of a tie.
     cut = near[:, -1] & (near.size(1) < len(products))
     copies = int(groups.size.max().clamp(max=k))
-    step = max(1, CANDIDATE_PAIRS.cpu // (near.size(1) * copies))
+    step = max(1, CANDIDATE_PAIRS.on("cpu") // (near.size(1) * copies))
     for part in (~cut).nonzero().flatten().split(step):
         row, column = near[part].nonzero().T
         row = part[row]

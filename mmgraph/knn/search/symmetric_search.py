@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mmgraph.functional.block_sizes import TILE_HEIGHT, TILE_WIDTH
+from mmgraph.functional.block_sizes import TILE_HEIGHT, TILE_WIDTH, halved
 from mmgraph.knn.metric.self_products import SelfProducts
 from mmgraph.knn.search.backends import inner_products
 from mmgraph.knn.search.running_top_k import RunningTopK
@@ -36,14 +36,15 @@ def symmetric_search(
         [[0, 1], [1, 0], [2, 1]]
     """
     total = len(products)
-    height = min(block_size or TILE_HEIGHT, total)
+    height = min(halved(block_size) if block_size else TILE_HEIGHT.on("cpu"), total)
+    width = TILE_WIDTH.on("cpu")
     best = RunningTopK(total, count)
     for start in range(0, total, height):
         rows = products.rows(start, start + height)
         product = inner_products(rows, rows)
         best.add_tile(products.score(product, start, start + height), start, start)
-    for left in range(0, total, TILE_WIDTH):
-        right = min(left + TILE_WIDTH, total)
+    for left in range(0, total, width):
+        right = min(left + width, total)
         columns = products.rows(left, right)
         for start in range(0, right, height):
             stop = start + height

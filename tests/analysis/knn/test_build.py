@@ -34,14 +34,17 @@ def test_the_function_is_the_command(tmp_path, knn, x):
         assert file.graphs[name].facts["features"] == [str(files[name])]
 
 
-def test_an_option_out_of_range_names_the_file(tmp_path, x):
+def test_an_option_out_of_range_is_named_and_not_the_file(tmp_path, x):
     np.save(tmp_path / "a.npy", x)
     files = {"a": tmp_path / "a.npy"}
     for options, message in (
-        ({"metric": "dot"}, r"a\.npy: metric must be one of .* \(got 'dot'\)"),
-        ({"k": 0}, r"a\.npy: k must be a positive integer \(got 0\)"),
-        ({"recall": 2.0}, r"a\.npy: recall must lie between 0 and 1"),
-        ({"zero": "drop"}, "zero is 'drop' - write isolate or refuse"),
+        ({"metric": "dot"}, r"^kNN graph: 'metric' must be one of .* \(got 'dot'\)"),
+        ({"k": 0}, r"^kNN graph: 'k' must be at least 1 \(got 0\)"),
+        ({"k": True}, r"'k' must be an integer at least 1 \(got True\)"),
+        ({"recall": float("nan")}, r"'recall' must be a number in \(0, 1\)"),
+        ({"backend": "annoy"}, r"^kNN graph: 'backend' must be one of"),
+        ({"recall": 2.0}, r"^kNN graph: 'recall' must be in \(0, 1\)"),
+        ({"zero": "drop"}, r"^kNN graph: 'zero' must be one of .* \(got 'drop'\)"),
     ):
         with pytest.raises(UserError, match=message):
             build_graphs(files, **options)

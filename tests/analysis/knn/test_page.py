@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import json
 import sys
 from html.parser import HTMLParser
 from pathlib import Path
@@ -12,6 +11,7 @@ from scipy import stats
 
 from mmgraph.analysis.knn.page import check_report, rounded_down, write_report
 from mmgraph.errors import UserError
+from mmgraph.files import read_json
 from mmgraph.functional.redundancy.divergence import neighbour_overlap
 from mmgraph.knn import knn_graph
 
@@ -56,7 +56,7 @@ def built(tmp_path, knn, x):
 
 def test_reports_tell_hubs_and_overlap(tmp_path, knn, x, built):
     result = knn(*built, tmp_path / "r.json")
-    assert json.loads((tmp_path / "r.json").read_text()) == result
+    assert read_json(tmp_path / "r.json") == result
     graphs = [knn_graph(x, 4)[0], knn_graph(x[:, :4].copy(), 4)[0]]
     count = graphs[0][0].bincount(minlength=60)
     row = result["graphs"]["a<b"]

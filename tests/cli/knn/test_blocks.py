@@ -74,7 +74,10 @@ def test_other_options_and_bad_words_are_one_line(tmp_path, knn, x):
             ("blocks", path, "--work", work, "--ram", "1MB"),
             r"x\.npy: ram must be at le",
         ),
-        (("blocks", path, "--work", work, "--zero", "drop"), r"zero must be .* 'drop'"),
+        (
+            ("blocks", path, "--work", work, "--zero", "drop"),
+            "'zero' must be .* 'drop'",
+        ),
         (("blocks", path, "--work", work, "--workers", 2, "--ray", "a"), r"give one"),
         (("blocks", tmp_path / "no.npy", "--work", work), r"no\.npy: no such file"),
         (("join", tmp_path / "none", "--out", tmp_path / "g"), r"none: no work folder"),
@@ -102,5 +105,5 @@ def test_an_approximate_graph_reports_its_certificate(tmp_path, knn, monkeypatch
         knn(*insert, "--out", tmp_path / "h.npz")
     exact = knn(*words)
     assert exact["graph_sha256"] != result["graph_sha256"]
-    with pytest.raises(UserError, match=r"x\.npy: recall must lie between 0 and 1"):
+    with pytest.raises(UserError, match=r"^kNN graph: 'recall' must be in \(0, 1\)"):
         knn(*words, "--recall", 2)

@@ -12,7 +12,9 @@ from torch_geometric.data import HeteroData
 from typer.testing import CliRunner
 
 from mmgraph.cli.knn import app
+from mmgraph.data.formats.layout import feature_files
 from mmgraph.errors import UserError
+from mmgraph.files import read_json
 from mmgraph.knn import knn_graph
 from mmgraph.knn.digest import feature_digest, graph_digest
 
@@ -59,7 +61,7 @@ def test_json_has_the_promised_keys_and_values(tmp_path, x):
     words = ("--k", 4, "--out", out, "--report", report, "--json")
     result = json.loads(run(tmp_path / "image_feat.npy", *words))
     assert list(result)[: len(KEYS)] == KEYS
-    assert json.loads(report.read_text()) == result
+    assert read_json(report) == result
     edge_index, similarity = knn_graph(x, 4)
     want = {
         "num_nodes": 60,
@@ -135,6 +137,7 @@ def test_errors_name_file_and_remedy_and_leave_no_output(tmp_path, x):
     out, folder = tmp_path / "g.pt", tmp_path / "folder.pt"
     folder.mkdir()
     folder.with_suffix(".html").mkdir()
+    folder.with_suffix(".npz").symlink_to(good)
     cases = [
         ((broken, "--out", out), r"broken.npy: row 33 .* NaN"),
         ((good, short, "--out", out), r"short.npy: 5 rows, but good.npy has 60"),
@@ -155,11 +158,40 @@ def test_errors_name_file_and_remedy_and_leave_no_output(tmp_path, x):
             ),
             r"folder\.html: is a folder - choose another --report",
         ),
-        ((good, "--metric", "dot", "--out", out), r"metric must be .* \(got 'dot'\)"),
+        (
+            (good, "--metric", "dot", "--out", out),
+            r"^kNN graph: 'metric' must be one of 'cosine', 'ip', 'l2' \(got 'dot'\)",
+        ),
         ((tmp_path / "no.npy", "--out", out), r"no.npy: no such file"),
+        (
+            (good, "--out", folder.with_suffix(".npz")),
+            r"folder\.npz: is a file of features, which the graph would replace",
+        ),
     ]
     for words, message in cases:
         with pytest.raises(UserError, match=message):
             run(*words)
     names = sorted(path.name for path in tmp_path.iterdir())
-    assert names == ["broken.npy", "folder.html", "folder.pt", "good.npy", "short.npy"]
+    assert names == [
+        "broken.npy",
+        "folder.html",
+        "folder.npz",
+        "folder.pt",
+        "good.npy",
+        "short.npy",
+    ]
+
+
+@pytest.mark.parametrize("table", ["interactions.csv", "interactions.parquet"])
+def test_a_data_folder_gets_no_modality_that_is_a_graph(tmp_path, x, table):
+    np.save(tmp_path / "visual.npy", x)
+    (tmp_path / table).touch()
+    words = (tmp_path / "visual.npy", "--k", 2, "--out")
+    for name in ("graph.npz", "graph.parquet"):
+        message = rf"{name}: would be read as features of a modality 'graph'.* \.pt, or"
+        with pytest.raises(UserError, match=message):
+            run(*words, tmp_path / name)
+    run(*words, tmp_path / "graph.pt")
+    assert list(feature_files(tmp_path, mmrec=False)) == ["visual"]
+    (tmp_path / "graphs").mkdir()
+    run(*words, tmp_path / "graphs" / "graph.npz")

@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from mmgraph.cli import main
+from mmgraph.errors import UserError
 from mmgraph.knn import knn_graph
 from mmgraph.knn.digest import feature_digest, graph_digest
 
@@ -54,12 +55,14 @@ def test_ids_of_the_features_are_in_the_graph(tmp_path, knn, x):
     assert told["overlap"] == []
 
 
-def test_a_graph_that_was_changed_is_not_intact(knn, graph):
+def test_a_graph_that_was_changed_is_refused(knn, graph):
     stores = torch.load(graph, weights_only=True)
-    stores["item", "similar_a", "item"]["edge_sim"][5] += 1
+    for name in ("edge_sim", "edge_weight"):
+        stores["item", "similar_a", "item"][name][5] -= 1
     torch.save(stores, graph)
-    graphs = knn("info", graph)["graphs"]
-    assert [graphs[name]["intact"] for name in ("a", "b")] == [False, True]
+    message = r"g\.pt: the graph of 'a' is damaged: its edges do not have their SHA-256"
+    with pytest.raises(UserError, match=message):
+        knn("info", graph)
 
 
 def test_info_as_a_table_names_every_fact(knn, graph):

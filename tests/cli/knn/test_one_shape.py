@@ -80,3 +80,20 @@ def test_of_a_graph_that_was_joined(tmp_path, knn, x):
     want = knn("insert", tmp_path / "g.pt", *new, "--out", tmp_path / "want.pt")
     assert results["join"]["graph_sha256"] == built["graph_sha256"]
     assert results["insert"]["graph_sha256"] == want["graph_sha256"]
+
+
+def test_info_has_the_same_keys_whatever_made_the_graph(tmp_path, knn, x):
+    path, new = tmp_path / "a.npy", tmp_path / "new.npy"
+    np.save(path, x)
+    np.save(new, x[:3])
+    built, grown, merged = (tmp_path / f"{name}.pt" for name in ("b", "g", "m"))
+    knn("build", path, "--k", 3, "--out", built)
+    knn("build", path, "--k", 3, "--out", tmp_path / "c.npz")
+    knn("insert", built, "--features", new, "--out", grown)
+    knn("merge", built, "--out", merged)
+    knn("blocks", path, "--k", 3, "--work", tmp_path / "work")
+    knn("join", tmp_path / "work", "--out", tmp_path / "joined")
+    graphs = (built, tmp_path / "c.npz", grown, merged, tmp_path / "joined")
+    assert len({frozenset(knn("info", graph)) for graph in graphs}) == 1
+    assert knn("info", built)["zero_rows"] is None  # it has no record of it
+    assert knn("info", tmp_path / "joined")["zero_rows"] == 1

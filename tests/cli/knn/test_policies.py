@@ -72,10 +72,10 @@ def test_policies_that_refuse_name_the_row(tmp_path, knn, x):
     words = ("build", tmp_path / "a.npy", "--out", tmp_path / "g.pt")
     cases = [
         (("--zero", "refuse"), r"a\.npy: row 7 .* is zero - leave the row out"),
-        (("--zero", "drop"), r"--zero is 'drop' - write isolate or refuse"),
-        (("--nan", "drop"), r"nan must be one of .* \(got 'drop'\)"),
-        (("--weights", "one"), r"weights must be one of .* \(got 'one'\)"),
-        (("--symmetrise", "or"), r"symmetrise must be one of .* \(got 'or'\)"),
+        (("--zero", "drop"), r"'zero' must be one of .* \(got 'drop'\)"),
+        (("--nan", "drop"), r"'nan' must be one of .* \(got 'drop'\)"),
+        (("--weights", "one"), r"'weights' must be one of .* \(got 'one'\)"),
+        (("--symmetrise", "or"), r"'symmetrise' must be one of .* \(got 'or'\)"),
         (("--report", tmp_path / "r.txt"), r"'r\.txt' - name it \.json or \.html"),
     ]
     for options, message in cases:

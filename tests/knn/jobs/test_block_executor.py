@@ -67,7 +67,7 @@ def test_an_error_of_the_task_comes_through_whole():
 
 
 def test_numbers_of_workers_are_checked():
-    with pytest.raises(ValueError, match=r"must be positive \(got 0, 3\)"):
+    with pytest.raises(ValueError, match=r"'workers' must be at least 1 \(got 0\)"):
         in_processes(0)
 
 

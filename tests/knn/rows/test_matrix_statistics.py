@@ -121,11 +121,11 @@ def test_a_row_of_zeros_may_be_refused_wherever_it_is(monkeypatch):
 
 
 def test_unknown_policies_are_named_before_anything_is_read():
-    with pytest.raises(ValueError, match=r"nan must be one of .* \(got 'drop'\)"):
+    with pytest.raises(ValueError, match=r"'nan' must be one of .* \(got 'drop'\)"):
         matrix_statistics(None, "ip", nan="drop")
-    with pytest.raises(ValueError, match=r"duplicates must be .* \(got 'no'\)"):
+    with pytest.raises(ValueError, match=r"'duplicates' must be .* \(got 'no'\)"):
         matrix_statistics(None, "ip", duplicates="no")
-    with pytest.raises(ValueError, match=r"zero must be .* \(got 'drop'\)"):
+    with pytest.raises(ValueError, match=r"'zero' must be .* \(got 'drop'\)"):
         matrix_statistics(None, "ip", zero="drop")
 
 

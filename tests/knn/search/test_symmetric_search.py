@@ -4,6 +4,7 @@ import pytest
 import torch
 from reference.knn import METRICS, dense_scores
 
+from mmgraph.functional.block_sizes import BlockSize
 from mmgraph.knn.metric.self_products import self_products
 from mmgraph.knn.rows.matrix_statistics import matrix_statistics
 from mmgraph.knn.search import symmetric_search as module
@@ -12,7 +13,7 @@ from mmgraph.knn.search.symmetric_search import symmetric_search
 
 @pytest.mark.parametrize("metric", METRICS)
 def test_tiles_find_what_the_whole_matrix_has(metric, monkeypatch):
-    monkeypatch.setattr(module, "TILE_WIDTH", 24)
+    monkeypatch.setattr(module, "TILE_WIDTH", BlockSize(24, 24))
     x = torch.randn(90, 6) + 1
     score = dense_scores(x, metric)
     want = score.topk(11)
