@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mmgraph.data.formats.columns import parse_ids, parse_labels, parse_times
+from mmgraph.data.formats.columns import parse_ids, parse_labels
 from mmgraph.errors import UserError
 
 PATH = Path("t.csv")
@@ -23,11 +23,3 @@ def test_labels_in_any_spelling(word):
     assert parse_labels(pa.array([word]), PATH, 2).tolist() == [1]
     with pytest.raises(UserError, match=r"t.csv:3: split label 'dev'"):
         parse_labels(pa.array([word, "dev"]), PATH, 2)
-
-
-def test_times_of_parquet():
-    stamps = pa.array([0, 1], pa.timestamp("s"))
-    assert parse_times(stamps, PATH, 1).tolist() == [0, 10**9]
-    assert parse_times(pa.array([1.5, 2.0]), PATH, 1).tolist() == [1.5, 2.0]
-    with pytest.raises(UserError, match=r"t.csv:2: timestamp is not finite"):
-        parse_times(pa.array([1.5, float("nan")]), PATH, 1)
