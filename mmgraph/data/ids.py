@@ -33,14 +33,13 @@ def as_ids(values: Any) -> np.ndarray:
     """
     if isinstance(values, torch.Tensor):
         values = values.detach().cpu().numpy()
-    array = np.asarray(values)
+    is_list = isinstance(values, list | tuple)
+    # NumPy would cut a string off at NUL, and turn True into 1 and None into "None".
+    array = np.array(values, dtype=object) if is_list else np.asarray(values)
     if array.ndim != 1:
         raise ValueError(f"ids must be one-dimensional (got shape {array.shape})")
     if array.size == 0:
         return array.astype(np.int64 if array.dtype.kind != "U" else array.dtype)
-    if array.dtype.kind == "U" and not isinstance(values, np.ndarray):
-        # Before NumPy cut off what is NUL and spelled out what is no string.
-        array = np.array(list(values), dtype=object)
     if array.dtype.kind in "OT":
         array = _of_objects(array.astype(object))
     if array.dtype.kind == "U":
@@ -54,8 +53,12 @@ def as_ids(values: Any) -> np.ndarray:
                 "write such ids as strings",
             )
         return array.astype(np.int64)
-    raise UserError(
-        f"ids are neither 64-bit integers nor strings (got {array.dtype})",
+    raise _other_kind(str(array.dtype))
+
+
+def _other_kind(kind: str) -> UserError:
+    return UserError(
+        f"ids are neither 64-bit integers nor strings (got {kind})",
         "convert them to one of the two",
     )
 
@@ -70,11 +73,9 @@ def _of_objects(array: np.ndarray) -> np.ndarray:
         return numbers if numbers.dtype.kind in "iu" else array.astype(str)
     for position, value in enumerate(array):
         if isinstance(value, bool) or not isinstance(value, str | int | np.integer):
-            raise UserError(
-                f"id at position {position} is neither an integer nor a string "
-                f"({type(value).__name__})",
-                "convert it to one of the two",
-            )
+            scalar = np.isscalar(value)
+            kind = np.array(value).dtype if scalar else type(value).__name__
+            raise _other_kind(f"{kind} at position {position}")
         if isinstance(value, str) and "\0" in value:
             raise _has_nul(position)
     return array.astype(str)

@@ -75,13 +75,14 @@ def as_times(values: Any) -> np.ndarray:
         if not isinstance(values.dtype, np.dtype):
             return _of_arrow(pa.array(values, from_pandas=True), source)
         values = values.to_numpy()
+    if isinstance(values, list | tuple):  # not to round 2**53 + 1 beside 0.5
+        items = [v.item() if isinstance(v, torch.Tensor) else v for v in values]
+        values = np.array(items, dtype=object)
     array = np.asarray(values)
     if array.ndim != 1:
         raise ValueError(f"timestamps must be one-dimensional (got {array.shape})")
     if not array.size:
         return np.zeros(0, np.int64)
-    if not isinstance(values, np.ndarray) and array.dtype.kind in "fUM":
-        array = np.array(list(values), dtype=object)  # 2**53 + 1 beside 0.5 is rounded
     if array.dtype.kind == "M":
         return _of_datetimes(array, source)
     if array.dtype.kind in "iuf":
@@ -145,7 +146,13 @@ def _of_arrow(column: pa.Array | pa.ChunkedArray, source: _Source) -> np.ndarray
 
 def _objects_to_arrow(array: np.ndarray) -> pa.Array:
     try:
-        if pd.api.types.infer_dtype(array) in ("datetime", "datetime64", "date"):
+        kind = pd.api.types.infer_dtype(array)
+        if kind in (
+            "mixed",
+            "mixed-integer",
+        ):  # Arrow would take 0 beside dates for 1970
+            raise TypeError("several types")
+        if kind in ("datetime", "datetime64", "date"):
             dates = pd.Series(pd.to_datetime(array, utc=True))
             return pa.array(dates, from_pandas=True)
         return pa.array(array, from_pandas=True)

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from mmgraph.data.formats.budget import check_budget
-from mmgraph.data.formats.parquet import is_text
+from mmgraph.data.formats.parquet import is_number, is_text
 from mmgraph.data.ids import as_ids
 from mmgraph.errors import UserError
 
@@ -99,12 +99,10 @@ def parse_labels(column: pa.Array, path: Path, first_row: int) -> np.ndarray:
         >>> parse_labels(pa.array(["train", "Val", "2"]), Path("a.csv"), 2).tolist()
         [0, 1, 2]
     """
-    try:
-        text = pc.cast(column, pa.string())
-    except pa.ArrowException as error:
-        raise UserError(
-            f"split labels are {column.type}", _LABEL_FIX, path=path
-        ) from error
+    kind = column.type
+    if not (is_text(kind) or is_number(kind) or pa.types.is_decimal(kind)):
+        raise UserError(f"split labels are {kind}", _LABEL_FIX, path=path)
+    text = pc.cast(column, pa.large_string())
     labels = pd.Series(text.to_pandas()).str.lower()
     numbers = labels.map(LABELS)
     wrong = np.flatnonzero(numbers.isna())

@@ -38,7 +38,9 @@ it again
     """
     try:
         yield
-    except pa.ArrowException as error:
+    except (pa.ArrowException, OSError) as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise  # of the disk, not of the file
         raise UserError(
             f"damaged parquet file ({str(error).splitlines()[0]})",
             "write it again",
