@@ -30,7 +30,7 @@ _WHOLE = r"^[+-]?[0-9]+$"
 _FRACTION = r"([0-9]+\.?[0-9]*|\.[0-9]+)(e[+-]?[0-9]+)?"
 _NUMBER = rf"^(?i:[+-]?({_FRACTION}|inf|infinity|nan))$"
 _YEAR_FIRST = r"^[0-9]{4}"  # pandas would read "now" and negative years
-_EXACT = 2**53  # float64 holds every whole number up to here
+_EXACT = 2**53  # float64 holds every whole number below
 
 
 class _Source(NamedTuple):
@@ -261,7 +261,7 @@ def _whole_numbers(text: pa.Array, source: _Source) -> np.ndarray:
 def _fractions(text: pa.Array, source: _Source) -> np.ndarray:
     values = _of_numbers(pc.cast(text, pa.float64()).to_numpy(), source)
     whole = _matches(text, _WHOLE)
-    for position in np.flatnonzero(whole & (abs(values) > _EXACT)):
+    for position in np.flatnonzero(whole & (abs(values) >= _EXACT)):
         if int(text[int(position)].as_py()) != int(values[position]):
             raise source.error(
                 int(position),
