@@ -130,23 +130,37 @@ def read_interactions(
 
 def _text(path: Path, separator: str, roles: Sequence[str]) -> dict[str, pa.Array]:
     """Columns as strings. Arrow's reader: it is fast and refuses ragged rows."""
-    check_budget(path, 2 * path.stat().st_size)  # the text, and the columns from it
+    check_budget(path, 3 * path.stat().st_size)  # the text, and the columns from it
     content = path.read_bytes().rstrip(b"\r\n")
-    quote = '"' if separator == "," else False
     header = _header(content.partition(b"\n")[0], separator, path)
     if b"\n" not in content:
         raise UserError("holds no interactions", "add rows below the header", path=path)
     names = _find_columns(header, roles, path)
+    # A quote that is never closed would swallow the rows that follow, this one, too.
+    last_row = separator.join(["\0"] * len(header))
+    content += b"\n" + last_row.encode()
+    table = _parse(content, separator, list(names.values()), path)
+    rows = table.num_rows - 1
+    if table.column(names["user"])[rows].as_py() != "\0":
+        raise UserError(
+            "a quote is never closed", "mend the row", path=path, row=rows + 2
+        )
+    table = table.slice(0, rows)
+    return {role: table.column(name).combine_chunks() for role, name in names.items()}
+
+
+def _parse(content: bytes, separator: str, names: list[str], path: Path) -> pa.Table:
     try:
-        table = pacsv.read_csv(
+        return pacsv.read_csv(
             pa.BufferReader(content),
             read_options=pacsv.ReadOptions(use_threads=False),  # errors then name rows
             parse_options=pacsv.ParseOptions(
-                delimiter=separator, quote_char=quote, ignore_empty_lines=False
+                delimiter=separator,
+                quote_char='"' if separator == "," else False,
+                ignore_empty_lines=False,
             ),
             convert_options=pacsv.ConvertOptions(
-                include_columns=list(names.values()),
-                column_types=dict.fromkeys(names.values(), pa.string()),
+                include_columns=names, column_types=dict.fromkeys(names, pa.string())
             ),
         )
     except pa.ArrowException as error:
@@ -163,7 +177,6 @@ def _text(path: Path, separator: str, roles: Sequence[str]) -> dict[str, pa.Arra
         raise UserError(
             what, "mend the row", path=path, row=int(row[1]) if row else None
         ) from error
-    return {role: table.column(name).combine_chunks() for role, name in names.items()}
 
 
 def _header(line: bytes, separator: str, path: Path) -> list[str]:

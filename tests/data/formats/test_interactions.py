@@ -184,3 +184,12 @@ def test_nested_and_binary_columns_are_named(tmp_path, column, message):
     pq.write_table(pa.table({"user": column, "item": [1, 2]}), tmp_path / "t.parquet")
     with pytest.raises(UserError, match=message):
         read_interactions(tmp_path / "t.parquet")
+
+
+@pytest.mark.parametrize(
+    "rows",
+    ['u,1,"torn', 'u,"1,x', 'u,1,"torn\nv,2,y\nw,3,z', '"u,1,x\nv,2,y'],
+)
+def test_a_quote_that_is_never_closed_swallows_no_rows(tmp_path, rows):
+    with pytest.raises(UserError, match=r"t.csv:2: (a quote is never closed|\d field)"):
+        _read(tmp_path, f"user,item,note\n{rows}\n")
