@@ -69,3 +69,11 @@ def test_an_error_of_the_disk_passes():
         raise PermissionError(13, "no")
     with pytest.raises(UserError, match="damaged parquet"), parquet_errors(PATH):
         raise OSError("thrift\nand more")
+
+
+def test_column_names_that_are_no_utf_8_are_refused(tmp_path):
+    path = tmp_path / "a.parquet"
+    pq.write_table(pa.table({"longname": [1.0]}), path, store_schema=False)
+    path.write_bytes(path.read_bytes().replace(b"longname", b"long\xf3ame"))
+    with pytest.raises(UserError, match=r"a.parquet: damaged parquet file .*utf-8"):
+        read_columns(path, ["longname"])
