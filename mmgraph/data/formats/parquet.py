@@ -102,11 +102,11 @@ def read_columns(path: Path, names: Sequence[str]) -> dict[str, pa.ChunkedArray]
             check_budget(path, _declared(file, set(names)))
             table = file.read(columns=list(names))
         columns = {name: table.column(name) for name in names}
+        for column in columns.values():
+            column.validate(full=True)  # codes out of range, strings that are no UTF-8
         coded = {n: c for n, c in columns.items() if pa.types.is_dictionary(c.type)}
         check_budget(path, sum(_spelled_out(column) for column in coded.values()))
         columns.update({n: _decode(column) for n, column in coded.items()})
-        for column in columns.values():
-            column.validate(full=True)  # strings that are no UTF-8
     return columns
 
 
