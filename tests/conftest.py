@@ -21,7 +21,12 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 # A busy machine must not fail a test.
 hypothesis.settings.register_profile("no deadline", deadline=None)
-hypothesis.settings.load_profile("no deadline")
+# MMGRAPH_EXAMPLES=5000 draws that many examples of each property.
+EXAMPLES = os.environ.get("MMGRAPH_EXAMPLES")
+hypothesis.settings.register_profile(
+    "slow", deadline=None, max_examples=int(EXAMPLES or 5000)
+)
+hypothesis.settings.load_profile("slow" if EXAMPLES else "no deadline")
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:

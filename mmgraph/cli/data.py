@@ -123,7 +123,9 @@ def import_(
     from mmgraph.data import read_catalogue, split_dataset, write_dataset
 
     files = _by_modality(feat or [], "NAME=FILE")
-    data = read_catalogue(inter, files, duplicates=duplicates)
+    data = read_catalogue(
+        inter, files, duplicates=duplicates, labels=split == "label"
+    )
     splits = split_dataset(data, split, seed=seed, path=inter)
     write_dataset(*splits, out, force=force)
     _report(splits, str(out), as_json, quiet)

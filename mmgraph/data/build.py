@@ -12,6 +12,7 @@ from torch_geometric.data import HeteroData
 from mmgraph.data.feature_rows import FeatureRows
 from mmgraph.data.ids import RawIds, as_ids, check_distinct, match_ids
 from mmgraph.data.line_up import item_ids
+from mmgraph.data.times import as_times
 from mmgraph.data.validation import validate
 from mmgraph.errors import UserError
 from mmgraph.schema import (
@@ -58,7 +59,8 @@ def from_interactions(
             or ``0..rows - 1`` with features that have no ids.
         labels: 0 (train), 1 (valid) or 2 (test) of each interaction, kept as
             ``split_label``.
-        timestamps: Time of each interaction, kept as ``time``.
+        timestamps: Time of each interaction, kept as ``time``: numbers, dates or ISO
+            strings, see :func:`mmgraph.data.times.as_times`.
 
     Returns:
         ``HeteroData`` with ``user`` and ``item`` nodes (``num_nodes``, ``raw_id``),
@@ -66,7 +68,7 @@ def from_interactions(
 
     Raises:
         UserError: If ids are unknown or doubled, rows and items do not match, a pair
-            occurs twice, or a feature is not finite.
+            occurs twice, a time is missing or out of range, or a feature is not finite.
 
     Example:
         >>> data = from_interactions(
@@ -86,7 +88,9 @@ def from_interactions(
     features, masks = features or {}, masks or {}
     row_ids = {name: as_ids(ids) for name, ids in (feature_ids or {}).items()}
     _check_names(features, masks, row_ids)
-    arrays = {name: _float32(x) for name, x in features.items()}
+    for name, ids in row_ids.items():
+        check_distinct(ids, f"{name} features")
+    arrays = {name: _float32(name, x) for name, x in features.items()}
     user, item = as_ids(user_ids), as_ids(item_ids)
     if len(user) != len(item):
         raise ValueError(
@@ -113,15 +117,10 @@ def from_interactions(
     data[INTERACTS].edge_index = edges
     data[INTERACTS].edge_label_index = edges
     data[REV_INTERACTS].edge_index = edges.flip(0)
-    for key, given in (("split_label", labels), ("time", timestamps)):
-        if given is not None:
-            column = torch.tensor(np.asarray(given))
-            if column.shape != (len(user),):
-                raise ValueError(
-                    f"one {key} per interaction is needed (got {list(column.shape)} "
-                    f"for {len(user)})"
-                )
-            data[INTERACTS][key] = column
+    if labels is not None:
+        data[INTERACTS].split_label = _column("split_label", _labels(labels), user)
+    if timestamps is not None:
+        data[INTERACTS].time = _column("time", as_times(timestamps), user)
     validate(data)
     return data
 
@@ -133,12 +132,39 @@ def _check_names(*given: Mapping[str, Any]) -> None:
             raise ValueError(f"no features of modality {name!r} (got {list(features)})")
 
 
-def _float32(values: Any) -> np.ndarray:
+def _column(key: str, values: np.ndarray, user: np.ndarray) -> torch.Tensor:
+    if values.shape != (len(user),):
+        raise ValueError(
+            f"one {key} per interaction is needed (got {list(values.shape)} "
+            f"for {len(user)})"
+        )
+    return torch.from_numpy(values.copy())
+
+
+def _labels(labels: Any) -> np.ndarray:
+    array = np.asarray(labels.cpu() if isinstance(labels, torch.Tensor) else labels)
+    if array.dtype.kind not in "iu":
+        raise UserError(
+            f"labels are {array.dtype}", "write 0 (train), 1 (valid) or 2 (test)"
+        )
+    return array.astype(np.int64)
+
+
+def _float32(name: str, values: Any) -> np.ndarray:
     """Widen before anything is summed: float16 overflows in a column sum."""
     if isinstance(values, torch.Tensor):
-        values = values.detach().cpu().float().numpy()
-    with np.errstate(over="ignore"):  # an overflow shows as infinity, refused later
-        array = np.asarray(values, dtype=np.float32)
+        values = values.detach().cpu()
+        values = (values if values.is_complex() else values.float()).numpy()
+    try:
+        array = np.asarray(values)
+        if array.dtype.kind not in "fiubO":
+            raise TypeError(f"got {array.dtype}")
+        with np.errstate(over="ignore"):  # an overflow shows as infinity, refused later
+            array = array.astype(np.float32, copy=False)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise UserError(
+            f"{name} features are no matrix of numbers ({error})", "convert them"
+        ) from error
     if array.ndim != 2:
         raise ValueError(f"features must be two-dimensional (got shape {array.shape})")
     return array
@@ -206,7 +232,6 @@ def _rows_to_items(
             f"{name} features have {len(array)} rows and {len(ids)} ids",
             "give one id per row",
         )
-    check_distinct(ids, f"{name} features")
     row = match_ids(ids, item_raw)
     seen = row >= 0
     seen[seen] = known[row[seen]]

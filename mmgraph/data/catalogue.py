@@ -13,6 +13,7 @@ from mmgraph.data.formats.features import check_finite, read_feature_matrix
 from mmgraph.data.formats.interactions import Interactions, read_interactions
 from mmgraph.data.ids import check_distinct, match_ids
 from mmgraph.data.line_up import item_ids
+from mmgraph.data.overlap import log_overlap
 from mmgraph.errors import UserError
 
 
@@ -21,6 +22,7 @@ def read_catalogue(
     features: Mapping[str, str | Path],
     *,
     duplicates: str = "error",
+    labels: bool = True,
 ) -> HeteroData:
     """Read a table of interactions and the feature files of its items, not yet split.
 
@@ -29,6 +31,7 @@ def read_catalogue(
             ids 0, 1, ... without gaps, one feature row per item.
         features: Feature file of each modality.
         duplicates: See :func:`read_interactions`.
+        labels: Read the split column, see :func:`read_interactions`.
 
     Returns:
         The catalogue, with ``stored_dtype``: the dtype of each modality on disk.
@@ -43,10 +46,10 @@ def read_catalogue(
         >>> read_catalogue(path, {})["item"].raw_id.tolist()
         ['tea']
     """
-    table = read_interactions(interactions, duplicates=duplicates)
+    table = read_interactions(interactions, duplicates=duplicates, labels=labels)
     users: np.ndarray | None = None
     items: np.ndarray | None = None
-    if table.path.suffix == ".inter":
+    if table.path.suffix.lower() == ".inter":
         users = np.arange(_count_contiguous(table, table.user, "userID"))
         items = np.arange(_count_contiguous(table, table.item, "itemID"))
     paths = {name: Path(path) for name, path in features.items()}
@@ -68,6 +71,9 @@ def read_catalogue(
     if items is None:
         num_rows = {name: len(matrix.values) for name, matrix in matrices.items()}
         items = item_ids(num_rows, ids, others=[table.item], labels=paths)
+    else:
+        for name, own in ids.items():
+            log_overlap(own, items, label=paths[name], known_label=table.path.name)
     data = from_interactions(
         table.user,
         table.item,

@@ -24,7 +24,8 @@ def as_ids(values: Any) -> np.ndarray:
         One-dimensional array of dtype int64 or ``<U``.
 
     Raises:
-        UserError: If an id is missing, or neither an integer nor a string.
+        UserError: If an id is missing, neither an integer nor a string, larger than
+            int64, or holds the character NUL, at which NumPy would cut it off.
 
     Example:
         >>> as_ids(["b", "a"]).tolist(), as_ids([7, 3]).dtype.name
@@ -32,26 +33,68 @@ def as_ids(values: Any) -> np.ndarray:
     """
     if isinstance(values, torch.Tensor):
         values = values.detach().cpu().numpy()
-    array = np.asarray(values)
+    is_list = isinstance(values, list | tuple)
+    # NumPy would cut a string off at NUL, and turn True into 1 and None into "None".
+    array = np.array(values, dtype=object) if is_list else np.asarray(values)
     if array.ndim != 1:
         raise ValueError(f"ids must be one-dimensional (got shape {array.shape})")
     if array.size == 0:
         return array.astype(np.int64 if array.dtype.kind != "U" else array.dtype)
-    if array.dtype.kind == "O":
-        missing = np.flatnonzero(pd.isna(array))
-        if missing.size:
-            raise UserError(f"id at position {missing[0]} is missing", "fill it in")
-        if all(isinstance(value, int | np.integer) for value in array):
-            array = np.array([int(value) for value in array])
-    if array.dtype.kind in "OU" or array.dtype.kind == "T":
-        return array.astype(str)
-    if array.dtype.kind == "i" or (
-        array.dtype.kind == "u" and array.max() <= np.iinfo(np.int64).max
-    ):
+    if array.dtype.kind in "OT":
+        array = _of_objects(array.astype(object))
+    if array.dtype.kind == "U":
+        return _without_nul(array)
+    if array.dtype.kind in "iu":
+        large = np.flatnonzero(array > np.iinfo(np.int64).max)
+        if large.size:
+            raise UserError(
+                f"id {array[large[0]]} at position {large[0]} does not fit into int64 "
+                f"(got {array.dtype})",
+                "write such ids as strings",
+            )
         return array.astype(np.int64)
-    raise UserError(
-        f"ids are neither 64-bit integers nor strings (got {array.dtype})",
+    raise _other_kind(str(array.dtype))
+
+
+def _other_kind(kind: str) -> UserError:
+    return UserError(
+        f"ids are neither 64-bit integers nor strings (got {kind})",
         "convert them to one of the two",
+    )
+
+
+def _of_objects(array: np.ndarray) -> np.ndarray:
+    """Integers if all are, else strings; each object is looked at."""
+    missing = np.flatnonzero(pd.isna(array))
+    if missing.size:
+        raise UserError(f"id at position {missing[0]} is missing", "fill it in")
+    if pd.api.types.infer_dtype(array) == "integer":
+        numbers = np.array([int(value) for value in array])
+        return numbers if numbers.dtype.kind in "iu" else array.astype(str)
+    for position, value in enumerate(array):
+        if isinstance(value, bool) or not isinstance(value, str | int | np.integer):
+            scalar = np.isscalar(value)
+            kind = np.array(value).dtype if scalar else type(value).__name__
+            raise _other_kind(f"{kind} at position {position}")
+        if isinstance(value, str) and "\0" in value:
+            raise _has_nul(position)
+    return array.astype(str)
+
+
+def _without_nul(array: np.ndarray) -> np.ndarray:
+    """The same strings in native byte order; one with NUL inside is refused."""
+    array = np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("="))
+    points = array.view(np.uint32).reshape(len(array), -1)
+    ended = (points[:, :-1] == 0) & (points[:, 1:] != 0)
+    inside = np.flatnonzero(ended.any(axis=1))
+    if inside.size:
+        raise _has_nul(int(inside[0]))
+    return array
+
+
+def _has_nul(position: int) -> UserError:
+    return UserError(
+        f"id at position {position} holds the character NUL", "take it out"
     )
 
 

@@ -16,9 +16,10 @@ import numpy as np
 
 from mmgraph.data.feature_rows import FeatureRows
 from mmgraph.data.formats.features import check_finite, check_nonzero, read_features
-from mmgraph.data.formats.layout import feature_files
+from mmgraph.data.formats.layout import feature_files, is_mmrec, log_files
 from mmgraph.data.graph_file import GraphFile
 from mmgraph.data.ids import as_ids, check_distinct, match_ids, one_kind, union_ids
+from mmgraph.data.overlap import log_overlap
 from mmgraph.errors import UserError
 
 
@@ -112,17 +113,16 @@ def open_features(folder: str | Path) -> dict[str, FeatureRows]:
         sound 3 [False, False, True]
     """
     folder = Path(folder)
-    if not folder.is_dir():
-        raise UserError("no such folder", "give a data folder", path=folder)
-    general = any(folder.glob("interactions.*"))
-    files = feature_files(folder, mmrec=not general and any(folder.glob("*.inter")))
+    files = feature_files(folder, mmrec=is_mmrec(folder))
     if not files:
         raise UserError(
             "no feature file",
             "add <modality>_feat.npy, or <modality>.npy, .npz, .safetensors, .parquet",
             path=folder,
         )
-    return line_up_features(files).features
+    features = line_up_features(files).features
+    log_files(folder, files.values())
+    return features
 
 
 def item_ids(
@@ -133,6 +133,9 @@ def item_ids(
     labels: Mapping[str, str | Path],
 ) -> np.ndarray | None:
     """Items of several feature matrices, of which some have ids.
+
+    Where ids meet those of the interactions, or of the first matrix, only in part, this
+    is logged.
 
     Args:
         num_rows: Number of rows of each modality.
@@ -165,6 +168,7 @@ def item_ids(
     if not (ids or others):
         return None
     if not bare:
+        _log_overlaps(ids, others, labels)
         return union_ids([*others, *ids.values()])
     first, expected = next(iter(bare.items()))
     items = np.arange(expected)
@@ -178,6 +182,27 @@ def item_ids(
                 path=labels[name],
             )
     return items
+
+
+def _log_overlaps(
+    ids: Mapping[str, np.ndarray],
+    others: Sequence[np.ndarray],
+    labels: Mapping[str, str | Path],
+) -> None:
+    rest = dict(ids)
+    if others:
+        known, known_label = union_ids(others), "the table of interactions"
+    else:
+        first = next(iter(ids))
+        known, known_label = rest.pop(first), Path(labels.get(first, first)).name
+    for name, own in rest.items():
+        log_overlap(
+            own,
+            known,
+            label=labels.get(name, name),
+            known_label=known_label,
+            is_table=bool(others),
+        )
 
 
 def graph_features(

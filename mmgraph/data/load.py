@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from pathlib import Path
 
 from torch_geometric.data import HeteroData
 
 from mmgraph.data.catalogue import read_catalogue
-from mmgraph.data.formats.layout import feature_files, interactions_file
+from mmgraph.data.formats.layout import (
+    feature_files,
+    interactions_file,
+    is_mmrec,
+    log_files,
+)
 from mmgraph.data.label_split import Split
 from mmgraph.data.planted import plant_catalogue
 from mmgraph.data.splits import SPLITS, split_dataset, split_per_user
@@ -69,17 +75,21 @@ def load_dataset(
             return split_per_user(data)
         return split_dataset(data, split, seed=seed)
     folder = Path(path_or_name)
-    if not folder.is_dir():
+    if not os.path.isdir(folder):  # Path.is_dir raises where it may not look
         raise UserError(
             "no such folder", f"give a data folder or {SYNTHETIC!r}", path=folder
         )
     table = interactions_file(folder)
-    features = feature_files(folder, mmrec=table.suffix == ".inter")
+    features = feature_files(folder, mmrec=is_mmrec(folder))
     if chosen is not None:
         _check_chosen(chosen, list(features), folder)
         features = {name: features[name] for name in chosen}
-    data = read_catalogue(table, features, duplicates=duplicates)
-    return split_dataset(data, split, seed=seed, path=table)
+    data = read_catalogue(
+        table, features, duplicates=duplicates, labels=split == "label"
+    )
+    splits = split_dataset(data, split, seed=seed, path=table)
+    log_files(folder, [table, *features.values()])
+    return splits
 
 
 def _check_chosen(chosen: list[str], known: list[str], path: Path | None) -> None:

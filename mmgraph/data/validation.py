@@ -27,7 +27,7 @@ def validate(data: HeteroData) -> None:
 
     Node counts are explicit and users come first; edges are int64, in range and
     distinct; reverse edges mirror the interactions; features are finite float32 with
-    one row per item, masks boolean; original ids are distinct.
+    one row per item, masks boolean; original ids are distinct, times finite.
 
     Args:
         data: The catalogue.
@@ -66,6 +66,9 @@ def validate(data: HeteroData) -> None:
             "rev_interacts is not the mirror of interacts",
             "set it to edge_index.flip(0)",
         )
+    for name in ("time", "edge_label_time"):
+        if name in data[INTERACTS]:
+            _check_times(name, data[INTERACTS][name])
     for modality in modalities(data):
         _check_features(data, modality)
 
@@ -173,6 +176,13 @@ def _check_edges(data: HeteroData, name: str, edges: Tensor) -> None:
             f"(positions {twice[0]} and {twice[1]})",
             "keep one of them",
         )
+
+
+def _check_times(name: str, times: Tensor) -> None:
+    """A time that is NaN would come last in every order."""
+    broken = (~torch.isfinite(times)).nonzero()
+    if len(broken):
+        raise UserError(f"{name}[{int(broken[0])}] is not finite", "mend it")
 
 
 def _check_features(data: HeteroData, modality: str) -> None:

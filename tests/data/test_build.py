@@ -114,3 +114,29 @@ def test_an_item_without_a_row_is_named():
 def test_wrong_arguments_are_value_errors(options, message):
     with pytest.raises(ValueError, match=message):
         from_interactions([0, 0], [0, 1], **options)
+
+
+def test_dates_of_the_api_are_nanoseconds_and_missing_ones_are_refused():
+    days = np.array(["2020-01-01", "2020-01-02"], "M8[D]")
+    data = from_interactions([0, 0], [0, 1], timestamps=days)
+    start = 1_577_836_800 * 10**9
+    assert data[INTERACTS].time.tolist() == [start, start + 86_400 * 10**9]
+    for lost in (np.array([1.0, np.nan]), np.array(["2020", "NaT"], "M8[s]")):
+        with pytest.raises(UserError, match=r"^timestamp 1 .counted from 0. is "):
+            from_interactions([0, 0], [0, 1], timestamps=lost)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"labels": ["train", "test"]}, "labels are <U5 - write 0 .train., 1"),
+        (
+            {"features": {"a": [[1j], [2j]]}},
+            "a features are no matrix of numbers .got c",
+        ),
+        ({"features": {"a": [["x"], ["y"]]}}, "a features are no matrix of numbers"),
+    ],
+)
+def test_what_is_no_number_is_refused(options, message):
+    with pytest.raises(UserError, match=message):
+        from_interactions([0, 0], [0, 1], **options)

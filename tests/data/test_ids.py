@@ -140,3 +140,23 @@ def test_the_union_is_sorted_by_one_rule_for_mixed_kinds(parts, spelled):
     kind = int if mixed == {int} else str
     expected = sorted({kind(value) for part in parts for value in part})
     assert union_ids(arrays).tolist() == expected
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        ["a", "a\0"],
+        pd.Series(["a", "a\0"]),
+        np.array(["a", "a\0"], dtype=object),
+        np.array(["a", "a\0b"]),
+    ],
+)
+def test_ids_with_nul_are_refused_before_numpy_merges_them(values):
+    with pytest.raises(UserError, match="id at position 1 holds the character NUL - t"):
+        as_ids(values)
+
+
+@pytest.mark.parametrize("value", [None, float("nan"), True, b"a", 0.5])
+def test_a_list_of_several_kinds_is_not_spelled_out(value):
+    with pytest.raises(UserError, match=r"position 1( is missing|\))"):
+        as_ids(["a", value])

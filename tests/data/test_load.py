@@ -249,3 +249,26 @@ def test_real_counts(real_data, name, nodes, rows, dropped, widths):
         assert report["items_without_train"] == 465
         duplicates = [p["duplicate_rows"] for p in report["modalities"].values()]
         assert duplicates == [6_710 - 6_707, 6_710 - 6_655]
+
+
+def test_a_label_of_clicks_is_no_split_under_another_rule(tmp_path):
+    rows = [f"u,{item},{item % 2 * 5}" for item in range(5)]
+    (tmp_path / "interactions.csv").write_text("\n".join(["user,item,label", *rows]))
+    train, *_ = load_dataset(tmp_path, split="per_user")
+    assert train[INTERACTS].edge_index.size(1) == 3
+    with pytest.raises(UserError, match=r"csv:3: split label '5' - .* another split"):
+        load_dataset(tmp_path)
+
+
+def test_hidden_files_upper_case_and_tables_of_users(tmp_path, caplog):
+    caplog.set_level("INFO")
+    (tmp_path / "interactions.CSV").write_text("user,item,split\nu,0,0\nu,1,1\nu,2,2\n")
+    with (tmp_path / "visual.NPY").open("wb") as file:
+        np.save(file, np.eye(3))
+    (tmp_path / "._visual.npy").write_bytes(b"Mac OS X")
+    pd.DataFrame({"id": [7, 8], "age": [1, 2]}).to_parquet(tmp_path / "users.parquet")
+    train, *_ = load_dataset(tmp_path)
+    assert modalities(train) == ["visual"]
+    assert train["item"].num_nodes == 3
+    line = f"{tmp_path}: interactions.CSV, visual.NPY; not read: users.parquet"
+    assert caplog.messages == [line]

@@ -128,3 +128,11 @@ def test_an_empty_part_is_caught(splits):
     val[INTERACTS].edge_label_index = torch.empty(2, 0, dtype=torch.long)
     with pytest.raises(UserError, match="the valid split is empty"):
         check_split(splits[0], val, splits[2])
+
+
+@pytest.mark.parametrize("name", ["time", "edge_label_time"])
+def test_a_time_that_is_not_finite_is_named(name):
+    data = from_interactions([0, 0], [0, 1])
+    data[INTERACTS][name] = torch.tensor([0.0, float("nan")])
+    with pytest.raises(UserError, match=rf"^{name}\[1\] is not finite - mend it"):
+        validate(data)

@@ -1,4 +1,4 @@
-"""Columns of a table of interactions: from text to ids, labels and times."""
+"""Columns of a table of interactions: from text to ids and labels."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from mmgraph.data.formats.budget import check_budget
+from mmgraph.data.formats.parquet import is_number, is_text
 from mmgraph.data.ids import as_ids
 from mmgraph.errors import UserError
 
@@ -17,6 +19,10 @@ LABELS = {
     **{"1": 1, "valid": 1, "val": 1, "validation": 1},
     **{"2": 2, "test": 2},
 }
+_LABEL_FIX = (
+    "write 0 (train), 1 (valid) or 2 (test), or choose another split if the column is "
+    "something else"
+)
 INTEGER = r"^(0|-?[1-9][0-9]{0,17})$"  # what int64 surely holds and prints back alike
 
 
@@ -33,7 +39,8 @@ def parse_ids(column: pa.Array, role: str, path: Path, first_row: int) -> np.nda
         int64 or string array.
 
     Raises:
-        UserError: If an id is empty, or neither integer nor string.
+        UserError: If an id is empty, holds the character NUL, is larger than int64, or
+            is neither integer nor string.
 
     Example:
         >>> parse_ids(pa.array(["7", "12"]), "user", Path("a.csv"), 2).tolist()
@@ -41,20 +48,37 @@ def parse_ids(column: pa.Array, role: str, path: Path, first_row: int) -> np.nda
         >>> parse_ids(pa.array(["7", "007"]), "user", Path("a.csv"), 2).tolist()
         ['7', '007']
     """
+
+    def refuse(wrong: pa.Array, what: str, fix: str) -> None:
+        rows = np.flatnonzero(_to_numpy(wrong))
+        if rows.size:
+            row = int(rows[0]) + first_row
+            raise UserError(f"{what}{role} id", fix, path=path, row=row)
+
+    if pa.types.is_unsigned_integer(column.type):
+        large = pc.greater(column, pa.scalar(2**63 - 1, pa.uint64()))
+        refuse(large, "no int64 holds this ", "write such ids as strings")
     if pa.types.is_integer(column.type):
         return as_ids(_to_numpy(column))
-    if not (pa.types.is_string(column.type) or pa.types.is_large_string(column.type)):
+    if not is_text(column.type):
         raise UserError(
             f"{role} ids are {column.type}", "write integers or strings", path=path
         )
-    empty = np.flatnonzero(_to_numpy(pc.equal(column, "")))
-    if empty.size:
-        raise UserError(
-            f"empty {role} id", "fill it in", path=path, row=int(empty[0]) + first_row
-        )
+    refuse(pc.equal(column, ""), "empty ", "fill it in")
+    refuse(pc.match_substring(column, "\0"), "character NUL in this ", "take it out")
     if pc.all(pc.match_substring_regex(column, INTEGER)).as_py():
         return _to_numpy(pc.cast(column, pa.int64()))
+    _check_lengths(column, role, path, first_row)
     return _to_numpy(column).astype(str)
+
+
+def _check_lengths(column: pa.Array, role: str, path: Path, first_row: int) -> None:
+    """Refuse one id that is so long that an array of all would fill the memory."""
+    lengths = _to_numpy(pc.utf8_length(column))
+    longest = int(lengths.argmax())
+    name = f"{role} id of row {longest + first_row} ({lengths[longest]} characters)"
+    needed = 4 * int(lengths[longest]) * len(lengths)
+    check_budget(path, needed, what=name, size=int(lengths.sum()))
 
 
 def parse_labels(column: pa.Array, path: Path, first_row: int) -> np.ndarray:
@@ -75,68 +99,21 @@ def parse_labels(column: pa.Array, path: Path, first_row: int) -> np.ndarray:
         >>> parse_labels(pa.array(["train", "Val", "2"]), Path("a.csv"), 2).tolist()
         [0, 1, 2]
     """
-    labels = pd.Series(pc.cast(column, pa.string()).to_pandas()).str.lower()
+    kind = column.type
+    if not (is_text(kind) or is_number(kind) or pa.types.is_decimal(kind)):
+        raise UserError(f"split labels are {kind}", _LABEL_FIX, path=path)
+    text = pc.cast(column, pa.large_string())
+    labels = pd.Series(text.to_pandas()).str.lower()
     numbers = labels.map(LABELS)
     wrong = np.flatnonzero(numbers.isna())
     if wrong.size:
         raise UserError(
             f"split label {labels[wrong[0]]!r}",
-            "write 0 (train), 1 (valid) or 2 (test)",
+            _LABEL_FIX,
             path=path,
             row=int(wrong[0]) + first_row,
         )
     return np.asarray(numbers, dtype=np.int64)
-
-
-def parse_times(column: pa.Array, path: Path, first_row: int) -> np.ndarray:
-    """Timestamps as numbers; dates become nanoseconds since 1970 (UTC).
-
-    Args:
-        column: Numbers, strings of numbers, dates, or ISO strings.
-        path: The file, for messages.
-        first_row: Row of the first value in the file, for messages.
-
-    Returns:
-        int64 array, or float64 where a number has a fraction.
-
-    Raises:
-        UserError: If a value is neither, or not finite.
-
-    Example:
-        >>> parse_times(pa.array(["1970-01-02"]), Path("a.csv"), 2).tolist()
-        [86400000000000]
-    """
-    if pa.types.is_temporal(column.type):
-        return _to_numpy(pc.cast(column, pa.timestamp("ns")).cast(pa.int64()))
-    times = column.to_pandas()
-    numbers = pd.to_numeric(times, errors="coerce")
-    if pa.types.is_string(column.type) and numbers.isna().any():
-        dates = pd.to_datetime(times, errors="coerce", utc=True, format="ISO8601")
-        # The first row says which of the two the column holds.
-        unread = dates.isna() if np.isnan(numbers.iloc[0]) else numbers.isna()
-        if unread.any():
-            wrong = int(unread.to_numpy().argmax())
-            raise UserError(
-                f"timestamp {times.iloc[wrong]!r} is no number or no ISO date like "
-                "the others",
-                "mend it",
-                path=path,
-                row=wrong + first_row,
-            )
-        moments: np.ndarray = dates.to_numpy(dtype="datetime64[ns]")
-        return moments.astype(np.int64)
-    values = numbers.to_numpy()
-    broken = np.flatnonzero(~np.isfinite(values))
-    if broken.size:
-        raise UserError(
-            "timestamp is not finite",
-            "mend it",
-            path=path,
-            row=int(broken[0]) + first_row,
-        )
-    return np.asarray(
-        values, dtype=np.float64 if values.dtype.kind == "f" else np.int64
-    )
 
 
 def _to_numpy(column: pa.Array) -> np.ndarray:

@@ -10,17 +10,23 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 import torch
 from safetensors import SafetensorError, safe_open
 
-from mmgraph.data.formats.npy import read_npy, read_npz
-from mmgraph.data.formats.parquet import parquet_errors
+from mmgraph.data.formats.npy import npz_names, read_npy, read_npz
+from mmgraph.data.formats.parquet import (
+    is_number,
+    is_number_list,
+    read_columns,
+    read_schema,
+)
 from mmgraph.data.ids import as_ids
 from mmgraph.errors import UserError
 
 ID_NAMES = ("id", "ids", "item", "items", "item_id", "item_ids", "itemid")
-LIKE_AN_ID = re.compile(r"(?i:_id)$|[a-z]I[dD]$|^__index_level_\d+__$")
+LIKE_AN_ID = re.compile(
+    r"(?i:_id)$|[a-z]I[dD]$|^__index_level_\d+__$|^(?i:user|userid|uid)$"
+)
 FEATURE_NAMES = ("features", "feature", "x", "embeddings", "embedding")
 
 Raw = tuple[np.ndarray, np.ndarray | None, str]
@@ -32,8 +38,8 @@ def _npy(path: Path) -> Raw:
 
 
 def _npz(path: Path) -> Raw:
-    arrays = read_npz(path)
-    features, ids = _choose(arrays, path)
+    features, ids = _choose(npz_names(path), path)
+    arrays = read_npz(path, [features, *([] if ids is None else [ids])])
     values = arrays[features]
     return values, None if ids is None else _ids(arrays[ids], path), values.dtype.name
 
@@ -49,44 +55,48 @@ def _safetensors(path: Path) -> Raw:
             f"damaged safetensors file ({error})", "save it again", path=path
         ) from error
     dtype = str(values.dtype).removeprefix("torch.")
+    if values.is_complex():
+        raise UserError(
+            f"features are {dtype}, not numbers", "save them as float32", path=path
+        )
     return values.to(torch.float32).numpy(), known, dtype
 
 
 def _parquet(path: Path) -> Raw:
-    with parquet_errors(path):
-        counts = Counter(pq.read_schema(path).names)
-        twice = [name for name, count in counts.items() if count > 1]
-        if twice:
-            raise UserError(f"several columns {twice[0]!r}", "keep one", path=path)
-        table = pq.read_table(path)
-    names = [name for name in table.column_names if name.lower() in ID_NAMES]
+    schema = read_schema(path)
+    twice = [name for name, count in Counter(schema.names).items() if count > 1]
+    if twice:
+        raise UserError(f"several columns {twice[0]!r}", "keep one", path=path)
+    names = [name for name in schema.names if name.lower() in ID_NAMES]
     if len(names) > 1:
         raise UserError(f"several id columns: {names}", "keep one", path=path)
-    ids = _column_of_ids(table.column(names[0]), path) if names else None
-    rest = table.drop_columns(names)
+    rest = [field for field in schema if field.name not in names]
     features = _feature_columns(rest, path)
-    if _is_list(rest.schema.field(features[0]).type):
-        values = _stack_lists(rest.column(features[0]), path)
+    columns = read_columns(path, [*names, *features])
+    ids = _column_of_ids(columns[names[0]], path) if names else None
+    kind = schema.field(features[0]).type
+    if is_number_list(kind):
+        values = _stack_lists(columns[features[0]], path)
         return values, ids, values.dtype.name
-    columns = [rest.column(name).to_numpy() for name in features]
-    return np.stack(columns, axis=1), ids, str(rest.schema.field(features[0]).type)
+    values = np.stack([columns[name].to_numpy() for name in features], axis=1)
+    return values, ids, str(kind)
 
 
-def _feature_columns(rest: pa.Table, path: Path) -> list[str]:
+def _feature_columns(rest: list[pa.Field], path: Path) -> list[str]:
     """One list column or all number columns; any other column is refused.
 
     What it holds would be lost, or an id would become a dimension.
     """
-    lists = [field.name for field in rest.schema if _is_list(field.type)]
-    numbers = [field.name for field in rest.schema if _is_number(field.type)]
+    lists = [field.name for field in rest if is_number_list(field.type)]
+    numbers = [field.name for field in rest if is_number(field.type)]
     features = lists or [name for name in numbers if not LIKE_AN_ID.search(name)]
     if len(lists) > 1 or not features:
         raise UserError(
-            f"no features among the columns {rest.column_names}",
+            f"no features among the columns {[field.name for field in rest]}",
             "give one list column or number columns",
             path=path,
         )
-    for field in rest.schema:
+    for field in rest:
         if field.name not in features:
             raise UserError(
                 f"column {field.name!r} ({field.type}) is neither the item ids nor "
@@ -139,22 +149,6 @@ def _column_of_ids(column: pa.ChunkedArray, path: Path) -> np.ndarray:
             path=path,
         )
     return _ids(column.to_numpy(), path)
-
-
-def _is_number(kind: pa.DataType) -> bool:
-    return bool(
-        pa.types.is_floating(kind)
-        or pa.types.is_integer(kind)
-        or pa.types.is_boolean(kind)
-    )
-
-
-def _is_list(kind: pa.DataType) -> bool:
-    return bool(
-        pa.types.is_list(kind)
-        or pa.types.is_large_list(kind)
-        or pa.types.is_fixed_size_list(kind)
-    )
 
 
 def _stack_lists(column: pa.ChunkedArray, path: Path) -> np.ndarray:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import stat
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
+from mmgraph.data.formats.budget import check_budget
 from mmgraph.data.formats.feature_formats import READERS
 from mmgraph.errors import UserError
 
@@ -118,6 +120,7 @@ def read_feature_matrix(
             path=path,
         )
     if not (mmap and isinstance(values, np.memmap) and values.dtype == dtype):
+        check_budget(path, values.size * np.dtype(dtype).itemsize)
         with np.errstate(over="ignore"):  # shows as infinity, which check_finite names
             values = np.array(values, dtype=dtype, order="C")
     return FeatureMatrix(values, ids, stored)
@@ -185,14 +188,23 @@ def check_file(path: Path) -> None:
         path: The file.
 
     Raises:
-        UserError: If it does not exist, is no file, or has no bytes.
+        UserError: If it does not exist, is a folder, a pipe or a device, or is empty.
 
     Example:
         >>> check_file(Path("nowhere.npy"))
         Traceback (most recent call last):
         mmgraph.errors.UserError: nowhere.npy: no such file - check the path
     """
-    if not path.is_file():
-        raise UserError("no such file", "check the path", path=path)
-    if path.stat().st_size == 0:
+    try:
+        state = path.stat()
+    except OSError as error:
+        what = f"cannot be read ({error.strerror})"
+        if isinstance(error, FileNotFoundError | NotADirectoryError):
+            what = "is a link to nowhere" if path.is_symlink() else "no such file"
+        raise UserError(what, "check the path", path=path) from error
+    if stat.S_ISDIR(state.st_mode):
+        raise UserError("is a folder, not a file", "check the path", path=path)
+    if not stat.S_ISREG(state.st_mode):
+        raise UserError("is no file but a pipe or a device", "save it first", path=path)
+    if state.st_size == 0:
         raise UserError("the file is empty", "write it again", path=path)

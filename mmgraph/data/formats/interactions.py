@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -12,12 +13,13 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.csv as pacsv
-import pyarrow.parquet as pq
 
-from mmgraph.data.formats.columns import parse_ids, parse_labels, parse_times
+from mmgraph.data.formats.budget import check_budget
+from mmgraph.data.formats.columns import parse_ids, parse_labels
 from mmgraph.data.formats.features import check_file
-from mmgraph.data.formats.parquet import parquet_errors
+from mmgraph.data.formats.parquet import is_number_list, read_columns, read_schema
 from mmgraph.data.ids import first_duplicate, pair_keys
+from mmgraph.data.times import parse_times
 from mmgraph.errors import UserError
 
 # Accepted spellings, compared in lower case.
@@ -52,7 +54,9 @@ class Interactions:
     path: Path
 
 
-def read_interactions(path: str | Path, *, duplicates: str = "error") -> Interactions:
+def read_interactions(
+    path: str | Path, *, duplicates: str = "error", labels: bool = True
+) -> Interactions:
     """Read a table of interactions: ``.inter``, ``.tsv``, ``.csv`` or ``.parquet``.
 
     Columns by name, in any order and letter case: user (``user``, ``user_id``,
@@ -65,6 +69,8 @@ def read_interactions(path: str | Path, *, duplicates: str = "error") -> Interac
         path: The file; text is UTF-8, with or without BOM, LF or CRLF.
         duplicates: Treatment of a pair that occurs again: ``"error"``, or keep its
             ``"first"`` or ``"last"`` row. A pair in two splits is always an error.
+        labels: Read the split column. Without, a column ``label`` may hold anything,
+            clicks for instance.
 
     Returns:
         The interactions.
@@ -95,11 +101,12 @@ def read_interactions(path: str | Path, *, duplicates: str = "error") -> Interac
             path=path,
         )
     check_file(path)
+    roles = [role for role in COLUMNS if labels or role != "split"]
     try:
         if suffix == ".parquet":
-            columns, first_row = _parquet(path), 1
+            columns, first_row = _parquet(path, roles), 1
         else:
-            columns, first_row = _text(path, SEPARATORS[suffix]), 2
+            columns, first_row = _text(path, SEPARATORS[suffix], roles), 2
     except OSError as error:
         raise UserError(
             f"cannot be read ({error.strerror or error})", "check the file", path=path
@@ -121,31 +128,39 @@ def read_interactions(path: str | Path, *, duplicates: str = "error") -> Interac
     return _without_duplicates(table, duplicates)
 
 
-def _text(path: Path, separator: str) -> dict[str, pa.Array]:
+def _text(path: Path, separator: str, roles: Sequence[str]) -> dict[str, pa.Array]:
     """Columns as strings. Arrow's reader: it is fast and refuses ragged rows."""
+    check_budget(path, 3 * path.stat().st_size)  # the text, and the columns from it
     content = path.read_bytes().rstrip(b"\r\n")
-    quote = '"' if separator == "," else False
-    line = content.split(b"\n", 1)[0]
-    try:
-        first = line.decode("utf-8-sig").rstrip("\r")
-    except UnicodeDecodeError:
-        first = "\0"
-    if "\0" in first:  # every other byte of UTF-16
-        raise UserError("text is not UTF-8", "save it as UTF-8", path=path, row=1)
-    header = next(csv.reader([first], delimiter=separator), [])
+    header = _header(content.partition(b"\n")[0], separator, path)
     if b"\n" not in content:
         raise UserError("holds no interactions", "add rows below the header", path=path)
-    names = _find_columns(header, path)
+    names = _find_columns(header, roles, path)
+    # A quote that is never closed would swallow the rows that follow, this one, too.
+    last_row = separator.join(["\0"] * len(header))
+    content += b"\n" + last_row.encode()
+    table = _parse(content, separator, list(names.values()), path)
+    rows = table.num_rows - 1
+    if table.column(names["user"])[rows].as_py() != "\0":
+        raise UserError(
+            "a quote is never closed", "mend the row", path=path, row=rows + 2
+        )
+    table = table.slice(0, rows)
+    return {role: table.column(name).combine_chunks() for role, name in names.items()}
+
+
+def _parse(content: bytes, separator: str, names: list[str], path: Path) -> pa.Table:
     try:
-        table = pacsv.read_csv(
+        return pacsv.read_csv(
             pa.BufferReader(content),
             read_options=pacsv.ReadOptions(use_threads=False),  # errors then name rows
             parse_options=pacsv.ParseOptions(
-                delimiter=separator, quote_char=quote, ignore_empty_lines=False
+                delimiter=separator,
+                quote_char='"' if separator == "," else False,
+                ignore_empty_lines=False,
             ),
             convert_options=pacsv.ConvertOptions(
-                include_columns=list(names.values()),
-                column_types=dict.fromkeys(names.values(), pa.string()),
+                include_columns=names, column_types=dict.fromkeys(names, pa.string())
             ),
         )
     except pa.ArrowException as error:
@@ -162,31 +177,57 @@ def _text(path: Path, separator: str) -> dict[str, pa.Array]:
         raise UserError(
             what, "mend the row", path=path, row=int(row[1]) if row else None
         ) from error
-    return {role: table.column(name).combine_chunks() for role, name in names.items()}
 
 
-def _parquet(path: Path) -> dict[str, pa.Array]:
-    with parquet_errors(path):
-        names = _find_columns(pq.read_schema(path).names, path)
-        table = pq.read_table(path, columns=list(names.values()))
-    columns = {}
+def _header(line: bytes, separator: str, path: Path) -> list[str]:
+    try:
+        first = line.decode("utf-8-sig").rstrip("\r")
+    except UnicodeDecodeError:
+        first = "\0"
+    if "\0" in first:  # every other byte of UTF-16
+        raise UserError("text is not UTF-8", "save it as UTF-8", path=path, row=1)
+    if "\r" in first:
+        raise UserError(
+            "lines end in CR alone", "save it with LF or CRLF", path=path, row=1
+        )
+    try:
+        return next(csv.reader([first], delimiter=separator), [])
+    except csv.Error as error:
+        raise UserError(
+            f"no header ({error})", "mend the row", path=path, row=1
+        ) from error
+
+
+def _parquet(path: Path, roles: Sequence[str]) -> dict[str, pa.Array]:
+    schema = read_schema(path)
+    names = _find_columns(schema.names, roles, path)
     for role, name in names.items():
-        column = table.column(name).combine_chunks()
-        if pa.types.is_dictionary(column.type):
-            column = column.dictionary_decode()
-        empty = np.flatnonzero(column.is_null().to_numpy(zero_copy_only=False))
+        if is_number_list(schema.field(name).type):
+            raise UserError(
+                f"column {name!r} holds lists", f"give one {role} per row", path=path
+            )
+    columns = {}
+    for name, column in read_columns(path, list(names.values())).items():
+        role = next(role for role, own in names.items() if own == name)
+        empty = np.flatnonzero(column.is_null().to_numpy())
         if empty.size:
             raise UserError(
-                f"no {role}", "fill it in or drop the row", path=path, row=empty[0] + 1
+                f"no {role}",
+                "fill it in or drop the row",
+                path=path,
+                row=int(empty[0]) + 1,
             )
-        columns[role] = column
+        columns[role] = column.combine_chunks()
     return columns
 
 
-def _find_columns(header: list[str], path: Path) -> dict[str, str]:
+def _find_columns(
+    header: Sequence[str], roles: Sequence[str], path: Path
+) -> dict[str, str]:
     """Name in the file of each role; user and item must be there."""
     columns = {}
-    for role, spellings in COLUMNS.items():
+    for role in roles:
+        spellings = COLUMNS[role]
         names = [name for name in header if name.lower() in spellings]
         if len(names) > 1:
             raise UserError(

@@ -2,16 +2,66 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable
 from pathlib import Path
 
 from mmgraph.data.formats.feature_formats import READERS
 from mmgraph.errors import UserError
 
+log = logging.getLogger(__name__)
+
 # Spellings of the field's files, and the order in which modalities come by default.
 MODALITY_OF_STEM = {"image": "visual", "text": "textual", "audio": "acoustic"}
 USUAL_ORDER = ("visual", "textual", "acoustic")
 TABLE = "interactions"
+TABLE_SUFFIXES = (".parquet", ".csv", ".tsv", ".inter")
+OF_USERS = ("user", "users")  # tables of users: their rows are no items
+FEAT = "_feat"
+
+
+def visible_files(folder: Path) -> list[Path]:
+    """What a folder holds, by name; names that begin with a dot are not data.
+
+    macOS lays a file ``._visual.npy`` beside ``visual.npy`` on a foreign disk.
+
+    Args:
+        folder: The data folder.
+
+    Raises:
+        UserError: If it is no folder, or cannot be read.
+
+    Example:
+        >>> import tempfile
+        >>> folder = Path(tempfile.mkdtemp())
+        >>> for name in ("visual.npy", "._visual.npy"):
+        ...     (folder / name).touch()
+        >>> [path.name for path in visible_files(folder)]
+        ['visual.npy']
+    """
+    try:
+        return sorted(p for p in folder.iterdir() if not p.name.startswith("."))
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise UserError("no such folder", "give a data folder", path=folder) from error
+    except OSError as error:
+        raise UserError(
+            f"cannot be read ({error.strerror})", "check the folder", path=folder
+        ) from error
+
+
+def is_mmrec(folder: Path) -> bool:
+    """True of a folder in the MMRec layout: ``<name>.inter``, no ``interactions.*``.
+
+    Example:
+        >>> import tempfile
+        >>> folder = Path(tempfile.mkdtemp())
+        >>> (folder / "baby.INTER").touch()
+        >>> is_mmrec(folder)
+        True
+    """
+    general, inter = _tables(folder)
+    tables = general or inter
+    return bool(tables) and all(path.suffix.lower() == ".inter" for path in tables)
 
 
 def interactions_file(folder: Path) -> Path:
@@ -21,7 +71,7 @@ def interactions_file(folder: Path) -> Path:
         folder: The data folder.
 
     Returns:
-        ``interactions.{parquet,csv,tsv}``, else ``<name>.inter``.
+        ``interactions.{parquet,csv,tsv}``, else ``<name>.inter``, in any letter case.
 
     Raises:
         UserError: If there is none, or several and none is named like the folder.
@@ -33,12 +83,7 @@ def interactions_file(folder: Path) -> Path:
         >>> interactions_file(folder).name
         'baby.inter'
     """
-    for pattern in ("interactions.*", "*.inter"):
-        tables = sorted(
-            path
-            for path in folder.glob(pattern)
-            if path.suffix in (".parquet", ".csv", ".tsv", ".inter")
-        )
+    for tables in _tables(folder):
         named = [path for path in tables if path.stem == folder.resolve().name]
         if len(tables) == 1 or len(named) == 1:
             return tables[0] if len(tables) == 1 else named[0]
@@ -55,6 +100,13 @@ def interactions_file(folder: Path) -> Path:
     )
 
 
+def _tables(folder: Path) -> tuple[list[Path], list[Path]]:
+    """Tables of the general layout, and those of MMRec."""
+    tables = [p for p in visible_files(folder) if p.suffix.lower() in TABLE_SUFFIXES]
+    general = [p for p in tables if p.name.lower().startswith(f"{TABLE}.")]
+    return general, [p for p in tables if p.suffix.lower() == ".inter"]
+
+
 def modality_of(path: Path) -> str:
     """Modality that a feature file is called after.
 
@@ -62,14 +114,17 @@ def modality_of(path: Path) -> str:
         path: The file.
 
     Returns:
-        Its name without suffix, ``_feat`` and the field's spellings resolved.
+        Its name without suffix, ``_feat`` and the field's spellings resolved, these in
+        any letter case.
 
     Example:
         >>> modality_of(Path("image_feat.npy")), modality_of(Path("image.npz"))
         ('visual', 'image')
     """
-    stem = path.stem.removesuffix("_feat")
-    return MODALITY_OF_STEM.get(stem, stem) if path.stem != stem else stem
+    if not path.stem.lower().endswith(FEAT):
+        return path.stem
+    stem = path.stem[: -len(FEAT)]
+    return MODALITY_OF_STEM.get(stem.lower(), stem)
 
 
 def modality_files(paths: Iterable[Path]) -> dict[str, Path]:
@@ -120,9 +175,14 @@ def check_modality_names(names: Iterable[str]) -> None:
             raise UserError(f"modality {name!r} is given twice", "give each once")
         if path.name != f"{name}.npz" or not name.isprintable() or not name:
             raise UserError(f"modality {name!r} is no file name", "use plain words")
-        if modality_of(path) == TABLE:
+        if modality_of(path).lower() == TABLE:
             raise UserError(
                 f"modality {name!r} is called as the table of interactions",
+                "choose another name",
+            )
+        if modality_of(path).lower() in OF_USERS:
+            raise UserError(
+                f"modality {name!r} is called as a table of users",
                 "choose another name",
             )
         if modality_of(path) != name:
@@ -141,7 +201,8 @@ def feature_files(folder: Path, *, mmrec: bool) -> dict[str, Path]:
         mmrec: Only ``<m>_feat.npy`` count, as in that layout.
 
     Returns:
-        File of each modality, the usual modalities first, then by name.
+        File of each modality, the usual modalities first, then by name. Suffixes and
+        ``_feat`` count in any letter case; tables of users are left out.
 
     Raises:
         UserError: If two files hold one modality.
@@ -155,12 +216,12 @@ def feature_files(folder: Path, *, mmrec: bool) -> dict[str, Path]:
         ['textual', 'depth']
     """
     files: dict[str, Path] = {}
-    for path in sorted(folder.iterdir()):
-        if path.suffix not in READERS or path.stem.removesuffix("_feat") == TABLE:
-            continue
-        if mmrec and not path.name.endswith("_feat.npy"):
-            continue  # side files of that layout, such as a pickled user graph
+    for path in visible_files(folder):
         name = modality_of(path)
+        if path.suffix.lower() not in READERS or name.lower() in (TABLE, *OF_USERS):
+            continue
+        if mmrec and not path.name.lower().endswith(f"{FEAT}.npy"):
+            continue  # side files of that layout, such as a pickled user graph
         if name in files:
             raise UserError(
                 f"{files[name].name} and {path.name} both hold {name!r}",
@@ -170,3 +231,21 @@ def feature_files(folder: Path, *, mmrec: bool) -> dict[str, Path]:
         files[name] = path
     first = [name for name in USUAL_ORDER if name in files]
     return {name: files[name] for name in first + sorted(set(files) - set(first))}
+
+
+def log_files(folder: Path, taken: Iterable[Path]) -> None:
+    """Say in one line which files of a folder are read and which are left.
+
+    Args:
+        folder: The data folder.
+        taken: Those that are read.
+
+    Example:
+        >>> import tempfile
+        >>> log_files(Path(tempfile.mkdtemp()), [])
+    """
+    taken = list(taken)
+    left = [path.name for path in visible_files(folder) if path not in taken]
+    names = ", ".join(path.name for path in taken)
+    rest = f"; not read: {', '.join(left)}" if left else ""
+    log.info("%s: %s%s", folder, names, rest)

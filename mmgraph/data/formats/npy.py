@@ -5,6 +5,9 @@ from __future__ import annotations
 import math
 import warnings
 import zipfile
+import zlib
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
@@ -12,11 +15,11 @@ import numpy as np
 import torch
 from numpy.lib import format as npy_format
 
+from mmgraph.data.formats.budget import check_zip
 from mmgraph.errors import UserError
 
-# A compressed member may grow this much, or to this size, before it is refused.
-MAX_EXPANSION = 200
-MAX_UNSUSPICIOUS_BYTES = 2**28
+_AGAIN = "save it again with numpy.save"
+_AGAIN_NPZ = "save it again with numpy.savez"
 
 
 def read_npy(path: Path) -> np.ndarray:
@@ -39,13 +42,20 @@ def read_npy(path: Path) -> np.ndarray:
         [[1.0, 0.0], [0.0, 1.0]]
     """
     with path.open("rb") as file:
-        _check_header(file, path.stat().st_size, path)
-    mapped: np.ndarray = np.load(path, mmap_mode="r", allow_pickle=False)
+        empty = _check_header(file, path.stat().st_size, path)
+    try:
+        mapped: np.ndarray = np.load(
+            path, mmap_mode=None if empty else "r", allow_pickle=False
+        )
+    except (ValueError, TypeError, OverflowError) as error:
+        raise UserError("not a readable npy array", _AGAIN, path=path) from error
     return mapped
 
 
 def as_tensor(values: np.ndarray) -> torch.Tensor:
     """The same memory as a tensor, also where it is a file that is only read.
+
+    Only what is not in the byte order of the machine is copied.
 
     Example:
         >>> as_tensor(np.ones(2))
@@ -53,21 +63,45 @@ def as_tensor(values: np.ndarray) -> torch.Tensor:
     """
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="The given NumPy array is not writ")
-        return torch.from_numpy(values)
+        return torch.from_numpy(
+            values.astype(values.dtype.newbyteorder("="), copy=False)
+        )
 
 
-def read_npz(path: Path) -> dict[str, np.ndarray]:
-    """Read every array of a ``.npz`` file, none of them pickled.
+def npz_names(path: Path) -> list[str]:
+    """Names of the arrays in a ``.npz`` file, in their order; none is read.
+
+    Raises:
+        UserError: If it is no npz file, or a name stands twice.
+
+    Example:
+        >>> import tempfile
+        >>> path = Path(tempfile.mkdtemp()) / "x.npz"
+        >>> np.savez(path, features=np.eye(2))
+        >>> npz_names(path)
+        ['features']
+    """
+    with _npz_errors(path), zipfile.ZipFile(path) as archive:
+        names = [name.removesuffix(".npy") for name in archive.namelist()]
+    twice = [name for number, name in enumerate(names) if name in names[:number]]
+    if twice:
+        raise UserError(f"two arrays {twice[0]!r}", _AGAIN_NPZ, path=path)
+    return names
+
+
+def read_npz(path: Path, names: Iterable[str] | None = None) -> dict[str, np.ndarray]:
+    """Read arrays of a ``.npz`` file, none of them pickled.
 
     Args:
         path: The file.
+        names: The arrays to read; by default all. The others are not touched.
 
     Returns:
         Arrays by name, in the order of the file.
 
     Raises:
         UserError: If it is no npz file, damaged, holds Python objects, or declares far
-            more bytes than it has.
+            more bytes than it has (:func:`~mmgraph.data.formats.budget.check_zip`).
 
     Example:
         >>> import tempfile
@@ -76,36 +110,43 @@ def read_npz(path: Path) -> dict[str, np.ndarray]:
         >>> list(read_npz(path))
         ['features']
     """
+    known = npz_names(path)
+    chosen = known if names is None else [name for name in known if name in set(names)]
     arrays = {}
-    try:
-        with zipfile.ZipFile(path) as archive:
-            for member in archive.infolist():
-                bound = max(
-                    MAX_EXPANSION * member.compress_size, MAX_UNSUSPICIOUS_BYTES
-                )
-                if member.file_size > bound:
-                    raise UserError(
-                        f"{member.filename} declares {member.file_size} bytes in "
-                        f"{member.compress_size}",
-                        "save it again with numpy.savez",
-                        path=path,
-                    )
-                with archive.open(member) as file:
-                    _check_header(file, member.file_size, path, member.filename)
-                with archive.open(member) as file:
-                    array = npy_format.read_array(file, allow_pickle=False)
-                arrays[member.filename.removesuffix(".npy")] = array
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError) as error:
-        raise UserError(
-            f"damaged npz file ({error})", "save it again with numpy.savez", path=path
-        ) from error
+    with _npz_errors(path), zipfile.ZipFile(path) as archive:
+        members = {
+            info.filename.removesuffix(".npy"): info for info in archive.infolist()
+        }
+        check_zip(path, [members[name].filename for name in chosen])
+        for name in chosen:
+            member = members[name]
+            with archive.open(member) as file:
+                _check_header(file, member.file_size, path, member.filename)
+            with archive.open(member) as file:
+                arrays[name] = npy_format.read_array(file, allow_pickle=False)
     return arrays
 
 
-def _check_header(file: IO[bytes], size: int, path: Path, member: str = "") -> None:
-    """Refuse what cannot be an array of plain values of exactly this size."""
+@contextmanager
+def _npz_errors(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except UserError:
+        raise
+    except (
+        zipfile.BadZipFile,
+        zlib.error,
+        NotImplementedError,
+        RuntimeError,
+        EOFError,
+        ValueError,
+    ) as error:
+        raise UserError(f"damaged npz file ({error})", _AGAIN_NPZ, path=path) from error
+
+
+def _check_header(file: IO[bytes], size: int, path: Path, member: str = "") -> bool:
+    """Refuse what is no array of plain values of exactly this size; True if empty."""
     name = f"{member}: " if member else ""
-    again = "save it again with numpy.save"
     try:
         version = npy_format.read_magic(file)
         read = {
@@ -117,7 +158,7 @@ def _check_header(file: IO[bytes], size: int, path: Path, member: str = "") -> N
     except zipfile.BadZipFile:
         raise
     except Exception as error:  # whatever a damaged header provokes
-        raise UserError(f"{name}not a readable npy array", again, path=path) from error
+        raise UserError(f"{name}not a readable npy array", _AGAIN, path=path) from error
     if dtype.hasobject:
         raise UserError(
             f"{name}holds pickled Python objects, which are never loaded",
@@ -132,3 +173,6 @@ def _check_header(file: IO[bytes], size: int, path: Path, member: str = "") -> N
             "copy or save it again",
             path=path,
         )
+    if dtype.itemsize == 0 or not isinstance(shape, tuple):
+        raise UserError(f"{name}not a readable npy array", _AGAIN, path=path)
+    return 0 in shape

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mmgraph.data.formats.columns import parse_ids, parse_labels, parse_times
+from mmgraph.data.formats.columns import parse_ids, parse_labels
 from mmgraph.errors import UserError
 
 PATH = Path("t.csv")
@@ -25,9 +25,26 @@ def test_labels_in_any_spelling(word):
         parse_labels(pa.array([word, "dev"]), PATH, 2)
 
 
-def test_times_of_parquet():
-    stamps = pa.array([0, 1], pa.timestamp("s"))
-    assert parse_times(stamps, PATH, 1).tolist() == [0, 10**9]
-    assert parse_times(pa.array([1.5, 2.0]), PATH, 1).tolist() == [1.5, 2.0]
-    with pytest.raises(UserError, match=r"t.csv:2: timestamp is not finite"):
-        parse_times(pa.array([1.5, float("nan")]), PATH, 1)
+def test_ids_that_no_array_can_hold_are_named_with_their_row():
+    for kind in (pa.string(), pa.large_string()):
+        with pytest.raises(UserError, match=r"t.csv:3: character NUL in this item id"):
+            parse_ids(pa.array(["a", "a\0"], kind), "item", PATH, 2)
+    with pytest.raises(
+        UserError, match=r"t.csv:3: no int64 holds this user id - write"
+    ):
+        parse_ids(pa.array([1, 2**63], pa.uint64()), "user", PATH, 2)
+
+
+def test_one_long_id_does_not_widen_all_others():
+    ids = pa.array(["a"] * 5_000 + ["b" * 100_000])
+    with pytest.raises(
+        UserError, match=r"item id of row 5002 \(100000 characters\) decl"
+    ):
+        parse_ids(ids, "item", PATH, 2)
+
+
+def test_durations_are_no_labels():
+    with pytest.raises(
+        UserError, match=r"t.csv: split labels are duration\[s\] - write"
+    ):
+        parse_labels(pa.array([1], pa.duration("s")), PATH, 2)

@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+import os
+
 import numpy as np
 import pytest
 
 from mmgraph.data import check_finite, read_features
+from mmgraph.data.formats import budget
 from mmgraph.data.formats.features import read_feature_matrix
 from mmgraph.errors import UserError
 
@@ -61,3 +64,32 @@ def test_the_first_row_that_is_not_finite_is_named(tmp_path, value):
     values, _ = read_features(tmp_path / "x.npy")  # 1e39 overflows float32
     with pytest.raises(UserError, match=r"x.npy: row 66000 .counted from 0. holds NaN"):
         check_finite(values, tmp_path / "x.npy")
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda path: path.mkdir(), "is a folder, not a file - check the path"),
+        (lambda path: path.symlink_to("nowhere"), "is a link to nowhere - check the"),
+        (os.mkfifo, "is no file but a pipe or a device - save it first"),
+        (lambda path: path.symlink_to("/dev/zero"), "is no file but a pipe or a devi"),
+    ],
+)
+def test_what_only_has_the_name_of_a_file_is_refused(tmp_path, make, message):
+    path = tmp_path / "visual.npy"
+    make(path)
+    with pytest.raises(UserError, match=message):
+        read_features(path)
+
+
+def test_a_file_of_holes_is_not_copied_into_memory(tmp_path, monkeypatch):
+    header = b"{'descr': '<f2', 'fortran_order': False, 'shape': (5000000000, 10), }"
+    header = header.ljust(117) + b"\n"
+    path = tmp_path / "x.npy"
+    start = b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header
+    with path.open("wb") as file:
+        file.write(start)
+        file.truncate(len(start) + 10**11)
+    monkeypatch.setattr(budget, "free_memory", lambda: 10**10)
+    with pytest.raises(UserError, match=r"takes 200000000000 bytes of memory, and 100"):
+        read_features(path)

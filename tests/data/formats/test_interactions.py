@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from mmgraph.data import read_interactions
@@ -153,3 +155,41 @@ def test_the_order_of_the_file_is_kept(tmp_path):
     table = _read(tmp_path, text)
     assert table.user.tolist() == user.tolist()
     assert table.item.tolist() == item.tolist()
+
+
+def test_lines_that_end_in_cr_alone_are_refused(tmp_path):
+    with pytest.raises(
+        UserError, match=r"t.csv:1: lines end in CR alone - save it wit"
+    ):
+        _read(tmp_path, "user,item\ru,1\ru,2\r")
+
+
+def test_a_label_of_clicks_is_not_judged_where_it_is_not_the_split(tmp_path):
+    text = "user,item,label\nu,1,5\nu,2,0\n"
+    assert _read(tmp_path, text, labels=False).label is None
+    with pytest.raises(UserError, match=r"t.csv:2: split label '5' .* another split"):
+        _read(tmp_path, text)
+
+
+@pytest.mark.parametrize(
+    ("column", "message"),
+    [
+        (pa.array([[1], [2]]), "column 'user' holds lists - give one user per row"),
+        (pa.array([["a"], ["b"]]), "column 'user' holds list<element: string> - write"),
+        (pa.array([{"a": 1}] * 2), "column 'user' holds struct<a: int64> - write numb"),
+        (pa.array([b"a", b"b"]), "column 'user' holds binary - write numbers or strin"),
+    ],
+)
+def test_nested_and_binary_columns_are_named(tmp_path, column, message):
+    pq.write_table(pa.table({"user": column, "item": [1, 2]}), tmp_path / "t.parquet")
+    with pytest.raises(UserError, match=message):
+        read_interactions(tmp_path / "t.parquet")
+
+
+@pytest.mark.parametrize(
+    "rows",
+    ['u,1,"torn', 'u,"1,x', 'u,1,"torn\nv,2,y\nw,3,z', '"u,1,x\nv,2,y'],
+)
+def test_a_quote_that_is_never_closed_swallows_no_rows(tmp_path, rows):
+    with pytest.raises(UserError, match=r"t.csv:2: (a quote is never closed|\d field)"):
+        _read(tmp_path, f"user,item,note\n{rows}\n")

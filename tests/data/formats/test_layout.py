@@ -8,6 +8,7 @@ from mmgraph.data.formats.layout import (
     check_modality_names,
     feature_files,
     interactions_file,
+    log_files,
     modality_files,
 )
 from mmgraph.errors import UserError
@@ -67,3 +68,27 @@ def test_files_are_called_as_their_modality():
     both = [Path("image_feat.npy"), Path("visual.npz")]
     with pytest.raises(UserError, match=r"visual\.npz: image_feat\.npy and this file "):
         modality_files(both)
+
+
+def test_suffixes_count_in_any_letter_case_and_hidden_files_do_not(tmp_path):
+    _touch(tmp_path, "visual.NPY", "._visual.npy", "TEXT_FEAT.Npy", "interactions.CSV")
+    assert interactions_file(tmp_path).name == "interactions.CSV"
+    found = feature_files(tmp_path, mmrec=False)
+    assert {name: path.name for name, path in found.items()} == {
+        "visual": "visual.NPY",
+        "textual": "TEXT_FEAT.Npy",
+    }
+
+
+def test_a_table_of_users_is_no_modality(tmp_path):
+    _touch(tmp_path, "users.parquet", "User.npy", "user_feat.npy", "sound.npz")
+    assert list(feature_files(tmp_path, mmrec=False)) == ["sound"]
+    with pytest.raises(UserError, match="'users' is called as a table of users - cho"):
+        check_modality_names(["users"])
+
+
+def test_what_was_taken_and_what_was_left_is_one_line(tmp_path, caplog):
+    caplog.set_level("INFO")
+    _touch(tmp_path, "a.npy", "notes.txt", ".hidden")
+    log_files(tmp_path, [tmp_path / "a.npy"])
+    assert caplog.messages == [f"{tmp_path}: a.npy; not read: notes.txt"]

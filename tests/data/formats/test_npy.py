@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mmgraph.data.formats.npy import read_npy, read_npz
+from mmgraph.data.formats.npy import as_tensor, npz_names, read_npy, read_npz
 from mmgraph.errors import UserError
 
 
@@ -118,3 +118,57 @@ def test_a_flipped_bit_in_an_npz_is_noticed(tmp_path):
     path.write_bytes(content.replace(np.float64(7.0).tobytes(), bytes(8), 1))
     with pytest.raises(UserError, match=r"damaged npz file .Bad CRC"):
         read_npz(path)
+
+
+def test_parts_that_are_not_read_are_not_unpacked(tmp_path):
+    path = tmp_path / "x.npz"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("features.npy", WHOLE)
+        archive.writestr("other.npy", bytes(2**28 + 1))
+    assert npz_names(path) == ["features", "other"]
+    assert list(read_npz(path, ["features"])) == ["features"]
+
+
+def test_parts_are_counted_together(tmp_path):
+    path = tmp_path / "x.npz"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name in "abc":
+            archive.writestr(f"{name}.npy", bytes(2**27))
+    with pytest.raises(
+        UserError, match=r"x.npz: a.npy, with 2 more, declares 402653184"
+    ):
+        read_npz(path)
+
+
+def test_values_of_no_bytes_are_refused(tmp_path):
+    header = b"{'descr': '<U0', 'fortran_order': False, 'shape': (10000000000,), }"
+    header = header.ljust(117) + b"\n"
+    path = tmp_path / "x.npy"
+    path.write_bytes(b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header)
+    with pytest.raises(UserError, match=r"x.npy: not a readable npy array"):
+        read_npy(path)
+
+
+def test_two_parts_of_one_name_are_refused(tmp_path):
+    path = tmp_path / "x.npz"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("features", WHOLE)
+        archive.writestr("features.npy", WHOLE)
+    with pytest.raises(
+        UserError, match=r"x.npz: two arrays 'features' - save it again"
+    ):
+        read_npz(path)
+
+
+def test_a_broken_stream_is_refused(tmp_path):
+    path = tmp_path / "x.npz"
+    np.savez_compressed(path, features=np.arange(300.0).reshape(30, 10))
+    content = bytearray(path.read_bytes())
+    content[80:120] = bytes(40)
+    path.write_bytes(content)
+    with pytest.raises(UserError, match=r"x.npz: "):
+        read_npz(path)
+
+
+def test_any_byte_order_becomes_a_tensor():
+    assert as_tensor(np.array([1.0, 2.0], dtype=">f4")).tolist() == [1, 2]
