@@ -12,7 +12,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "mmgraph"
-BASE = {"checksum", "device", "errors", "files", "options", "schema"}
+BASE = {"checksum", "device", "errors", "files", "lock", "options", "schema"}
 FUNCTIONAL = BASE | {"functional"}
 ALLOWED = {
     "allocator": set(),
@@ -20,6 +20,7 @@ ALLOWED = {
     "checksum": {"errors"},
     "device": {"checksum", "errors"},
     "files": {"checksum", "errors"},
+    "lock": {"checksum", "errors", "files"},
     "options": {"checksum", "errors"},
     "schema": {"checksum", "errors"},
     "functional": FUNCTIONAL,

@@ -23,6 +23,7 @@ from mmgraph.bench.results_folder import BenchFolder
 from mmgraph.bench.source import DataSource
 from mmgraph.bench.spec import ModelSpec
 from mmgraph.errors import UserError
+from mmgraph.lock import locked_folder
 
 _log = logging.getLogger(__name__)
 
@@ -257,7 +258,8 @@ def run_benchmark(
         The lines of results of these runs.
 
     Raises:
-        UserError: If a name, an option or the data will not do.
+        UserError: If a name, an option or the data will not do, or another process
+            writes into the folder.
         FailedRunsError: If runs failed, once all others are done.
     """
     specs = [canonical(spec) for spec in specs]
@@ -268,17 +270,18 @@ def run_benchmark(
     splits, sha256 = source.load()
     runs = [run_config(spec, fixed_options(spec, recipe, settings)) for spec in specs]
     accepted, _ = buildable(runs, splits[0], required=required)
-    benchmark = Benchmark(
-        splits,
-        source.name,
-        sha256,
-        Path(out),
-        device=device,
-        resume=resume,
-        watch=watch,
-        jobs=jobs,
-        threads=threads,
-        source=source,
-    )
     accepted_specs = [run.spec for run in accepted]
-    return benchmark.run(accepted_specs, seeds, settings=settings, recipe=recipe)
+    with locked_folder(Path(out)):
+        benchmark = Benchmark(
+            splits,
+            source.name,
+            sha256,
+            Path(out),
+            device=device,
+            resume=resume,
+            watch=watch,
+            jobs=jobs,
+            threads=threads,
+            source=source,
+        )
+        return benchmark.run(accepted_specs, seeds, settings=settings, recipe=recipe)

@@ -22,6 +22,7 @@ from mmgraph.bench.run_directory import (
     save_run,
 )
 from mmgraph.bench.source import DataSource
+from mmgraph.lock import locked_folder
 from mmgraph.train.evaluation import evaluate
 from mmgraph.train.recommendations import (
     check_table_name,
@@ -63,7 +64,8 @@ def train_run(
 
     Raises:
         UserError: If the data or an option do not suit the model, another run lies in
-            the folder (or the same one, without ``resume``), or training diverges.
+            the folder (or the same one, without ``resume``), another process trains
+            there, or training diverges.
 
     Example:
         >>> import tempfile
@@ -79,25 +81,26 @@ def train_run(
     folder = Path(folder)
     splits, sha256 = source.load() if loaded is None else loaded
     untrained = build_run(run, splits, seed=seed, device=device)
-    going_on = begin_run(folder, run.key(seed, sha256), resume=resume)
-    if going_on and read_info(folder)["status"] == "finished":
+    with locked_folder(folder):
+        going_on = begin_run(folder, run.key(seed, sha256), resume=resume)
+        if going_on and read_info(folder)["status"] == "finished":
+            return finished_info(folder)
+        try:
+            with watch(run.label, seed, run.trainer["epochs"]) as on_epoch:
+                trained = train(
+                    untrained,
+                    data=source.name,
+                    data_sha256=sha256,
+                    test=test,
+                    on_epoch=on_epoch,
+                    checkpoint_dir=folder / CHECKPOINT,
+                    resume=going_on,
+                )
+        except Exception:
+            give_up_run(folder)
+            raise
+        save_run(folder, trained, source)
         return finished_info(folder)
-    try:
-        with watch(run.label, seed, run.trainer["epochs"]) as on_epoch:
-            trained = train(
-                untrained,
-                data=source.name,
-                data_sha256=sha256,
-                test=test,
-                on_epoch=on_epoch,
-                checkpoint_dir=folder / CHECKPOINT,
-                resume=going_on,
-            )
-    except Exception:
-        give_up_run(folder)
-        raise
-    save_run(folder, trained, source)
-    return finished_info(folder)
 
 
 def evaluate_run(

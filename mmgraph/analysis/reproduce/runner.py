@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,8 @@ from mmgraph.analysis.reproduce.result import (
 from mmgraph.bench.spec import check_names
 from mmgraph.bench.versions import versions
 from mmgraph.errors import UserError
-from mmgraph.files import write_atomic, write_json
+from mmgraph.files import read_json, write_atomic, write_json
+from mmgraph.lock import locked_folder
 from mmgraph.options import fits
 
 REQUEST, REPORT = "request.json", "report.html"
@@ -55,13 +56,28 @@ def run_experiments(
         Name, result and the files of each.
 
     Raises:
-        UserError: If something is missing, misspelt or there already.
+        UserError: If something is missing, misspelt or there already, or another
+            process writes into the folder.
     """
     grids = _grids(chosen, grid or {})
     if any(experiment.plots for experiment in chosen.values()):
         require_plots()
-    for name in chosen:
-        _check_request(context.folder / name, _request(context, grids[name]), resume)
+    with ExitStack() as stack:
+        for folder in sorted({context.folder.resolve(), context.runs.resolve()}):
+            stack.enter_context(locked_folder(folder))
+        for name in chosen:
+            request = _request(context, grids[name])
+            _check_request(context.folder / name, request, resume)
+        yield from _run_all(chosen, context, grids, required=required)
+
+
+def _run_all(
+    chosen: Mapping[str, PaperExperiment],
+    context: ExperimentContext,
+    grids: Mapping[str, Mapping[str, Sequence[Any]]],
+    *,
+    required: bool,
+) -> Iterator[tuple[str, ExperimentResult, list[str]]]:
     for name, experiment in chosen.items():
         own = replace(context, folder=context.folder / name, grid=grids[name])
         request = _request(context, grids[name])
@@ -153,10 +169,7 @@ def _check_request(folder: Path, request: Mapping[str, Any], resume: bool) -> No
     path = folder / REQUEST
     if not path.exists() or _is_bare(folder):
         return
-    try:
-        before = dict(json.loads(path.read_text("utf-8")))
-    except (ValueError, TypeError) as error:
-        raise UserError("not readable", "choose another --out", path=path) from error
+    before = read_json(path, fix="choose another --out")
     differing = [key for key in request if before.get(key) != request[key]]
     if differing:
         raise UserError(
