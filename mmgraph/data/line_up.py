@@ -20,6 +20,7 @@ from mmgraph.data.formats.layout import feature_files
 from mmgraph.data.graph_file import GraphFile
 from mmgraph.data.ids import as_ids, check_distinct, match_ids, one_kind, union_ids
 from mmgraph.errors import UserError
+from mmgraph.folders import check_contents
 
 
 @dataclass(frozen=True)
@@ -112,6 +113,7 @@ def open_features(folder: str | Path) -> dict[str, FeatureRows]:
         sound 3 [False, False, True]
     """
     folder = Path(folder)
+    check_contents(folder)
     if not folder.is_dir():
         raise UserError("no such folder", "give a data folder", path=folder)
     general = any(folder.glob("interactions.*"))

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from mmgraph.errors import UserError
-from mmgraph.files import new_folder
+from mmgraph.folders import new_folder
 from mmgraph.knn.jobs.work_folder import WorkFolder
 
 _NAMED = 10  # missing blocks named in the error

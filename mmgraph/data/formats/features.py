@@ -9,6 +9,7 @@ import numpy as np
 
 from mmgraph.data.formats.feature_formats import READERS
 from mmgraph.errors import UserError
+from mmgraph.folders import check_content
 
 ROWS_PER_CHECK = 65_536
 
@@ -196,3 +197,4 @@ def check_file(path: Path) -> None:
         raise UserError("no such file", "check the path", path=path)
     if path.stat().st_size == 0:
         raise UserError("the file is empty", "write it again", path=path)
+    check_content(path)
