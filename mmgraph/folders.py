@@ -12,7 +12,7 @@ import hashlib
 import os
 import shutil
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 from mmgraph.errors import UserError
@@ -30,28 +30,32 @@ from mmgraph.lock import locked
 CONTENTS = "mmgraph.json"
 _ABOUT = "Files that mmgraph wrote and their SHA-256. Delete this if you change one."
 _ANOTHER = "choose another folder"
+_ANOTHER_NAME = "choose another name"
 _EDITED = f"copy it again; if it was changed on purpose, delete {CONTENTS}"
 #: Endings of what a data folder takes for the features of a modality.
 _FEATURES = (".npy", ".npz", ".parquet", ".safetensors")
 
 
-def check_output_file(path: Path) -> None:
+def check_output_file(path: Path, *, inputs: Iterable[Path] = ()) -> None:
     """Refuse a file that a command must not write, before any work is done.
 
     Args:
         path: The file.
+        inputs: Files that the command reads.
 
     Raises:
-        UserError: As :func:`~mmgraph.files.check_file`, or if the file would be taken
-            for features in a folder of data.
+        UserError: As :func:`~mmgraph.files.check_file`, or if the file is an input, or
+            would be taken for data in a folder of data.
 
     Example:
         >>> check_output_file(Path("graph.pt"))
     """
     check_file(path)
-    if path.suffix.lower() in _FEATURES and _holds_data(path.parent):
+    if path.exists() and any(path.samefile(p) for p in inputs if p.exists()):
+        raise UserError("is read by this command", _ANOTHER_NAME, path=path)
+    if _is_data(path.name) and any(map(_is_table, _names(path.parent))):
         raise UserError(
-            f"{path.name} would be a modality of the data there", _ANOTHER, path=path
+            f"{path.name} would be part of the data there", _ANOTHER, path=path
         )
 
 
@@ -90,7 +94,7 @@ def check_output_folder(
     if not path.is_dir():  # a link to a folder will do
         raise UserError(f"is {kind_of(mode)}, no folder", _ANOTHER, path=path)
     check_parent(path / "file")
-    if _holds_data(path):
+    if any(map(_is_table, _names(path))):
         raise UserError("is a folder of data", _ANOTHER, path=path)
     if not any(os.path.lexists(path / name) for name in first):
         for name in others:
@@ -305,12 +309,17 @@ def _check_place(path: Path) -> None:
         raise UserError(what, "name a folder of its own", path=path)
 
 
-def _holds_data(folder: Path) -> bool:
-    """True if there is a table of interactions."""
-    with suppress(OSError):
-        names = [name.lower() for name in os.listdir(folder)]
-        return any(n.startswith("interactions.") or n.endswith(".inter") for n in names)
-    return False
+def _is_table(name: str) -> bool:
+    """True of a table of interactions; a folder with one is a folder of data."""
+    return name.lower().startswith("interactions.") or name.lower().endswith(".inter")
+
+
+def _is_data(name: str) -> bool:
+    return _is_table(name) or name.lower().endswith(_FEATURES)
+
+
+def _names(folder: Path) -> list[str]:
+    return os.listdir(folder) if folder.is_dir() else []
 
 
 def _sha256(path: Path) -> str:

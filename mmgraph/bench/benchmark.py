@@ -19,10 +19,11 @@ from mmgraph.bench.jobs.task_queue import TaskQueue
 from mmgraph.bench.jobs.watch import Watch, unwatched
 from mmgraph.bench.recipe import Choice, Recipe, fixed_options, stages
 from mmgraph.bench.records import GridPoint, ResultLine, Selection
-from mmgraph.bench.results_folder import BenchFolder
+from mmgraph.bench.results_folder import FIRST, OTHERS, BenchFolder
 from mmgraph.bench.source import DataSource
 from mmgraph.bench.spec import ModelSpec
 from mmgraph.errors import UserError
+from mmgraph.folders import check_output_folder
 from mmgraph.lock import locked_folder
 
 _log = logging.getLogger(__name__)
@@ -262,6 +263,7 @@ def run_benchmark(
             writes into the folder.
         FailedRunsError: If runs failed, once all others are done.
     """
+    check_output_folder(Path(out), first=FIRST, others=OTHERS)
     specs = [canonical(spec) for spec in specs]
     settings = settings or {}
     check_settings(settings, specs)

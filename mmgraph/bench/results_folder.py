@@ -39,6 +39,9 @@ RESULTS, SELECTION, PER_USER, HISTORY, SELECTED = (
     "history",
     "selected",
 )
+#: One of these is in every folder of a benchmark; the others may be.
+FIRST = (RESULTS, f"{RESULTS}.previous")
+OTHERS = (SELECTION, PER_USER, HISTORY, SELECTED, "leaderboard.md", "report.html")
 VALID = "valid_recall@20"
 USER_METRICS = ("recall@20", "ndcg@20")
 

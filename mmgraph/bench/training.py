@@ -14,6 +14,9 @@ from mmgraph.bench.jobs.watch import Watch, unwatched
 from mmgraph.bench.records import RunInfo
 from mmgraph.bench.run_directory import (
     CHECKPOINT,
+    HISTORY,
+    INFO,
+    WEIGHTS,
     begin_run,
     finished_info,
     give_up_run,
@@ -22,6 +25,7 @@ from mmgraph.bench.run_directory import (
     save_run,
 )
 from mmgraph.bench.source import DataSource
+from mmgraph.folders import check_output_file, check_output_folder
 from mmgraph.lock import locked_folder
 from mmgraph.train.evaluation import evaluate
 from mmgraph.train.recommendations import (
@@ -79,6 +83,7 @@ def train_run(
         ['checkpoint', 'history.jsonl', 'model.safetensors', 'run.json']
     """
     folder = Path(folder)
+    check_output_folder(folder, first=[INFO], others=[WEIGHTS, HISTORY, CHECKPOINT])
     splits, sha256 = source.load() if loaded is None else loaded
     untrained = build_run(run, splits, seed=seed, device=device)
     with locked_folder(folder):
@@ -152,11 +157,12 @@ def recommend_run(
         gives it.
 
     Raises:
-        UserError: If the table has another ending, a user is unknown, or as
-            :func:`~mmgraph.bench.run_directory.load_run` does.
+        UserError: If the table has another ending or cannot be written, a user is
+            unknown, or as :func:`~mmgraph.bench.run_directory.load_run` does.
     """
     out = Path(out)
     check_table_name(out)
+    check_output_file(out, inputs=[Path(users)] if users else [])
     loaded = load_run(folder, data=data, device=device)
     train_split = loaded.splits[0]
     ids = None if users is None else read_user_ids(users, train_split)

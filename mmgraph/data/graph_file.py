@@ -18,6 +18,7 @@ from mmgraph.data.formats.features import check_file
 from mmgraph.data.formats.npy import as_tensor, read_npy, read_npz
 from mmgraph.errors import UserError
 from mmgraph.files import write_atomic
+from mmgraph.folders import check_output_file
 from mmgraph.schema import ITEM, similar_edge_type
 
 SUFFIXES = (".pt", ".npz", ".parquet")
@@ -103,6 +104,7 @@ def check_out(out: Path, num_graphs: int) -> None:
         raise UserError(f"{out.name!r} holds one graph only", "name it .pt")
     if out.is_dir():
         raise UserError("is a folder", "choose another --out", path=out)
+    check_output_file(out)
 
 
 def write_graph(path: str | Path, file: GraphFile) -> None:

@@ -15,6 +15,7 @@ from mmgraph.analysis.report.plots import require_plots
 from mmgraph.analysis.reproduce.catalog import EXPERIMENTS, PaperExperiment
 from mmgraph.analysis.reproduce.context import ExperimentContext
 from mmgraph.analysis.reproduce.result import (
+    SECTION,
     ExperimentResult,
     plain,
     read_section,
@@ -24,6 +25,7 @@ from mmgraph.bench.spec import check_names
 from mmgraph.bench.versions import versions
 from mmgraph.errors import UserError
 from mmgraph.files import read_json, write_atomic, write_json
+from mmgraph.folders import check_output_folder
 from mmgraph.lock import locked_folder
 from mmgraph.options import fits
 
@@ -62,6 +64,9 @@ def run_experiments(
     grids = _grids(chosen, grid or {})
     if any(experiment.plots for experiment in chosen.values()):
         require_plots()
+    sections = [f"{name}/{SECTION}" for name in EXPERIMENTS]
+    check_output_folder(context.folder, first=sections, others=[REPORT])
+    check_output_folder(context.runs)
     with ExitStack() as stack:
         for folder in sorted({context.folder.resolve(), context.runs.resolve()}):
             stack.enter_context(locked_folder(folder))

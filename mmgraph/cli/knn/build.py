@@ -65,8 +65,10 @@ def build(
     from mmgraph.data import write_graph
     from mmgraph.data.formats.layout import modality_files
     from mmgraph.data.graph_file import check_out
+    from mmgraph.folders import check_output_file
 
     check_out(out, len(features))
+    check_output_file(out, inputs=features)
     if report is not None:
         check_report(report)
     file, result = build_graphs(

@@ -46,9 +46,11 @@ def insert(
     from mmgraph.data import read_graph, write_graph
     from mmgraph.data.formats.layout import modality_files
     from mmgraph.data.graph_file import check_out
+    from mmgraph.folders import check_output_file
 
     file = read_graph(graph)
     check_out(out, len(file.graphs))
+    check_output_file(out, inputs=[*features, *(base or [])])
     new, old = modality_files(features), modality_files(base or [])
     grown, result = insert_items(file, new, old, label=graph)
     write_graph(out, grown)

@@ -32,7 +32,9 @@ def merge(
     opt.set_up(seed, device, threads, quiet)
     from mmgraph.analysis.knn import graph_report, merge_graphs
     from mmgraph.data import write_graph
+    from mmgraph.data.graph_file import check_out
 
+    check_out(out, len(graphs))
     merged = merge_graphs(graphs)
     write_graph(out, merged)
     if as_json:
