@@ -103,12 +103,19 @@ def check_output_folder(
                 raise UserError(what, _ANOTHER, path=path)
 
 
-def check_new_folder(path: Path, *, replace: bool = False, fix: str = _ANOTHER) -> None:
+def check_new_folder(
+    path: Path,
+    *,
+    replace: bool = False,
+    inputs: Iterable[Path] = (),
+    fix: str = _ANOTHER,
+) -> None:
     """Refuse a folder that cannot be made, or must not be replaced.
 
     Args:
         path: The folder.
         replace: It may take the place of one that we made.
+        inputs: Files that the command reads.
         fix: What to do if it exists.
 
     Raises:
@@ -126,6 +133,8 @@ def check_new_folder(path: Path, *, replace: bool = False, fix: str = _ANOTHER) 
         raise UserError("exists already", fix, path=path)
     if not path.is_dir() or path.is_symlink():
         raise UserError(f"is {kind_of(mode)}, no folder", _ANOTHER, path=path)
+    if any(path.resolve() in file.resolve().parents for file in inputs):
+        raise UserError("holds what this command reads", _ANOTHER, path=path)
     check_parent(path)
     _check_ours(path)
 

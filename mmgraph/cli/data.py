@@ -128,9 +128,9 @@ def import_(
     from mmgraph.data.write import FORCE
     from mmgraph.folders import check_new_folder
 
-    check_new_folder(out, replace=force, fix=FORCE)
-
     files = _by_modality(feat or [], "NAME=FILE")
+    inputs = [inter, *map(Path, files.values())]
+    check_new_folder(out, replace=force, inputs=inputs, fix=FORCE)
     data = read_catalogue(inter, files, duplicates=duplicates)
     splits = split_dataset(data, split, seed=seed, path=inter)
     write_dataset(*splits, out, force=force)
