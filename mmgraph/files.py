@@ -7,7 +7,7 @@ import json
 import os
 import stat
 import tempfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -22,8 +22,9 @@ from mmgraph.checksum import (
 from mmgraph.errors import UserError
 
 _FIX_ROW = "delete the row, or put it right"
+_FIX_READ = "check the path and its rights"
 _OTHER_PLACE = "choose another place"
-_TEMPORARY = ".part"  # ending of a file that is being written
+_TEMPORARY = ".mmgraph-part"  # ending of a file that is being written
 _CHUNK = 2**16
 _KINDS = {
     stat.S_IFREG: "a file",
@@ -108,7 +109,7 @@ def mode_of(path: Path) -> int | None:
 def write_atomic(path: Path, content: bytes | str) -> None:
     """Replace a file by new content; a reader sees the old or the new, never a part.
 
-    What a killed process left of the same file is cleared.
+    What a killed process left in its folder is cleared.
 
     Args:
         path: The file; its folder is made.
@@ -127,36 +128,53 @@ def write_atomic(path: Path, content: bytes | str) -> None:
     check_file(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        _clear_temporary(path)
-        try:
-            _write_beside(path, raw)
-        except FileNotFoundError:  # another writer has just cleared it
-            _write_beside(path, raw)
+        clear_temporary(path.parent)
+        while not _write_beside(path, raw):
+            pass
     except OSError as error:
         raise unwritable(path, error) from error
 
 
-def _write_beside(path: Path, content: bytes) -> None:
-    """Write a file under another name, locked meanwhile, and rename it."""
+def _write_beside(path: Path, content: bytes) -> bool:
+    """Write a file under another name, locked meanwhile, and rename it.
+
+    False if another writer cleared it before it was locked.
+    """
     handle, temporary = tempfile.mkstemp(_TEMPORARY, f".{path.name}.", path.parent)
     try:
         with open(handle, "wb", buffering=0) as file:
-            _lock(file, wait=True)
+            is_locked = _lock(file, wait=True)
+            if not os.fstat(handle).st_nlink:
+                return False
             _write_all(file, content)
             os.fsync(handle)
-        os.chmod(temporary, 0o666 & ~_umask())  # mkstemp's 0600 would hide the file
-        os.replace(temporary, path)
+            os.chmod(temporary, 0o666 & ~_umask())  # mkstemp's 0600 would hide it
+            if is_locked:
+                os.replace(temporary, path)
+        if not is_locked:  # Windows renames no open file
+            os.replace(temporary, path)
     except BaseException:
-        with suppress(FileNotFoundError):
-            os.unlink(temporary)
+        os.unlink(temporary)
         raise
+    return True
 
 
-def _clear_temporary(path: Path) -> None:
-    """Remove what :func:`_write_beside` left where its process lives no more."""
-    start = f".{path.name}."
-    for entry in os.scandir(path.parent):
-        if entry.name.startswith(start) and entry.name.endswith(_TEMPORARY):
+def clear_temporary(folder: Path) -> None:
+    """Remove what :func:`write_atomic` left half-written where it was killed.
+
+    A file that a living process is writing is locked by it, and stays.
+
+    Example:
+        >>> folder = Path(tempfile.mkdtemp())
+        >>> (folder / ".run.json.x1y2z3_4.mmgraph-part").touch()
+        >>> clear_temporary(folder)
+        >>> list(folder.iterdir())
+        []
+    """
+    if not folder.is_dir():
+        return
+    for entry in os.scandir(folder):
+        if entry.name.endswith(_TEMPORARY) and entry.is_file(follow_symlinks=False):
             with suppress(OSError), open(entry.path, "rb", buffering=0) as file:
                 if _lock(file, wait=False):
                     os.unlink(entry.path)
@@ -223,12 +241,7 @@ def read_json(path: Path, *, fix: str = "make it again") -> dict[str, Any]:
     Raises:
         UserError: If it cannot be read, is damaged, or is no JSON object.
     """
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        what = f"cannot be read ({error.strerror or error})"
-        raise UserError(what, fix, path=path) from error
-    return _object(content, (), path, None, fix)
+    return _object(_content(path, fix), (), path, None, fix)
 
 
 def to_json_line(value: Mapping[str, Any]) -> bytes:
@@ -285,15 +298,21 @@ def append_json_line(path: Path, value: Mapping[str, Any]) -> None:
         raise unwritable(path, error) from error
 
 
-def read_json_lines(path: Path, *, needed: Sequence[str] = ()) -> list[dict[str, Any]]:
+def read_json_lines(
+    path: Path,
+    *,
+    needed: Sequence[str] = (),
+    fault_of: Callable[[dict[str, Any]], str | None] | None = None,
+) -> list[dict[str, Any]]:
     """Read JSON lines; a missing file has none, and a torn last line is left out.
 
     Args:
         path: The file.
         needed: Keys that every line must have.
+        fault_of: Says in words what is wrong with a line, None where nothing is.
 
     Raises:
-        UserError: If another line is not a JSON object, or lacks a key.
+        UserError: If another line is not a JSON object, lacks a key, or has a fault.
 
     Example:
         >>> path = Path(tempfile.mkdtemp()) / "a.jsonl"
@@ -303,10 +322,25 @@ def read_json_lines(path: Path, *, needed: Sequence[str] = ()) -> list[dict[str,
     """
     if not path.exists():
         return []
-    rows = enumerate(_whole_lines(path.read_bytes(), path).split(b"\n"), start=1)
-    return [
-        _object(line, needed, path, row, _FIX_ROW) for row, line in rows if line.strip()
-    ]
+    lines = []
+    rows = enumerate(_whole_lines(_content(path), path).split(b"\n"), start=1)
+    for row, line in rows:
+        if not line.strip():
+            continue
+        value = _object(line, needed, path, row, _FIX_ROW)
+        fault = fault_of(value) if fault_of is not None else None
+        if fault is not None:
+            raise UserError(fault, _FIX_ROW, path=path, row=row)
+        lines.append(value)
+    return lines
+
+
+def _content(path: Path, fix: str = _FIX_READ) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        what = f"cannot be read ({error.strerror or error})"
+        raise UserError(what, fix, path=path) from error
 
 
 def _end_of_whole_lines(file: io.FileIO, path: Path) -> int:
@@ -335,12 +369,19 @@ def _whole_lines(content: bytes, path: Path) -> bytes:
     return lines + line_break
 
 
+def _integer(digits: str) -> int:
+    """An integer that a number with a fraction can hold, too."""
+    if len(digits) > 300:
+        raise ValueError(f"an integer of {len(digits)} digits")
+    return int(digits)
+
+
 def _object(
     content: bytes, needed: Sequence[str], path: Path, row: int | None, fix: str
 ) -> dict[str, Any]:
     has_checksum(content, path, row=row, fix=fix)
     try:
-        value = json.loads(content)
+        value = json.loads(content, parse_int=_integer)
     except (ValueError, RecursionError) as error:
         raise UserError(f"not JSON: {error}", fix, path=path, row=row) from error
     if not isinstance(value, dict):

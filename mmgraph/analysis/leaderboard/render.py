@@ -21,9 +21,9 @@ from mmgraph.analysis.report.formatting import (
 )
 from mmgraph.analysis.report.page import Section, page
 from mmgraph.analysis.report.table import Table
-from mmgraph.bench.results_folder import RESULTS, read_per_user
+from mmgraph.bench.results_folder import RESULTS, read_per_user, read_results
 from mmgraph.errors import UserError
-from mmgraph.files import read_json_lines, write_atomic
+from mmgraph.files import write_atomic
 
 COLUMNS = (
     "System",
@@ -64,7 +64,7 @@ def write_leaderboard(folder: Path) -> Leaderboard:
         mmgraph.errors.UserError: nowhere/results.jsonl: no run has finished - \
 run mmgraph bench first
     """
-    lines = read_json_lines(folder / RESULTS, needed=("key",))
+    lines = read_results(folder)
     if not lines:
         raise UserError(
             "no run has finished", "run mmgraph bench first", path=folder / RESULTS
