@@ -283,6 +283,7 @@ def append_json_line(path: Path, value: Mapping[str, Any]) -> None:
     """
     line = to_json_line(value)
     check_file(path)
+    is_new = not path.exists()
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with open(path, "a+b", buffering=0) as file:
@@ -293,6 +294,8 @@ def append_json_line(path: Path, value: Mapping[str, Any]) -> None:
                 os.fsync(file.fileno())
             except BaseException:
                 file.truncate(end)
+                if is_new:
+                    path.unlink()
                 raise
     except OSError as error:
         raise unwritable(path, error) from error

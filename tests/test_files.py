@@ -232,8 +232,9 @@ def test_a_write_that_stops_in_its_middle_leaves_nothing(tmp_path, small_files):
     with pytest.raises(UserError, match=r"a\.jsonl: cannot be written \(File too"):
         append_json_line(tmp_path / "a.jsonl", {"a": "x" * 300})
     assert (tmp_path / "a.jsonl").read_bytes() == whole
-    with pytest.raises(UserError, match=r"b\.json: cannot be written \(File too large"):
-        write_json(tmp_path / "b.json", {"a": "x" * 300})
+    for write in (write_json, append_json_line):
+        with pytest.raises(UserError, match=r"b\.json: cannot be written \(File too"):
+            write(tmp_path / "b.json", {"a": "x" * 300})
     assert os.listdir(tmp_path) == ["a.jsonl"]
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -151,3 +153,62 @@ def test_force_replaces_what_the_command_made(doors, tmp_path, capsys):
     words = [*doors["synth"], str(out), "--force", "--seed", "5"]
     assert main([*words, *SMALL]) == 0
     assert read_json(out / "mmgraph.json") != first
+
+
+@pytest.mark.parametrize("door", [*FOLDERS, *SUFFIX])
+def test_a_full_disk_is_one_line_and_leaves_no_file(
+    doors, door, tmp_path, monkeypatch, capfd
+):
+    before = snapshot(tmp_path)
+    capfd.readouterr()
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    out = str(tmp_path / f"out{SUFFIX.get(door, '')}")
+    assert main([*doors[door], out, *SMALL]) == 2
+    told = capfd.readouterr().err
+    assert told.startswith(f"error: {tmp_path}")
+    assert told.count("\n") == 1
+    assert "cannot be written (No space left on device) - check space and" in told
+    after = {path: content for path, content in snapshot(tmp_path).items() if content}
+    assert after == {path: content for path, content in before.items() if content}
+
+
+@pytest.mark.parametrize(
+    "words",
+    [["models"], ["models", "--json"], ["--help"], ["--version"], ["doctor"]],
+)
+def test_a_stdout_that_takes_nothing_is_one_line(words):
+    code = "import sys; from mmgraph.cli import main; sys.exit(main(sys.argv[1:]))"
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [sys.executable, "-c", code, *words],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+    assert done.returncode == 2
+    assert done.stderr == (
+        "error: stdout cannot be written (No space left on device) - check where it "
+        "goes\n"
+    )
+
+
+@pytest.mark.parametrize("words", [["models", "--json"], ["--help"]])
+def test_a_closed_pipe_is_no_traceback(words):
+    code = (
+        "import sys, time; time.sleep(0.2); from mmgraph.cli import main; "
+        "sys.exit(main(sys.argv[1:]))"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", code, *words],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    process.stdout.close()  # as head does once it has its lines
+    told = process.stderr.read()
+    process.stderr.close()
+    assert process.wait() == 1
+    assert told == b""
