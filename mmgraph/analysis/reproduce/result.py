@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from mmgraph.analysis.report.page import Figure, Section
-from mmgraph.analysis.report.table import Cell, Table
+from mmgraph.analysis.report.table import Cell, Table, markdown_text
 from mmgraph.errors import UserError
 from mmgraph.files import read_json, write_atomic, write_json
 
@@ -56,7 +56,7 @@ def write_result(folder: Path, heading: str, result: ExperimentResult) -> list[s
     if result.tables:
         names.append(TABLES)
         texts = [table.to_markdown() for table in result.tables]
-        notes = [f"- {note}" for note in result.notes]
+        notes = [f"- {markdown_text(note)}" for note in result.notes]
         lines = [f"# {heading}", "", *texts, *notes]
         write_atomic(folder / TABLES, "\n".join(lines).rstrip("\n") + "\n")
     write_json(folder / NUMBERS, result.numbers)
