@@ -102,7 +102,7 @@ def markdown_text(text: str) -> str:
 
 
 def _no_formula(cell: Cell) -> Cell:
-    """A cell that a spreadsheet shows and does not compute: an apostrophe comes first."""
+    """A cell that a spreadsheet shows and does not compute, by an apostrophe."""
     if not isinstance(cell, str) or not cell.startswith(_STARTS_OF_FORMULAS):
         return cell
     return cell if _PLAIN_NUMBER.fullmatch(cell) else f"'{cell}"
