@@ -1,12 +1,14 @@
-"""Files and folders that are whole or absent, and append-only JSON lines."""
+"""Files that are whole or absent, and append-only JSON lines."""
 
 from __future__ import annotations
 
+import io
 import json
 import os
+import stat
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -20,14 +22,101 @@ from mmgraph.checksum import (
 from mmgraph.errors import UserError
 
 _FIX_ROW = "delete the row, or put it right"
+_FIX_READ = "check the path and its rights"
+_OTHER_PLACE = "choose another place"
+_TEMPORARY = ".mmgraph-part"  # ending of a file that is being written
+_CHUNK = 2**16
+_KINDS = {
+    stat.S_IFREG: "a file",
+    stat.S_IFDIR: "a folder",
+    stat.S_IFLNK: "a link",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+    stat.S_IFIFO: "a pipe",
+    stat.S_IFSOCK: "a socket",
+}
+
+
+def check_file(path: Path) -> None:
+    """Refuse a place where no file can be written, or where it would cost another.
+
+    An ordinary file may lie there; it is replaced. Nothing is changed by this.
+
+    Args:
+        path: The file to be written.
+
+    Raises:
+        UserError: If the place has no name, or is a folder, a link, a device or a
+            pipe, or its folder is none or cannot be written.
+
+    Example:
+        >>> check_file(Path("/dev/null"))
+        Traceback (most recent call last):
+        ...
+        mmgraph.errors.UserError: /dev/null: is a device - choose another place
+    """
+    mode = mode_of(path)
+    if mode is not None and not stat.S_ISREG(mode):
+        raise UserError(f"is {kind_of(mode)}", _OTHER_PLACE, path=path)
+    check_parent(path)
+
+
+def check_parent(path: Path) -> None:
+    """Refuse a place whose folder is none, or may not be written.
+
+    Raises:
+        UserError: If it is so.
+    """
+    above = next(p for p in path.absolute().parents if os.path.lexists(p))
+    if not os.path.isdir(above):
+        raise UserError("is no folder", _OTHER_PLACE, path=above)
+    if not os.access(above, os.W_OK | os.X_OK):
+        raise UserError("may not be written by this user", _OTHER_PLACE, path=above)
+
+
+def kind_of(mode: int) -> str:
+    """What lies at a place, in words.
+
+    Example:
+        >>> kind_of(Path("/dev/null").stat().st_mode)
+        'a device'
+    """
+    return _KINDS[stat.S_IFMT(mode)]
+
+
+def mode_of(path: Path) -> int | None:
+    """Kind and rights of what lies at a place, links not followed; None for nothing.
+
+    Raises:
+        UserError: If no file can have this name.
+
+    Example:
+        >>> mode_of(Path("nowhere")) is None
+        True
+    """
+    try:
+        return path.lstat().st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        raise unwritable(path, error) from error
+    except ValueError as error:  # a NUL in it
+        raise UserError(
+            f"{str(path)!r} is no name of a file", "choose another name"
+        ) from error
 
 
 def write_atomic(path: Path, content: bytes | str) -> None:
     """Replace a file by new content; a reader sees the old or the new, never a part.
 
+    What a killed process left in its folder is cleared.
+
     Args:
         path: The file; its folder is made.
         content: Bytes, or text that is written as UTF-8.
+
+    Raises:
+        UserError: If it cannot be written, or something else than a file lies there.
 
     Example:
         >>> folder = Path(tempfile.mkdtemp())
@@ -36,67 +125,83 @@ def write_atomic(path: Path, content: bytes | str) -> None:
         'whole'
     """
     raw = content.encode() if isinstance(content, str) else content
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    check_file(path)
     try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(raw)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(temporary, 0o666 & ~_umask())  # mkstemp's 0600 would hide the file
-        os.replace(temporary, path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        clear_temporary(path.parent)
+        while not _write_beside(path, raw):
+            pass
+    except OSError as error:
+        raise unwritable(path, error) from error
+
+
+def _write_beside(path: Path, content: bytes) -> bool:
+    """Write a file under another name, locked meanwhile, and rename it.
+
+    False if another writer cleared it before it was locked.
+    """
+    handle, temporary = tempfile.mkstemp(_TEMPORARY, f".{path.name}.", path.parent)
+    try:
+        with open(handle, "wb", buffering=0) as file:
+            is_locked = _lock(file, wait=True)
+            if not os.fstat(handle).st_nlink:
+                return False
+            _write_all(file, content)
+            os.fsync(handle)
+            os.chmod(temporary, 0o666 & ~_umask())  # mkstemp's 0600 would hide it
+            if is_locked:
+                os.replace(temporary, path)
+        if not is_locked:  # Windows renames no open file
+            os.replace(temporary, path)
     except BaseException:
         os.unlink(temporary)
         raise
+    return True
+
+
+def clear_temporary(folder: Path) -> None:
+    """Remove what :func:`write_atomic` left half-written where it was killed.
+
+    A file that a living process is writing is locked by it, and stays.
+
+    Example:
+        >>> folder = Path(tempfile.mkdtemp())
+        >>> (folder / ".run.json.x1y2z3_4.mmgraph-part").touch()
+        >>> clear_temporary(folder)
+        >>> list(folder.iterdir())
+        []
+    """
+    if not folder.is_dir():
+        return
+    for entry in os.scandir(folder):
+        if entry.name.endswith(_TEMPORARY) and entry.is_file(follow_symlinks=False):
+            with suppress(OSError), open(entry.path, "rb", buffering=0) as file:
+                if _lock(file, wait=False):
+                    os.unlink(entry.path)
+
+
+def _lock(file: io.FileIO, *, wait: bool) -> bool:
+    """Lock an open file until it is closed; false if it is locked, or cannot be."""
+    try:
+        import fcntl  # not on Windows
+
+        fcntl.flock(file, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except (ImportError, OSError):
+        return False
+    return True
+
+
+def _write_all(file: io.FileIO, content: bytes) -> None:
+    """Write without a buffer, which would try again when the file is closed."""
+    rest = memoryview(content)
+    while rest:
+        rest = rest[file.write(rest) :]
 
 
 def _umask() -> int:
     mask = os.umask(0)
     os.umask(mask)
     return mask
-
-
-@contextmanager
-def new_folder(path: Path, *, replace: bool = False) -> Iterator[Path]:
-    """Fill a folder that appears under its name when the block ends, or not at all.
-
-    Args:
-        path: The folder to make; those above it are made.
-        replace: Replace a folder that exists.
-
-    Yields:
-        An empty folder beside it, to be filled.
-
-    Raises:
-        UserError: If the folder exists and is not to be replaced, or cannot be written.
-
-    Example:
-        >>> out = Path(tempfile.mkdtemp()) / "out"
-        >>> with new_folder(out) as folder:
-        ...     _ = (folder / "a.txt").write_text("whole")
-        >>> (out / "a.txt").read_text()
-        'whole'
-    """
-    if path.exists() and not replace:
-        raise UserError("exists already", "choose another folder", path=path)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(
-            dir=path.parent, prefix=f".{path.name}."
-        ) as beside:
-            new, old = Path(beside) / "new", Path(beside) / "old"
-            new.mkdir()
-            yield new
-            if path.exists() and replace:
-                os.replace(path, old)
-            try:
-                os.replace(new, path)
-            except OSError:
-                if old.exists():  # or it would go with the temporary folder
-                    os.replace(old, path)
-                raise
-    except OSError as error:
-        raise unwritable(path, error) from error
 
 
 def unwritable(path: Path, error: OSError) -> UserError:
@@ -136,12 +241,7 @@ def read_json(path: Path, *, fix: str = "make it again") -> dict[str, Any]:
     Raises:
         UserError: If it cannot be read, is damaged, or is no JSON object.
     """
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        what = f"cannot be read ({error.strerror or error})"
-        raise UserError(what, fix, path=path) from error
-    return _object(content, (), path, None, fix)
+    return _object(_content(path, fix), (), path, None, fix)
 
 
 def to_json_line(value: Mapping[str, Any]) -> bytes:
@@ -169,7 +269,10 @@ def append_json_line(path: Path, value: Mapping[str, Any]) -> None:
     """Append one line of JSON and wait until the disk has it.
 
     A line that a killed process left torn is cut off first, so at most the line that
-    was being written is ever lost.
+    was being written is ever lost. Only the last line is read.
+
+    Raises:
+        UserError: If it cannot be written, or the last line break is damaged.
 
     Example:
         >>> path = Path(tempfile.mkdtemp()) / "a.jsonl"
@@ -178,24 +281,41 @@ def append_json_line(path: Path, value: Mapping[str, Any]) -> None:
         >>> read_json_lines(path)
         [{'a': 1}, {'a': 2}]
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with open(path, "a+b") as file:
-        file.seek(0)
-        file.truncate(len(_whole_lines(file.read(), path)))
-        file.write(to_json_line(value))
-        file.flush()
-        os.fsync(file.fileno())
+    line = to_json_line(value)
+    check_file(path)
+    is_new = not path.exists()
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with open(path, "a+b", buffering=0) as file:
+            end = _end_of_whole_lines(file, path)
+            file.truncate(end)
+            try:
+                _write_all(file, line)
+                os.fsync(file.fileno())
+            except BaseException:
+                file.truncate(end)
+                if is_new:
+                    path.unlink()
+                raise
+    except OSError as error:
+        raise unwritable(path, error) from error
 
 
-def read_json_lines(path: Path, *, needed: Sequence[str] = ()) -> list[dict[str, Any]]:
+def read_json_lines(
+    path: Path,
+    *,
+    needed: Sequence[str] = (),
+    fault_of: Callable[[dict[str, Any]], str | None] | None = None,
+) -> list[dict[str, Any]]:
     """Read JSON lines; a missing file has none, and a torn last line is left out.
 
     Args:
         path: The file.
         needed: Keys that every line must have.
+        fault_of: Says in words what is wrong with a line, None where nothing is.
 
     Raises:
-        UserError: If another line is not a JSON object, or lacks a key.
+        UserError: If another line is not a JSON object, lacks a key, or has a fault.
 
     Example:
         >>> path = Path(tempfile.mkdtemp()) / "a.jsonl"
@@ -205,10 +325,38 @@ def read_json_lines(path: Path, *, needed: Sequence[str] = ()) -> list[dict[str,
     """
     if not path.exists():
         return []
-    rows = enumerate(_whole_lines(path.read_bytes(), path).split(b"\n"), start=1)
-    return [
-        _object(line, needed, path, row, _FIX_ROW) for row, line in rows if line.strip()
-    ]
+    lines = []
+    rows = enumerate(_whole_lines(_content(path), path).split(b"\n"), start=1)
+    for row, line in rows:
+        if not line.strip():
+            continue
+        value = _object(line, needed, path, row, _FIX_ROW)
+        fault = fault_of(value) if fault_of is not None else None
+        if fault is not None:
+            raise UserError(fault, _FIX_ROW, path=path, row=row)
+        lines.append(value)
+    return lines
+
+
+def _content(path: Path, fix: str = _FIX_READ) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        what = f"cannot be read ({error.strerror or error})"
+        raise UserError(what, fix, path=path) from error
+
+
+def _end_of_whole_lines(file: io.FileIO, path: Path) -> int:
+    """Number of bytes up to the last line break, found from the end."""
+    start = end = file.seek(0, os.SEEK_END)
+    last = b""
+    while start and b"\n" not in last:
+        start = max(end - _CHUNK - 2 * len(last), 0)
+        file.seek(start)
+        last = file.read(end - start)
+    if MARK_END in last.rpartition(b"\n")[2]:  # it may be damaged: say which row
+        return len(_whole_lines(path.read_bytes(), path))
+    return start + len(_whole_lines(last, path))
 
 
 def _whole_lines(content: bytes, path: Path) -> bytes:
@@ -224,12 +372,19 @@ def _whole_lines(content: bytes, path: Path) -> bytes:
     return lines + line_break
 
 
+def _integer(digits: str) -> int:
+    """An integer that a number with a fraction can hold, too."""
+    if len(digits) > 300:
+        raise ValueError(f"an integer of {len(digits)} digits")
+    return int(digits)
+
+
 def _object(
     content: bytes, needed: Sequence[str], path: Path, row: int | None, fix: str
 ) -> dict[str, Any]:
     has_checksum(content, path, row=row, fix=fix)
     try:
-        value = json.loads(content)
+        value = json.loads(content, parse_int=_integer)
     except (ValueError, RecursionError) as error:
         raise UserError(f"not JSON: {error}", fix, path=path, row=row) from error
     if not isinstance(value, dict):

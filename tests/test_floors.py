@@ -12,7 +12,8 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "mmgraph"
-BASE = {"checksum", "device", "errors", "files", "options", "schema"}
+LOWEST = {"checksum", "errors", "files", "lock"}
+BASE = LOWEST | {"device", "folders", "options", "schema"}
 FUNCTIONAL = BASE | {"functional"}
 ALLOWED = {
     "allocator": set(),
@@ -20,6 +21,8 @@ ALLOWED = {
     "checksum": {"errors"},
     "device": {"checksum", "errors"},
     "files": {"checksum", "errors"},
+    "folders": LOWEST,
+    "lock": LOWEST - {"lock"},
     "options": {"checksum", "errors"},
     "schema": {"checksum", "errors"},
     "functional": FUNCTIONAL,

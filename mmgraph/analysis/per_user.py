@@ -3,24 +3,19 @@
 from __future__ import annotations
 
 import json
-import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
 import numpy as np
 
 from mmgraph.analysis.leaderboard.table import latest_runs
 from mmgraph.bench.experiment import CUTOFFS
-from mmgraph.bench.results_folder import RESULTS, read_per_user
+from mmgraph.bench.results_folder import RESULTS, read_per_user, read_results
 from mmgraph.bench.run_directory import INFO, finished_info, load_run
 from mmgraph.errors import UserError
-from mmgraph.files import read_json_lines
 from mmgraph.train.evaluation import evaluate
-
-_UNREADABLE = (KeyError, ValueError, OSError, EOFError, BadZipFile, zlib.error)
 
 
 @dataclass(frozen=True)
@@ -113,19 +108,14 @@ def _runs_of(path: Path, data: str | None, device: str) -> list[_Run]:
 
 
 def _runs_of_benchmark(path: Path) -> list[_Run]:
-    lines = read_json_lines(path / RESULTS)
-    try:
-        sha256 = lines[-1]["data_sha256"] if lines else ""
-        lines = [
-            line
-            for line in lines
-            if line["data_sha256"] == sha256 and line["seed"] is not None
-        ]
-        latest = [run["key"] for runs in latest_runs(lines).values() for run in runs]
-    except (ValueError, KeyError, TypeError) as error:
-        raise UserError(
-            "not readable", "run the benchmark again", path=path / RESULTS
-        ) from error
+    lines = read_results(path)
+    sha256 = lines[-1]["data_sha256"] if lines else ""
+    lines = [
+        line
+        for line in lines
+        if line["data_sha256"] == sha256 and line["seed"] is not None
+    ]
+    latest = [run["key"] for runs in latest_runs(lines).values() for run in runs]
     if not latest:
         raise UserError(
             "no run has finished",
@@ -141,14 +131,14 @@ def _reader(
     path: Path, line: Mapping[str, Any]
 ) -> Callable[[], Mapping[str, np.ndarray]]:
     def per_user() -> Mapping[str, np.ndarray]:
-        try:
-            return read_per_user(path, [line])[line["key"]]
-        except _UNREADABLE as error:
+        table = read_per_user(path, [line]).get(line["key"])
+        if table is None:
             raise UserError(
-                f"{line['spec']} seed {line['seed']} has no readable per_user file",
+                f"{line['spec']} seed {line['seed']} has no per_user file",
                 "run the benchmark again without --resume",
                 path=path,
-            ) from error
+            )
+        return table
 
     return per_user
 
@@ -173,6 +163,13 @@ def _check_same_data(runs: Sequence[_Run]) -> None:
 
 def _over_seeds(label: str, runs: Sequence[_Run]) -> PerUserMetrics:
     metrics = [run.per_user() for run in runs]
+    for run, values in zip(runs, metrics, strict=True):
+        if not np.array_equal(values["user"], metrics[0]["user"]):
+            raise UserError(
+                f"{run} was measured on other users than {runs[0]}",
+                "run the benchmark again without --resume",
+                path=run.path,
+            )
     names = [n for n in metrics[0] if n != "user" and all(n in m for m in metrics)]
     values = {name: np.stack([run[name] for run in metrics]) for name in names}
     seeds = tuple(run.line["seed"] for run in runs)

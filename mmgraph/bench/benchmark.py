@@ -19,10 +19,12 @@ from mmgraph.bench.jobs.task_queue import TaskQueue
 from mmgraph.bench.jobs.watch import Watch, unwatched
 from mmgraph.bench.recipe import Choice, Recipe, stages
 from mmgraph.bench.records import GridPoint, ResultLine, Selection
-from mmgraph.bench.results_folder import BenchFolder
+from mmgraph.bench.results_folder import FIRST, OTHERS, BenchFolder
 from mmgraph.bench.source import DataSource
 from mmgraph.bench.spec import ModelSpec
 from mmgraph.errors import UserError
+from mmgraph.folders import check_output_folder
+from mmgraph.lock import locked_folder
 
 _log = logging.getLogger(__name__)
 
@@ -278,9 +280,11 @@ def run_benchmark(
         The lines of results of these runs.
 
     Raises:
-        UserError: If a name, an option or the data will not do, or no system is left.
+        UserError: If a name, an option or the data will not do, no system is left, or
+            another process writes into the folder.
         FailedRunsError: If runs failed, once all others are done.
     """
+    check_output_folder(Path(out), first=FIRST, others=OTHERS)
     specs = [canonical(spec) for spec in specs]
     settings = settings or {}
     check_settings(settings, specs)
@@ -299,16 +303,17 @@ def run_benchmark(
             "choose other systems, or add features",
             path=source.location,
         )
-    benchmark = Benchmark(
-        splits,
-        source.name,
-        sha256,
-        Path(out),
-        device=device,
-        resume=resume,
-        watch=watch,
-        jobs=jobs,
-        threads=threads,
-        source=source,
-    )
-    return benchmark.run(accepted, seeds, settings=settings, recipe=recipe)
+    with locked_folder(Path(out)):
+        benchmark = Benchmark(
+            splits,
+            source.name,
+            sha256,
+            Path(out),
+            device=device,
+            resume=resume,
+            watch=watch,
+            jobs=jobs,
+            threads=threads,
+            source=source,
+        )
+        return benchmark.run(accepted, seeds, settings=settings, recipe=recipe)

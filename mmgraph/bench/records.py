@@ -1,7 +1,12 @@
 """Records on disk, key by key: lines of results, grid points, ``run.json``."""
 
 # No postponed annotations here: they would hide NotRequired from __required_keys__.
-from typing import Any, NotRequired, TypedDict
+import re
+from collections.abc import Mapping
+from typing import Any, NotRequired, TypedDict, get_type_hints
+
+from mmgraph.bench.spec import parse_spec
+from mmgraph.options import fits
 
 #: Metrics by split (``valid``, ``test``) and name (``recall@20``).
 Metrics = dict[str, dict[str, float]]
@@ -77,3 +82,89 @@ GridPoint = TypedDict(
         "valid_recall@20": float | None,
     },
 )
+
+_KEY = re.compile(r"[A-Za-z0-9][\w.-]{0,199}", re.ASCII)
+_METRICS = tuple(f"{name}@{k}" for name in ("recall", "ndcg") for k in (10, 20))
+#: A ratio, and what rounding may add to it.
+LARGEST_METRIC = 1 + 1e-6
+_COUNTS = ("users", "items", "train", "valid", "test")
+
+
+def is_key(key: Any) -> bool:
+    """True if a value can be the key of a run, which becomes the name of files.
+
+    Example:
+        >>> is_key("Popularity-0f"), is_key("../x"), is_key("/x"), is_key("")
+        (True, False, False, False)
+    """
+    return isinstance(key, str) and _KEY.fullmatch(key) is not None
+
+
+def fault_of_result(line: Mapping[str, Any]) -> str | None:
+    """What is wrong with a line of ``results.jsonl``, None where nothing is.
+
+    Example:
+        >>> fault_of_result({"key": "../x"})
+        "the line has no 'spec'"
+    """
+    return (
+        _fault_of_record(line, ResultLine)
+        or _fault_of_counts(line["counts"])
+        or _fault_of_metrics(line["metrics"])
+        or _fault_of_selection(line.get("selection"))
+    )
+
+
+def fault_of_point(line: Mapping[str, Any]) -> str | None:
+    """What is wrong with a line of ``selection.jsonl``, None where nothing is.
+
+    Example:
+        >>> fault_of_point({"key": 5})
+        "the line has no 'spec'"
+    """
+    return _fault_of_record(line, GridPoint)
+
+
+def _fault_of_record(line: Mapping[str, Any], record: Any) -> str | None:
+    for name, kind in get_type_hints(record).items():
+        if name not in line:
+            if name in record.__required_keys__:
+                return f"the line has no {name!r}"
+        elif not fits(line[name], kind):
+            return _not_so(name, line[name])
+    if not is_key(line["key"]):
+        return f"{line['key']!r:.80} is no key of a run"
+    try:
+        parse_spec(line["spec"])
+    except (ValueError, RecursionError):
+        return _not_so("spec", line["spec"])
+    return None
+
+
+def _fault_of_metrics(metrics: Mapping[str, Mapping[str, Any]]) -> str | None:
+    for split in ("valid", "test"):
+        values = metrics.get(split, {})
+        for name in _METRICS:
+            if name not in values:
+                return f"the line has no metric {name!r} of {split}"
+            if not 0 <= values[name] <= LARGEST_METRIC:
+                return _not_so(f"{split} {name}", values[name])
+    return None
+
+
+def _fault_of_counts(counts: Mapping[str, int]) -> str | None:
+    lacking = [name for name in _COUNTS if name not in counts]
+    return f"the line has no count of {lacking[0]!r}" if lacking else None
+
+
+def _fault_of_selection(selection: Any) -> str | None:
+    if selection is None:
+        return None
+    for name, kind in get_type_hints(Selection).items():
+        if not isinstance(selection, Mapping) or not fits(selection.get(name), kind):
+            return _not_so("selection", selection)
+    return None
+
+
+def _not_so(name: str, value: Any) -> str:
+    return f"{name!r} cannot be {value!r:.80}"

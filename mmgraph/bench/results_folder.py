@@ -22,8 +22,17 @@ from typing import Any
 
 import numpy as np
 
-from mmgraph.bench.records import GridPoint, ResultLine
+from mmgraph.bench.records import (
+    LARGEST_METRIC,
+    GridPoint,
+    ResultLine,
+    fault_of_point,
+    fault_of_result,
+    is_key,
+)
 from mmgraph.checksum import add_zip_checksum, file_has_checksum
+from mmgraph.data.formats.budget import check_zip
+from mmgraph.errors import UserError
 from mmgraph.files import (
     append_json_line,
     read_json_lines,
@@ -39,7 +48,10 @@ RESULTS, SELECTION, PER_USER, HISTORY, SELECTED = (
     "history",
     "selected",
 )
-VALID = "valid_recall@20"
+#: One of these is in every folder of a benchmark; the others may be.
+FIRST = (RESULTS, f"{RESULTS}.previous")
+OTHERS = (SELECTION, PER_USER, HISTORY, SELECTED, "leaderboard.md", "report.html")
+_AGAIN = "delete it, or run the benchmark again without --resume"
 USER_METRICS = ("recall@20", "ndcg@20")
 
 
@@ -47,14 +59,33 @@ def read_results(out: Path) -> list[ResultLine]:
     """Lines of ``results.jsonl``.
 
     Raises:
-        UserError: If a line is not JSON, or has no key.
+        UserError: If a line is not JSON, or not what a finished run leaves.
 
     Example:
         >>> read_results(Path("nowhere"))
         []
     """
-    lines: Any = read_json_lines(out / RESULTS, needed=("key",))
+    lines: Any = read_json_lines(out / RESULTS, fault_of=fault_of_result)
     return list(lines)
+
+
+def run_file(out: Path, kind: str, key: Any, suffix: str = "") -> Path:
+    """The file or folder of a run in one of the folders of a benchmark.
+
+    Raises:
+        UserError: If the key could lead elsewhere.
+
+    Example:
+        >>> run_file(Path("out"), HISTORY, "../secret", ".jsonl")
+        Traceback (most recent call last):
+        ...
+        mmgraph.errors.UserError: out: '../secret' is no key of a run - delete its \
+line from results.jsonl
+    """
+    if not is_key(key):
+        what = f"{key!r:.80} is no key of a run"
+        raise UserError(what, f"delete its line from {RESULTS}", path=out)
+    return out / kind / f"{key}{suffix}"
 
 
 def read_per_user(
@@ -62,18 +93,54 @@ def read_per_user(
 ) -> dict[str, dict[str, np.ndarray]]:
     """Test metrics of each user by key of the run, where they were kept.
 
+    Raises:
+        UserError: If a file is damaged or holds something else, or those of one data
+            set are not of the same users.
+
     Example:
         >>> read_per_user(Path("nowhere"), [{"key": "a"}])
         {}
     """
-    paths = {line["key"]: out / PER_USER / f"{line['key']}.npz" for line in lines}
-    tables = {}
-    for key, path in paths.items():
-        if path.exists():
-            file_has_checksum(path)
-            with np.load(path, allow_pickle=False) as table:
-                tables[key] = {name: table[name] for name in table.files}
+    tables: dict[str, dict[str, np.ndarray]] = {}
+    users: dict[Any, np.ndarray] = {}
+    for line in lines:
+        path = run_file(out, PER_USER, line["key"], ".npz")
+        if not path.exists():
+            continue
+        table = _read_table(path)
+        first = users.setdefault(line.get("data_sha256"), table["user"])
+        if not np.array_equal(first, table["user"]):
+            raise UserError("is of other users than the first", _AGAIN, path=path)
+        tables[line["key"]] = table
     return tables
+
+
+def _read_table(path: Path) -> dict[str, np.ndarray]:
+    file_has_checksum(path, fix=_AGAIN)
+    check_zip(path)
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            table = {name: np.asarray(archive[name]) for name in archive.files}
+    except Exception as error:  # whatever a foreign or damaged file provokes
+        raise UserError("cannot be read", _AGAIN, path=path) from error
+    lacking = [name for name in ("user", *USER_METRICS) if name not in table]
+    if lacking:
+        raise UserError(f"has no {lacking[0]!r}", _AGAIN, path=path)
+    for name, values in table.items():
+        if values.shape != (table["user"].size,):
+            raise UserError(f"{name!r} is not a value per user", _AGAIN, path=path)
+        if not _fits_column(name, values):
+            raise UserError(f"{name!r} holds other values", _AGAIN, path=path)
+    return table
+
+
+def _fits_column(name: str, values: np.ndarray) -> bool:
+    """True of integers for users, each once, and of ratios for their metrics."""
+    if name == "user":
+        return values.dtype.kind in "iu" and np.unique(values).size == values.size
+    return values.dtype.kind == "f" and bool(
+        ((values >= 0) & (values <= LARGEST_METRIC)).all()
+    )
 
 
 def read_histories(
@@ -85,7 +152,8 @@ def read_histories(
         >>> read_histories(Path("nowhere"), [{"key": "a"}])
         {}
     """
-    paths = {line["key"]: out / HISTORY / f"{line['key']}.jsonl" for line in lines}
+    keys = [line["key"] for line in lines]
+    paths = {key: run_file(out, HISTORY, key, ".jsonl") for key in keys}
     return {key: read_json_lines(p) for key, p in paths.items() if p.exists()}
 
 
@@ -112,9 +180,8 @@ class BenchFolder:
     Example:
         >>> import tempfile
         >>> folder = BenchFolder(Path(tempfile.mkdtemp()))
-        >>> folder.add_result({"key": "a"})
         >>> folder.is_done("a"), folder.lines()
-        (True, [{'key': 'a'}])
+        (False, [])
     """
 
     def __init__(self, path: Path, *, resume: bool = False) -> None:
@@ -122,9 +189,11 @@ class BenchFolder:
         if not resume:
             _move_aside([path / RESULTS, path / SELECTION])
             self.drop_all()
-        points = read_json_lines(path / SELECTION, needed=("key", VALID))
+        points = read_json_lines(path / SELECTION, fault_of=fault_of_point)
         self.done = {line["key"] for line in self.lines()}
-        self.tried: dict[str, float | None] = {p["key"]: p[VALID] for p in points}
+        self.tried: dict[str, float | None] = {
+            p["key"]: p["valid_recall@20"] for p in points
+        }
 
     def lines(self) -> list[ResultLine]:
         """The results so far."""
@@ -154,10 +223,10 @@ class BenchFolder:
             buffer = io.BytesIO()
             np.savez_compressed(buffer, **arrays)
             content = add_zip_checksum(buffer.getvalue())
-            write_atomic(self.path / PER_USER / f"{key}.npz", content)
+            write_atomic(run_file(self.path, PER_USER, key, ".npz"), content)
         if history is not None:
             rows = to_json_lines(history)
-            write_atomic(self.path / HISTORY / f"{key}.jsonl", rows)
+            write_atomic(run_file(self.path, HISTORY, key, ".jsonl"), rows)
         append_json_line(self.path / RESULTS, line)
         self.done.add(key)
         self.drop(key)
@@ -174,7 +243,7 @@ class BenchFolder:
         """
         key = point["key"]
         if trained is not None:
-            write_atomic(self.path / SELECTED / key / FILE_NAME, trained)
+            write_atomic(run_file(self.path, SELECTED, key) / FILE_NAME, trained)
         append_json_line(self.path / SELECTION, point)
         self.tried[key] = point["valid_recall@20"]
         known = [each for each in grid_keys if each in self.tried]
@@ -185,12 +254,12 @@ class BenchFolder:
 
     def selected(self, key: str) -> Path | None:
         """Folder of the kept checkpoint of a grid point, if there is one."""
-        folder = self.path / SELECTED / key
+        folder = run_file(self.path, SELECTED, key)
         return folder if has_checkpoint(folder) else None
 
     def drop(self, key: str) -> None:
         """Forget the checkpoint of a grid point."""
-        folder = self.path / SELECTED / key
+        folder = run_file(self.path, SELECTED, key)
         (folder / FILE_NAME).unlink(missing_ok=True)
         for empty in (folder, folder.parent):
             with suppress(OSError):  # not there, or others are in it
@@ -199,7 +268,8 @@ class BenchFolder:
     def drop_all(self) -> None:
         """Forget all checkpoints of grid points."""
         for file in (self.path / SELECTED).glob(f"*/{FILE_NAME}"):
-            self.drop(file.parent.name)
+            if is_key(file.parent.name):
+                self.drop(file.parent.name)
 
     def sort(self, results: Sequence[str], points: Sequence[str]) -> None:
         """Bring lines into the order of these keys.

@@ -14,6 +14,9 @@ from mmgraph.bench.jobs.watch import Watch, unwatched
 from mmgraph.bench.records import RunInfo
 from mmgraph.bench.run_directory import (
     CHECKPOINT,
+    HISTORY,
+    INFO,
+    WEIGHTS,
     begin_run,
     finished_info,
     give_up_run,
@@ -22,6 +25,8 @@ from mmgraph.bench.run_directory import (
     save_run,
 )
 from mmgraph.bench.source import DataSource
+from mmgraph.folders import check_output_file, check_output_folder
+from mmgraph.lock import locked_folder
 from mmgraph.train.evaluation import evaluate
 from mmgraph.train.recommendations import (
     check_table_name,
@@ -63,7 +68,8 @@ def train_run(
 
     Raises:
         UserError: If the data or an option do not suit the model, another run lies in
-            the folder (or the same one, without ``resume``), or training diverges.
+            the folder (or the same one, without ``resume``), another process trains
+            there, or training diverges.
 
     Example:
         >>> import tempfile
@@ -77,27 +83,29 @@ def train_run(
         ['checkpoint', 'history.jsonl', 'model.safetensors', 'run.json']
     """
     folder = Path(folder)
+    check_output_folder(folder, first=[INFO], others=[WEIGHTS, HISTORY, CHECKPOINT])
     splits, sha256 = source.load() if loaded is None else loaded
     untrained = build_run(run, splits, seed=seed, device=device)
-    going_on = begin_run(folder, run.key(seed, sha256), resume=resume)
-    if going_on and read_info(folder)["status"] == "finished":
+    with locked_folder(folder):
+        going_on = begin_run(folder, run.key(seed, sha256), resume=resume)
+        if going_on and read_info(folder)["status"] == "finished":
+            return finished_info(folder)
+        try:
+            with watch(run.label, seed, run.trainer["epochs"]) as on_epoch:
+                trained = train(
+                    untrained,
+                    data=source.name,
+                    data_sha256=sha256,
+                    test=test,
+                    on_epoch=on_epoch,
+                    checkpoint_dir=folder / CHECKPOINT,
+                    resume=going_on,
+                )
+        except Exception:
+            give_up_run(folder)
+            raise
+        save_run(folder, trained, source)
         return finished_info(folder)
-    try:
-        with watch(run.label, seed, run.trainer["epochs"]) as on_epoch:
-            trained = train(
-                untrained,
-                data=source.name,
-                data_sha256=sha256,
-                test=test,
-                on_epoch=on_epoch,
-                checkpoint_dir=folder / CHECKPOINT,
-                resume=going_on,
-            )
-    except Exception:
-        give_up_run(folder)
-        raise
-    save_run(folder, trained, source)
-    return finished_info(folder)
 
 
 def evaluate_run(
@@ -149,11 +157,12 @@ def recommend_run(
         gives it.
 
     Raises:
-        UserError: If the table has another ending, a user is unknown, or as
-            :func:`~mmgraph.bench.run_directory.load_run` does.
+        UserError: If the table has another ending or cannot be written, a user is
+            unknown, or as :func:`~mmgraph.bench.run_directory.load_run` does.
     """
     out = Path(out)
     check_table_name(out)
+    check_output_file(out, inputs=[Path(users)] if users else [])
     loaded = load_run(folder, data=data, device=device)
     train_split = loaded.splits[0]
     ids = None if users is None else read_user_ids(users, train_split)

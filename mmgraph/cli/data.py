@@ -27,7 +27,7 @@ Split = Annotated[
     str,
     typer.Option(help="label, per_user, temporal, leave_one_out or cold_items."),
 ]
-Force = Annotated[bool, typer.Option("--force", help="Replace OUT if it exists.")]
+Force = Annotated[bool, typer.Option("--force", help="Replace OUT if mmgraph made it.")]
 Out = Annotated[Path, typer.Option(help="Folder to make.")]
 Duplicates = Annotated[
     str, typer.Option(help="A pair that occurs again: error, first or last.")
@@ -79,7 +79,11 @@ def synth(
     """Plant a catalogue whose right answers are known and write it to a folder."""
     set_up(seed, device, threads, quiet)
     from mmgraph.data import synthetic, write_dataset
+    from mmgraph.data.write import FORCE
     from mmgraph.errors import UserError
+    from mmgraph.folders import check_new_folder
+
+    check_new_folder(out, replace=force, fix=FORCE)
 
     try:
         train, val, test, _ = synthetic(
@@ -121,11 +125,13 @@ def import_(
     """Bring files of any accepted format into one checked, split data folder."""
     set_up(seed, device, threads, quiet)
     from mmgraph.data import read_catalogue, split_dataset, write_dataset
+    from mmgraph.data.write import FORCE
+    from mmgraph.folders import check_new_folder
 
     files = _by_modality(feat or [], "NAME=FILE")
-    data = read_catalogue(
-        inter, files, duplicates=duplicates, labels=split == "label"
-    )
+    inputs = [inter, *map(Path, files.values())]
+    check_new_folder(out, replace=force, inputs=inputs, fix=FORCE)
+    data = read_catalogue(inter, files, duplicates=duplicates, labels=split == "label")
     splits = split_dataset(data, split, seed=seed, path=inter)
     write_dataset(*splits, out, force=force)
     _report(splits, str(out), as_json, quiet)

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mmgraph.cli import options as opt
-from mmgraph.errors import UserError
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -43,8 +42,6 @@ def diagnose(
     feature files are read, float32 .npy files without loading them. Example:
     mmgraph diagnose --data synthetic --out report
     """
-    if out.exists() and not out.is_dir():
-        raise UserError("is no folder", "choose another --out", path=out)
     opt.set_up(seed, device, threads, quiet)
     import logging
     import time
@@ -53,7 +50,10 @@ def diagnose(
     from mmgraph.analysis.redundancy import write_diagnosis
     from mmgraph.bench.memory import peak_memory, reset_peak_memory
     from mmgraph.device import resolve_device
+    from mmgraph.folders import check_output_folder
+    from mmgraph.lock import locked_folder
 
+    check_output_folder(out, first=["diagnosis.json"], others=["report.html"])
     where, log = resolve_device(device), logging.getLogger(__name__)
     reset_peak_memory()
     start = time.perf_counter()
@@ -64,13 +64,14 @@ def diagnose(
         device=where,
         on_step=log.info,
     )
-    result = write_diagnosis(
-        out,
-        diagnosis,
-        data,
-        seconds=time.perf_counter() - start,
-        peak_memory_bytes=peak_memory(where),
-    )
+    with locked_folder(out):
+        result = write_diagnosis(
+            out,
+            diagnosis,
+            data,
+            seconds=time.perf_counter() - start,
+            peak_memory_bytes=peak_memory(where),
+        )
     if as_json:
         opt.emit_json(result)
     else:

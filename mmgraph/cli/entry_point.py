@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import sys
@@ -16,6 +17,7 @@ from mmgraph.cli.app import app
 from mmgraph.errors import UserError
 
 USER_ERROR, UNEXPECTED, INTERRUPTED = 2, 1, 130
+_NOT_WRITTEN = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EPIPE}
 
 
 @runtime_checkable
@@ -77,6 +79,12 @@ def _report(error: Exception) -> int:
     if isinstance(error, OSError) and error.filename is not None:
         _write_error(
             f"{error.filename}: {error.strerror}", "check the path and its rights"
+        )
+        return USER_ERROR
+    if isinstance(error, OSError) and error.errno in _NOT_WRITTEN:
+        # Files say which they are; what remains is stdout.
+        _write_error(
+            f"stdout cannot be written ({error.strerror})", "check where it goes"
         )
         return USER_ERROR
     _write_error(

@@ -26,12 +26,12 @@ from mmgraph.checksum import (
 )
 from mmgraph.data.formats.budget import check_zip
 from mmgraph.data.formats.features import check_file
-from mmgraph.data.formats.layout import TABLE
 from mmgraph.data.formats.npy import as_tensor, read_npy, read_npz
 from mmgraph.data.graph_check import check_graphs
 from mmgraph.data.item_graphs import GraphFacts, GraphFile, ModalityGraph
 from mmgraph.errors import UserError
 from mmgraph.files import read_json, unwritable, write_atomic
+from mmgraph.folders import check_output_file
 from mmgraph.functional.graph.edge_digest import file_digest
 from mmgraph.schema import ITEM, similar_edge_type
 
@@ -63,7 +63,6 @@ _PLAIN_CALL = re.compile(
 )
 _ARRAYS = ("edge_index.npy", "similarity.npy")
 #: Tables of interactions, beside which each feature file is a modality.
-_TABLES = tuple(f"{TABLE}{suffix}" for suffix in (".parquet", ".csv", ".tsv"))
 _AGAIN = "make it with mmgraph knn build"
 
 
@@ -90,16 +89,7 @@ def check_out(out: Path, num_graphs: int, inputs: Iterable[Path] = ()) -> None:
         raise UserError(f"{out.name!r} holds one graph only", "name it .pt")
     if out.is_dir():
         raise UserError("is a folder", "choose another --out", path=out)
-    if out.exists() and any(path.exists() and out.samefile(path) for path in inputs):
-        what = "is a file of features, which the graph would replace"
-        raise UserError(what, "choose another --out", path=out)
-    if out.suffix != ".pt" and any(out.with_name(table).exists() for table in _TABLES):
-        raise UserError(
-            f"would be read as features of a modality {out.stem!r}: a table of "
-            "interactions lies beside it",
-            "name it .pt, or choose another folder",
-            path=out,
-        )
+    check_output_file(out, inputs=inputs)
 
 
 def write_graph(path: str | Path, file: GraphFile) -> None:

@@ -21,6 +21,7 @@ from mmgraph.data.graph_file import GraphFile
 from mmgraph.data.ids import as_ids, check_distinct, match_ids, one_kind, union_ids
 from mmgraph.data.overlap import log_overlap
 from mmgraph.errors import UserError
+from mmgraph.folders import check_contents
 
 
 @dataclass(frozen=True)
@@ -113,6 +114,7 @@ def open_features(folder: str | Path) -> dict[str, FeatureRows]:
         sound 3 [False, False, True]
     """
     folder = Path(folder)
+    check_contents(folder)
     files = feature_files(folder, mmrec=is_mmrec(folder))
     if not files:
         raise UserError(

@@ -19,6 +19,7 @@ from mmgraph.data.label_split import Split
 from mmgraph.data.planted import plant_catalogue
 from mmgraph.data.splits import SPLITS, split_dataset, split_per_user
 from mmgraph.errors import UserError
+from mmgraph.folders import check_contents
 from mmgraph.schema import ITEM, feature_key, mask_key
 from mmgraph.schema import modalities as modalities_of
 
@@ -75,6 +76,7 @@ def load_dataset(
             return split_per_user(data)
         return split_dataset(data, split, seed=seed)
     folder = Path(path_or_name)
+    check_contents(folder)
     if not os.path.isdir(folder):  # Path.is_dir raises where it may not look
         raise UserError(
             "no such folder", f"give a data folder or {SYNTHETIC!r}", path=folder

@@ -10,9 +10,10 @@ from torch_geometric.data import HeteroData
 
 from mmgraph.data.formats.layout import check_modality_names
 from mmgraph.data.label_split import SPLIT_NAMES
-from mmgraph.errors import UserError
-from mmgraph.files import new_folder
+from mmgraph.folders import check_new_folder, list_contents, new_folder
 from mmgraph.schema import INTERACTS, ITEM, USER, feature_key, mask_key, modalities
+
+FORCE = "choose another folder or --force"
 
 
 def write_dataset(
@@ -25,7 +26,9 @@ def write_dataset(
 ) -> None:
     """Write ``interactions.parquet`` and ``<modality>.npz``, whole or not at all.
 
-    The folder is made under a temporary name and renamed when complete. Original ids
+    The folder is made under a temporary name and renamed when complete. It holds
+    ``mmgraph.json``, too, by which damage is seen and only what we wrote is replaced.
+    Original ids
     are kept; rows of a modality that are missing (False in the mask) are left out,
     which is how they come back. A user without interactions, and an item with neither
     an interaction nor features, is in none of these files.
@@ -35,11 +38,11 @@ def write_dataset(
         val: The validation object.
         test: The test object.
         out: The folder to make.
-        force: Replace a folder that exists.
+        force: Replace a folder that this function made and nobody changed.
 
     Raises:
-        UserError: If the folder exists and ``force`` is not given, or cannot be made,
-            or a modality's name would not come back.
+        UserError: If the folder exists and ``force`` is not given, or it is not to be
+            replaced; if it cannot be made, or a modality's name would not come back.
 
     Example:
         >>> import tempfile
@@ -52,12 +55,12 @@ def write_dataset(
     """
     out = Path(out)
     check_modality_names(modalities(train))
-    if out.exists() and not force:
-        raise UserError("exists already", "choose another folder or --force", path=out)
+    check_new_folder(out, replace=force, fix=FORCE)
     with new_folder(out, replace=force) as folder:
         _write_interactions((train, val, test), folder / "interactions.parquet")
         for name in modalities(train):
             _write_features(train, name, folder / f"{name}.npz")
+        list_contents(folder)
 
 
 def _write_interactions(splits: tuple[HeteroData, ...], path: Path) -> None:

@@ -12,7 +12,8 @@ import torch
 from torch import Tensor
 
 from mmgraph.errors import UserError
-from mmgraph.files import new_folder, write_json
+from mmgraph.files import write_json
+from mmgraph.folders import new_folder
 from mmgraph.functional.graph.edge_digest import file_digest
 from mmgraph.knn.jobs.work_folder import WorkFolder
 

@@ -6,6 +6,7 @@ import shutil
 import numpy as np
 import pytest
 
+from mmgraph.analysis.leaderboard.render import write_leaderboard
 from mmgraph.analysis.per_user import load_per_user
 from mmgraph.bench.benchmark import Benchmark
 from mmgraph.bench.config import run_config
@@ -138,17 +139,16 @@ def test_missing_and_damaged_files_are_told(root, tmp_path):
     (tmp_path / "results.jsonl").write_text("[1]\n")
     refuse("results.jsonl:1: not a JSON object - delete the row, or put", tmp_path)
     (tmp_path / "results.jsonl").write_text("{}\n")
-    refuse("results.jsonl: not readable - run the benchmark again", tmp_path)
+    refuse("results.jsonl:1: the line has no 'spec' - delete the row", tmp_path)
     broken = tmp_path / "broken"
     shutil.copytree(root / "bench", broken)
-    message = "broken: VBPR seed 1 has no readable per_user file - run the benchmark"
     lines = [json.loads(x) for x in (broken / "results.jsonl").open()]
     path = broken / "per_user" / f"{lines[1]['key']}.npz"
     for content in (b"no archive", path.read_bytes()[:-40]):
         path.write_bytes(content)
-        refuse(message, broken)
+        refuse(f"{path}: damaged", broken)
     path.unlink()
-    refuse(message, broken)
+    refuse("broken: VBPR seed 1 has no per_user file - run the benchmark", broken)
 
 
 def test_other_users_are_refused(root, tmp_path):
@@ -158,7 +158,15 @@ def test_other_users_are_refused(root, tmp_path):
     with np.load(path) as table:
         arrays = dict(table)
     np.savez(path, **arrays | {"user": arrays["user"] + 1})
+    refuse(
+        "bench: MF-BPR seed 2 was measured on other users than MF-", tmp_path / "bench"
+    )
+    other = tmp_path / "bench" / "per_user" / f"{lines[4]['key']}.npz"
+    np.savez(other, **arrays | {"user": arrays["user"] + 1})
     refuse("MF-BPR was measured on other users than VBPR", tmp_path / "bench")
+    message = r"npz: is of other users than the first - delete it, or run the bench"
+    with pytest.raises(UserError, match=message):
+        write_leaderboard(tmp_path / "bench")
 
 
 def test_a_single_user_is_too_few(root, tmp_path):

@@ -15,6 +15,7 @@ from mmgraph.bench.spec import parse_spec
 from mmgraph.data import load_dataset, write_dataset
 from mmgraph.errors import UserError
 from mmgraph.files import read_json_lines
+from mmgraph.lock import locked_folder
 from mmgraph.models import LightGCN
 from mmgraph.models.registry import MODELS
 
@@ -364,3 +365,13 @@ def test_a_mistake_shows_before_the_first_system_is_trained(
     with pytest.raises(UserError, match=message):
         run_benchmark(SPECS, source, out, settings=settings, required=required)
     assert not out.exists()
+
+
+def test_a_folder_of_another_benchmark_that_runs_is_refused(tmp_path):
+    source = DataSource("synthetic")
+    with (
+        locked_folder(tmp_path),
+        pytest.raises(UserError, match=r"process \d+ on .* is writing there - wait"),
+    ):
+        run_benchmark([parse_spec("MF-BPR")], source, tmp_path, seeds=[1])
+    assert list(tmp_path.iterdir()) == []

@@ -1,17 +1,21 @@
 from __future__ import annotations
 
 import json
+import zipfile
 
 import numpy as np
 import pytest
+from reference.result_lines import point, result
 
-from mmgraph.bench.results_folder import BenchFolder, read_histories, read_per_user
+from mmgraph.analysis.leaderboard.render import write_leaderboard
+from mmgraph.bench.results_folder import (
+    BenchFolder,
+    read_histories,
+    read_per_user,
+    read_results,
+)
 from mmgraph.errors import UserError
 from mmgraph.files import read_json_lines
-
-
-def point(key, value):
-    return {"key": key, "valid_recall@20": value}
 
 
 def kept(path):
@@ -43,7 +47,7 @@ def test_the_line_of_results_ends_the_need_for_the_parameters(tmp_path):
     folder = BenchFolder(tmp_path)
     folder.add_point(point("a", 0.1), ["a"], b"weights")
     users = {"user": np.arange(2), "recall@20": np.ones(2), "ndcg@20": np.zeros(2)}
-    folder.add_result({"key": "a"}, users | {"mrr@20": np.ones(2)})
+    folder.add_result(result("a"), users | {"mrr@20": np.ones(2)})
     assert kept(tmp_path) == []
     assert read_per_user(tmp_path, folder.lines())["a"].keys() == users.keys()
 
@@ -51,8 +55,8 @@ def test_the_line_of_results_ends_the_need_for_the_parameters(tmp_path):
 def test_histories_are_found_by_the_key_of_their_run(tmp_path):
     folder = BenchFolder(tmp_path)
     rows = [{"epoch": 1, "loss/bpr": 0.7}, {"epoch": 2, "loss/bpr": 1 / 3}]
-    folder.add_result({"key": "a"}, history=rows)
-    folder.add_result({"key": "b"})  # as the line of the popular items
+    folder.add_result(result("a"), history=rows)
+    folder.add_result(result("b"))  # as the line of the popular items
     assert read_histories(tmp_path, folder.lines()) == {"a": rows}
     anew = BenchFolder(tmp_path)
     assert read_histories(tmp_path, anew.lines()) == {}
@@ -60,7 +64,7 @@ def test_histories_are_found_by_the_key_of_their_run(tmp_path):
 
 def test_what_is_there_is_found_again_or_moved_aside(tmp_path):
     first = BenchFolder(tmp_path)
-    first.add_result({"key": "r"})
+    first.add_result(result("r"))
     first.add_point(point("p", 0.5), ["p"], b"weights")
     again = BenchFolder(tmp_path, resume=True)
     assert again.is_done("r")
@@ -77,7 +81,7 @@ def test_what_is_there_is_found_again_or_moved_aside(tmp_path):
 
 def test_what_was_moved_aside_is_never_written_over(tmp_path):
     for key in "abc":
-        BenchFolder(tmp_path).add_result({"key": key})
+        BenchFolder(tmp_path).add_result(result(key))
     BenchFolder(tmp_path)
     kept = {p.name: json.loads(p.read_text())["key"] for p in tmp_path.iterdir()}
     assert kept == {
@@ -89,14 +93,14 @@ def test_what_was_moved_aside_is_never_written_over(tmp_path):
 
 def test_a_line_without_its_key_is_refused(tmp_path):
     (tmp_path / "selection.jsonl").write_text('{"key": "a"}\n')
-    with pytest.raises(UserError, match=r"selection.jsonl:1: the line has no 'valid_r"):
+    with pytest.raises(UserError, match=r"selection.jsonl:1: the line has no 'spec'"):
         BenchFolder(tmp_path, resume=True)
 
 
 def test_sorting_moves_the_named_lines_and_no_other(tmp_path):
     folder = BenchFolder(tmp_path)
     for key in ("floor", "c", "old", "a", "b"):
-        folder.add_result({"key": key})
+        folder.add_result(result(key))
     for key in ("y", "x"):
         folder.add_point(point(key, 0.1), [key], None)
     folder.sort(["a", "b", "c", "a"], ["x", "y", "x"])
@@ -107,7 +111,81 @@ def test_sorting_moves_the_named_lines_and_no_other(tmp_path):
 
 def test_files_in_order_are_not_written_again(tmp_path):
     folder = BenchFolder(tmp_path)
-    folder.add_result({"key": "a"})
+    folder.add_result(result("a"))
     before = (tmp_path / "results.jsonl").stat().st_ino
     folder.sort(["a"], [])
     assert (tmp_path / "results.jsonl").stat().st_ino == before
+
+
+@pytest.mark.parametrize(
+    "key", ["../../secret", "/{outside}/secret", "a\0b", "x" * 999]
+)
+def test_a_key_that_leads_elsewhere_reads_nothing(tmp_path, key):
+    key = key.format(outside=tmp_path)
+    out, secret = tmp_path / "a" / "b", tmp_path / "secret.npz"
+    users = {"user": np.arange(2), "recall@20": np.ones(2), "ndcg@20": np.zeros(2)}
+    np.savez(secret, **users)
+    (out / "per_user").mkdir(parents=True)
+    (out / "results.jsonl").write_text(json.dumps(result(key)) + "\n")
+    for read in (read_results, BenchFolder.lines, write_leaderboard):
+        given = BenchFolder.__new__(BenchFolder)
+        given.path = out
+        with pytest.raises(UserError, match=r"results\.jsonl:1: .* is no key of a run"):
+            read(given if read is BenchFolder.lines else out)
+    for read in (read_per_user, read_histories):
+        with pytest.raises(UserError, match="is no key of a run - delete its line"):
+            read(out, [{"key": key}])
+    folder = BenchFolder(tmp_path / "new")
+    with pytest.raises(UserError, match="is no key of a run"):
+        folder.add_point(point(key, 0.5), [key], b"weights")
+    with pytest.raises(UserError, match="is no key of a run"):
+        folder.add_result(result(key), users)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "secret.npz"]
+
+
+USERS = {"user": np.arange(3), "recall@20": np.ones(3), "ndcg@20": np.zeros(3)}
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"user": None}, "has no 'user'"),
+        ({"recall@20": None}, "has no 'recall@20'"),
+        ({"recall@20": np.ones(2)}, "'recall@20' is not a value per user"),
+        ({"recall@20": np.ones((3, 1))}, "'recall@20' is not a value per user"),
+        ({"ndcg@20": np.float64(1)}, "'ndcg@20' is not a value per user"),
+        ({"user": np.ones((3, 3))}, "'user' is not a value per user"),
+        ({"user": np.array([1, 1, 2])}, "'user' holds other values"),
+        ({"user": np.ones(3)}, "'user' holds other values"),
+        ({"user": np.array(list("abc"))}, "'user' holds other values"),
+        ({"ndcg@20": np.array([0, 1, np.nan])}, "'ndcg@20' holds other values"),
+        ({"ndcg@20": np.array([0, 1, np.inf])}, "'ndcg@20' holds other values"),
+        ({"ndcg@20": np.array([0, 1, 2.0])}, "'ndcg@20' holds other values"),
+        ({"ndcg@20": np.array([0, 1, -0.5])}, "'ndcg@20' holds other values"),
+        ({"ndcg@20": np.array(list("abc"))}, "'ndcg@20' holds other values"),
+        ({"more": np.array([{}, {}, {}], object)}, "cannot be read"),
+    ],
+)
+def test_metrics_of_users_that_are_none_are_refused(tmp_path, changes, message):
+    (tmp_path / "per_user").mkdir()
+    arrays = {k: v for k, v in {**USERS, **changes}.items() if v is not None}
+    np.savez(tmp_path / "per_user" / "a.npz", **arrays)
+    with pytest.raises(UserError, match=rf"per_user/a\.npz: {message} - delete it, or"):
+        read_per_user(tmp_path, [result("a")])
+
+
+def test_a_bomb_among_the_metrics_of_users_takes_no_memory(tmp_path):
+    (tmp_path / "per_user").mkdir()
+    path = tmp_path / "per_user" / "a.npz"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("user.npy", bytes(2**28 + 1))
+    with pytest.raises(UserError, match=r"a\.npz: user\.npy declares 268435457 bytes"):
+        read_per_user(tmp_path, [result("a")])
+
+
+def test_a_member_that_is_no_array_is_refused(tmp_path):
+    (tmp_path / "per_user").mkdir()
+    with zipfile.ZipFile(tmp_path / "per_user" / "a.npz", "w") as archive:
+        archive.writestr("user", b"text")
+    with pytest.raises(UserError, match=r"a\.npz: has no 'recall@20'"):
+        read_per_user(tmp_path, [result("a")])

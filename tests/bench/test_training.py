@@ -13,6 +13,7 @@ from mmgraph.bench.training import evaluate_run, train_run
 from mmgraph.data import write_dataset
 from mmgraph.errors import UserError
 from mmgraph.files import read_json
+from mmgraph.lock import locked_folder
 from mmgraph.models.registry import MODELS
 from mmgraph.models.vbpr import VBPR
 
@@ -114,3 +115,12 @@ def test_data_that_were_loaded_are_not_read_again(source, tmp_path, monkeypatch)
     info = train(source, tmp_path / "run", loaded=loaded)
     assert info["data_sha256"] == loaded[1]
     assert read_json(tmp_path / "run" / "run.json") == info
+
+
+def test_a_folder_in_which_another_trains_is_refused(source, tmp_path):
+    with (
+        locked_folder(tmp_path),
+        pytest.raises(UserError, match=r"process \d+ on .* is writing there - wait"),
+    ):
+        train(source, tmp_path)
+    assert list(tmp_path.iterdir()) == []

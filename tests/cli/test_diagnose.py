@@ -10,6 +10,7 @@ from mmgraph.analysis import diagnose
 from mmgraph.analysis.redundancy.page import diagnosis_page
 from mmgraph.cli import main
 from mmgraph.data import open_features
+from mmgraph.files import read_json
 
 
 def run(*words):
@@ -22,7 +23,7 @@ def test_json_is_the_diagnosis_and_the_file(catalogue, tmp_path, capsys):
     assert run("--data", catalogue, *words) == 0
     shown = capsys.readouterr()
     result = json.loads(shown.out)
-    assert json.loads((out / "diagnosis.json").read_text()) == result
+    assert read_json(out / "diagnosis.json") == result
     assert shown.err == ""
     expected = diagnose(open_features(catalogue), seed=3).to_dict()
     assert {key: result[key] for key in expected} == expected
@@ -108,7 +109,7 @@ def test_errors_are_one_line_and_leave_nothing(tmp_path, capsys, kind):
         "no folder": "shop: no such folder - give a data folder",
         "no file": "shop: no feature file - add <modality>_feat.npy",
         "nan": "visual.npy: row 3 (counted from 0) holds NaN or infinity - repair",
-        "out is a file": "out: is no folder - choose another --out",
+        "out is a file": "out: is a file, no folder - choose another",
     }[kind]
     error = capsys.readouterr().err
     assert line in error

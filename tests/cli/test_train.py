@@ -1,8 +1,11 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 
 from mmgraph.cli import main
+from mmgraph.files import read_json
 from mmgraph.train.trainer import Trainer
 
 
@@ -15,7 +18,7 @@ def train(catalogue, out, *words):
 def test_a_run_directory_is_whole(catalogue, tmp_path, capsys):
     assert train(catalogue, tmp_path / "run", "--json") == 0
     result = json.loads(capsys.readouterr().out)
-    info = json.loads((tmp_path / "run" / "run.json").read_text())
+    info = read_json(tmp_path / "run" / "run.json")
     assert result == {"run": str(tmp_path / "run"), **info}
     assert info["status"] == "finished"
     assert (info["epochs"], info["seed"], info["data"]) == (4, 999, "toy")
@@ -115,3 +118,27 @@ def test_help_shows_the_whole_form_of_a_name(capsys):
     for command in ("train", "bench"):
         main([command, "--help"])
         assert "NAME[+PLUGIN][@released][:option=value,...]" in capsys.readouterr().out
+
+
+def test_of_two_trainings_in_one_folder_one_is_refused(catalogue, tmp_path):
+    given = ["train", "MF-BPR", "--data", str(catalogue), "--epochs", "20", "--quiet"]
+    given += ["--device", "cpu", "--out", str(tmp_path / "run"), "--seed"]
+    code = "import sys; from mmgraph.cli import main; sys.exit(main(sys.argv[1:]))"
+    both = [
+        subprocess.Popen(
+            [sys.executable, "-c", code, *given, seed],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for seed in ("1", "2")
+    ]
+    errors = [process.communicate()[1] for process in both]
+    codes = [process.returncode for process in both]
+    assert sorted(codes) == [0, 2]
+    info = json.loads((tmp_path / "run" / "run.json").read_text())
+    assert info["seed"] == 1 + codes.index(0)
+    loser = errors[codes.index(2)]
+    assert loser.startswith(f"error: {tmp_path / 'run'}: ")
+    assert "is writing there" in loser or "the run there has" in loser
+    assert loser.count("\n") == 1

@@ -7,6 +7,7 @@ from mmgraph.data import (
     fingerprint,
     from_interactions,
     load_dataset,
+    open_features,
     split_by_label,
     synthetic,
     write_dataset,
@@ -51,16 +52,48 @@ def test_nothing_is_overwritten_without_force(tmp_path, splits):
     (out / "mine.txt").write_text("keep")
     with pytest.raises(UserError, match="shop: exists already - choose another folder"):
         write_dataset(*splits, out)
-    assert (out / "mine.txt").exists()
-    write_dataset(*splits, out, force=True)
-    assert not (out / "mine.txt").exists()
-    assert load_dataset(out)
+    with pytest.raises(UserError, match=r"shop: holds 'mine\.txt', which is not from"):
+        write_dataset(*splits, out, force=True)
+    assert [path.name for path in out.iterdir()] == ["mine.txt"]
+    write_dataset(*splits, tmp_path / "other")
+    before = fingerprint(*load_dataset(tmp_path / "other"))
+    with pytest.raises(UserError, match="other: exists already - choose"):
+        write_dataset(*splits, tmp_path / "other")
+    write_dataset(*splits, tmp_path / "other", force=True)
+    assert fingerprint(*load_dataset(tmp_path / "other")) == before
+
+
+@pytest.mark.parametrize(
+    "name", ["interactions.parquet", "visual.npz", "textual.npz", "mmgraph.json"]
+)
+@pytest.mark.parametrize("place", [0.1, 0.5, 0.9])
+def test_a_flipped_bit_of_any_file_is_refused(tmp_path, splits, name, place):
+    write_dataset(*splits, tmp_path / "shop")
+    content = bytearray((tmp_path / "shop" / name).read_bytes())
+    content[int(place * len(content))] ^= 1
+    (tmp_path / "shop" / name).write_bytes(content)
+    for read in (load_dataset, open_features):
+        if name == "interactions.parquet" and read is open_features:
+            continue
+        with pytest.raises(UserError, match=rf"shop/{name}: (damaged|not JSON)"):
+            read(tmp_path / "shop")
+
+
+def test_a_file_that_is_gone_is_missed_and_one_more_is_welcome(tmp_path, splits):
+    write_dataset(*splits, tmp_path / "shop")
+    np.save(tmp_path / "shop" / "audio.npy", np.eye(60, dtype=np.float32))
+    train, *_ = load_dataset(tmp_path / "shop", modalities=["visual"])
+    assert train["item"].num_nodes == 60
+    (tmp_path / "shop" / "textual.npz").unlink()
+    for read in (load_dataset, open_features):
+        with pytest.raises(UserError, match=r"shop/textual\.npz: is not there any"):
+            read(tmp_path / "shop")
 
 
 def test_a_failure_leaves_the_old_folder_and_no_rest(tmp_path, splits, monkeypatch):
     out = tmp_path / "shop"
-    out.mkdir()
-    (out / "mine.txt").write_text("keep")
+    write_dataset(*splits, out)
+    before = fingerprint(*load_dataset(out))
 
     def full(*args, **kwargs):
         raise OSError(28, "No space left on device")
@@ -69,4 +102,4 @@ def test_a_failure_leaves_the_old_folder_and_no_rest(tmp_path, splits, monkeypat
     with pytest.raises(UserError, match=r"cannot be written .No space left"):
         write_dataset(*splits, out, force=True)
     assert [path.name for path in tmp_path.iterdir()] == ["shop"]
-    assert (out / "mine.txt").read_text() == "keep"
+    assert fingerprint(*load_dataset(out)) == before

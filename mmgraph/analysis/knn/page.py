@@ -11,6 +11,7 @@ from typing import Any
 
 from mmgraph.errors import UserError
 from mmgraph.files import write_atomic, write_json
+from mmgraph.folders import check_output_file
 
 _PAGE = Template("""<!doctype html>
 <html lang="en">
@@ -66,6 +67,7 @@ def check_report(path: Path) -> None:
         raise UserError(f"cannot write {path.name!r}", "name it .json or .html")
     if path.is_dir():
         raise UserError("is a folder", "choose another --report", path=path)
+    check_output_file(path)
 
 
 def write_report(path: Path, report: Mapping[str, Any]) -> None:

@@ -21,10 +21,10 @@ from mmgraph.analysis.report.formatting import (
     spread_text,
 )
 from mmgraph.analysis.report.page import Section, page
-from mmgraph.analysis.report.table import Table
-from mmgraph.bench.results_folder import RESULTS, read_per_user
+from mmgraph.analysis.report.table import Table, markdown_text
+from mmgraph.bench.results_folder import RESULTS, read_per_user, read_results
 from mmgraph.errors import UserError
-from mmgraph.files import read_json_lines, write_atomic
+from mmgraph.files import write_atomic
 
 COLUMNS = (
     "System",
@@ -66,7 +66,7 @@ def write_leaderboard(folder: Path, *, notes: Sequence[str] = ()) -> Leaderboard
         mmgraph.errors.UserError: nowhere/results.jsonl: no run has finished - \
 run mmgraph bench first
     """
-    lines = read_json_lines(folder / RESULTS, needed=("key",))
+    lines = read_results(folder)
     if not lines:
         raise UserError(
             "no run has finished", "run mmgraph bench first", path=folder / RESULTS
@@ -95,8 +95,8 @@ def to_markdown(board: Leaderboard) -> str:
         >>> print(to_markdown(Leaderboard("toy", [], ["A note."])).splitlines()[0])
         # Leaderboard: toy
     """
-    notes = [f"- {note}" for note in board.notes]
-    heading = f"# Leaderboard: {board.data}"
+    notes = [f"- {markdown_text(note)}" for note in board.notes]
+    heading = f"# Leaderboard: {markdown_text(board.data)}"
     return "\n".join([heading, "", to_table(board).to_markdown(), *notes, ""])
 
 

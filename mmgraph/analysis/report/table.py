@@ -15,6 +15,9 @@ Cell = str | int | float | None
 # What a cell such as "< .001", "+0.0123 (VBPR)", "19,445" or ".0754 ± .0012" sorts by.
 _NUMBER = re.compile(r"[<>≤≥]?\s*([-+−]?(?:\d[\d,]*)?\.?\d+(?:e[-+]?\d+)?)(?![\w-])")
 
+_STARTS_OF_FORMULAS = ("=", "+", "-", "@", "\t", "\r")
+_PLAIN_NUMBER = re.compile(r"[-+][\d.]+")
+
 
 @dataclass(frozen=True)
 class Table:
@@ -46,9 +49,11 @@ class Table:
         return [all(row[n] is None for row in values) for n in range(len(self.columns))]
 
     def to_csv(self) -> str:
-        """The table as CSV, numbers in full."""
+        """The table as CSV for spreadsheets, numbers in full, no text a formula."""
         text = io.StringIO()
-        csv.writer(text).writerows([self.columns, *self.rows])
+        csv.writer(text).writerows(
+            [_no_formula(cell) for cell in row] for row in (self.columns, *self.rows)
+        )
         return text.getvalue()
 
     def to_markdown(self) -> str:
@@ -62,7 +67,7 @@ class Table:
             <BLANKLINE>
         """
         rows = [
-            [cell_text(cell).replace("|", "\\|") for cell in row]
+            [markdown_text(cell_text(cell)) for cell in row]
             for row in (self.columns, *self.rows)
         ]
         rows.insert(1, ["---"] * len(self.columns))
@@ -82,6 +87,25 @@ def sort_value(cell: Cell) -> float | None:
         return float(cell) if math.isfinite(cell) else None
     match = _NUMBER.match(cell.strip()) if cell else None
     return float(match[1].replace(",", "").replace("−", "-")) if match else None
+
+
+def markdown_text(text: str) -> str:
+    r"""A text as one line of Markdown that is neither markup nor another cell.
+
+    Example:
+        >>> print(markdown_text("a|b <script> [x](y)"))
+        a\|b &lt;script> \[x](y)
+    """
+    for mark in ("\\", "|", "[", "`"):
+        text = text.replace(mark, "\\" + mark)
+    return " ".join(text.replace("<", "&lt;").splitlines())
+
+
+def _no_formula(cell: Cell) -> Cell:
+    """A cell that a spreadsheet shows and does not compute, by an apostrophe."""
+    if not isinstance(cell, str) or not cell.startswith(_STARTS_OF_FORMULAS):
+        return cell
+    return cell if _PLAIN_NUMBER.fullmatch(cell) else f"'{cell}"
 
 
 def cell_text(cell: Cell) -> str:

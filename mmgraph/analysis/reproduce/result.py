@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from base64 import b64decode, b64encode
 from collections.abc import Mapping, Sequence
@@ -11,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from mmgraph.analysis.report.page import Figure, Section
-from mmgraph.analysis.report.table import Table
-from mmgraph.files import write_atomic, write_json
+from mmgraph.analysis.report.table import Cell, Table, markdown_text
+from mmgraph.errors import UserError
+from mmgraph.files import read_json, write_atomic, write_json
 
 NUMBERS, TABLES, SECTION = "numbers.json", "table.md", "section.json"
 _ENDINGS = {"image/svg+xml": "svg", "image/png": "png"}
@@ -56,7 +56,7 @@ def write_result(folder: Path, heading: str, result: ExperimentResult) -> list[s
     if result.tables:
         names.append(TABLES)
         texts = [table.to_markdown() for table in result.tables]
-        notes = [f"- {note}" for note in result.notes]
+        notes = [f"- {markdown_text(note)}" for note in result.notes]
         lines = [f"# {heading}", "", *texts, *notes]
         write_atomic(folder / TABLES, "\n".join(lines).rstrip("\n") + "\n")
     write_json(folder / NUMBERS, result.numbers)
@@ -73,6 +73,9 @@ def write_result(folder: Path, heading: str, result: ExperimentResult) -> list[s
 def read_section(folder: Path) -> Section | None:
     """The section of the report that :func:`write_result` wrote; None without one.
 
+    Raises:
+        UserError: If the file is damaged, or holds something else.
+
     Example:
         >>> read_section(Path("nowhere")) is None
         True
@@ -80,14 +83,50 @@ def read_section(folder: Path) -> Section | None:
     path = folder / SECTION
     if not path.exists():
         return None
-    content = json.loads(path.read_text("utf-8"))
-    for entry in content["figures"]:
-        data = entry["data"]
-        entry["data"] = None if data is None else Table(**data)
-        entry["image"] = b64decode(entry["image"])
-    content["tables"] = [Table(**table) for table in content["tables"]]
-    content["figures"] = [Figure(**entry) for entry in content["figures"]]
-    return Section(**content)
+    fix = f"delete {SECTION} and repeat the experiment"
+    content = read_json(path, fix=fix)
+    try:
+        return Section(
+            heading=_text(content["heading"]),
+            paragraphs=_texts(content["paragraphs"]),
+            tables=[_table(**table) for table in content["tables"]],
+            figures=[_figure(**figure) for figure in content["figures"]],
+            notes=_texts(content["notes"]),
+        )
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
+        raise UserError("no section of a report", fix, path=path) from error
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"no text: {value!r}")
+    return value
+
+
+def _texts(value: Any) -> list[str]:
+    if not isinstance(value, list):
+        raise TypeError(f"no list: {value!r}")
+    return [_text(entry) for entry in value]
+
+
+def _table(columns: Any, rows: Any, caption: Any) -> Table:
+    cells = [[_cell(cell) for cell in row] for row in rows]
+    return Table(_texts(columns), cells, _text(caption))
+
+
+def _cell(value: Any) -> Cell:
+    if value is None or isinstance(value, str | float):
+        return value
+    if isinstance(value, int):
+        float(value)  # reports sort by it
+        return value
+    raise TypeError(f"neither text nor a number: {value!r}")
+
+
+def _figure(image: Any, mime: Any, alt: Any, caption: Any, data: Any) -> Figure:
+    table = None if data is None else _table(**data)
+    content = b64decode(_text(image), validate=True)
+    return Figure(content, mime, _text(alt), _text(caption), table)
 
 
 def plain(value: Any) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from mmgraph.analysis.reproduce.catalog import (
 )
 from mmgraph.analysis.reproduce.context import ExperimentContext
 from mmgraph.analysis.reproduce.result import (
+    SECTION,
     ExperimentResult,
     plain,
     read_section,
@@ -34,7 +35,9 @@ from mmgraph.bench.source import DataSource
 from mmgraph.bench.spec import FIDELITIES, check_names, check_sizes
 from mmgraph.bench.versions import versions
 from mmgraph.errors import UserError
-from mmgraph.files import write_atomic, write_json
+from mmgraph.files import read_json, write_atomic, write_json
+from mmgraph.folders import check_output_folder
+from mmgraph.lock import locked_folder
 from mmgraph.options import fits
 
 REQUEST, REPORT = "request.json", "report.html"
@@ -145,14 +148,31 @@ def run_experiments(
         Name, result and the files of each.
 
     Raises:
-        UserError: If something is missing, misspelt or there already, or all were left
-            out.
+        UserError: If something is missing, misspelt or there already, if all were left
+            out, or another process writes into the folder.
     """
     grids = _grids(chosen, grid or {})
     if any(experiment.plots for experiment in chosen.values()):
         require_plots()
-    for name in chosen:
-        _check_request(context.folder / name, _request(context, grids[name]), resume)
+    sections = [f"{name}/{SECTION}" for name in EXPERIMENTS]
+    check_output_folder(context.folder, first=sections, others=[REPORT])
+    check_output_folder(context.runs)
+    with ExitStack() as stack:
+        for folder in sorted({context.folder.resolve(), context.runs.resolve()}):
+            stack.enter_context(locked_folder(folder))
+        for name in chosen:
+            request = _request(context, grids[name])
+            _check_request(context.folder / name, request, resume)
+        yield from _run_all(chosen, context, grids, required=required)
+
+
+def _run_all(
+    chosen: Mapping[str, PaperExperiment],
+    context: ExperimentContext,
+    grids: Mapping[str, Mapping[str, Sequence[Any]]],
+    *,
+    required: bool,
+) -> Iterator[tuple[str, ExperimentResult, list[str]]]:
     left_out: dict[str, UserError] = {}
     for name, experiment in chosen.items():
         own = replace(context, folder=context.folder / name, grid=grids[name])
@@ -255,10 +275,7 @@ def _check_request(folder: Path, request: Mapping[str, Any], resume: bool) -> No
     path = folder / REQUEST
     if not path.exists() or _is_bare(folder):
         return
-    try:
-        before = dict(json.loads(path.read_text("utf-8")))
-    except (ValueError, TypeError) as error:
-        raise UserError("not readable", "choose another --out", path=path) from error
+    before = read_json(path, fix="choose another --out")
     differing = [key for key in request if before.get(key) != request[key]]
     if differing:
         raise UserError(

@@ -70,9 +70,11 @@ def blocks(
     opt.set_up(seed, device, threads, quiet)
     from mmgraph.analysis.knn.blocks import blocks_report
     from mmgraph.device import resolve_device
+    from mmgraph.folders import check_output_folder
     from mmgraph.knn import build_blocks
     from mmgraph.knn.jobs.block_executor import in_processes, on_ray, one_by_one
 
+    check_output_folder(work)
     executor = in_processes(workers) if workers > 1 else one_by_one
     if ray is not None:
         executor = on_ray(ray)
@@ -132,7 +134,9 @@ def join(
     """
     opt.set_up(seed, device, threads, quiet)
     from mmgraph.analysis.knn import join_blocks
+    from mmgraph.folders import check_new_folder
 
+    check_new_folder(out)
     result = join_blocks(work, out)
     if as_json:
         opt.emit_json(result)

@@ -11,6 +11,7 @@ import numpy as np
 from mmgraph.data.formats.budget import check_budget
 from mmgraph.data.formats.feature_formats import READERS
 from mmgraph.errors import UserError
+from mmgraph.folders import check_content
 
 ROWS_PER_CHECK = 65_536
 
@@ -208,3 +209,4 @@ def check_file(path: Path) -> None:
         raise UserError("is no file but a pipe or a device", "save it first", path=path)
     if state.st_size == 0:
         raise UserError("the file is empty", "write it again", path=path)
+    check_content(path)

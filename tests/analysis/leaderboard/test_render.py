@@ -4,6 +4,7 @@ import json
 from html.parser import HTMLParser
 
 import pytest
+from reference.result_lines import result
 
 from mmgraph.analysis import build_leaderboard
 from mmgraph.analysis.leaderboard.render import (
@@ -119,14 +120,7 @@ def test_a_comparison_has_sign_base_interval_and_both_tests():
 
 
 def test_a_leaderboard_is_written_from_a_folder_of_results(tmp_path):
-    metrics = dict.fromkeys(METRICS, 0.25)
-    line = {
-        **{"spec": "LightGCN", "data": "toy", "data_sha256": "", "seed": 1},
-        **{"key": "a", "options": {}, "trainer": {}, "epochs": 3},
-        "counts": {"users": 1, "items": 1, "train": 1, "valid": 1, "test": 1},
-        "metrics": {"valid": metrics, "test": metrics},
-        **{"seconds_per_epoch": 0.1, "peak_memory_bytes": 1},
-    }
+    line = result("a")
     (tmp_path / "results.jsonl").write_text(json.dumps(line) + "\n")
     board = write_leaderboard(tmp_path)
     assert board == build_leaderboard([line])

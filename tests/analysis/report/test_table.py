@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import csv
+import io
+
 import pytest
 
 from mmgraph.analysis.report.table import Table, cell_text, sort_value
@@ -52,3 +55,29 @@ def test_markdown_keeps_bars_out_of_the_cells():
 def test_rows_of_another_length_are_refused():
     with pytest.raises(ValueError, match=r"row 1 of a table of 2 columns has 1 cells"):
         Table(["a", "b"], [[1, 2], [3]])
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("=cmd|' /C calc'!A0", "'=cmd|' /C calc'!A0"),
+        ("@SUM(A1)", "'@SUM(A1)"),
+        ("+x", "'+x"),
+        ("-x", "'-x"),
+        ("-2+3+cmd", "'-2+3+cmd"),
+        ("\tx", "'\tx"),
+        ("-2", "-2"),
+        ("+0.0123", "+0.0123"),
+        ("+0.0123 (VBPR)", "'+0.0123 (VBPR)"),
+        ("a=b", "a=b"),
+        ("", ""),
+    ],
+)
+def test_no_cell_of_a_spreadsheet_is_a_formula(text, expected):
+    rows = list(csv.reader(io.StringIO(Table([text], [[text]]).to_csv(), newline="")))
+    assert rows == [[expected], [expected]]
+
+
+def test_markdown_keeps_cells_apart_and_takes_nothing_for_markup():
+    text = Table(["a"], [["x|y\\|z\n# h <img src=x> [t](u)"]]).to_markdown()
+    assert text.splitlines()[2] == ("| x\\|y\\\\\\|z # h &lt;img src=x> \\[t](u) |")

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-import json
+import pytest
 
 from mmgraph.analysis.report.page import Figure
 from mmgraph.analysis.report.table import Table
@@ -10,6 +10,8 @@ from mmgraph.analysis.reproduce.result import (
     read_section,
     write_result,
 )
+from mmgraph.errors import UserError
+from mmgraph.files import read_json, write_json
 
 TABLE = Table(["a|b", "n"], [["x", 1 / 3], [None, 2]], "A caption")
 SVG = b'<svg xmlns="http://www.w3.org/2000/svg"/>'
@@ -28,7 +30,7 @@ def test_files_are_named_and_hold_what_they_say(tmp_path):
     assert names == ["figure.svg", "figure-2.png", "table.md", "numbers.json"]
     assert (tmp_path / "figure.svg").read_bytes() == SVG
     assert (tmp_path / "figure-2.png").read_bytes() == b"\x89PNG"
-    assert json.loads((tmp_path / "numbers.json").read_text()) == {"k": [1, 2]}
+    assert read_json(tmp_path / "numbers.json") == {"k": [1, 2]}
     text = (tmp_path / "table.md").read_text()
     assert text == f"# Heading\n\n{TABLE.to_markdown()}\n- a note\n"
 
@@ -42,6 +44,40 @@ def test_the_section_comes_back_as_it_was(tmp_path):
     assert section.tables == given.tables
     assert section.figures == given.figures
     assert section.notes == given.notes
+
+
+WHOLE = {"heading": "H", "paragraphs": [], "tables": [], "figures": [], "notes": []}
+TABLE_OF = {"columns": ["a"], "rows": [["x"]], "caption": ""}
+FIGURE = {"image": "", "mime": "image/png", "alt": "a", "caption": "", "data": None}
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        *({key: wrong} for key in WHOLE for wrong in (None, 5, [5], {"a": 1})),
+        *({"tables": [TABLE_OF | {key: 5}]} for key in TABLE_OF),
+        {"tables": [TABLE_OF | {"rows": [[{}]]}]},
+        {"tables": [TABLE_OF | {"rows": [["a", "b"]]}]},
+        {"tables": [TABLE_OF | {"rows": [[10**400]]}]},
+        *({"figures": [FIGURE | {key: 5}]} for key in FIGURE),
+        {"figures": [FIGURE | {"image": "no base 64"}]},
+        {"figures": [FIGURE | {"mime": "text/html"}]},
+        {"figures": [FIGURE | {"more": 1}]},
+    ],
+)
+def test_a_broken_section_is_one_line(tmp_path, wrong):
+    write_json(tmp_path / "section.json", WHOLE | wrong)
+    message = r"section\.json: no section of a report - delete section\.json and rep"
+    with pytest.raises(UserError, match=message):
+        read_section(tmp_path)
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[1]", b"\xff", b"[" * 100_000])
+def test_a_torn_section_is_one_line(tmp_path, content):
+    (tmp_path / "section.json").write_bytes(content)
+    message = r"section\.json: not .* - delete section\.json"
+    with pytest.raises(UserError, match=message):
+        read_section(tmp_path)
 
 
 def test_json_holds_finite_numbers_alone():

@@ -13,6 +13,7 @@ from mmgraph.analysis.reproduce.runner import reproduce_experiments, run_experim
 from mmgraph.bench.recipe import Recipe
 from mmgraph.bench.source import DataSource
 from mmgraph.errors import UserError
+from mmgraph.lock import locked_folder
 
 TINY = {"embedding_dim": 8, "rank": 2, "lr": 1e-2}
 
@@ -202,7 +203,7 @@ def test_an_experiment_that_fails_is_in_no_ones_way(make_context, tmp_path, erro
     }
     assert len(list(run_experiments(done, context))) == 1
     (tmp_path / "t" / "request.json").write_text("{")
-    with pytest.raises(UserError, match=r"request\.json: not readable - choose ano"):
+    with pytest.raises(UserError, match=r"request\.json: not JSON: .* - choose ano"):
         list(run_experiments(done, context))
 
 
@@ -223,3 +224,21 @@ def test_missing_extras_are_told_before_anything_is_trained(
         len(list(run_experiments(bare, make_context(tmp_path)))) == 1
     )  # tables draw nothing
     assert plots.require_plots() is None
+
+
+@pytest.mark.parametrize("held", ["", "runs"])
+def test_a_folder_in_which_another_process_writes_is_refused(
+    make_context, tmp_path, held
+):
+    context = replace(make_context(tmp_path), runs=tmp_path / "runs")
+    with (
+        locked_folder(tmp_path / held),
+        pytest.raises(UserError, match=r"process \d+ on .* is writing there - wait"),
+    ):
+        run(context, "sea-theorems", grid={"dim": [4]})
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_runs_may_lie_in_the_folder_of_the_experiments(make_context, tmp_path):
+    context = replace(make_context(tmp_path), runs=tmp_path)
+    assert len(run(context, "sea-theorems", grid={"dim": [4]})) == 1

@@ -1,0 +1,214 @@
+"""Every command that writes: where it must not, it says so in one line."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from mmgraph.cli import main
+from mmgraph.files import read_json
+
+SMALL = ["--device", "cpu", "--quiet"]
+
+
+@pytest.fixture
+def doors(catalogue, run, tmp_path):
+    """Words of each command, before its output."""
+    for name in ("visual", "textual"):
+        features = np.random.default_rng(0).normal(size=(20, 4)).astype("float32")
+        np.save(tmp_path / f"{name}.npy", features)
+    np.save(tmp_path / "new.npy", np.ones((2, 4), "float32"))
+    visual, graph = str(tmp_path / "visual.npy"), str(tmp_path / "graph.pt")
+    work, data = str(tmp_path / "blocks"), ["--data", str(catalogue)]
+    assert main(["knn", "build", visual, "--k", "2", "--out", graph, *SMALL]) == 0
+    assert main(["knn", "blocks", visual, "--k", "2", "--work", work, *SMALL]) == 0
+    table = str(catalogue / "interactions.parquet")
+    new = ["--base", visual, "--features", str(tmp_path / "new.npy")]
+    return {
+        "train": ["train", "MF-BPR", *data, "--epochs", "1", "--out"],
+        "bench": ["bench", "MF-BPR", *data, "--epochs", "1", "--seeds", "1", "--out"],
+        "reproduce": ["reproduce", "clear-figure1", *data, "--out"],
+        "diagnose": ["diagnose", *data, "--out"],
+        "synth": ["data", "synth", "--users", "40", "--items", "40", "--out"],
+        "synth --force": ["data", "synth", "--force", "--out"],
+        "import": ["data", "import", "--inter", table, "--out"],
+        "import --force": ["data", "import", "--inter", table, "--force", "--out"],
+        "join": ["knn", "join", work, "--out"],
+        "blocks": ["knn", "blocks", visual, "--k", "2", "--work"],
+        "recommend": ["recommend", str(run), "--out"],
+        "build": ["knn", "build", visual, "--k", "2", "--out"],
+        "build --report": ["knn", "build", visual, "--out", graph, "--report"],
+        "insert": ["knn", "insert", graph, *new, "--out"],
+        "merge": ["knn", "merge", graph, "--out"],
+    }
+
+
+FOLDERS = (
+    *("train", "bench", "reproduce", "diagnose", "synth", "synth --force"),
+    *("import", "import --force", "join", "blocks"),
+)
+SUFFIX = {
+    "recommend": ".csv",
+    "build": ".pt",
+    "build --report": ".html",
+    "insert": ".pt",
+    "merge": ".pt",
+}
+
+
+def snapshot(folder):
+    return {
+        path: path.read_bytes() if path.is_file() else None
+        for path in sorted(folder.rglob("*"))
+    }
+
+
+def lay_out(place, suffix):
+    """All that may lie where a command is to write, by name."""
+    place.mkdir()
+    (place / f"file{suffix}").write_text("mine")
+    (place / f"folder{suffix}").mkdir()
+    (place / f"folder{suffix}" / "report.html").write_text("mine")
+    (place / f"folder{suffix}" / "model.safetensors").write_text("mine")
+    (place / f"link{suffix}").symlink_to(f"file{suffix}")
+    (place / f"dangling{suffix}").symlink_to("nowhere")
+    os.mkfifo(place / f"pipe{suffix}")
+
+
+@pytest.mark.parametrize("door", [*FOLDERS, *SUFFIX])
+def test_no_command_writes_where_it_must_not(
+    doors, door, catalogue, tmp_path, monkeypatch, capfd
+):
+    suffix = SUFFIX.get(door, "")
+    lay_out(tmp_path / "there", suffix)
+    monkeypatch.chdir(tmp_path / "there")
+    names = [f"{name}{suffix}" for name in ("folder", "link", "dangling", "pipe")]
+    outs = ["", ".", "/", "/dev/null", *names, f"file{suffix}/x{suffix}", "a\0b"]
+    outs += [os.path.expanduser("~"), "x" * 300 + suffix]
+    if door in FOLDERS:
+        outs.append(f"file{suffix}")
+    if door in FOLDERS and door != "synth --force":  # it was made by synth
+        outs.append(str(catalogue))
+    if door not in ("train", "bench", "diagnose", "reproduce", *SUFFIX):
+        outs.append(str(catalogue.parent))  # others may have folders beside theirs
+    before = snapshot(tmp_path), snapshot(catalogue.parent)
+    capfd.readouterr()
+    for out in outs:
+        code = main([*doors[door], out, *SMALL])
+        told = capfd.readouterr()
+        assert code == 2, (out, told)
+        assert told.err.startswith("error: "), (out, told)
+        assert told.err.count("\n") == 1, (out, told)
+        assert " - " in told.err
+        assert "unexpected" not in told.err
+        assert (snapshot(tmp_path), snapshot(catalogue.parent)) == before, out
+
+
+def test_output_that_data_would_take_for_theirs_is_refused(
+    doors, catalogue, tmp_path, capsys
+):
+    data = shutil.copytree(catalogue, tmp_path / "data")
+    before = snapshot(data)
+    for door, name in {
+        "recommend": "top.parquet",
+        "recommend ": "interactions.csv",
+        "build": "graph.npz",
+        "insert": "graph.npz",
+        "merge": "both.parquet",
+    }.items():
+        assert main([*doors[door.strip()], str(data / name), *SMALL]) == 2
+        told = capsys.readouterr().err
+        assert f"{name} would be part of the data there - choose another" in told
+    assert snapshot(data) == before
+
+
+def test_no_input_is_written_over(doors, tmp_path, capsys):
+    build, visual = doors["build"][:-1], tmp_path / "visual.npy"
+    np.savez(tmp_path / "visual.npz", features=np.eye(3))
+    build[2] = str(tmp_path / "visual.npz")
+    assert main([*build, "--out", str(tmp_path / "visual.npz"), *SMALL]) == 2
+    assert "visual.npz: is read by this command - choose an" in capsys.readouterr().err
+    users = tmp_path / "users.csv"
+    users.write_text("u1")
+    words = [*doors["recommend"], str(users), "--users", str(users)]
+    assert main([*words, *SMALL]) == 2
+    assert "users.csv: is read by this command - choose an" in capsys.readouterr().err
+    assert visual.exists()
+    assert users.read_text() == "u1"
+
+
+def test_force_replaces_what_the_command_made(doors, tmp_path, capsys):
+    out = tmp_path / "shop"
+    assert main([*doors["synth"], str(out), *SMALL]) == 0
+    first = read_json(out / "mmgraph.json")
+    assert main([*doors["synth"], str(out), *SMALL]) == 2
+    assert (
+        "exists already - choose another folder or --force" in capsys.readouterr().err
+    )
+    words = [*doors["synth"], str(out), "--force", "--seed", "5"]
+    assert main([*words, *SMALL]) == 0
+    assert read_json(out / "mmgraph.json") != first
+
+
+@pytest.mark.parametrize("door", [*FOLDERS, *SUFFIX])
+def test_a_full_disk_is_one_line_and_leaves_no_file(
+    doors, door, tmp_path, monkeypatch, capfd
+):
+    before = snapshot(tmp_path)
+    capfd.readouterr()
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    out = str(tmp_path / f"out{SUFFIX.get(door, '')}")
+    assert main([*doors[door], out, *SMALL]) == 2
+    told = capfd.readouterr().err
+    assert told.startswith(f"error: {tmp_path}")
+    assert told.count("\n") == 1
+    assert "cannot be written (No space left on device) - check space and" in told
+    after = {path: content for path, content in snapshot(tmp_path).items() if content}
+    assert after == {path: content for path, content in before.items() if content}
+
+
+@pytest.mark.parametrize(
+    "words",
+    [["models"], ["models", "--json"], ["--help"], ["--version"], ["doctor"]],
+)
+def test_a_stdout_that_takes_nothing_is_one_line(words):
+    code = "import sys; from mmgraph.cli import main; sys.exit(main(sys.argv[1:]))"
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [sys.executable, "-c", code, *words],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+    assert done.returncode == 2
+    assert done.stderr == (
+        "error: stdout cannot be written (No space left on device) - check where it "
+        "goes\n"
+    )
+
+
+@pytest.mark.parametrize("words", [["models", "--json"], ["--help"]])
+def test_a_closed_pipe_is_no_traceback(words):
+    code = (
+        "import sys, time; time.sleep(0.2); from mmgraph.cli import main; "
+        "sys.exit(main(sys.argv[1:]))"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", code, *words],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    process.stdout.close()  # as head does once it has its lines
+    told = process.stderr.read()
+    process.stderr.close()
+    assert process.wait() == 1
+    assert told == b""
