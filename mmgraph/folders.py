@@ -54,9 +54,7 @@ def check_output_file(path: Path, *, inputs: Iterable[Path] = ()) -> None:
     if path.exists() and any(path.samefile(p) for p in inputs if p.exists()):
         raise UserError("is read by this command", _ANOTHER_NAME, path=path)
     if _is_data(path.name) and any(map(_is_table, _names(path.parent))):
-        raise UserError(
-            f"{path.name} would be part of the data there", _ANOTHER, path=path
-        )
+        raise UserError("would be part of the data there", _ANOTHER, path=path)
 
 
 def check_output_folder(

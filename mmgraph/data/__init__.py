@@ -6,7 +6,12 @@ from mmgraph.data.content_hash import fingerprint
 from mmgraph.data.feature_rows import FeatureRows, catalogue_features
 from mmgraph.data.formats.features import check_finite, read_features
 from mmgraph.data.formats.interactions import Interactions, read_interactions
-from mmgraph.data.graph_file import GraphFile, ModalityGraph, read_graph, write_graph
+from mmgraph.data.graphs.graph_file import (
+    GraphFile,
+    ModalityGraph,
+    read_graph,
+    write_graph,
+)
 from mmgraph.data.ids import ids_to_index, original_ids
 from mmgraph.data.label_split import split_by_label
 from mmgraph.data.line_up import (

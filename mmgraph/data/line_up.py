@@ -17,7 +17,7 @@ import numpy as np
 from mmgraph.data.feature_rows import FeatureRows
 from mmgraph.data.formats.features import check_finite, check_nonzero, read_features
 from mmgraph.data.formats.layout import feature_files, is_mmrec, log_files
-from mmgraph.data.graph_file import GraphFile
+from mmgraph.data.graphs.graph_file import GraphFile
 from mmgraph.data.ids import as_ids, check_distinct, match_ids, one_kind, union_ids
 from mmgraph.data.overlap import log_overlap
 from mmgraph.errors import UserError

@@ -16,7 +16,7 @@ from mmgraph.analysis.knn.description import certified, describe, knn_report, ov
 from mmgraph.bench.memory import peak_memory, reset_peak_memory
 from mmgraph.data import GraphFile, ModalityGraph, line_up_features
 from mmgraph.data.formats.npy import as_tensor
-from mmgraph.data.graph_file import GraphFacts
+from mmgraph.data.graphs.graph_file import GraphFacts
 from mmgraph.device import resolve_device
 from mmgraph.errors import UserError
 from mmgraph.knn.digest import feature_digest, graph_digest

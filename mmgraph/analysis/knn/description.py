@@ -45,8 +45,9 @@ def graph_report(file: GraphFile) -> dict[str, Any]:
     """The record of each graph of a file, and its figures.
 
     Returns:
-        Of each graph its record (:class:`~mmgraph.data.item_graphs.GraphFacts`), with
-        the same keys whatever made the graph,
+        Of each graph its record
+        (:class:`~mmgraph.data.graphs.item_graphs.GraphFacts`), with the same keys
+        whatever made the graph,
         ``intact`` (the edges have the hash that they were written with) and its
         :func:`describe`; of all, ``ids`` (the items have ids) and :func:`overlaps`. In
         the shape of :func:`knn_report`.

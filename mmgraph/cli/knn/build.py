@@ -64,7 +64,7 @@ def build(
     from mmgraph.analysis.knn.page import check_report, write_report
     from mmgraph.data import write_graph
     from mmgraph.data.formats.layout import modality_files
-    from mmgraph.data.graph_file import check_out
+    from mmgraph.data.graphs.graph_file import check_out
 
     check_out(out, len(features), inputs=features)
     if report is not None:

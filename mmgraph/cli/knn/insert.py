@@ -46,7 +46,7 @@ def insert(
     from mmgraph.analysis.knn.modalities import files_by_graph
     from mmgraph.data import read_graph, write_graph
     from mmgraph.data.formats.layout import modality_files
-    from mmgraph.data.graph_file import check_out
+    from mmgraph.data.graphs.graph_file import check_out
 
     file = read_graph(graph)
     check_out(out, len(file.graphs), inputs=[*features, *(base or [])])

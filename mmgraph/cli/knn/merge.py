@@ -32,7 +32,7 @@ def merge(
     opt.set_up(seed, device, threads, quiet)
     from mmgraph.analysis.knn import graph_report, merge_graphs
     from mmgraph.data import write_graph
-    from mmgraph.data.graph_file import check_out
+    from mmgraph.data.graphs.graph_file import check_out
 
     check_out(out, num_graphs=1)
     merged = merge_graphs(graphs)

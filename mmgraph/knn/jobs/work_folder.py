@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import re
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -16,7 +15,13 @@ from torch import Tensor
 
 from mmgraph.checksum import CHECKSUM, PLACEHOLDER, add_checksum, file_has_checksum
 from mmgraph.errors import UserError
-from mmgraph.files import read_json, unwritable, write_atomic, write_json
+from mmgraph.files import (
+    clear_temporary,
+    read_json,
+    unwritable,
+    write_atomic,
+    write_json,
+)
 from mmgraph.knn.jobs.manifest import Manifest, check_manifest, flat
 from mmgraph.knn.rows.matrix_statistics import MatrixStatistics
 
@@ -24,11 +29,6 @@ _log = logging.getLogger(__name__)
 
 _STATISTICS = "survey.safetensors"  # the name that folders of every version have
 _AGAIN = "run mmgraph knn blocks again, which makes it anew"
-#: A file of the folder that is being written.
-_BEGUN = re.compile(
-    r"\.((block-\d+|survey)\.safetensors|(manifest|features)\.json)\.\w+"
-)
-_ATTEMPTS = 3  # to write a file whose beginnings another build may clear away
 
 
 class WorkFolder:
@@ -111,17 +111,8 @@ class WorkFolder:
                 raise unwritable(path, error) from None
         work = cls(path)
         work.check(manifest)
-        work._clear_beginnings()
+        clear_temporary(path)
         return work
-
-    def _clear_beginnings(self) -> None:
-        """Remove the files that killed builds had begun to write.
-
-        A build that runs beside this one writes its file once more (:meth:`_save`).
-        """
-        for path in self.path.iterdir():
-            if _BEGUN.fullmatch(path.name):
-                path.unlink(missing_ok=True)
 
     def check(self, manifest: Manifest) -> None:
         """Refuse to go on with another matrix, other options or other versions.
@@ -249,13 +240,7 @@ class WorkFolder:
         whole = {key: value.cpu().contiguous() for key, value in tensors.items()}
         marks = {"manifest": self._identity, CHECKSUM: PLACEHOLDER}
         content = add_checksum(save(whole, marks | notes))
-        for attempt in range(_ATTEMPTS):
-            try:
-                return write_atomic(self.path / name, content)
-            except OSError as error:
-                cleared = isinstance(error, FileNotFoundError) and self.path.is_dir()
-                if not cleared or attempt == _ATTEMPTS - 1:
-                    raise unwritable(self.path / name, error) from None
+        write_atomic(self.path / name, content)
 
     def _load(self, name: str) -> dict[str, Tensor]:
         path = self.path / name

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from mmgraph.analysis.knn.description import describe, overlaps
-from mmgraph.data.graph_file import GraphFile, ModalityGraph
+from mmgraph.data.graphs.graph_file import GraphFile, ModalityGraph
 from mmgraph.knn import knn_graph
 
 

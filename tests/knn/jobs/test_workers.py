@@ -80,7 +80,7 @@ def test_workers_end_with_their_parent_and_a_resume_goes_on(features, number):
     process.wait(60)
     wait_until(lambda: not lives(process.pid), 20)  # at once where cores are free
     assert "Traceback" not in process.stderr.read()
-    (folder / ".block-000900.safetensors.abc12_").write_bytes(b"begun")
+    (folder / ".block-000900.safetensors.abc12_xy.mmgraph-part").write_bytes(b"begun")
     finished = {path.name: path.stat().st_mtime_ns for path in folder.glob("block-*")}
     assert 3 < len(finished) < 30
     work = build_blocks(features, 5, folder, block_rows=100)

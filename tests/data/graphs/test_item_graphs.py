@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from typing import get_type_hints
 
-from mmgraph.data.item_graphs import GraphFacts
+from mmgraph.data.graphs.item_graphs import GraphFacts
 from mmgraph.knn.options import DOMAINS
 from mmgraph.options import Option
 

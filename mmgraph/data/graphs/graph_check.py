@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from mmgraph.data.formats.budget import check_budget
-from mmgraph.data.item_graphs import GraphFacts, GraphFile, ModalityGraph
+from mmgraph.data.graphs.item_graphs import GraphFacts, GraphFile, ModalityGraph
 from mmgraph.errors import UserError
 from mmgraph.functional.block_sizes import READ
 from mmgraph.functional.graph.edge_digest import graph_digest

@@ -27,8 +27,8 @@ from mmgraph.checksum import (
 from mmgraph.data.formats.budget import check_zip
 from mmgraph.data.formats.features import check_file
 from mmgraph.data.formats.npy import as_tensor, read_npy, read_npz
-from mmgraph.data.graph_check import check_graphs
-from mmgraph.data.item_graphs import GraphFacts, GraphFile, ModalityGraph
+from mmgraph.data.graphs.graph_check import check_graphs
+from mmgraph.data.graphs.item_graphs import GraphFacts, GraphFile, ModalityGraph
 from mmgraph.errors import UserError
 from mmgraph.files import read_json, unwritable, write_atomic
 from mmgraph.folders import check_output_file
