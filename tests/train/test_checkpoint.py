@@ -32,7 +32,7 @@ def test_a_torn_file_is_named(tmp_path, keep):
     save_checkpoint(tmp_path, {"a": torch.ones(50)}, {"epoch": 1})
     path = tmp_path / FILE_NAME
     path.write_bytes(path.read_bytes()[:keep])
-    with pytest.raises(UserError, match=r"state\.safetensors: (the checkpoint cannot|damaged)"):
+    with pytest.raises(UserError, match=r"state\.safetensors: (the check|damaged)"):
         load_checkpoint(tmp_path)
 
 
