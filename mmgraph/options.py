@@ -28,6 +28,8 @@ _KINDS = {
     NoneType: "null",
 }
 
+_GIVEN = "_given_options"
+
 
 @dataclass(frozen=True)
 class Range:
@@ -165,6 +167,20 @@ def declared_options(constructed: type) -> dict[str, Option]:
     return own
 
 
+def options_of(constructed: CheckedOptions) -> dict[str, Any]:
+    """The options that an object was constructed with, defaults included.
+
+    Example:
+        >>> class Model(CheckedOptions):
+        ...     def __init__(self, *, rank: int = 8, dropout: float = 0.5) -> None: ...
+        >>> options_of(Model(rank=4))
+        {'rank': 4, 'dropout': 0.5}
+    """
+    declared = declared_options(type(constructed))
+    defaults = {name: option.default for name, option in declared.items()}
+    return defaults | vars(constructed).get(_GIVEN, {})
+
+
 class CheckedOptions:
     """Base of classes whose constructors refuse options out of their declared range.
 
@@ -228,9 +244,12 @@ def _checked(init: Callable[..., None]) -> Callable[..., None]:
     def construct(self: Any, *args: Any, **kwargs: Any) -> None:
         options, positional = _declarations(init)
         given = dict(zip(positional, args, strict=False)) | kwargs
+        # The constructor of a subclass comes first: what it was given stays.
+        recorded = vars(self).setdefault(_GIVEN, {})
         for name, value in given.items():
             if name in options:
                 options[name].check(value, type(self).__name__)
+                recorded.setdefault(name, value)
         init(self, *args, **kwargs)
 
     return construct
