@@ -178,7 +178,8 @@ def options_of(constructed: CheckedOptions) -> dict[str, Any]:
     """
     declared = declared_options(type(constructed))
     defaults = {name: option.default for name, option in declared.items()}
-    return defaults | vars(constructed).get(_GIVEN, {})
+    options: dict[str, Any] = defaults | vars(constructed).get(_GIVEN, {})
+    return options
 
 
 class CheckedOptions:

@@ -22,6 +22,7 @@ from typing import Any
 
 import numpy as np
 
+from mmgraph.bench.leftovers import clear_leftovers
 from mmgraph.bench.records import GridPoint, ResultLine
 from mmgraph.checksum import add_zip_checksum, file_has_checksum
 from mmgraph.files import (
@@ -122,6 +123,9 @@ class BenchFolder:
         if not resume:
             _move_aside([path / RESULTS, path / SELECTION])
             self.drop_all()
+        kept = (path / SELECTED).glob("*")
+        for part in (path, path / PER_USER, path / HISTORY, *kept):
+            clear_leftovers(part)
         points = read_json_lines(path / SELECTION, needed=("key", VALID))
         self.done = {line["key"] for line in self.lines()}
         self.tried: dict[str, float | None] = {p["key"]: p[VALID] for p in points}

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 
 from mmgraph.cli import main
+from mmgraph.files import read_json
 from mmgraph.train.trainer import Trainer
 
 
@@ -15,7 +16,7 @@ def train(catalogue, out, *words):
 def test_a_run_directory_is_whole(catalogue, tmp_path, capsys):
     assert train(catalogue, tmp_path / "run", "--json") == 0
     result = json.loads(capsys.readouterr().out)
-    info = json.loads((tmp_path / "run" / "run.json").read_text())
+    info = read_json(tmp_path / "run" / "run.json")
     assert result == {"run": str(tmp_path / "run"), **info}
     assert info["status"] == "finished"
     assert (info["epochs"], info["seed"], info["data"]) == (4, 999, "toy")
