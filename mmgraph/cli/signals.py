@@ -72,7 +72,10 @@ class Signals:
                 return
         stop = Stop()
         self._raised = weakref.ref(stop)
-        raise stop
+        try:
+            raise stop
+        finally:
+            del stop  # its traceback holds this frame, which would hold it
 
 
 def _is_importing(frame: FrameType | None) -> bool:
