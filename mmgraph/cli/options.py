@@ -23,7 +23,10 @@ Device = Annotated[
     typer.Option("--device", metavar="auto|cpu|cuda[:n]", help="Device to compute on."),
 ]
 Threads = Annotated[
-    int, typer.Option("--threads", min=0, help="CPU threads; 0 leaves torch's choice.")
+    int,
+    typer.Option(
+        "--threads", min=0, max=1024, help="CPU threads; 0 leaves torch's choice."
+    ),
 ]
 Json = Annotated[
     bool, typer.Option("--json", help="Write results to stdout as JSON, for machines.")

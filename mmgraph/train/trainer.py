@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from dataclasses import fields
 from pathlib import Path
@@ -158,6 +159,8 @@ class Trainer(CheckedOptions):
                 row |= run.train_epoch(epoch)
                 if epoch % self.eval_every == 0 or epoch == self.epochs:
                     row |= run.evaluate(val, epoch)
+                # Each epoch makes its keys anew: kept once, not once an epoch.
+                row = {sys.intern(key): value for key, value in row.items()}
                 run.history.rows.append(row)
                 checkpoints.finish_epoch()
                 if on_epoch is not None:

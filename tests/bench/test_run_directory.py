@@ -193,9 +193,7 @@ def test_a_history_that_lost_lines_is_refused(saved, tmp_path):
     lines = (run / "history.jsonl").read_bytes().splitlines(keepends=True)
     for kept in (lines[0], lines[0] + lines[1][:9], b""):
         (run / "history.jsonl").write_bytes(kept)
-        with pytest.raises(
-            UserError, match=r"history.jsonl: has [01] epochs, "
-        ):
+        with pytest.raises(UserError, match=r"history.jsonl: has [01] epochs, "):
             finished_info(run)
 
 
