@@ -33,6 +33,8 @@ _Kind = inspect.Parameter
 _BY_POSITION = {_Kind.POSITIONAL_ONLY, _Kind.POSITIONAL_OR_KEYWORD}
 _BY_NAME = {_Kind.POSITIONAL_OR_KEYWORD, _Kind.KEYWORD_ONLY}
 
+_GIVEN = "_given_options"
+
 
 @dataclass(frozen=True)
 class Range:
@@ -209,6 +211,21 @@ def unknown_option(name: str, *owners: type) -> UserError:
     return unknown_name("option", name, sorted(known), of=owners[0].__name__)
 
 
+def options_of(constructed: CheckedOptions) -> dict[str, Any]:
+    """The options that an object was constructed with, defaults included.
+
+    Example:
+        >>> class Model(CheckedOptions):
+        ...     def __init__(self, *, rank: int = 8, dropout: float = 0.5) -> None: ...
+        >>> options_of(Model(rank=4))
+        {'rank': 4, 'dropout': 0.5}
+    """
+    declared = declared_options(type(constructed))
+    defaults = {name: option.default for name, option in declared.items()}
+    options: dict[str, Any] = defaults | vars(constructed).get(_GIVEN, {})
+    return options
+
+
 class CheckedOptions:
     """Base of classes whose constructors refuse unknown options and values.
 
@@ -330,10 +347,13 @@ def _checked(
         constructed: Any = type(self)
         arguments = _arguments(constructed, owner)
         is_outermost = constructed.__init__ is construct
+        # The constructor of a subclass comes first: what it was given stays.
+        recorded = vars(self).setdefault(_GIVEN, {})
         try:
             for name, value in _given(init, args, kwargs):
                 if name in arguments:
                     arguments[name].option.check(value, constructed.__name__)
+                    recorded.setdefault(name, value)
                 elif is_outermost:  # else it is not the caller who wrote it
                     raise unknown_option(name, constructed)
             init(self, *args, **kwargs)

@@ -5,12 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import torch
-
 from mmgraph.errors import UserError
-
-#: What torch says in a plain RuntimeError where memory cannot be had.
-_NO_MEMORY = ("can't allocate memory", "Storage size calculation overflowed")
+from mmgraph.functional.block_sizes import ran_out_of_memory
 
 
 @contextmanager
@@ -51,8 +47,7 @@ def enough_memory() -> Iterator[None]:
     try:
         yield
     except (MemoryError, RuntimeError) as error:
-        lacking = isinstance(error, (MemoryError, torch.OutOfMemoryError))
-        if not lacking and not any(text in str(error) for text in _NO_MEMORY):
+        if not ran_out_of_memory(error):
             raise
         raise UserError(
             "not enough memory", "use smaller dimensions or batches"

@@ -35,6 +35,7 @@ from mmgraph.data.formats.budget import check_zip
 from mmgraph.errors import UserError
 from mmgraph.files import (
     append_json_line,
+    clear_temporary,
     read_json_lines,
     to_json_lines,
     write_atomic,
@@ -189,6 +190,9 @@ class BenchFolder:
         if not resume:
             _move_aside([path / RESULTS, path / SELECTION])
             self.drop_all()
+        kept = (path / SELECTED).glob("*")
+        for part in (path, path / PER_USER, path / HISTORY, *kept):
+            clear_temporary(part)
         points = read_json_lines(path / SELECTION, fault_of=fault_of_point)
         self.done = {line["key"] for line in self.lines()}
         self.tried: dict[str, float | None] = {

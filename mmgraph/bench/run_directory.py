@@ -17,6 +17,7 @@ from typing import Any, get_type_hints
 
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
+from torch import Tensor
 
 from mmgraph.bench.experiment import Splits, TrainedRun
 from mmgraph.bench.records import RunInfo
@@ -24,11 +25,18 @@ from mmgraph.bench.source import DataSource
 from mmgraph.checksum import CHECKSUM, PLACEHOLDER, add_checksum, file_has_checksum
 from mmgraph.device import resolve_device, to_device
 from mmgraph.errors import UserError
-from mmgraph.files import read_json, to_json_lines, write_atomic, write_json
+from mmgraph.files import (
+    clear_temporary,
+    read_json,
+    read_json_lines,
+    to_json_lines,
+    write_atomic,
+    write_json,
+)
 from mmgraph.models import build_model
 from mmgraph.models.base import Recommender
 from mmgraph.options import fits
-from mmgraph.train.checkpoint import has_checkpoint
+from mmgraph.train.checkpoint import drop_previous, has_checkpoint
 
 INFO, HISTORY, WEIGHTS, CHECKPOINT = (
     "run.json",
@@ -80,6 +88,7 @@ def begin_run(folder: Path, key: str, *, resume: bool) -> bool:
         True
     """
     if not (folder / INFO).exists() or _is_bare(folder):
+        _clear_leftovers(folder)
         write_json(folder / INFO, {"status": "running", "key": key})
         return False
     if read_info(folder)["key"] != key:
@@ -94,7 +103,13 @@ def begin_run(folder: Path, key: str, *, resume: bool) -> bool:
             "continue it with --resume, or choose another --out",
             path=folder,
         )
+    _clear_leftovers(folder)
     return True
+
+
+def _clear_leftovers(folder: Path) -> None:
+    for part in (folder, folder / CHECKPOINT):
+        clear_temporary(part)
 
 
 def give_up_run(folder: Path) -> None:
@@ -141,6 +156,7 @@ def save_run(folder: Path, trained: TrainedRun, source: DataSource) -> None:
         "split_seed": source.seed,
     }
     write_json(folder / INFO, info)
+    drop_previous(folder / CHECKPOINT)
 
 
 def load_run(
@@ -176,19 +192,34 @@ def load_run(
         fidelity=info["fidelity"],
         **info["options"],
     )
-    file_has_checksum(folder / WEIGHTS, fix="train the run again")
-    try:
-        model.load_state_dict(load_file(folder / WEIGHTS), strict=True)
-    except (OSError, SafetensorError, RuntimeError) as error:
-        raise UserError(
-            f"the weights cannot be loaded ({' '.join(str(error).split())})",
-            "train the run again",
-            path=folder / WEIGHTS,
-        ) from error
+    _load_weights(model, folder / WEIGHTS)
     where = resolve_device(device)
     memo: dict[int, Any] = {}
     train, valid, test = (to_device(split, where, memo) for split in splits)
     return Run(model.eval().to(where), (train, valid, test), info)
+
+
+def _load_weights(model: Recommender, path: Path) -> None:
+    try:
+        tensors = load_file(path)
+        _check_weights(tensors, model)
+        model.load_state_dict(tensors, strict=True)
+    except (OSError, SafetensorError, RuntimeError, ValueError) as error:
+        raise UserError(
+            f"the weights cannot be loaded ({' '.join(str(error).split())})",
+            "train the run again",
+            path=path,
+        ) from error
+
+
+def _check_weights(tensors: dict[str, Tensor], model: Recommender) -> None:
+    """Refuse what ``load_state_dict`` would convert or take as it is."""
+    expected = model.state_dict()
+    for name, tensor in tensors.items():
+        if name in expected and tensor.dtype != expected[name].dtype:
+            raise ValueError(f"{name} is {tensor.dtype}, not {expected[name].dtype}")
+        if not bool(tensor.isfinite().all()):
+            raise ValueError(f"{name} holds NaN or infinity")
 
 
 def read_info(folder: Path) -> dict[str, Any]:
@@ -222,10 +253,11 @@ folder that mmgraph train wrote
 
 
 def finished_info(folder: Path) -> RunInfo:
-    """``run.json`` of a run that has finished.
+    """``run.json`` of a run that has finished, whose other files are whole.
 
     Raises:
-        UserError: If it has not, there is none, or it does not say what it should.
+        UserError: If it has not, there is none, it does not say what it should, or the
+            weights or the history are damaged.
 
     Example:
         >>> finished_info(Path("nowhere"))
@@ -249,5 +281,21 @@ folder that mmgraph train wrote
                 "train the run again in another folder",
                 path=folder / INFO,
             )
+    _check_files(folder, info["epochs"])
     finished: RunInfo = info
     return finished
+
+
+def _check_files(folder: Path, epochs: int) -> None:
+    """Refuse damaged weights and a damaged history; what is not there is not used."""
+    fix = "train the run again in another folder"
+    if (folder / WEIGHTS).exists():
+        file_has_checksum(folder / WEIGHTS, fix=fix)
+    if (folder / HISTORY).exists():
+        rows = read_json_lines(folder / HISTORY)
+        if len(rows) != epochs:
+            raise UserError(
+                f"has {len(rows)} epochs, {INFO} says {epochs}",
+                fix,
+                path=folder / HISTORY,
+            )

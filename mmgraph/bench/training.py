@@ -101,7 +101,7 @@ def train_run(
                     checkpoint_dir=folder / CHECKPOINT,
                     resume=going_on,
                 )
-        except Exception:
+        except BaseException:  # an interruption, too
             give_up_run(folder)
             raise
         save_run(folder, trained, source)

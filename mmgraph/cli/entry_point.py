@@ -1,23 +1,27 @@
-"""Run the command line: exit codes, and every error in one line."""
+"""Run the command line: exit codes, and every error in one line.
+
+Typer and the commands are imported in :func:`main`, after its signal handlers.
+"""
 
 from __future__ import annotations
 
 import errno
 import os
 import re
+import signal
 import sys
 import traceback
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Protocol, runtime_checkable
 
-import typer
-
-from mmgraph.allocator import keep_freed_memory
-from mmgraph.cli.app import app
+from mmgraph.cli.signals import Signals, be_silent_about_lost_stops
 from mmgraph.errors import UserError
 
 USER_ERROR, UNEXPECTED, INTERRUPTED = 2, 1, 130
 _NOT_WRITTEN = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EPIPE}
+#: What a shell adds to the number of the signal that ended a command.
+_SIGNALLED = 128
 
 
 @runtime_checkable
@@ -40,29 +44,44 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     Returns:
         0 on success; 2 for an error of the user, in one line on stderr; 130 on
-        Ctrl-C; 1 for anything unexpected.
+        Ctrl-C and 143 on SIGTERM, see :class:`~mmgraph.cli.signals.Signals`; 1 for
+        anything unexpected.
 
     Example:
         >>> main(["--version"])
         mmgraph 0.2.0
         0
     """
+    given = list(sys.argv[1:] if argv is None else argv)
+    code, is_process = UNEXPECTED, argv is None
+    if is_process:
+        be_silent_about_lost_stops()
+    with Signals(for_good=is_process) as signals:
+        code = _run(given)
+    if signals.number is not None:
+        code = _SIGNALLED + signals.number
+    if code in (INTERRUPTED, _SIGNALLED + signal.SIGTERM):
+        _write_error("interrupted", "run again, with --resume where the command has it")
+    return code
+
+
+def _run(given: list[str]) -> int:
     # Read when torch loads: threads without work then sleep. Spinning, they slow small
     # operations many times on shared cores.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    from mmgraph.allocator import keep_freed_memory
+    from mmgraph.cli.app import app
+
     keep_freed_memory()
-    given = list(sys.argv[1:] if argv is None else argv)
     words = [word for word in given if word != "--debug"]
     try:
         code = app(words or ["--help"], prog_name="mmgraph", standalone_mode=False)
     except KeyboardInterrupt:
-        code = INTERRUPTED
+        return INTERRUPTED
     except Exception as error:
         if "--debug" in given:
             traceback.print_exc()
         return _report(error)
-    if code == INTERRUPTED:  # newer Typer returns the code, older raises
-        _write_error("interrupted", "run again, with --resume where the command has it")
     return code if isinstance(code, int) else 0
 
 
@@ -74,7 +93,6 @@ def _report(error: Exception) -> int:
         _report_usage(error)
         return USER_ERROR
     if type(error).__name__ == "Abort":
-        _write_error("interrupted")
         return INTERRUPTED
     if isinstance(error, OSError) and error.filename is not None:
         _write_error(
@@ -111,4 +129,7 @@ def _report_usage(error: _ParserError) -> None:
 
 def _write_error(what: str, fix: str | None = None) -> None:
     line = what if fix is None else f"{what} - {fix}"
-    typer.echo("error: " + " ".join(line.split()), err=True)
+    if sys.stderr is not None:  # as it is where it was closed
+        with suppress(OSError):
+            sys.stderr.write("error: " + " ".join(line.split()) + "\n")
+            sys.stderr.flush()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import combinations
 from typing import Any
 
 import numpy as np
@@ -92,16 +93,24 @@ def check_split(train: HeteroData, val: HeteroData, test: HeteroData) -> None:
         >>> train, val, test, _ = synthetic(num_users=30, num_items=40)
         >>> check_split(train, val, test)
     """
+    check_splits(train, valid=val, test=test)
+
+
+def check_splits(train: HeteroData, **held_out: HeteroData) -> None:
+    """:func:`check_split` of a training object and any others, by name.
+
+    Raises:
+        UserError: At the first rule broken; a leaked pair is named.
+
+    Example:
+        >>> from mmgraph.data import synthetic
+        >>> train, val, _, _ = synthetic(num_users=30, num_items=40)
+        >>> check_splits(train, valid=val)
+    """
     keys = {}
-    for name, data in (("train", train), ("valid", val), ("test", test)):
+    for name, data in {"train": train, **held_out}.items():
         validate(data)
-        for kind in (USER, ITEM):
-            if data[kind].num_nodes != train[kind].num_nodes:
-                raise UserError(
-                    f"{name} has {data[kind].num_nodes} {kind} nodes, "
-                    f"train has {train[kind].num_nodes}",
-                    "split one catalogue",
-                )
+        _check_same_nodes(name, data, train)
         if not torch.equal(data[INTERACTS].edge_index, train[INTERACTS].edge_index):
             raise UserError(
                 f"edge_index of {name} is not that of train",
@@ -118,13 +127,55 @@ def check_split(train: HeteroData, val: HeteroData, test: HeteroData) -> None:
             "edge_index of train is not its edge_label_index",
             "pass messages along training edges only",
         )
-    for one, other in (("train", "valid"), ("train", "test"), ("valid", "test")):
+    for one, other in combinations(keys, 2):
         shared = np.intersect1d(keys[one], keys[other])
         if shared.size:
             user, item = divmod(int(shared[0]), int(train[ITEM].num_nodes))
             raise UserError(
                 f"{_called(train, user, item)} are in {one} and in {other}",
                 "keep the pair in one split",
+            )
+
+
+def check_positives(data: HeteroData) -> None:
+    """Check the edges of one object, and that none of its positives is among them.
+
+    Raises:
+        UserError: If an edge is out of range or twice there, or a positive is a
+            training edge; it is named.
+
+    Example:
+        >>> from mmgraph.data import synthetic
+        >>> train, val, _, _ = synthetic(num_users=30, num_items=40)
+        >>> check_positives(val)
+    """
+    edges, positives = (data[INTERACTS][n] for n in ("edge_index", "edge_label_index"))
+    _check_edges(data, "edge_index", edges)
+    _check_edges(data, "edge_label_index", positives)
+    shared = np.intersect1d(_keys(data, edges), _keys(data, positives))
+    if shared.size:
+        user, item = divmod(int(shared[0]), int(data[ITEM].num_nodes))
+        raise UserError(
+            f"{_called(data, user, item)} are a positive of the split and a training "
+            "edge",
+            "pass messages along training edges only",
+        )
+
+
+def _check_same_nodes(name: str, data: HeteroData, train: HeteroData) -> None:
+    for kind in (USER, ITEM):
+        if data[kind].num_nodes != train[kind].num_nodes:
+            raise UserError(
+                f"{name} has {data[kind].num_nodes} {kind} nodes, "
+                f"train has {train[kind].num_nodes}",
+                "split one catalogue",
+            )
+        ids, expected = data[kind].get("raw_id"), train[kind].get("raw_id")
+        if ids is None or expected is None or ids is expected:
+            continue
+        if not np.array_equal(np.asarray(ids), np.asarray(expected)):
+            raise UserError(
+                f"{name} has other {kind} ids than train", "split one catalogue"
             )
 
 

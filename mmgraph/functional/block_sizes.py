@@ -143,7 +143,8 @@ def ran_out_of_memory(error: BaseException) -> bool:
     """
     if isinstance(error, MemoryError | torch.OutOfMemoryError):
         return True
-    words = ("can't allocate memory", "out of memory", "bad_alloc")
+    # Torch has no class of its own for it on a CPU.
+    words = ("can't allocate memory", "out of memory", "bad_alloc", "Storage size calc")
     return isinstance(error, RuntimeError) and any(w in str(error) for w in words)
 
 

@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch_geometric.data import HeteroData
 
+from mmgraph.data.validation import check_positives
 from mmgraph.device import device_of, to_device
 from mmgraph.errors import UserError
 from mmgraph.functional.block_sizes import RANKED_SCORES
@@ -18,6 +19,7 @@ from mmgraph.functional.graph.adjacency import Adjacency
 from mmgraph.functional.recommend.metrics import ranking_metrics
 from mmgraph.functional.recommend.negative_sampling import is_in_sorted
 from mmgraph.functional.recommend.unseen import mask_seen
+from mmgraph.functional.shrinking_blocks import shrinking_blocks
 from mmgraph.models.base import Recommender
 from mmgraph.schema import INTERACTS, ITEM, USER
 
@@ -40,8 +42,9 @@ def rank_items(
         minus infinity stands where no candidate was left.
 
     Raises:
-        UserError: If a score is not finite.
+        UserError: If a score is not finite, or the model is of another catalogue.
     """
+    check_sizes(model, data)
     was_training = model.training
     model.eval()
     try:
@@ -53,11 +56,17 @@ def rank_items(
         history = Adjacency.bipartite(data[INTERACTS].edge_index, num_users, num_items)
         k = min(k, num_items)
         users = users.to(z_user.device)
-        for block in users.split(RANKED_SCORES.rows(num_items, device)):
+
+        def rank(start: int, stop: int) -> tuple[Tensor, Tensor, Tensor]:
+            block = users[start:stop]
             with torch.no_grad():
                 scores = model.score(z_user[block], z_item)
             mask_seen(scores, history, block)
             best, item = scores.topk(k, dim=1)
+            return block, item, best
+
+        size = RANKED_SCORES.rows(num_items, device)
+        for block, item, best in shrinking_blocks(rank, users.numel(), size):
             # NaN and infinity rank first, so the best scores show them.
             if bool((best.isnan() | (best == float("inf"))).any()):
                 raise UserError(
@@ -67,6 +76,26 @@ def rank_items(
             yield block, item, best
     finally:
         model.train(was_training)
+
+
+def check_sizes(model: Recommender, data: HeteroData) -> None:
+    """Refuse data of another number of users or items than the model has.
+
+    Example:
+        >>> from mmgraph.data import from_interactions
+        >>> from mmgraph.models.mf_bpr import MFBPR
+        >>> check_sizes(MFBPR(3, 2), from_interactions([0, 1], [0, 1]))
+        Traceback (most recent call last):
+        ...
+        mmgraph.errors.UserError: the model has 3 users, the data have 2 - build the \
+model for these data
+    """
+    for kind, count in ((USER, model.num_users), (ITEM, model.num_items)):
+        if data[kind].num_nodes != count:
+            raise UserError(
+                f"the model has {count} {kind}s, the data have {data[kind].num_nodes}",
+                "build the model for these data",
+            )
 
 
 @overload
@@ -112,7 +141,8 @@ def evaluate(
         ``"user"``, ascending.
 
     Raises:
-        UserError: If the split is empty.
+        UserError: If the split is empty, a positive is a training edge, the model is
+            of another catalogue, or a score is not finite.
 
     Example:
         >>> from mmgraph.data import load_dataset
@@ -121,6 +151,40 @@ def evaluate(
         >>> sorted(evaluate(build_model("MF-BPR", train), test, ks=[5]))[:3]
         ['hit@5', 'map@5', 'mrr@5']
     """
+    check_positives(data)
+    if per_user:
+        return split_metrics(model, data, ks=ks, per_user=True)
+    return split_metrics(model, data, ks=ks)
+
+
+@overload
+def split_metrics(
+    model: Recommender,
+    data: HeteroData,
+    *,
+    ks: Sequence[int] = ...,
+    per_user: Literal[False] = ...,
+) -> dict[str, float]: ...
+
+
+@overload
+def split_metrics(
+    model: Recommender,
+    data: HeteroData,
+    *,
+    ks: Sequence[int] = ...,
+    per_user: Literal[True],
+) -> dict[str, np.ndarray]: ...
+
+
+def split_metrics(
+    model: Recommender,
+    data: HeteroData,
+    *,
+    ks: Sequence[int] = (10, 20),
+    per_user: bool = False,
+) -> dict[str, float] | dict[str, np.ndarray]:
+    """:func:`evaluate` of a split whose edges were checked before."""
     user, item = data[INTERACTS].edge_label_index
     num_items = data[ITEM].num_nodes
     if not user.numel():

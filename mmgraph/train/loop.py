@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Iterator
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -23,9 +25,12 @@ from mmgraph.train.checkpoint import (
     save_checkpoint,
 )
 from mmgraph.train.early_stopping import EarlyStopping
-from mmgraph.train.evaluation import evaluate
+from mmgraph.train.evaluation import split_metrics
 from mmgraph.train.history import History
+from mmgraph.train.run_identity import run_identity, surroundings
 from mmgraph.train.training_options import TrainingOptions
+
+logger = logging.getLogger(__name__)
 
 
 class TrainingRun:
@@ -36,6 +41,7 @@ class TrainingRun:
         model: The model, on the device.
         train: Training split with the model's graphs, on the device.
         device: Device of the computation.
+        data_sha256: Content hash of the data, for checkpoints.
     """
 
     def __init__(
@@ -44,8 +50,10 @@ class TrainingRun:
         model: Recommender,
         train: HeteroData,
         device: torch.device,
+        data_sha256: str = "",
     ) -> None:
         self.options, self.model = options, model
+        self._data_sha256, self._saved = data_sha256, False
         self.train, self.device = train, device
         self.optimizer = torch.optim.Adam(
             model.parameter_groups(),
@@ -134,7 +142,7 @@ class TrainingRun:
     def evaluate(self, val: HeteroData, epoch: int) -> dict[str, float]:
         """Validate, and keep the parameters if they are the best so far."""
         start = time.perf_counter()
-        metrics = evaluate(self.model, val, ks=self.options.ks)
+        metrics = split_metrics(self.model, val, ks=self.options.ks)
         seconds = time.perf_counter() - start
         if self.stopping.update(epoch, metrics[self.options.monitor]):
             state = self.model.state_dict()
@@ -143,9 +151,19 @@ class TrainingRun:
         return row | {"seconds_evaluation": seconds}
 
     def finish(self) -> History:
-        """Put the best parameters back."""
+        """Put the best parameters back.
+
+        Raises:
+            UserError: If one of them is not finite.
+        """
         if self.best:
             self.model.load_state_dict(self.best)
+        for name, parameter in self.model.named_parameters():
+            if not bool(parameter.isfinite().all()):
+                raise UserError(
+                    f"training ended with a {name} that is not finite",
+                    "use a smaller learning rate or a larger weight of the penalty",
+                )
         self.model.eval()
         self.history.best_epoch = self.stopping.best_epoch
         return self.history
@@ -156,39 +174,79 @@ class TrainingRun:
         """All optimisers by name."""
         return {"main": self.optimizer} | self.model.all_auxiliary_optimizers()
 
+    @cached_property
     def identity(self) -> dict[str, Any]:
-        """The model and the options that a checkpoint must share with this run."""
-        return {"model": repr(self.model), **self.options.identity()}
+        """What a checkpoint must share with this run."""
+        return run_identity(self.model, self.options, self._data_sha256)
 
-    def save(self, folder: Path) -> None:
-        """Write a checkpoint."""
+    def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
+        """Copies of all tensors that training changes, and what else it goes on from.
+
+        The best parameters are copies already, which are replaced and never changed.
+        """
         tensors = {f"model/{k}": v for k, v in self.model.state_dict().items()}
-        tensors |= {f"best/{k}": v for k, v in self.best.items()}
         for name, optimizer in self.optimizers().items():
             state = optimizer_tensors(optimizer)
             tensors |= {f"optimizer/{name}/{k}": v for k, v in state.items()}
+        tensors = {key: value.detach().clone() for key, value in tensors.items()}
+        tensors |= {f"best/{k}": v for k, v in self.best.items()}
         stopping = self.stopping
-        state_json = {
-            "identity": self.identity(),
-            "rows": self.history.rows,
+        return tensors, {
+            "identity": self.identity,
+            "surroundings": surroundings(self.device),
+            "rows": list(self.history.rows),
             "best": stopping.best if stopping.best_epoch else None,
             "best_epoch": stopping.best_epoch,
             "bad": stopping.bad,
         }
-        save_checkpoint(folder, tensors, state_json)
+
+    def save(
+        self, folder: Path, tensors: dict[str, Tensor], state: dict[str, Any]
+    ) -> None:
+        """Write a checkpoint of what :meth:`state` gave; that before it is kept."""
+        save_checkpoint(folder, tensors, state, keep_previous=self._saved)
+        self._saved = True
 
     def load(self, folder: Path) -> None:
-        """Continue from a checkpoint of the same run."""
+        """Continue from a checkpoint of the same run.
+
+        Raises:
+            UserError: If it is damaged, or of another run.
+        """
         tensors, state = load_checkpoint(folder)
-        for key, value in self.identity().items():
-            if state["identity"].get(key) != value:
+        try:
+            self._check_identity(state["identity"], folder)
+            self._restore(tensors, state)
+        except UserError:
+            raise
+        except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
+            reason = " ".join(str(error).split())
+            raise UserError(
+                f"the checkpoint is not one of this run ({reason})",
+                f"delete {folder} and start again",
+                path=folder,
+            ) from error
+        for name, value in surroundings(self.device).items():
+            before = state.get("surroundings", {}).get(name, value)
+            if before != value:
+                logger.warning(
+                    "the checkpoint is of %s %s, this is %s: the result may not be "
+                    "that of a run without a break",
+                    *(name, before, value),
+                )
+        self._saved = True
+
+    def _check_identity(self, identity: dict[str, Any], folder: Path) -> None:
+        for key, value in self.identity.items():
+            # Checkpoints of before version 0.3 do not say everything.
+            if key in identity and identity[key] != value:
                 raise UserError(
-                    f"the checkpoint has {key} {state['identity'].get(key)!r}, "
-                    f"this run {value!r}",
+                    f"the checkpoint has {key} {identity[key]!r}, this run {value!r}",
                     "use the same options, or start in another folder",
                     path=folder,
                 )
 
+    def _restore(self, tensors: dict[str, Tensor], state: dict[str, Any]) -> None:
         def part(prefix: str) -> dict[str, Tensor]:
             return {
                 key.removeprefix(prefix): value.to(self.device)

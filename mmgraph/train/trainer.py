@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import time
+import sys
 from collections.abc import Callable
 from dataclasses import fields
 from pathlib import Path
@@ -11,6 +11,8 @@ from typing import Annotated, Any
 import torch
 from torch_geometric.data import HeteroData
 
+from mmgraph.data.content_hash import fingerprint
+from mmgraph.data.validation import check_splits
 from mmgraph.device import check_device_name, resolve_device, to_device
 from mmgraph.errors import unknown_name
 from mmgraph.functional.recommend.metrics import METRICS
@@ -25,8 +27,10 @@ from mmgraph.options import (
     Range,
 )
 from mmgraph.train.checkpoint import has_checkpoint
+from mmgraph.train.evaluation import check_sizes
 from mmgraph.train.history import History
 from mmgraph.train.loop import TrainingRun
+from mmgraph.train.periodic_checkpoints import PeriodicCheckpoints
 from mmgraph.train.training_options import MODELS_OWN, TrainingOptions
 
 #: The epoch takes the lower half of torch's 64 bits.
@@ -124,7 +128,8 @@ class Trainer(CheckedOptions):
             train: Training split.
             val: Validation split.
             on_epoch: Called with each row of the history.
-            checkpoint_dir: Folder for checkpoints between epochs.
+            checkpoint_dir: Folder for checkpoints between epochs, of which the last
+                two are kept.
             resume: Go on from the checkpoint, if there is one.
 
         Returns:
@@ -132,33 +137,39 @@ class Trainer(CheckedOptions):
 
         Raises:
             UserError: If a loss term is not finite (epoch, batch and term are named),
-                or the checkpoint belongs to another run.
+                a parameter is not in the end, the splits are not of one catalogue or
+                share a pair, or the checkpoint belongs to another run.
         """
         device = resolve_device(self.device)
         model.to(device)
         memo: dict[int, Any] = {}
-        train = model.add_graphs(to_device(train, device, memo))
-        val = model.add_graphs(to_device(val, device, memo))
-        run = TrainingRun(self.options_for(model), model, train, device)
+        train, val = to_device(train, device, memo), to_device(val, device, memo)
+        check_splits(train, valid=val)
+        check_sizes(model, train)
         folder = None if checkpoint_dir is None else Path(checkpoint_dir)
+        data_sha256 = "" if folder is None else fingerprint(train, val)
+        train, val = model.add_graphs(train), model.add_graphs(val)
+        options = self.options_for(model)
+        run = TrainingRun(options, model, train, device, data_sha256)
         if resume and folder is not None and has_checkpoint(folder):
             run.load(folder)
         else:
             run.pretrain()
-        saved_at = time.monotonic()
-        for epoch in range(run.history.epochs + 1, self.epochs + 1):
-            if run.stopping.should_stop(epoch - 1):
-                break
-            row: dict[str, Any] = {"epoch": epoch}
-            row |= run.train_epoch(epoch)
-            if epoch % self.eval_every == 0 or epoch == self.epochs:
-                row |= run.evaluate(val, epoch)
-            run.history.rows.append(row)
-            if on_epoch is not None:
-                on_epoch(row)
-            done = epoch == self.epochs or run.stopping.should_stop(epoch)
-            due = time.monotonic() - saved_at >= self.checkpoint_seconds
-            if folder is not None and (due or done):
-                run.save(folder)
-                saved_at = time.monotonic()
+        with PeriodicCheckpoints(run, folder, self.checkpoint_seconds) as checkpoints:
+            for epoch in range(run.history.epochs + 1, self.epochs + 1):
+                if run.stopping.should_stop(epoch - 1):
+                    break
+                row: dict[str, Any] = {"epoch": epoch}
+                row |= run.train_epoch(epoch)
+                if epoch % self.eval_every == 0 or epoch == self.epochs:
+                    row |= run.evaluate(val, epoch)
+                # Each epoch makes its keys anew: kept once, not once an epoch.
+                row = {sys.intern(key): value for key, value in row.items()}
+                run.history.rows.append(row)
+                checkpoints.finish_epoch()
+                if on_epoch is not None:
+                    on_epoch(row)
+                done = epoch == self.epochs or run.stopping.should_stop(epoch)
+                if done or checkpoints.is_due:
+                    checkpoints.write()
         return run.finish()

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file, save
 
 from mmgraph.bench.config import run_config
 from mmgraph.bench.experiment import run_experiment
@@ -154,3 +156,114 @@ def test_a_description_without_what_is_read_of_it_is_told(saved, tmp_path, chang
     name = next(iter(change))
     with pytest.raises(UserError, match=rf"run\.json: does not say '{name}' as a run"):
         load_run(run)
+
+
+def whole_copy(saved, target):
+    run = copy_run(saved[0], target)
+    (run / "history.jsonl").write_bytes((saved[0] / "run/history.jsonl").read_bytes())
+    return run
+
+
+def flip(path, bit):
+    content = bytearray(path.read_bytes())
+    content[bit // 8] ^= 1 << bit % 8
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "run.json", "history.jsonl"])
+def test_of_twenty_flipped_bits_each_is_refused(saved, tmp_path, name):
+    run = whole_copy(saved, tmp_path / "run")
+    key = finished_info(run)["key"]
+    content = (run / name).read_bytes()
+    for bit in np.random.default_rng(0).integers(0, 8 * len(content), 20):
+        flip(run / name, int(bit))
+        with pytest.raises(UserError):  # compare, and resume
+            finished_info(run)
+        with pytest.raises(UserError):  # evaluate, recommend
+            load_run(run)
+        if name == "run.json":
+            with pytest.raises(UserError):
+                begin_run(run, key, resume=True)
+        (run / name).write_bytes(content)
+    assert finished_info(run)["key"] == key
+
+
+def test_a_history_that_lost_lines_is_refused(saved, tmp_path):
+    run = whole_copy(saved, tmp_path / "run")
+    lines = (run / "history.jsonl").read_bytes().splitlines(keepends=True)
+    for kept in (lines[0], lines[0] + lines[1][:9], b""):
+        (run / "history.jsonl").write_bytes(kept)
+        with pytest.raises(UserError, match=r"history.jsonl: has [01] epochs, "):
+            finished_info(run)
+
+
+def rewritten(path, change):
+    tensors = load_file(path)
+    change(tensors)
+    path.write_bytes(save(tensors))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda t: t.update(extra=torch.ones(1)), "Unexpected key.*extra"),
+        (lambda t: t.pop("user.weight"), "Missing key.*user.weight"),
+        (
+            lambda t: t["user.weight"].fill_(float("nan")),
+            "user.weight holds NaN",
+        ),
+        (
+            lambda t: t.update({"user.weight": t["user.weight"].half()}),
+            "user.weight is torch.float16, not torch.float32",
+        ),
+    ],
+)
+def test_foreign_weights_are_refused(saved, tmp_path, change, message):
+    run = copy_run(saved[0], tmp_path / "run")
+    rewritten(run / "model.safetensors", change)
+    with pytest.raises(UserError, match=rf"the weights cannot be loaded \(.*{message}"):
+        load_run(run)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        (2**60).to_bytes(8, "little") + b"{}",
+        (99 * 2**20).to_bytes(8, "little") + b"{}",
+        b'\x4a\0\0\0\0\0\0\0{"user.weight":{"dtype":"F32","shape":[4096,9999999],'
+        b'"data_offsets":[0,4]}} ' + bytes(4),
+    ],
+)
+def test_weights_that_claim_more_than_the_file_has_are_refused(
+    saved, tmp_path, content
+):
+    run = copy_run(saved[0], tmp_path / "run")
+    (run / "model.safetensors").write_bytes(content)
+    with pytest.raises(UserError, match="the weights cannot be loaded"):
+        load_run(run)
+
+
+def test_a_finished_run_keeps_one_checkpoint(saved, tmp_path):
+    root, done = saved
+    folder = tmp_path / "checkpoint"
+    for keep in (False, True):
+        save_checkpoint(folder, {}, {}, keep_previous=keep)
+    assert len(list(folder.iterdir())) == 2
+    save_run(tmp_path, done, DataSource(str(root / "toy")))
+    assert [path.name for path in folder.iterdir()] == ["state.safetensors"]
+
+
+def test_what_a_kill_left_is_cleared_but_not_that_of_another_run(tmp_path):
+    begin_run(tmp_path, "a", resume=False)
+    save_checkpoint(tmp_path / "checkpoint", {}, {})
+    left = [
+        tmp_path / ".model.safetensors.abcd1234",
+        tmp_path / "checkpoint/.state.safetensors.abcd1234",
+    ]
+    for path in left:
+        path.write_text("half")
+    with pytest.raises(UserError):
+        begin_run(tmp_path, "b", resume=True)
+    assert all(path.exists() for path in left)
+    assert begin_run(tmp_path, "a", resume=True)
+    assert not any(path.exists() for path in left)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import copy
 import math
 import sys
 
@@ -7,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from mmgraph.data import load_dataset
+from mmgraph.data import load_dataset, synthetic
 from mmgraph.errors import UserError
 from mmgraph.functional.block_sizes import BlockSize
 from mmgraph.models import build_model
@@ -113,3 +114,60 @@ def test_scores_that_are_not_finite_are_refused(splits):
         model.item.weight[0, 0] = float("nan")
     with pytest.raises(UserError, match="scores are not finite"):
         evaluate(model, splits[1])
+
+
+def test_without_memory_the_blocks_shrink_and_the_result_stays(
+    splits, model, monkeypatch
+):
+    expected = evaluate(model, splits[2], per_user=True)
+    items = recommend(model, splits[0], torch.arange(300), k=7)
+    topk, failed = torch.Tensor.topk, []
+
+    def topk_of_few(tensor, *args, **kwargs):
+        if len(tensor) > 100:
+            failed.append(len(tensor))
+            raise torch.OutOfMemoryError("CUDA out of memory.")
+        return topk(tensor, *args, **kwargs)
+
+    monkeypatch.setattr(torch.Tensor, "topk", topk_of_few)
+    result = evaluate(model, splits[2], per_user=True)
+    assert failed
+    for name, values in expected.items():
+        assert result[name].tolist() == values.tolist(), name
+    assert torch.equal(recommend(model, splits[0], torch.arange(300), k=7)[0], items[0])
+
+
+def test_a_quarter_of_the_memory_changes_nothing(splits, model, monkeypatch):
+    module = sys.modules["mmgraph.train.evaluation"]
+    full = module.RANKED_SCORES
+    expected = evaluate(model, splits[2], per_user=True)
+    monkeypatch.setattr(
+        module, "RANKED_SCORES", BlockSize(full.cpu // 4, full.gpu // 4)
+    )
+    for name, values in evaluate(model, splits[2], per_user=True).items():
+        assert values.tolist() == expected[name].tolist(), name
+
+
+def test_a_graph_that_holds_test_edges_is_refused(splits, model):
+    test = copy.copy(splits[2])
+    store = test[INTERACTS]
+    store.edge_index = torch.cat([store.edge_index, store.edge_label_index], dim=1)
+    with pytest.raises(UserError) as error:
+        evaluate(model, test)
+    user, item = min(map(tuple, store.edge_label_index.T.tolist()))
+    user, item = str(test["user"].raw_id[user]), str(test["item"].raw_id[item])
+    assert str(error.value) == (
+        f"user {user!r} and item {item!r} are a positive of the split and a training "
+        "edge - pass messages along training edges only"
+    )
+    with pytest.raises(UserError, match="a positive of the split and a training edge"):
+        evaluate(model, splits[0])
+
+
+def test_a_model_of_another_catalogue_is_refused(splits, model):
+    *small, _ = synthetic(num_users=30, num_items=40)
+    message = "the model has 1000 users, the data have 30 - build the model for these"
+    with pytest.raises(UserError, match=message):
+        evaluate(model, small[2])
+    with pytest.raises(UserError, match=message):
+        recommend(model, small[0], torch.tensor([0]), k=3)

@@ -1,12 +1,20 @@
 from __future__ import annotations
 
+import copy
+
 import pytest
 import torch
 
-from mmgraph.data import load_dataset
+from mmgraph.data import load_dataset, synthetic
 from mmgraph.errors import UserError
 from mmgraph.models import build_model
 from mmgraph.train import Trainer, evaluate
+from mmgraph.train.checkpoint import (
+    FILE_NAME,
+    PREVIOUS,
+    load_checkpoint,
+    save_checkpoint,
+)
 
 MODELS = ["MF-BPR", "FREEDOM", "CLEAR", "SEA", "VBPR+CLEAR"]
 
@@ -111,6 +119,167 @@ def test_another_runs_checkpoint_is_refused(splits, tmp_path):
         Trainer(seed=1, **options).fit(
             build("MF-BPR", train), train, val, checkpoint_dir=tmp_path, resume=True
         )
+
+
+def resumed_weights(splits, folder, model, **options):
+    train, val, _ = splits
+    options = {"epochs": 4, "device": "cpu", "checkpoint_seconds": 0} | options
+    Trainer(**options).fit(model, train, val, checkpoint_dir=folder, resume=True)
+    return model.state_dict()
+
+
+@pytest.mark.parametrize("damage", ["flip", "cut", "gone"])
+def test_from_the_checkpoint_before_a_damaged_one_it_ends_bit_equal(
+    splits, tmp_path, damage, caplog
+):
+    train, val, _ = splits
+    whole = build("VBPR+CLEAR", train)
+    options = {"device": "cpu", "checkpoint_seconds": 0}
+    Trainer(epochs=4, **options).fit(whole, train, val)
+    part = build("VBPR+CLEAR", train)
+    Trainer(epochs=3, **options).fit(part, train, val, checkpoint_dir=tmp_path)
+    last = tmp_path / FILE_NAME
+    content = bytearray(last.read_bytes())
+    content[len(content) // 2] ^= 1
+    last.write_bytes(content if damage == "flip" else content[:500])
+    if damage == "gone":
+        last.unlink()
+    caplog.clear()
+    weights = resumed_weights(splits, tmp_path, build("VBPR+CLEAR", train, seed=5))
+    assert ("is damaged" in caplog.text) == (damage != "gone")
+    for key, value in whole.state_dict().items():
+        assert torch.equal(value, weights[key]), key
+    assert {path.name for path in tmp_path.iterdir()} == {FILE_NAME, PREVIOUS}
+
+
+@pytest.mark.parametrize("seconds", [0, 1e9])
+def test_an_interruption_leaves_the_last_finished_epoch(splits, tmp_path, seconds):
+    train, val, _ = splits
+    whole = build("VBPR", train)
+    Trainer(epochs=4, device="cpu").fit(whole, train, val)
+    part, calls = build("VBPR", train), []
+    loss = part.loss
+
+    def interrupted(data, batch):
+        calls.append(1)
+        if len(calls) == 25:  # of 9 batches an epoch
+            raise KeyboardInterrupt
+        return loss(data, batch)
+
+    part.loss = interrupted
+    options = {"device": "cpu", "checkpoint_seconds": seconds}
+    with pytest.raises(KeyboardInterrupt):
+        Trainer(epochs=4, **options).fit(part, train, val, checkpoint_dir=tmp_path)
+    assert len(load_checkpoint(tmp_path)[1]["rows"]) == 2
+    weights = resumed_weights(splits, tmp_path, build("VBPR", train, seed=5))
+    for key, value in whole.state_dict().items():
+        assert torch.equal(value, weights[key]), key
+
+
+def test_a_checkpoint_of_other_data_options_or_model_is_refused(splits, tmp_path):
+    train, val, test = splits
+    options = {"epochs": 1, "device": "cpu"}
+    model = build("VBPR+CLEAR", train)
+    Trainer(**options).fit(model, train, val, checkpoint_dir=tmp_path)
+
+    def refused(model, train=train, val=val, **others):
+        with pytest.raises(UserError) as error:
+            Trainer(**options, **others).fit(
+                model, train, val, checkpoint_dir=tmp_path, resume=True
+            )
+        assert "use the same options, or start in another folder" in str(error.value)
+        return error.value.what
+
+    other = copy.copy(train)
+    other["item"].x_visual = train["item"].x_visual + 1
+    assert refused(build("VBPR+CLEAR", train), other).startswith(
+        "the checkpoint has data"
+    )
+    assert refused(build("VBPR+CLEAR", train), val=test).startswith(
+        "the checkpoint has da"
+    )
+    assert (
+        refused(build("VBPR", train))
+        == "the checkpoint has plug-in 'CLEARPlugin', this run None"
+    )
+    model = build_model("VBPR", train, plugin="CLEAR", rank=2)
+    assert refused(model) == "the checkpoint has plug-in option 'rank' 8, this run 2"
+    model = build_model("VBPR", train, plugin="CLEAR", reg_weight=0.5)
+    assert "model option 'reg_weight' 0.0001, this run 0.5" in refused(model)
+    assert "has lr 0.001, this run 0.5" in refused(build("VBPR+CLEAR", train), lr=0.5)
+
+
+def test_a_checkpoint_that_is_none_of_a_training_is_refused(splits, tmp_path):
+    train = splits[0]
+    for state in ({}, {"identity": {}}, {"identity": 3}, []):
+        save_checkpoint(tmp_path, {"model/w": torch.ones(2)}, state)
+        with pytest.raises(UserError, match=r"not one of this run \(.*delete .* and"):
+            resumed_weights(splits, tmp_path, build("MF-BPR", train))
+
+
+def test_another_version_or_device_of_a_checkpoint_is_said(splits, tmp_path, caplog):
+    train, val, _ = splits
+    model = build("MF-BPR", train)
+    Trainer(epochs=1, device="cpu").fit(model, train, val, checkpoint_dir=tmp_path)
+    tensors, state = load_checkpoint(tmp_path)
+    state["surroundings"] |= {"torch": "1.0"}
+    save_checkpoint(tmp_path, tensors, state)
+    caplog.clear()
+    resumed_weights(splits, tmp_path, build("MF-BPR", train))
+    (record,) = caplog.records
+    assert record.getMessage().startswith("the checkpoint is of torch 1.0, this is ")
+    assert "without a break" in record.getMessage()
+
+
+def changed(data, edges=None, positives=None):
+    data = copy.copy(data)
+    store = data["user", "interacts", "item"]
+    if edges is not None:
+        store.edge_index = edges
+        data["item", "rev_interacts", "user"].edge_index = edges.flip(0)
+    if positives is not None:
+        store.edge_label_index = positives
+    return data
+
+
+def test_splits_that_leak_or_are_of_two_catalogues_are_refused(splits):
+    train, val, _ = splits
+    edges = {
+        s: d["user", "interacts", "item"] for s, d in zip("tve", splits, strict=True)
+    }
+    with_test = torch.cat([edges["t"].edge_index, edges["e"].edge_label_index], dim=1)
+    shared = torch.cat([edges["v"].edge_label_index, edges["t"].edge_index[:, :1]], 1)
+    smaller, _, _, _ = synthetic(num_users=30, num_items=40)
+    renamed = copy.copy(val)
+    renamed["user"].raw_id = val["user"].raw_id[::-1].copy()
+    for one, other, message in (
+        (changed(train, with_test), val, "edge_index of valid is not that of train"),
+        (
+            changed(train, with_test),
+            changed(val, with_test),
+            "of train is not its edge_l",
+        ),
+        (train, changed(val, positives=shared), "are in train and in valid - keep the"),
+        (train, changed(val, positives=shared[:, :0]), "the valid split is empty"),
+        (smaller, val, "valid has 1000 user nodes, train has 30"),
+        (train, renamed, "valid has other user ids than train"),
+    ):
+        with pytest.raises(UserError, match=message):
+            Trainer(epochs=1, device="cpu").fit(build("MF-BPR", train), one, other)
+    with pytest.raises(UserError, match="the model has 30 users, the data have 1000"):
+        Trainer(epochs=1, device="cpu").fit(build("MF-BPR", smaller), train, val)
+
+
+def test_parameters_that_end_as_nan_are_said(splits):
+    train, val, _ = splits
+    model = build("MF-BPR", train)
+    model.unused = torch.nn.Parameter(torch.ones(2))
+    loss = model.loss
+    # Of a finite value with a gradient that is not.
+    model.loss = lambda *args: loss(*args) | {"x": (model.unused * 0).sqrt().sum()}
+    trainer = Trainer(epochs=1, batch_size=10**6, device="cpu")
+    with pytest.raises(UserError, match="training ended with a unused that is not fin"):
+        trainer.fit(model, train, val)
 
 
 def test_the_best_epoch_is_restored(splits):

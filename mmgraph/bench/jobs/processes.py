@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
-from multiprocessing import get_context, parent_process
+from multiprocessing import get_context, parent_process, resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import Any
@@ -77,7 +77,7 @@ class Processes:
         for worker in self._workers:
             worker.connection.close()  # an idle process takes it as the end
             if kind is not None:
-                worker.process.terminate()
+                worker.process.kill()  # it writes nothing, and may block SIGTERM yet
         for worker in self._workers:
             worker.shown.close()
             worker.process.join(_SECONDS_TO_END)
@@ -125,17 +125,18 @@ class Processes:
         context = get_context("spawn")  # a fork would share torch's and CUDA's state
         mine, theirs = context.Pipe()
         process = context.Process(target=_serve, args=(theirs, self._data), daemon=True)
-        with _spared_from_interrupts():
-            process.start()
-        theirs.close()  # so that the pipe ends when the process does
         worker = _Worker(process, mine)
-        self._workers.append(worker)
+        with _spared_from_signals():
+            process.start()
+            self._workers.append(worker)
+        theirs.close()  # so that the pipe ends when the process does
         return worker
 
 
 def _serve(connection: Connection, data: TaskData) -> None:
     """Do tasks in a process, until the pipe is closed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _set_blocked(signal.SIG_UNBLOCK)
     end_with_parent()
     keep_freed_memory()
     do = None
@@ -222,13 +223,20 @@ def _died(worker: _Worker) -> UserError:
 
 
 @contextmanager
-def _spared_from_interrupts() -> Iterator[None]:
-    """Processes that start inside never see Ctrl-C: their parent ends them."""
-    if not hasattr(signal, "pthread_sigmask"):  # Windows
-        yield
-        return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+def _spared_from_signals() -> Iterator[None]:
+    """Processes that start inside never see Ctrl-C: their parent ends them.
+
+    Nor is the parent interrupted before the process has all that it waits for.
+    """
+    # What starts with the first process would lift the block.
+    resource_tracker.ensure_running()
+    _set_blocked(signal.SIG_BLOCK)
     try:
         yield
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        _set_blocked(signal.SIG_UNBLOCK)
+
+
+def _set_blocked(how: int) -> None:
+    if hasattr(signal, "pthread_sigmask"):  # not on Windows
+        signal.pthread_sigmask(how, {signal.SIGINT, signal.SIGTERM, signal.SIGALRM})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,9 +13,12 @@ from mmgraph.bench.config import RunConfig
 from mmgraph.bench.experiment import Splits, finish_experiment, run_experiment
 from mmgraph.bench.jobs.watch import OnEpoch
 from mmgraph.bench.records import ResultLine, Selection
+from mmgraph.errors import UserError
 from mmgraph.train.checkpoint import load_checkpoint, pack_checkpoint
 
 _HISTORY = "history"
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -91,12 +95,10 @@ def perform(
         (['valid'], None)
     """
     if task.trained is not None:
-        tensors, state = load_checkpoint(task.trained)
-        rows = state.pop(_HISTORY, None)
-        line, per_user = finish_experiment(
-            task.run, splits, tensors, state, device=device
-        )
-        return TaskResult(line, per_user, history=rows)
+        try:
+            return _test_trained(task.trained, task, splits, device)
+        except UserError as error:  # trained again, it gives the same
+            logger.warning("%s: training it again: %s", task, error)
     trained = run_experiment(
         task.run,
         splits,
@@ -113,3 +115,17 @@ def perform(
     state = {**trained.line, _HISTORY: rows}
     packed = pack_checkpoint(trained.model.state_dict(), state)
     return TaskResult(trained.line, trained=packed)
+
+
+def _test_trained(folder: Path, task: Task, splits: Splits, device: str) -> TaskResult:
+    """Test the parameters that were kept for a task.
+
+    Raises:
+        UserError: If they are damaged, or not those of the task.
+    """
+    tensors, state = load_checkpoint(folder)
+    rows = state.pop(_HISTORY, None)
+    if state.get("key") != task.key:
+        raise UserError("the parameters are of another run", "delete them", path=folder)
+    line, per_user = finish_experiment(task.run, splits, tensors, state, device=device)
+    return TaskResult(line, per_user, history=rows)

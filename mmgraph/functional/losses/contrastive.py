@@ -15,6 +15,7 @@ from mmgraph.functional.losses.streaming import (
     check_contrast,
     needs_gradient,
 )
+from mmgraph.functional.shrinking_blocks import shrinking_blocks
 
 
 def solosim(
@@ -155,8 +156,9 @@ def _contrast(
     grad_b = torch.zeros_like(b) if with_grad else None
     # The matches, as a view where they are the rows in their order.
     matched = b if match is None else F.embedding(match, b)
-    for start in range(0, num_anchors, block_size):
-        rows = slice(start, start + block_size)
+
+    def block_of(start: int, stop: int) -> tuple[slice, Tensor, Tensor, Any]:
+        rows = slice(start, stop)
         logits = a[rows] @ b.T
         if match is None:
             positive = logits.diagonal(start).clone()
@@ -167,10 +169,20 @@ def _contrast(
         # sums is left to the N x d products, which saves a pass over the block.
         softmax = logits.sub_(largest).exp_()
         total = softmax.sum(dim=1, keepdim=True)
-        loss[rows] = (largest + total.log()).squeeze(1) - positive
+        losses = (largest + total.log()).squeeze(1) - positive
+        if not with_grad:
+            return rows, losses, softmax, None
+        own = (softmax @ b) / total - matched[rows]
+        return rows, losses, softmax, (own, a[rows] / total)
+
+    for rows, losses, softmax, grads in shrinking_blocks(
+        block_of, num_anchors, block_size
+    ):
+        loss[rows] = losses
         if grad_a is not None and grad_b is not None:
-            grad_a[rows] = (softmax @ b) / total - matched[rows]
-            grad_b.addmm_(softmax.T, a[rows] / total)
+            own, scaled = grads
+            grad_a[rows] = own
+            grad_b.addmm_(softmax.T, scaled)
             if match is None:
                 grad_b[rows] -= a[rows]
             else:

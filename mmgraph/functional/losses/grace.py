@@ -15,6 +15,7 @@ from mmgraph.functional.losses.streaming import (
     check_contrast,
     needs_gradient,
 )
+from mmgraph.functional.shrinking_blocks import shrinking_blocks
 
 
 def grace(x: Tensor, y: Tensor, temperature: float, block_size: int = 1024) -> Tensor:
@@ -83,8 +84,9 @@ def _grace(
     block_size = min(block_size, GRACE_SCORES.rows(num_rows, a.device, least=32))
     loss = a.new_empty(num_rows)
     grad_a, grad_b = torch.zeros_like(a), torch.zeros_like(b)
-    for start in range(0, num_rows, block_size):
-        rows = slice(start, start + block_size)
+
+    def block_of(start: int, stop: int) -> tuple[slice, Tensor, Tensor, Tensor, Any]:
+        rows = slice(start, stop)
         anchor = a[rows]
         across, within = anchor @ b.T, anchor @ a.T
         positive = across.diagonal(start).clone()
@@ -96,11 +98,20 @@ def _grace(
         across.sub_(largest).exp_()
         within.sub_(largest).exp_()
         total = across.sum(dim=1, keepdim=True) + within.sum(dim=1, keepdim=True)
-        loss[rows] = (largest + total.log()).squeeze(1) - positive
-        if with_grad:
-            scaled = anchor / total
-            grad_a[rows] += (across @ b + within @ a) / total - b[rows]
+        losses = (largest + total.log()).squeeze(1) - positive
+        if not with_grad:
+            return rows, losses, across, within, None
+        own = (across @ b + within @ a) / total - b[rows]
+        return rows, losses, across, within, (own, anchor / total)
+
+    for rows, losses, across, within, grads in shrinking_blocks(
+        block_of, num_rows, block_size
+    ):
+        loss[rows] = losses
+        if grads is not None:
+            own, scaled = grads
+            grad_a[rows] += own
             grad_a.addmm_(within.T, scaled)
             grad_b.addmm_(across.T, scaled)
-            grad_b[rows] -= anchor
+            grad_b[rows] -= a[rows]
     return loss.mean(), grad_a.div_(num_rows), grad_b.div_(num_rows)

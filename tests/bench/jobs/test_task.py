@@ -49,3 +49,20 @@ def test_training_then_testing_gives_what_one_run_gives(splits, tmp_path, text):
 def test_a_task_says_what_it_is():
     assert str(task("VBPR:epochs=1")) == "VBPR:epochs=1 seed 3"
     assert task("VBPR").identity != task("VBPR", test=False).identity
+
+
+@pytest.mark.parametrize("damage", ["flip", "another", "no"])
+def test_parameters_that_were_kept_and_are_damaged_are_trained_again(
+    splits, tmp_path, damage, caplog
+):
+    text = "MF-BPR:embedding_dim=4,epochs=2"
+    whole = perform(task(text), splits, **WHERE)
+    other = text + ",lr=0.5" if damage == "another" else text
+    kept = bytearray(perform(task(other, test=False), splits, **WHERE).trained)
+    if damage == "flip":
+        kept[-5] ^= 1
+    (tmp_path / FILE_NAME).write_bytes(kept)
+    tested = perform(task(text, trained=tmp_path), splits, **WHERE)
+    assert tested.line["metrics"] == whole.line["metrics"]
+    assert without_times(tested.history) == without_times(whole.history)
+    assert ("training it again" in caplog.text) == (damage != "no")

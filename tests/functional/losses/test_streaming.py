@@ -49,3 +49,29 @@ def test_temperature_and_block_size_are_refused_by_name(loss):
         loss(x, x, float("nan"))
     with pytest.raises(ValueError, match=r"'block_size' must be at least 1 \(got 0\)"):
         loss(x, x, 0.2, block_size=0)
+
+
+@LOSSES
+@pytest.mark.parametrize("with_grad", [True, False])
+def test_without_memory_the_blocks_shrink_and_the_loss_stays(
+    loss, with_grad, monkeypatch
+):
+    x, y = pair()
+    expected = loss(x, y, 0.2)
+    grads = torch.autograd.grad(expected, (x, y))
+    amax, failed = torch.Tensor.amax, []
+
+    def amax_of_few(tensor, *args, **kwargs):
+        if len(tensor) > 9:
+            failed.append(len(tensor))
+            raise RuntimeError("DefaultCPUAllocator: can't allocate memory")
+        return amax(tensor, *args, **kwargs)
+
+    monkeypatch.setattr(torch.Tensor, "amax", amax_of_few)
+    with torch.set_grad_enabled(with_grad):
+        value = loss(x, y, 0.2)
+    assert failed[:2] == [37, 18]
+    torch.testing.assert_close(value, expected, rtol=1e-12, atol=1e-12)
+    if with_grad:
+        for mine, before in zip(torch.autograd.grad(value, (x, y)), grads, strict=True):
+            torch.testing.assert_close(mine, before, rtol=1e-10, atol=1e-12)

@@ -1,0 +1,51 @@
+"""When a training writes its checkpoints."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+from mmgraph.train.loop import TrainingRun
+
+
+class PeriodicCheckpoints:
+    """Writes a run's state from time to time, at its end, and when it is interrupted.
+
+    An interruption (Ctrl-C, SIGTERM) comes in the middle of an epoch; what is written
+    then is the state after the last epoch that was finished.
+
+    Args:
+        run: The run.
+        folder: Folder of the checkpoint; nothing is written without one.
+        seconds: Least seconds between two.
+    """
+
+    def __init__(self, run: TrainingRun, folder: Path | None, seconds: float) -> None:
+        self._run, self._folder, self._seconds = run, folder, seconds
+        self._written_at = time.monotonic()
+        self._unwritten: tuple[dict[str, Any], dict[str, Any]] | None = None
+
+    def __enter__(self) -> PeriodicCheckpoints:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: Any) -> None:
+        if kind is not None and not issubclass(kind, Exception):
+            self.write()
+
+    def finish_epoch(self) -> None:
+        """Take the state after an epoch."""
+        if self._folder is not None:
+            self._unwritten = self._run.state()
+
+    @property
+    def is_due(self) -> bool:
+        """True if the time between two has passed."""
+        return time.monotonic() - self._written_at >= self._seconds
+
+    def write(self) -> None:
+        """Write the state that was taken last, unless it is written already."""
+        if self._folder is None or self._unwritten is None:
+            return
+        self._run.save(self._folder, *self._unwritten)
+        self._unwritten, self._written_at = None, time.monotonic()

@@ -1,0 +1,54 @@
+from __future__ import annotations
+
+from contextlib import suppress
+
+import pytest
+
+from mmgraph.train.periodic_checkpoints import PeriodicCheckpoints
+
+
+class Run:
+    def __init__(self):
+        self.number, self.saved = 0, []
+
+    def state(self):
+        self.number += 1
+        return {}, {"number": self.number}
+
+    def save(self, folder, tensors, state):
+        self.saved.append((folder, state["number"]))
+
+
+def test_each_state_is_written_once(tmp_path):
+    run = Run()
+    with PeriodicCheckpoints(run, tmp_path, 0) as checkpoints:
+        for _ in range(2):
+            checkpoints.finish_epoch()
+            assert checkpoints.is_due
+            checkpoints.write()
+        checkpoints.write()
+    assert run.saved == [(tmp_path, 1), (tmp_path, 2)]
+
+
+@pytest.mark.parametrize(
+    ("error", "saved"), [(KeyboardInterrupt, [2]), (SystemExit, [2]), (ValueError, [])]
+)
+def test_an_interruption_writes_what_is_unwritten_and_an_error_does_not(
+    tmp_path, error, saved
+):
+    run = Run()
+    with suppress(error), PeriodicCheckpoints(run, tmp_path, 1e9) as checkpoints:
+        checkpoints.finish_epoch()
+        checkpoints.finish_epoch()
+        assert not checkpoints.is_due
+        raise error
+    assert [number for _, number in run.saved] == saved
+
+
+def test_without_a_folder_nothing_is_copied_or_written():
+    run = Run()
+    with suppress(KeyboardInterrupt), PeriodicCheckpoints(run, None, 0) as nothing:
+        nothing.finish_epoch()
+        nothing.write()
+        raise KeyboardInterrupt
+    assert (run.number, run.saved) == (0, [])
