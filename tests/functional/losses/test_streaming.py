@@ -1,9 +1,13 @@
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from mmgraph.functional import grace, info_nce, solosim
+from mmgraph.nn.losses import InfoNCELoss, SoloSimLoss
 
 LOSSES = pytest.mark.parametrize("loss", [solosim, info_nce, grace])
 
@@ -49,3 +53,36 @@ def test_temperature_and_block_size_are_refused_by_name(loss):
         loss(x, x, float("nan"))
     with pytest.raises(ValueError, match=r"'block_size' must be at least 1 \(got 0\)"):
         loss(x, x, 0.2, block_size=0)
+
+
+class LargestTensor(TorchDispatchMode):
+    """Numbers of the largest tensor that was made."""
+
+    def __init__(self):
+        super().__init__()
+        self.size = 0
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        result = func(*args, **(kwargs or {}))
+        for made in result if isinstance(result, tuple) else (result,):
+            if isinstance(made, torch.Tensor):
+                self.size = max(self.size, made.numel())
+        return result
+
+
+@pytest.mark.parametrize(
+    "loss",
+    [
+        partial(solosim, temperature=0.2, block_size=8),
+        partial(info_nce, temperature=0.2, block_size=8),
+        partial(grace, temperature=0.2, block_size=8),
+        SoloSimLoss(0.2, block_size=8),
+        InfoNCELoss(0.2, block_size=8),
+    ],
+)
+@pytest.mark.parametrize("grad", [True, False])
+def test_no_more_than_a_block_of_similarities_is_held(loss, grad):
+    x, y = torch.randn(2, 100, 5, requires_grad=grad)
+    with LargestTensor() as largest:
+        loss(x, y)
+    assert largest.size == 8 * 100
