@@ -174,3 +174,22 @@ def test_a_zero_cross_covariance_has_no_rank():
 def test_errors_name_the_value():
     with pytest.raises(ValueError, match=r"'num_rows' must be at least 2 \(got 1\)"):
         chance_level(torch.ones(1), torch.ones(1), 1)
+
+
+@pytest.mark.parametrize(
+    ("sigma", "rank", "floor", "strength"),
+    [
+        ([4, 1], 1, 0, 1 / 2),
+        ([1, 0.25], 1, 0, 1 / 2),
+        ([4, 0], 1, 0, 1),
+        ([4, 0, 0], 2, 1, 1 / 2),
+        ([4, 4, 1], 1, 0, 0),
+        ([4, 1], 0, 0, 0),
+        ([0, 0], 1, 0, 0),
+        ([4, 1], 1, 9, 0),  # chance puts more than the first there
+    ],
+)
+def test_levelling_by_hand(sigma, rank, floor, strength):
+    found = levelling_strength(torch.tensor(sigma).float(), rank, floor=floor)
+    assert found == pytest.approx(strength, rel=1e-6)
+    assert isinstance(found, float)
