@@ -379,6 +379,9 @@ def test_options_reach_the_parts():
     assert loss.maps_unique["textual"].weight.shape == (7, 4)
     assert loss.club["shared"].conditional.mean[0].weight.shape == (2, 7)
     assert loss.alignment.block_size == 9
+    club = make(club_estimator="sample", club_clamp=False).club["shared"]
+    assert (club.estimator, club.clamp) == ("sample", False)
+    assert make().club["shared"].clamp
 
 
 @pytest.mark.parametrize("dim", [2, 3])
