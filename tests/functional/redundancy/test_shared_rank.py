@@ -193,3 +193,22 @@ def test_levelling_by_hand(sigma, rank, floor, strength):
     found = levelling_strength(torch.tensor(sigma).float(), rank, floor=floor)
     assert found == pytest.approx(strength, rel=1e-6)
     assert isinstance(found, float)
+
+
+def test_one_dimension_may_be_shared_and_none_may_be_there():
+    one = torch.ones(1, 1, dtype=torch.float64)
+    assert shared_rank(0.9 * one, one, one, num_rows=1000)[:2] == (1, True)
+    eye = torch.eye(3, dtype=torch.float64)
+    alone = torch.diag(torch.tensor([0.9, 0.0, 0.0]).double())
+    assert shared_rank(alone, eye, eye, num_rows=1000)[:2] == (1, True)
+    assert shared_rank(eye[:0], eye[:0, :0], eye, num_rows=1000) == (0, False, 0.0)
+
+
+def test_the_seed_is_that_of_the_chance_level():
+    eye = torch.eye(4, dtype=torch.float64)
+    cov_ab = torch.diag(torch.tensor([0.9, 0.8, 0.0, 0.0]).double())
+    left = torch.tensor([1.0, 1.0, 0.0, 0.0])
+    for seed in (0, 1, 7):
+        chance = shared_rank(cov_ab, eye, eye, num_rows=1000, seed=seed).chance
+        expected = chance_level(left, left, 1000, seed=seed)
+        assert chance == pytest.approx(expected, rel=1e-9)
