@@ -6,7 +6,8 @@ mutmut (the extra `mutation`) changes one operator, number, name, argument or te
 time and runs the tests that reach the changed function. This script copies the checkout
 into a scratch folder, writes mutmut's settings there and prints a row per file and a
 line per survivor; `mutmut show NAME` in the folder shows the change. Run again with the
-same `--work`, it copies the files of today and tries only what they may have changed.
+same `--work`, it copies the files of today and tries what is new and what no test
+noticed before.
 
 Doctests are left out: what they alone notice counts as unnoticed.
 """
