@@ -25,6 +25,8 @@ from pathlib import Path
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 
+KNN = ("graph", "weights", "undirected", "digest", "certificate", "merge", "update")
+
 # Scope: what is changed, and the tests that are to notice.
 SCOPES = {
     "losses": (
@@ -48,39 +50,10 @@ SCOPES = {
         ["train"],
     ),
     "knn": (
-        [
-            "knn/search/*",
-            "knn/metric/*",
-            "knn/rows/*",
-            *(
-                f"knn/{name}.py"
-                for name in (
-                    "graph",
-                    "weights",
-                    "undirected",
-                    "digest",
-                    "certificate",
-                    "merge",
-                    "update",
-                )
-            ),
-        ],
-        [
-            "knn/search",
-            "knn/metric",
-            "knn/rows",
-            "knn/test_graph.py",
-            "knn/test_weights.py",
-            "knn/test_undirected.py",
-            "knn/test_digest.py",
-            "knn/test_certificate.py",
-            "knn/test_merge.py",
-            "knn/test_update.py",
-        ],
+        ["knn/search/*", "knn/metric/*", "knn/rows/*", *(f"knn/{m}.py" for m in KNN)],
+        ["knn/search", "knn/metric", "knn/rows", *(f"knn/test_{m}.py" for m in KNN)],
     ),
 }
-
-
 UNNOTICED = {"survived", "no tests"}
 
 
@@ -136,6 +109,15 @@ def mutmut(work: Path, *words: str, quiet: bool = False) -> str:
     return done.stdout or ""
 
 
+def results(work: Path) -> list[tuple[str, str]]:
+    """Name and status of every mutant so far."""
+    if not (work / "mutants").exists():
+        return []
+    listed = mutmut(work, "results", "--all", "true", quiet=True)
+    lines = (line.strip().rpartition(": ") for line in listed.splitlines())
+    return [(name, status) for name, _, status in lines if name]
+
+
 def report(lines: list[tuple[str, str]]) -> str:
     """A row per file and one for all; below it what was not noticed."""
     by_file: dict[str, Counter[str]] = defaultdict(Counter)
@@ -172,10 +154,12 @@ def main() -> None:
     work.mkdir(parents=True, exist_ok=True)
     copy_checkout(work)
     write_settings(work, options.scope)
-    mutmut(work, "run", "--max-children", str(options.children))
-    listed = mutmut(work, "results", "--all", "true", quiet=True)
-    lines = [line.strip().split(": ") for line in listed.splitlines() if line.strip()]
-    print(report([(name, status) for name, status in lines]))
+    again = [name for name, status in results(work) if status in UNNOTICED]
+    command = ["run", "--max-children", str(options.children)]
+    mutmut(work, *command)
+    if again:
+        mutmut(work, *command, *again)
+    print(report(results(work)))
     print(f"\nScratch folder: {work}")
 
 

@@ -90,3 +90,17 @@ def test_numpys_reason_is_given_without_its_full_stop(tmp_path):
     with pytest.raises(UserError) as error:
         RowSource(path)
     assert error.value.what == f"no .npy array ({reason})"
+
+
+@pytest.mark.parametrize("dtype", ["M8[D]", "m8[s]", "U1", "g", "c8"])
+def test_what_float64_does_not_hold_is_refused(dtype):
+    with pytest.raises(ValueError, match=r"\(got \[2, 3\] of "):
+        RowSource(np.zeros((2, 3), dtype))
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.float32, torch.float64])
+def test_a_tensor_keeps_its_precision(dtype):
+    x = torch.randn(4, 3, dtype=torch.float64).to(dtype).requires_grad_()
+    got = RowSource(x)[0:4]
+    assert got.dtype == dtype
+    assert torch.equal(got, x.detach())
