@@ -9,7 +9,8 @@ line per survivor; `mutmut show NAME` in the folder shows the change. Run again 
 same `--work`, it copies the files of today and tries what is new and what no test
 noticed before.
 
-Doctests are left out: what they alone notice counts as unnoticed.
+Doctests and tests that take seconds (`SLOW`) are left out: what they alone notice
+counts as unnoticed.
 """
 
 from __future__ import annotations
@@ -54,6 +55,20 @@ SCOPES = {
         ["knn/search", "knn/metric", "knn/rows", *(f"knn/test_{m}.py" for m in KNN)],
     ),
 }
+# Parts of the names of tests that take seconds each: thousands of runs of them.
+SLOW = (
+    "training_aligns_generic_halves",
+    "right_pairs_gives_the_larger_bound",
+    "paper_pairs_see_a_dependence",
+    "finds_the_planted_rank",
+    "finds_the_rank_of_the_planted",
+    "unrelated_tables_share",
+    "matching_the_rows_at_random",
+    "misses_a_faint_direction",
+    "ties_do_not_depend",
+    "holds_in_990_of_1000",
+)
+
 UNNOTICED = {"survived", "no tests"}
 
 
@@ -80,13 +95,16 @@ def write_settings(work: Path, scope: str) -> None:
     mutated, tests = SCOPES[scope]
     settings = ConfigParser(interpolation=None)
     settings.read(CHECKOUT / "setup.cfg")
-    settings["tool:pytest"]["addopts"] = "--strict-markers --import-mode=importlib"
+    settings["tool:pytest"]["addopts"] = (
+        f'--strict-markers --import-mode=importlib -k "not ({" or ".join(SLOW)})"'
+    )
     settings["mutmut"] = {
         "source_paths": "mmgraph",
         "only_mutate": "\n".join(["", *(f"mmgraph/{name}" for name in mutated)]),
         "pytest_add_cli_args_test_selection": "\n".join(
             ["", *(f"tests/{name}" for name in tests)]
         ),
+        "timeout_multiplier": "4",
         "also_copy": "\n".join(
             ["", "docs", "README.md", "examples", "benchmarks", "constraints.txt"]
         ),
