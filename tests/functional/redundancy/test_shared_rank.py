@@ -212,3 +212,42 @@ def test_the_seed_is_that_of_the_chance_level():
         chance = shared_rank(cov_ab, eye, eye, num_rows=1000, seed=seed).chance
         expected = chance_level(left, left, 1000, seed=seed)
         assert chance == pytest.approx(expected, rel=1e-9)
+
+
+def rank_of(sigma, num_rows=10**9, scale=1.0):
+    """Of a cross-covariance with these singular values between white modalities."""
+    eye = scale * torch.eye(len(sigma), dtype=torch.float64)
+    cov_ab = scale * torch.diag(torch.tensor(sigma, dtype=torch.float64))
+    return shared_rank(cov_ab, eye, eye, num_rows)
+
+
+def falling(first, step, count, *head):
+    return [*head, *(max(first - step * n, 0.0) for n in range(count))]
+
+
+@pytest.mark.parametrize("scale", [1e-6, 1.0, 1e6])
+def test_a_step_is_clear_by_its_part_of_the_first_value(scale):
+    # A twentieth of the first value, and smaller steps behind it.
+    assert rank_of(falling(19, 0.9, 23, 20.0), scale=scale)[:2] == (1, True)
+    # A seventh of the second, but not a twentieth of the first.
+    assert rank_of(falling(0.2, 0.03, 8, 1.0), scale=scale)[:2] == (1, True)
+
+
+def test_without_a_clear_step_the_largest_above_chance_is_taken():
+    """Chance reaches c in 30 dimensions, and falls as directions are taken out."""
+    eye = torch.ones(30)
+    c = chance_level(eye, eye, 1000)
+    assert chance_level(eye[1:], eye[1:], 1000) < 0.99 * c
+
+    def found(values):
+        return rank_of([c * v for v in values], num_rows=1000)
+
+    # Only the first is above chance, and the step behind it is the largest.
+    assert found(falling(0.98, 0.03, 29, 1.02))[:2] == (1, False)
+    # The largest step comes later, below chance.
+    later = [*falling(0.975, 0.04, 10, 1.02), *falling(0.565, 0.02, 19)]
+    assert found(later)[:2] == (1, False)
+    # Chance explains the first: what stands out of it further on is not looked for.
+    below = found([*falling(0.99, 0.01, 9), *falling(0.865, 0.045, 20), 0.0])
+    assert below[:2] == (0, False)
+    assert below.chance == pytest.approx(c, rel=1e-9)
