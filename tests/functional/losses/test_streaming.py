@@ -46,17 +46,6 @@ def test_autocast_does_not_lower_the_precision(loss):
         assert loss(*half, 0.05).dtype == torch.float32
 
 
-@LOSSES
-def test_temperature_and_block_size_are_refused_by_name(loss):
-    x = torch.ones(3, 2)
-    with pytest.raises(ValueError, match=r"'temperature' must be above 0 \(got 0\)"):
-        loss(x, x, 0)
-    with pytest.raises(ValueError, match=r"'temperature' must be above 0 \(got nan\)"):
-        loss(x, x, float("nan"))
-    with pytest.raises(ValueError, match=r"'block_size' must be at least 1 \(got 0\)"):
-        loss(x, x, 0.2, block_size=0)
-
-
 class LargestTensor(TorchDispatchMode):
     """Numbers of the largest tensor that was made."""
 
@@ -98,3 +87,14 @@ def test_a_cpu_takes_as_many_rows_as_fit_its_cache(loss, cache):
     with LargestTensor() as largest:
         loss(x, y, 0.2)
     assert largest.size == cache.cpu // 3000 * 3000
+
+
+@LOSSES
+def test_temperature_and_block_size_are_refused_by_name(loss):
+    x = torch.ones(3, 2)
+    with pytest.raises(ValueError, match=r"'temperature' must be above 0 \(got 0\)"):
+        loss(x, x, 0)
+    with pytest.raises(ValueError, match=r"'temperature' must be above 0 \(got nan\)"):
+        loss(x, x, float("nan"))
+    with pytest.raises(ValueError, match=r"'block_size' must be at least 1 \(got 0\)"):
+        loss(x, x, 0.2, block_size=0)
