@@ -352,11 +352,20 @@ def test_errors_name_the_value():
         make(club_lr=-1.0)
     with pytest.raises(ValueError, match="'club_inner_steps' must be at least 0"):
         make(club_inner_steps=-1)
-    with pytest.raises(ValueError, match=r"'neg_l2' needs even dimensions \(got .*7"):
+    text = r"^'neg_l2' needs even dimensions \(got .*7}\) - choose the distance 'mim'$"
+    with pytest.raises(ValueError, match=text):
         make({"visual": 7}, distance="neg_l2")
-    with pytest.raises(ValueError, match=r"\(got .*'textual': 8.*club_shared=False"):
+    text = (
+        r"^one estimator for all modalities needs equal dimensions \(got "
+        r".*'textual': 8.* - use mim_proj='linear' or club_shared=False$"
+    )
+    with pytest.raises(ValueError, match=text):
         make(mim_proj="none")
-    with pytest.raises(ValueError, match=r"needs two modalities .* \(got \['visual'\]"):
+    text = (
+        r"^club_pairs='released' needs two modalities and club_shared=True "
+        r"\(got \['visual'\], club_shared=True\) - choose club_pairs='paper'$"
+    )
+    with pytest.raises(ValueError, match=text):
         make({"visual": 8}, club_pairs="released")
     with pytest.raises(ValueError, match=r"dimension of 2 .* 1}\) - use a larger emb"):
         make({"visual": 1})
