@@ -282,6 +282,23 @@ def test_the_coarser_of_two_dtypes_says_what_is_noise(coarse):
     assert [basis.size(1) for basis in union.values()] == [2, 2]
 
 
+def test_a_faint_direction_is_noise_in_float32_and_none_in_float64():
+    factor = torch.randn(100, 2, dtype=torch.float64)
+    factor = torch.linalg.qr(factor - factor.mean(0)).Q
+    x = factor * torch.tensor([1.0, 1e-5])  # the second singular value is 1e-10
+    for dtype, found in ((torch.float64, [True, True]), (torch.float32, [True, False])):
+        u, _, w = shared_directions(x.to(dtype), x.to(dtype), 2)
+        assert u.any(dim=0).tolist() == w.any(dim=0).tolist() == found
+
+
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_bases_have_the_dtype_of_the_features_and_values_float64(count):
+    x = {m: t.float() for m, t in list(many_tables().items())[:count]}
+    bases, sigma = shared_bases(x, 2)
+    assert {basis.dtype for basis in bases.values()} == {torch.float32}
+    assert {values.dtype for values in sigma.values()} == {torch.float64}
+
+
 def test_a_basis_of_another_dtype_leaves_that_of_the_features():
     x_a, x_b = tables()
     u, _, _ = shared_directions(x_a, x_b, 2)

@@ -141,6 +141,24 @@ def test_chance_level_of_one_dimension_is_that_of_a_gaussian():
     assert chance_level(torch.zeros(3), torch.ones(2), 100) == 0
 
 
+@pytest.mark.parametrize(("wide", "narrow"), [(3, 3), (5, 2), (2, 5)])
+def test_chance_level_is_that_of_whole_decompositions(wide, narrow):
+    a, b = (torch.rand(n).sort(descending=True).values for n in (wide, narrow))
+    rng = np.random.default_rng(0)
+    tall, flat = (a, b) if wide >= narrow else (b, a)
+    tops = [
+        np.linalg.norm(
+            np.diag(tall.double().sqrt().numpy())
+            @ rng.standard_normal((len(tall), len(flat)))
+            @ np.diag(flat.double().sqrt().numpy()),
+            ord=2,
+        )
+        for _ in range(32)
+    ]
+    expected = (np.mean(tops) + 4 * np.std(tops, ddof=1)) / math.sqrt(2)
+    assert chance_level(a, b, num_rows=2) == pytest.approx(expected, rel=1e-9)
+
+
 def test_deflation_is_projection():
     x, _ = plant(3, [1.0, 0.5])
     basis = torch.linalg.qr(torch.randn(32, 4, dtype=torch.float64)).Q
@@ -243,7 +261,10 @@ def test_without_a_clear_step_the_largest_above_chance_is_taken():
         return rank_of([c * v for v in values], num_rows=1000)
 
     # Only the first is above chance, and the step behind it is the largest.
-    assert found(falling(0.98, 0.03, 29, 1.02))[:2] == (1, False)
+    first = found(falling(0.98, 0.03, 29, 1.02))
+    assert first[:2] == (1, False)
+    left = torch.cat([eye[1:], torch.zeros(1)])
+    assert first.chance == pytest.approx(chance_level(left, left, 1000), rel=1e-9)
     # The largest step comes later, below chance.
     later = [*falling(0.975, 0.04, 10, 1.02), *falling(0.565, 0.02, 19)]
     assert found(later)[:2] == (1, False)
