@@ -10,6 +10,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from reference.memory import LargestTensor
 
 from mmgraph.knn import knn_graph
 from mmgraph.knn.search import symmetric_search
@@ -204,6 +205,17 @@ def test_small_and_empty_tables(x, edges):
     edge_index, similarity = knn_graph(x, 10)
     assert edge_index.shape == (2, edges)
     assert similarity.shape == (edges,)
+
+
+def test_few_centres_at_a_time_need_little_memory():
+    x = torch.randn(400, 4)
+    sizes = []
+    for block_size in (10, None):
+        with LargestTensor() as largest:
+            knn_graph(x, 3, backend="torch", block_size=block_size)
+        sizes.append(largest.size)
+    assert sizes[0] < 400 * 400 / 10
+    assert sizes[1] == 400 * 400
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])

@@ -4,7 +4,7 @@ from functools import partial
 
 import pytest
 import torch
-from torch.utils._python_dispatch import TorchDispatchMode
+from reference.memory import LargestTensor
 
 from mmgraph.functional import grace, info_nce, solosim
 from mmgraph.functional.block_sizes import CONTRAST_SCORES, GRACE_SCORES
@@ -44,21 +44,6 @@ def test_autocast_does_not_lower_the_precision(loss):
     torch.testing.assert_close(value, loss(x, y, 0.05))
     for half in ((x.bfloat16(), y.bfloat16()), (x, y.bfloat16())):
         assert loss(*half, 0.05).dtype == torch.float32
-
-
-class LargestTensor(TorchDispatchMode):
-    """Numbers of the largest tensor that was made."""
-
-    def __init__(self):
-        super().__init__()
-        self.size = 0
-
-    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
-        result = func(*args, **(kwargs or {}))
-        for made in result if isinstance(result, tuple) else (result,):
-            if isinstance(made, torch.Tensor):
-                self.size = max(self.size, made.numel())
-        return result
 
 
 @pytest.mark.parametrize(
