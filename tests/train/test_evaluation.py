@@ -10,6 +10,7 @@ import torch
 from mmgraph.data import load_dataset
 from mmgraph.errors import UserError
 from mmgraph.functional.block_sizes import BlockSize
+from mmgraph.functional.recommend.metrics import METRICS
 from mmgraph.models import build_model
 from mmgraph.schema import INTERACTS
 from mmgraph.train import evaluate, recommend
@@ -64,6 +65,17 @@ def test_equals_a_loop_over_users(splits, model, split):
     assert per_user["user"].tolist() == sorted(
         by_user(data[INTERACTS].edge_label_index)
     )
+
+
+def test_cut_offs_are_those_that_are_asked_for(splits, model):
+    names = [f"{name}@{k}" for k in (3, 7) for name in METRICS]
+    assert list(evaluate(model, splits[1], ks=[3, 7])) == names
+    per_user = evaluate(model, splits[1], ks=[3, 7], per_user=True)
+    assert list(per_user) == ["user", *names]
+    means = {name: per_user[name].mean() for name in names}
+    assert evaluate(model, splits[1], ks=[3, 7]) == pytest.approx(means, rel=1e-12)
+    default = {f"{name}@{k}" for k in (10, 20) for name in METRICS}
+    assert evaluate(model, splits[1]).keys() == default
 
 
 def test_block_size_does_not_matter(splits, model, monkeypatch):
