@@ -172,6 +172,8 @@ def main() -> None:
     work.mkdir(parents=True, exist_ok=True)
     copy_checkout(work)
     write_settings(work, options.scope)
+    # mutmut learns what a test reaches by its name: a changed one is a new one.
+    (work / "mutants" / "mutmut-stats.json").unlink(missing_ok=True)
     again = [name for name, status in results(work) if status in UNNOTICED]
     command = ["run", "--max-children", str(options.children)]
     mutmut(work, *command)

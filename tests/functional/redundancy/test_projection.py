@@ -271,8 +271,9 @@ def test_noise_directions_are_zero_columns(dtype):
 @pytest.mark.parametrize("coarse", [0, 1])
 def test_the_coarser_of_two_dtypes_says_what_is_noise(coarse):
     factor = torch.randn(100, 2, dtype=torch.float64)
-    x = [factor @ torch.randn(2, d, dtype=torch.float64) for d in (8, 6)]
-    x[coarse] = x[coarse].float()  # its rounding is more than float64's noise
+    x = [torch.randn(100, d, dtype=torch.float64) for d in (8, 6)]
+    # Two directions and their rounding, which is more than float64's noise.
+    x[coarse] = (factor @ torch.randn(2, 8 - 2 * coarse).double()).float()
     u, _, w = shared_directions(*x, 5)
     assert (u.dtype, w.dtype) == (x[0].dtype, x[1].dtype)
     union = union_bases({"a": x[0], "b": x[1]}, 5)
@@ -547,7 +548,9 @@ def test_errors_name_the_value():
         suppress(x_a, x_a[:16, :2], 1.2)
     with pytest.raises(ValueError, match=r"same rows \(got 200 and 3\)"):
         cross_covariance(x_a, x_b[:3])
-    with pytest.raises(ValueError, match=r"got 0 rows"):
+    with pytest.raises(
+        ValueError, match=r"^no row has both modalities \(got 0 rows\)$"
+    ):
         cross_covariance(x_a, x_b, torch.zeros(200, dtype=torch.bool))
     with pytest.raises(ValueError, match=r"'weights' must be .* \(got 'cca'\)"):
         shared_bases({"v": x_a, "t": x_b}, 2, weights="cca")
