@@ -48,7 +48,13 @@ SCOPES = {
     ),
     "train": (
         ["train/evaluation.py", "train/checkpoint.py", "train/early_stopping.py"],
-        ["train"],
+        [
+            "train/test_evaluation.py",
+            "train/test_checkpoint.py",
+            "train/test_early_stopping.py",
+            "train/test_recommendations.py",
+            "train/test_loop.py",
+        ],
     ),
     "knn": (
         ["knn/search/*", "knn/metric/*", "knn/rows/*", *(f"knn/{m}.py" for m in KNN)],

@@ -32,6 +32,8 @@ def test_min_epochs_outlast_a_plateau():
     assert epochs_trained(values, patience=2)[0] == 4
     stopped, stopping = epochs_trained(values, patience=2, min_epochs=11)
     assert (stopped, stopping.best_epoch) == (11, 11)
+    assert epochs_trained([0.1] * 10, patience=2, min_epochs=6)[0] == 6
+    assert epochs_trained([0.1] * 10, patience=0)[0] == 2
 
 
 def test_negative_patience_is_refused():
