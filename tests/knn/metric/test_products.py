@@ -57,6 +57,18 @@ def test_the_scale_of_l2_is_the_largest_distance_wherever_that_row_is(far, monke
     assert products_of(x, "l2").scale == pytest.approx(expected, rel=1e-9)
 
 
+@pytest.mark.parametrize("metric", METRICS)
+def test_rows_are_float32_whatever_the_default_dtype(metric):
+    x = torch.randn(20, 3)
+    products, norm = products_of(x, metric), row_norms(x)
+    torch.set_default_dtype(torch.float64)
+    try:
+        made = products.centres(x, norm), products.neighbours(x, norm)
+    finally:
+        torch.set_default_dtype(torch.float32)
+    assert {rows.dtype for rows in made} == {torch.float32}
+
+
 def test_equal_rows_have_a_scale():
     x = torch.ones(4, 3)
     products, norm = products_of(x, "l2"), row_norms(x)
