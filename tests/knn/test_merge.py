@@ -81,6 +81,13 @@ def test_missing_blocks_are_named_and_nothing_is_written(tmp_path, x):
         read_shards([folder])
 
 
+def test_ten_missing_blocks_are_all_named(tmp_path, x):
+    folders = shards(x[:11], tmp_path, ("11/11",), block_rows=1)
+    message = r"10 of 11 blocks are missing: 0, 1, 2, 3, 4, 5, 6, 7, 8, 9 - finish"
+    with pytest.raises(UserError, match=message):
+        read_shards(folders)
+
+
 def test_shards_of_different_builds_are_refused(tmp_path, x):
     one, *_ = shards(x, tmp_path / "a")
     other, *_ = shards(x, tmp_path / "b", metric="l2")

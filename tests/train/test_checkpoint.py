@@ -47,6 +47,13 @@ def test_names_of_an_optimizers_state_may_have_dots():
     assert restored["1.a.b"].data_ptr() != tensors["1.a.b"].data_ptr()
 
 
+def test_what_is_no_checkpoint_is_named_with_its_reason(tmp_path):
+    (tmp_path / FILE_NAME).write_bytes(bytes(100))
+    text = r"state\.safetensors: the checkpoint cannot be read \(SafetensorError\)"
+    with pytest.raises(UserError, match=text):
+        load_checkpoint(tmp_path)
+
+
 def test_a_restored_optimizer_steps_alike():
     def steps(parameter, optimizer, number):
         for _ in range(number):

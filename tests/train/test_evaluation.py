@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import copy
 import math
 import sys
 
@@ -76,6 +77,14 @@ def test_cut_offs_are_those_that_are_asked_for(splits, model):
     assert evaluate(model, splits[1], ks=[3, 7]) == pytest.approx(means, rel=1e-12)
     default = {f"{name}@{k}" for k in (10, 20) for name in METRICS}
     assert evaluate(model, splits[1]).keys() == default
+
+
+def test_a_split_without_interactions_is_refused(splits, model):
+    empty = copy.copy(splits[1])
+    empty[INTERACTS].edge_label_index = torch.zeros(2, 0, dtype=torch.long)
+    text = r"^the split has no interactions - choose another split$"
+    with pytest.raises(UserError, match=text):
+        evaluate(model, empty)
 
 
 def test_block_size_does_not_matter(splits, model, monkeypatch):

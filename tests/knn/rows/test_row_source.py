@@ -104,3 +104,11 @@ def test_a_tensor_keeps_its_precision(dtype):
     got = RowSource(x)[0:4]
     assert got.dtype == dtype
     assert torch.equal(got, x.detach())
+
+
+def test_a_matrix_has_a_column(tmp_path):
+    assert RowSource(np.ones((3, 1))).shape == (3, 1)
+    np.save(tmp_path / "x.npy", np.ones((3, 0)))
+    text = r"\(got \[3, 0\] of float64\) - save such a matrix with numpy\.save$"
+    with pytest.raises(UserError, match=text):
+        RowSource(tmp_path / "x.npy")
