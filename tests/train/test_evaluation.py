@@ -132,5 +132,8 @@ def test_scores_that_are_not_finite_are_refused(splits):
     model = build_model("MF-BPR", splits[0])
     with torch.no_grad():
         model.item.weight[0, 0] = float("nan")
-    with pytest.raises(UserError, match="scores are not finite"):
+    text = (
+        r"^the model's scores are not finite - train it with a smaller learning rate$"
+    )
+    with pytest.raises(UserError, match=text):
         evaluate(model, splits[1])
