@@ -34,11 +34,19 @@ def test_pieces_of_all_rows_change_no_score(metric, monkeypatch):
     )
 
 
-def test_rows_of_extreme_length_are_divided_in_float64():
-    x = torch.tensor([[3e38, 3e38], [1e-38, 0.0]])
+@pytest.mark.parametrize(
+    "rows",
+    [
+        [[3e38, 3e38], [1e-38, 0.0]],
+        [[3e38, 3e38], [1.0, 2.0]],
+        [[3e-43, 4e-43], [1.0, 2.0]],
+    ],
+)
+def test_rows_of_extreme_length_are_divided_in_float64(rows):
+    x = torch.tensor(rows)
     products = self_products(x, matrix_statistics(x, "cosine"), "cosine")
-    want = torch.tensor([[0.5**0.5, 0.5**0.5], [1.0, 0.0]])
-    torch.testing.assert_close(products.rows(0, 2), want)
+    want = x.double() / x.double().norm(dim=1, keepdim=True)
+    torch.testing.assert_close(products.rows(0, 2).double(), want, rtol=1e-6, atol=0)
 
 
 @pytest.mark.parametrize("metric", METRICS)
