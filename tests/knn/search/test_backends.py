@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import logging
+import sys
+
 import numpy as np
 import pytest
 import torch
@@ -23,6 +26,7 @@ class FakeFaiss:
         (FakeFaiss(0), CPU, "torch"),
         (FakeFaiss(0), CUDA, "torch"),
         (FakeFaiss(1), CPU, "torch"),
+        (object(), CUDA, "torch"),  # built without a GPU
         (FakeFaiss(1), CUDA, "faiss-gpu"),
     ],
 )
@@ -33,10 +37,31 @@ def test_auto_goes_by_device_and_installation(monkeypatch, installed, device, ba
 
 def test_a_missing_backend_is_named(monkeypatch):
     monkeypatch.setattr(search, "_import_faiss", lambda: None)
-    with pytest.raises(ValueError, match="'faiss' needs faiss-cpu or faiss-gpu"):
+    with pytest.raises(
+        ValueError, match=r"^backend 'faiss' needs faiss-.* \(got neither\)$"
+    ):
         resolve_backend("faiss", CPU)
-    with pytest.raises(ValueError, match="'faiss-gpu' needs faiss-gpu and a GPU"):
+    with pytest.raises(
+        ValueError, match=r"^backend 'faiss-gpu' needs .* \(got neither\)$"
+    ):
         resolve_backend("faiss-gpu", CPU)
+
+
+@pytest.mark.parametrize(
+    ("level", "after"),
+    [(logging.NOTSET, logging.WARNING), (logging.DEBUG, logging.DEBUG)],
+)
+def test_the_loader_of_faiss_is_quiet_unless_told_otherwise(monkeypatch, level, after):
+    monkeypatch.setitem(sys.modules, "faiss", None)
+    loader, root = logging.getLogger("faiss.loader"), logging.getLogger().level
+    before = loader.level
+    loader.setLevel(level)
+    try:
+        assert search._import_faiss() is None
+        assert loader.level == after
+    finally:
+        loader.setLevel(before)
+    assert logging.getLogger().level == root
 
 
 class FaissOnGpu:
