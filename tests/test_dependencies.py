@@ -34,6 +34,10 @@ def test_what_is_required_is_pinned_and_locked():
     assert names <= pinned("requirements.lock").keys()
 
 
+def test_the_tools_of_the_other_extras_are_pinned():
+    assert required("audit", "mutation") <= pinned("constraints.txt").keys()
+
+
 def test_the_lock_has_the_versions_of_the_constraints():
     locked = pinned("requirements.lock")
     for name, version in pinned("constraints.txt").items():

@@ -9,7 +9,9 @@ from scipy.stats import binomtest
 from mmgraph.knn.certificate import certify_recall, recall_lower_bound
 
 
-@pytest.mark.parametrize(("hits", "trials"), [(0, 9), (1, 9), (9, 9), (1985, 2000)])
+@pytest.mark.parametrize(
+    ("hits", "trials"), [(0, 1), (1, 1), (0, 9), (1, 9), (9, 9), (1985, 2000)]
+)
 def test_bound_is_that_of_scipy_and_of_the_binomial_tail(hits, trials):
     bound = recall_lower_bound(hits, trials)
     two_sided = binomtest(hits, trials).proportion_ci(0.98, method="exact")
@@ -68,6 +70,19 @@ def test_the_bound_holds_in_990_of_1000_certificates(kind):
         certificate = certify_recall(exact[row], found[row], generator)
         held += certificate.lower_99 <= recall
     assert held >= 990
+
+
+def test_the_trials_are_those_of_the_generator():
+    exact = torch.arange(4000).view(1000, 4)
+    found = exact.clone()
+    found[:, :2] = -1
+    hits = []
+    for global_seed, seed in ((1, 0), (2, 0), (3, 5)):
+        torch.manual_seed(global_seed)
+        generator = torch.Generator().manual_seed(seed)
+        hits.append(certify_recall(exact, found, generator).hits)
+    column = torch.randint(4, (1000,), generator=torch.Generator().manual_seed(0))
+    assert hits[0] == hits[1] == int((column >= 2).sum()) != hits[2]
 
 
 def test_bad_samples_are_named():

@@ -34,3 +34,11 @@ def test_components_equal_a_flood_fill():
             left.discard(node)
             front |= neighbours[node] & left
     assert num_components(edge_index, 40) == count
+
+
+def test_a_node_without_edges_is_a_component_wherever_it_is():
+    chain = torch.tensor([[1, 2], [2, 3]])
+    assert num_components(chain, 4) == 2
+    assert num_components(chain, 6) == 4
+    assert num_components(chain[:, :0], 3) == 3
+    assert num_components(chain.flip(0), 4) == 2  # directions are ignored

@@ -3,6 +3,7 @@ from __future__ import annotations
 import importlib.util
 import math
 import os
+import warnings
 
 import numpy as np
 import pandas as pd
@@ -10,6 +11,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from reference.memory import LargestTensor
 
 from mmgraph.functional.block_sizes import BlockSize
 from mmgraph.knn import knn_graph
@@ -207,6 +209,32 @@ def test_small_and_empty_tables(x, edges):
     assert similarity.shape == (edges,)
 
 
+@pytest.mark.parametrize("dtype", [torch.int64, torch.uint8, torch.bool])
+def test_whole_numbers_are_features(dtype):
+    x = torch.randint(0, 2, (30, 5)).to(dtype)
+    assert_same(knn_graph(x, 4), knn_graph(x.double(), 4))
+
+
+def test_a_memory_mapped_matrix_is_read_without_a_warning(tmp_path):
+    x = np.random.default_rng(0).normal(size=(20, 3)).astype(np.float32)
+    np.save(tmp_path / "x.npy", x)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        got = knn_graph(np.load(tmp_path / "x.npy", mmap_mode="r"), 2)
+    assert_same(got, knn_graph(x, 2))
+
+
+def test_few_centres_at_a_time_need_little_memory():
+    x = torch.randn(400, 4)
+    sizes = []
+    for block_size in (10, None):
+        with LargestTensor() as largest:
+            knn_graph(x, 3, backend="torch", block_size=block_size)
+        sizes.append(largest.size)
+    assert sizes[0] < 400 * 400 / 10
+    assert sizes[1] == 400 * 400
+
+
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
 def test_other_dtypes_give_the_lists_of_their_float64_values(dtype):
     x = torch.randn(60, 5, dtype=torch.float64).to(dtype)
@@ -290,6 +318,8 @@ def test_a_frame_is_the_table_of_its_values():
 def test_bad_tables_are_named():
     with pytest.raises(ValueError, match=r"a matrix \[N, D\], D > 0 \(got \[3\]\)"):
         knn_graph(torch.ones(3), 1)
+    with pytest.raises(ValueError, match=r"\[N, D\], D > 0 \(got \[3, 0\]\)"):
+        knn_graph(torch.ones(3, 0), 1)
     with pytest.raises(ValueError, match=r"real numbers \(got torch.complex64\)"):
         knn_graph(torch.ones(3, 1, dtype=torch.complex64), 1)
     with pytest.raises(ValueError, match=r"rescale the features \(got 1\.41e\+20\)"):

@@ -10,6 +10,7 @@ from mmgraph.errors import UserError
 from mmgraph.files import read_json
 from mmgraph.knn import build_blocks, knn_graph, merge_shards, read_shards
 from mmgraph.knn.digest import feature_digest, graph_digest
+from mmgraph.knn.jobs.work_folder import WorkFolder
 
 
 def shards(x, place, names=("1/3", "2/3", "3/3"), **options):
@@ -57,6 +58,7 @@ def test_the_files_hold_the_graph_of_the_whole(tmp_path, x):
     got = read_shards(folders)
     assert torch.equal(got[0], want[0])
     assert torch.equal(got[1], want[1])
+    assert (got[0].dtype, got[1].dtype) == (torch.int64, torch.float32)
     names = sorted(path.name for path in tmp_path.iterdir())
     assert names == ["1-3", "2-3", "3-3", "graph"]
 
@@ -84,13 +86,22 @@ def test_missing_blocks_are_named_and_nothing_is_written(tmp_path, x):
         read_shards([folder])
 
 
+def test_ten_missing_blocks_are_all_named(tmp_path, x):
+    folders = shards(x[:11], tmp_path, ("11/11",), block_rows=1)
+    message = r"10 of 11 blocks are missing: 0, 1, 2, 3, 4, 5, 6, 7, 8, 9 - finish"
+    with pytest.raises(UserError, match=message):
+        read_shards(folders)
+
+
 def test_shards_of_different_builds_are_refused(tmp_path, x):
     one, *_ = shards(x, tmp_path / "a")
     other, *_ = shards(x, tmp_path / "b", metric="l2")
     message = r"1-3: made with options.metric 'l2', now it is 'cosine' - give the same"
     with pytest.raises(UserError, match=message):
         merge_shards([one, other], tmp_path / "graph")
-    with pytest.raises(ValueError, match=r"at least one work folder \(got none\)"):
+    with pytest.raises(
+        ValueError, match=r"^folders must .* one work folder \(got none\)$"
+    ):
         read_shards([])
 
 
@@ -102,3 +113,33 @@ def test_an_existing_result_is_left_alone(tmp_path, x):
     (tmp_path / "file").touch()
     with pytest.raises(UserError, match=r"file: is no folder - choose another place"):
         merge_shards(folders, tmp_path / "file" / "graph")
+
+
+def test_rows_that_are_all_zero_have_no_edges(tmp_path):
+    folders = shards(np.zeros((25, 2), np.float32), tmp_path)
+    edge_index, similarity = read_shards(folders)
+    assert (edge_index.shape, edge_index.dtype) == ((2, 0), torch.int64)
+    assert (similarity.shape, similarity.dtype) == ((0,), torch.float32)
+    result = merge_shards(folders, tmp_path / "graph")
+    assert (result["num_edges"], result["zero_rows"]) == (0, 25)
+    assert np.load(tmp_path / "graph" / "edge_index.npy").shape == (2, 0)
+
+
+def test_a_single_block_that_names_no_isolated_rows_is_a_graph(tmp_path):
+    """As builds were before rows could be isolated."""
+    manifest = {
+        "input": {"rows": 2, "columns": 1, "dtype": "float32", "sha256": "ab"},
+        "options": {"k": 1, "metric": "cosine", "include_self": False},
+        "blocks": {"rows": 2, "count": 1},
+    }
+    work = WorkFolder.begin(tmp_path / "work", manifest)
+    similarity = torch.tensor([[0.5], [0.5]])
+    work.write_block(0, torch.tensor([0, 1]), torch.tensor([[1], [0]]), similarity)
+    result = merge_shards([work.path], tmp_path / "graph")
+    assert result == {
+        "num_nodes": 2,
+        "num_edges": 2,
+        **manifest["options"],
+        "input_sha256": "ab",
+        "graph_sha256": graph_digest(*read_shards([work.path])),
+    }

@@ -98,7 +98,9 @@ def test_only_lists_that_may_change_are_ranked_again(metric, monkeypatch):
 def test_a_graph_of_other_features_is_refused():
     x = torch.randn(20, 3)
     graph = knn_graph(x, 4)
-    with pytest.raises(ValueError, match="not 3 neighbours for each of the 15 rows"):
+    with pytest.raises(
+        ValueError, match=r"not 3 neighbours for each of the 15 rows .* with this k\?$"
+    ):
         insert(*graph, x, 3, num_new=5)
     with pytest.raises(ValueError, match="not 4 neighbours for each of the 19 rows"):
         delete(*graph, x[:19], 4, rows=torch.tensor([0]))
@@ -107,3 +109,25 @@ def test_a_graph_of_other_features_is_refused():
     x[2, 0] = torch.nan
     with pytest.raises(ValueError, match="finite: row 2 holds NaN"):
         insert(*graph, x, 4, num_new=0)
+
+
+def test_bad_options_are_named():
+    x = torch.randn(6, 3)
+    graph = knn_graph(x, 2)
+    for change in (
+        lambda **o: insert(*graph, x, num_new=0, **o),
+        lambda **o: delete(*graph, x, rows=torch.tensor([0]), **o),
+    ):
+        with pytest.raises(ValueError, match=r"k'? must be .* \(got 0\)"):
+            change(k=0)
+        with pytest.raises(ValueError, match=r"metric'? must be .* \(got 'dot'\)"):
+            change(k=2, metric="dot")
+
+
+@pytest.mark.parametrize("scale", [1e-30, 1e30])
+def test_scale_of_the_features_does_not_matter_to_cosine(scale):
+    x = scale * torch.randn(30, 4)
+    want = knn_graph(x, 3)
+    old = knn_graph(x[:20], 3)
+    assert_same(insert(*old, x, 3, num_new=10), want)
+    assert_same(delete(*want, x, 3, rows=torch.arange(20, 30)), old)

@@ -23,3 +23,11 @@ def test_similarity_and_binary_weights():
     assert edge_weights(edge_index, similarity, 2, "binary").tolist() == [1.0, 1.0]
     with pytest.raises(ValueError, match=r"'weights' must be .* \(got 'cosine'\)"):
         edge_weights(edge_index, similarity, 2, "cosine")
+
+
+def test_binary_weights_know_no_degrees():
+    edge_index = torch.tensor([[1, 2, 0, 0], [0, 0, 1, 2]])
+    weight = edge_weights(edge_index, torch.full((4,), 0.5), 3, "binary")
+    assert weight.tolist() == [1, 1, 1, 1]
+    weight = edge_weights(edge_index, torch.full((4,), 0.5), 3, "symmetric")
+    assert weight.tolist() == pytest.approx([0.5**0.5] * 4)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import copy
 import logging
+import re
 
 import pytest
 import safetensors.torch
@@ -29,12 +30,14 @@ def refreshed(x, rank=2, strength=0.9, **options):
     return project
 
 
-def test_forward_is_the_functional_form_with_both_bases():
+@pytest.mark.parametrize("strength", [0.3, 0.9, 1.0])
+def test_forward_is_the_functional_form_with_both_bases(strength):
     x = features()
     u, _, w = shared_directions(x["visual"], x["textual"], 2)
-    out = refreshed(x)(x)
-    torch.testing.assert_close(out["visual"], suppress(x["visual"], u, 0.9), **TIGHT)
-    torch.testing.assert_close(out["textual"], suppress(x["textual"], w, 0.9), **TIGHT)
+    out = refreshed(x, strength=strength)(x)
+    for m, basis in (("visual", u), ("textual", w)):
+        expected = suppress(x[m], basis, strength)
+        torch.testing.assert_close(out[m], expected, **TIGHT)
 
 
 def test_singular_values_after_the_module_obey_theorem_5():
@@ -145,6 +148,44 @@ def test_one_side_leaves_the_other_alone():
     torch.testing.assert_close(out["textual"], both["textual"], **TIGHT)
 
 
+@pytest.mark.parametrize("sides", [["textual"], ("visual", "textual")])
+def test_sides_are_named_one_by_one(sides):
+    x = features()
+    out, both = refreshed(x, sides=sides)(x), refreshed(x)(x)
+    for m in x:
+        expected = both[m] if m in sides else x[m]
+        torch.testing.assert_close(out[m], expected, **TIGHT)
+
+
+@pytest.mark.parametrize("names", [("clip_v2", "text_long"), ("a.b", "mean_basis_c")])
+def test_modalities_of_any_name_are_loaded_and_cleared(names):
+    x = dict(zip(names, features().values(), strict=True))
+    project = refreshed(x, center_output=True)
+    project.refresh(x, epoch=2)  # takes the place of the first
+    other = refreshed(features(), center_output=True)
+    other.load_state_dict(project.state_dict())
+    assert other.modalities == list(names)
+    for m, t in project(x).items():
+        assert torch.equal(other(x)[m], t)
+    other.load_state_dict(NullSpaceProjection(2, 0.9).state_dict())
+    assert dict(other.named_buffers()).keys() == {"refreshed_at"}
+
+
+def test_buffers_of_the_module_around_it_are_not_taken():
+    def around():
+        module = nn.Module()
+        module.project = NullSpaceProjection(2, 0.9)
+        module.register_buffer("mean_rating", torch.zeros(1))
+        module.register_buffer("basis_visual", torch.zeros(1))
+        return module
+
+    saved, fresh, x = around(), around(), features()
+    saved.project.refresh(x)
+    fresh.load_state_dict(saved.state_dict())
+    assert fresh.state_dict().keys() == saved.state_dict().keys()
+    assert torch.equal(fresh.project(x)["visual"], saved.project(x)["visual"])
+
+
 def test_centred_output_is_the_projection_of_centred_features():
     x = features()
     out = refreshed(x, center_output=True)(x)
@@ -213,6 +254,7 @@ def test_without_a_basis_nothing_is_measured(project):
 
 def test_measures_are_of_a_refresh_and_not_of_a_state():
     x = features()
+    assert NullSpaceProjection(2, 0.9).measures == {}
     project = refreshed(x)
     project.load_state_dict(copy.deepcopy(project.state_dict()))
     assert project.measures == {}
@@ -253,8 +295,14 @@ def test_missing_gap_is_told_once_and_the_rank_is_logged(caplog):
     caplog.set_level(logging.DEBUG, logger="mmgraph")
     project = refreshed({"visual": alike, "textual": alike})
     project.refresh({"visual": alike, "textual": alike})
-    assert caplog.text.count("relative spectral gap") == 1
-    assert "visual: 2 shared directions" in caplog.text
+    messages = [record.getMessage() for record in caplog.records]
+    (warning,) = [text for text in messages if "relative spectral gap" in text]
+    text = (
+        r"visual: relative spectral gap \d\.\de-\d+ below rank 2: the projection is "
+        "not well defined, choose another rank"
+    )
+    assert re.fullmatch(text, warning)
+    assert messages.count("visual: 2 shared directions") == 2
 
 
 def test_constant_features_are_the_identity_in_value():

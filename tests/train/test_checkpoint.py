@@ -40,6 +40,24 @@ def test_a_torn_file_is_named(tmp_path, keep):
         load_checkpoint(tmp_path)
 
 
+def test_names_of_an_optimizers_state_may_have_dots():
+    tensors = {"0.step": torch.tensor(1.0), "1.a.b": torch.ones(2)}
+    parameters = [torch.nn.Parameter(torch.zeros(2)) for _ in range(2)]
+    optimizer = torch.optim.SGD(parameters)
+    restore_optimizer(optimizer, tensors)
+    restored = optimizer_tensors(optimizer)
+    assert restored.keys() == tensors.keys()
+    assert all(torch.equal(restored[key], tensors[key]) for key in tensors)
+    assert restored["1.a.b"].data_ptr() != tensors["1.a.b"].data_ptr()
+
+
+def test_what_is_no_checkpoint_is_named_with_its_reason(tmp_path):
+    (tmp_path / FILE_NAME).write_bytes(bytes(100))
+    text = r"state\.safetensors: the checkpoint cannot be read \(SafetensorError\)"
+    with pytest.raises(UserError, match=text):
+        load_checkpoint(tmp_path)
+
+
 def test_a_restored_optimizer_steps_alike():
     def steps(parameter, optimizer, number):
         for _ in range(number):

@@ -32,8 +32,21 @@ def test_min_epochs_outlast_a_plateau():
     assert epochs_trained(values, patience=2)[0] == 4
     stopped, stopping = epochs_trained(values, patience=2, min_epochs=11)
     assert (stopped, stopping.best_epoch) == (11, 11)
+    assert epochs_trained([0.1] * 10, patience=2, min_epochs=6)[0] == 6
+    assert epochs_trained([0.1] * 10, patience=0)[0] == 2
 
 
 def test_negative_patience_is_refused():
     with pytest.raises(ValueError, match=r"'patience' must be at least 0 \(got -1\)"):
         EarlyStopping(-1)
+
+
+def test_what_is_no_number_is_no_improvement():
+    stopping = EarlyStopping(patience=1)
+    assert stopping.best_epoch == 0
+    assert not stopping.update(1, float("nan"))
+    assert (stopping.best_epoch, stopping.should_stop(1)) == (0, False)
+    assert not stopping.update(2, float("nan"))
+    assert (stopping.best_epoch, stopping.should_stop(2)) == (0, True)
+    assert stopping.update(3, 0.0)
+    assert (stopping.best_epoch, stopping.should_stop(3)) == (3, False)

@@ -11,6 +11,7 @@ import torch
 from mmgraph.data import load_dataset, synthetic
 from mmgraph.errors import UserError
 from mmgraph.functional.block_sizes import BlockSize
+from mmgraph.functional.recommend.metrics import METRICS
 from mmgraph.models import build_model
 from mmgraph.schema import INTERACTS
 from mmgraph.train import evaluate, recommend
@@ -67,6 +68,25 @@ def test_equals_a_loop_over_users(splits, model, split):
     )
 
 
+def test_cut_offs_are_those_that_are_asked_for(splits, model):
+    names = [f"{name}@{k}" for k in (3, 7) for name in METRICS]
+    assert list(evaluate(model, splits[1], ks=[3, 7])) == names
+    per_user = evaluate(model, splits[1], ks=[3, 7], per_user=True)
+    assert list(per_user) == ["user", *names]
+    means = {name: per_user[name].mean() for name in names}
+    assert evaluate(model, splits[1], ks=[3, 7]) == pytest.approx(means, rel=1e-12)
+    default = {f"{name}@{k}" for k in (10, 20) for name in METRICS}
+    assert evaluate(model, splits[1]).keys() == default
+
+
+def test_a_split_without_interactions_is_refused(splits, model):
+    empty = copy.copy(splits[1])
+    empty[INTERACTS].edge_label_index = torch.zeros(2, 0, dtype=torch.long)
+    text = r"^the split has no interactions - choose another split$"
+    with pytest.raises(UserError, match=text):
+        evaluate(model, empty)
+
+
 def test_block_size_does_not_matter(splits, model, monkeypatch):
     expected = evaluate(model, splits[2])
     module = sys.modules["mmgraph.train.evaluation"]
@@ -112,7 +132,10 @@ def test_scores_that_are_not_finite_are_refused(splits):
     model = build_model("MF-BPR", splits[0])
     with torch.no_grad():
         model.item.weight[0, 0] = float("nan")
-    with pytest.raises(UserError, match="scores are not finite"):
+    text = (
+        r"^the model's scores are not finite - train it with a smaller learning rate$"
+    )
+    with pytest.raises(UserError, match=text):
         evaluate(model, splits[1])
 
 

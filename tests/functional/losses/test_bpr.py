@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from mmgraph.functional import bpr_loss
+from mmgraph.functional import bpr_loss, inner_product_bpr
 
 
 def reference(pos, neg):
@@ -46,3 +46,18 @@ def test_errors_name_the_value():
         bpr_loss(x, x, reduction="avg")
     with pytest.raises(ValueError, match=r"'base' must be 'e' or 2 \(got 10\)"):
         bpr_loss(x, x, base=10)
+
+
+@pytest.mark.parametrize(("base", "scale"), [("e", 1.0), (2, math.log(2))])
+def test_triples_are_scored_by_their_inner_products(base, scale):
+    user, pos, neg = torch.randn(3, 7, 4, dtype=torch.float64)
+    scores = [
+        [sum(a * b for a, b in zip(*rows, strict=True)) for rows in pairs]
+        for pairs in (
+            zip(user.tolist(), pos.tolist(), strict=True),
+            zip(user.tolist(), neg.tolist(), strict=True),
+        )
+    ]
+    expected = sum(reference(*scores)) / 7 / scale
+    loss = inner_product_bpr(user, pos, neg, base=base)
+    assert loss.item() == pytest.approx(expected, rel=1e-12)

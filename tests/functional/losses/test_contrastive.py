@@ -76,9 +76,10 @@ def test_float32_equals_the_dense_softmax():
 
 def test_info_nce_averages_both_directions():
     x, y = pair()
-    both = (dense(x, y, 0.3) + dense(y, x, 0.3)) / 2
-    torch.testing.assert_close(info_nce(x, y, 0.3, block_size=8), both, **TIGHT)
     for normalize in (True, False):
+        both = (dense(x, y, 0.3, normalize) + dense(y, x, 0.3, normalize)) / 2
+        mean = info_nce(x, y, 0.3, block_size=8, normalize=normalize)
+        torch.testing.assert_close(mean, both, **TIGHT)
         one = info_nce(x, y, 0.3, symmetric=False, block_size=8, normalize=normalize)
         torch.testing.assert_close(one, dense(x, y, 0.3, normalize), **TIGHT)
 
@@ -129,6 +130,10 @@ def test_errors_name_the_value():
         solosim(x, x[:2], 0.2)
     with pytest.raises(ValueError, match=r"N at least 1 \(got \[0, 2\]"):
         solosim(x[:0], x[:0], 0.2)
+    some = torch.zeros(3, dtype=torch.long)
+    for anchor, candidate, match in ((x[:0], x, some[:0]), (x, x[:0], some)):
+        with pytest.raises(ValueError, match=r"\[B, d\] and \[N, d\], N at least 1"):
+            solosim(anchor, candidate, 0.2, match=match)
     with pytest.raises(ValueError, match=r"'match' must name one row per anchor, 3"):
         solosim(x, x[:2], 0.2, match=torch.zeros(2, dtype=torch.long))
     with pytest.raises(ValueError, match=r"must be \[B, d\] and \[N, d\]"):

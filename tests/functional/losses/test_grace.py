@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+import re
 
 import pytest
 import torch
@@ -88,3 +89,30 @@ def test_runs_on_the_device(device):
     (grad,) = torch.autograd.grad(loss, a)
     (reference,) = torch.autograd.grad(loop(x, y.detach(), 0.2), x)
     torch.testing.assert_close(grad.cpu(), reference, **TIGHT)
+
+
+def test_rows_of_unlike_size_keep_their_digits_at_any_temperature():
+    # The largest score of the first row is 1000, that of the others far below.
+    x, y = pair(dtype=torch.float32)
+    y = torch.cat([x[:1], y[1:]]).detach().requires_grad_()
+    s = [torch.nn.functional.normalize(v.double()) for v in (x, y)]
+    across, within = s[0] @ s[1].T / 1e-3, s[0] @ s[0].T / 1e-3
+    within = within.masked_fill(torch.eye(13, dtype=torch.bool), -torch.inf)
+    below = torch.cat([across, within], dim=1).logsumexp(dim=1)
+    best = torch.cat([across, within], dim=1).amax(dim=1)
+    assert best.max() - best.min() > 200
+    expected = (below - across.diagonal()).mean()
+    loss = grace(x, y, 1e-3)
+    torch.testing.assert_close(loss.double(), expected, rtol=1e-5, atol=0)
+    (grad,) = torch.autograd.grad(loss, y)
+    (reference,) = torch.autograd.grad(expected, y)
+    torch.testing.assert_close(grad, reference, rtol=1e-3, atol=1e-3)
+
+
+def test_views_that_are_no_rows_are_refused():
+    x = torch.ones(3, 2)
+    for bad in (x[:0], x[0], x[None]):
+        shape = re.escape(str([*bad.shape]))
+        text = rf"^x and y must .* \[N, d\], N at least 1 \(got {shape}"
+        with pytest.raises(ValueError, match=text):
+            grace(bad, bad, 0.2)

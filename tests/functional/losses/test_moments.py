@@ -55,3 +55,13 @@ def test_six_pairs_of_four_views():
 def test_one_view_has_nothing_to_be_aligned_to():
     with pytest.raises(ValueError, match=r"at least two views \(got 1\)"):
         moment_alignment([torch.ones(3)])
+
+
+def test_two_views_are_one_pair():
+    views = tables()[:2]
+    torch.testing.assert_close(moment_alignment(views), by_hand(views))
+
+
+def test_every_view_needs_its_number_of_copies():
+    with pytest.raises(ValueError, match="argument 2 is shorter"):
+        moment_alignment([torch.ones(3)] * 3, copies=[1, 2])

@@ -1,9 +1,14 @@
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 import torch
+from reference.memory import LargestTensor
 
 from mmgraph.functional import grace, info_nce, solosim
+from mmgraph.functional.block_sizes import CONTRAST_SCORES, GRACE_SCORES
+from mmgraph.nn.losses import InfoNCELoss, SoloSimLoss
 
 LOSSES = pytest.mark.parametrize("loss", [solosim, info_nce, grace])
 
@@ -26,7 +31,8 @@ def test_without_gradients_the_value_is_the_same(loss):
 @LOSSES
 def test_second_derivative_is_refused(loss):
     x, y = pair()
-    with pytest.raises(RuntimeError, match="has no second derivative"):
+    text = r"^this contrast has .* derivative \(got a .* with create_graph=True\)$"
+    with pytest.raises(RuntimeError, match=text):
         torch.autograd.grad(loss(x, y, 0.2), x, create_graph=True)
 
 
@@ -38,6 +44,34 @@ def test_autocast_does_not_lower_the_precision(loss):
     torch.testing.assert_close(value, loss(x, y, 0.05))
     for half in ((x.bfloat16(), y.bfloat16()), (x, y.bfloat16())):
         assert loss(*half, 0.05).dtype == torch.float32
+
+
+@pytest.mark.parametrize(
+    "loss",
+    [
+        partial(solosim, temperature=0.2, block_size=8),
+        partial(info_nce, temperature=0.2, block_size=8),
+        partial(grace, temperature=0.2, block_size=8),
+        SoloSimLoss(0.2, block_size=8),
+        InfoNCELoss(0.2, block_size=8),
+    ],
+)
+@pytest.mark.parametrize("grad", [True, False])
+def test_no_more_than_a_block_of_similarities_is_held(loss, grad):
+    x, y = torch.randn(2, 100, 5, requires_grad=grad)
+    with LargestTensor() as largest:
+        loss(x, y)
+    assert largest.size == 8 * 100
+
+
+@pytest.mark.parametrize(
+    ("loss", "cache"), [(solosim, CONTRAST_SCORES), (grace, GRACE_SCORES)]
+)
+def test_a_cpu_takes_as_many_rows_as_fit_its_cache(loss, cache):
+    x, y = torch.randn(2, 3000, 4)
+    with LargestTensor() as largest:
+        loss(x, y, 0.2)
+    assert largest.size == cache.cpu // 3000 * 3000
 
 
 @LOSSES

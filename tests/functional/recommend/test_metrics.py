@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+import re
 
 import pytest
 import torch
@@ -107,11 +108,20 @@ def test_errors_name_the_value():
     hits, size = torch.zeros(2, 3, dtype=torch.bool), torch.tensor([1, 2])
     with pytest.raises(ValueError, match=r"'ks' must be in \[1, 3\] \(got \[5\]\)"):
         ranking_metrics(hits, size, [5])
-    with pytest.raises(ValueError, match=r"\(got \[2, 3\] and \[3\]\)"):
+    for ks in ([], [0], [1, 0], [2, 4]):
+        with pytest.raises(
+            ValueError, match=rf"in \[1, 3\] \(got {re.escape(str(ks))}"
+        ):
+            ranking_metrics(hits, size, ks)
+    text = r"^'hits' must be \[U, K\] and .* \[U\] \(got \[2, 3\] and \[3\]\)$"
+    with pytest.raises(ValueError, match=text):
         ranking_metrics(hits, torch.ones(3), [1])
-    with pytest.raises(ValueError, match="at least one positive"):
+    with pytest.raises(ValueError, match=r"\(got \[3\] and \[2\]\)"):
+        ranking_metrics(hits[0], size, [1])
+    text = r"^every user needs at least one positive \(got one with 0\)$"
+    with pytest.raises(ValueError, match=text):
         ranking_metrics(hits, torch.tensor([1, 0]), [1])
-    with pytest.raises(ValueError, match="at least one user"):
+    with pytest.raises(ValueError, match=r"^there must be .* one user \(got 0\)$"):
         ranking_metrics(hits[:0], size[:0], [1])
 
 

@@ -64,14 +64,14 @@ def test_membership_equals_a_python_set():
 
 def test_a_user_with_every_item_is_named():
     edge_index = torch.tensor([[0, 1, 1], [0, 0, 1]])
-    with pytest.raises(UserError, match="user 1 has interacted with all 2"):
+    with pytest.raises(UserError, match=r"user 1 has .* 2 .* - leave .* add items$"):
         NegativeSampler(edge_index, num_items=2)
     with pytest.raises(UserError, match="user 'bob' has interacted with all 2"):
         NegativeSampler(edge_index, 2, user_ids=np.array(["ann", "bob"]))
 
 
 def test_no_interaction_is_refused():
-    with pytest.raises(UserError, match="no training interaction"):
+    with pytest.raises(UserError, match=r"^no .* interaction - give at least one$"):
         NegativeSampler(torch.empty(2, 0).long(), num_items=2)
 
 

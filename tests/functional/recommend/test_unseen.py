@@ -92,6 +92,14 @@ def test_nothing_is_left_of_a_user_who_has_seen_everything(history, dtype):
         assert grad.isfinite().all()
 
 
+@pytest.mark.parametrize("scale", [1e-3, 1.0, 1e3])
+def test_what_stays_of_users_who_have_seen_everything_knows_no_unit(history, scale):
+    user, item = (x.detach().float() for x in factors(100))
+    seen = seen_items(history, torch.full((100,), 3))
+    mapped = map_unseen_scores(scale * user, item, seen, torch.randn(NUM_ITEMS, 2))
+    assert mapped.abs().max() < 100 * torch.finfo(torch.float32).eps ** 0.5
+
+
 @pytest.mark.parametrize("block", [1, 20, 10**6])
 @pytest.mark.parametrize("k", [0, 1, 4, NUM_ITEMS + 2])
 def test_the_best_unseen_items_are_those_of_a_sort(history, monkeypatch, k, block):

@@ -269,6 +269,46 @@ def test_noise_directions_are_zero_columns(dtype):
     torch.testing.assert_close(suppress(x_a, u, 0.9), suppress(x_a, two, 0.9))
 
 
+@pytest.mark.parametrize("coarse", [0, 1])
+def test_the_coarser_of_two_dtypes_says_what_is_noise(coarse):
+    factor = torch.randn(100, 2, dtype=torch.float64)
+    x = [torch.randn(100, d, dtype=torch.float64) for d in (8, 6)]
+    # Two directions and their rounding, which is more than float64's noise.
+    x[coarse] = (factor @ torch.randn(2, 8 - 2 * coarse).double()).float()
+    u, _, w = shared_directions(*x, 5)
+    assert (u.dtype, w.dtype) == (x[0].dtype, x[1].dtype)
+    union = union_bases({"a": x[0], "b": x[1]}, 5)
+    assert (union["a"].dtype, union["b"].dtype) == (x[0].dtype, x[1].dtype)
+    for basis in (u, w):
+        assert basis.any(dim=0).tolist() == [True, True, False, False, False]
+    assert [basis.size(1) for basis in union.values()] == [2, 2]
+
+
+def test_a_faint_direction_is_noise_in_float32_and_none_in_float64():
+    factor = torch.randn(100, 2, dtype=torch.float64)
+    factor = torch.linalg.qr(factor - factor.mean(0)).Q
+    x = factor * torch.tensor([1.0, 1e-5])  # the second singular value is 1e-10
+    for dtype, found in ((torch.float64, [True, True]), (torch.float32, [True, False])):
+        u, _, w = shared_directions(x.to(dtype), x.to(dtype), 2)
+        assert u.any(dim=0).tolist() == w.any(dim=0).tolist() == found
+
+
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_bases_have_the_dtype_of_the_features_and_values_float64(count):
+    x = {m: t.float() for m, t in list(many_tables().items())[:count]}
+    bases, sigma = shared_bases(x, 2)
+    assert {basis.dtype for basis in bases.values()} == {torch.float32}
+    assert {values.dtype for values in sigma.values()} == {torch.float64}
+
+
+def test_a_basis_of_another_dtype_leaves_that_of_the_features():
+    x_a, x_b = tables()
+    u, _, _ = shared_directions(x_a, x_b, 2)
+    out = suppress(x_a.float(), u, 0.9)
+    assert out.dtype == torch.float32
+    torch.testing.assert_close(out, suppress(x_a, u, 0.9).float())
+
+
 def test_constant_features_share_nothing():
     x = torch.ones(20, 4)
     u, sigma, w = shared_directions(x, torch.randn(20, 3), 2)
@@ -456,6 +496,24 @@ def test_the_union_spans_the_directions_of_the_pairs_and_no_more(count):
             close(basis.T @ basis, torch.eye(basis.size(1), dtype=torch.float64))
 
 
+@MANY
+@pytest.mark.parametrize("masked", ["v", "va", "vtad"])
+def test_each_pair_of_the_union_takes_the_items_that_have_both(count, masked):
+    x = many_tables(count)
+    masks = {m: torch.rand(200) < 0.7 for m in x if m in masked}
+    spoilt = {m: t.clone() for m, t in x.items()}
+    for m, mask in masks.items():
+        spoilt[m][~mask] = torch.nan
+    every = torch.ones(200, dtype=torch.bool)
+    for m, basis in union_bases(spoilt, 1, masks=masks).items():
+        pairs = []
+        for n in set(x) - {m}:
+            rows = masks.get(m, every) & masks.get(n, every)
+            pairs.append(shared_directions(x[m][rows], x[n][rows], 1)[0])
+        span = torch.from_numpy(scipy.linalg.orth(torch.cat(pairs, dim=1).numpy()))
+        close(basis @ basis.T, span @ span.T)
+
+
 def test_the_union_counts_directions_that_pairs_have_in_common_once():
     x = torch.randn(100, 5)
     bases = union_bases({"a": x, "b": 2 * x + 1, "c": x - 3}, 2)
@@ -469,8 +527,11 @@ def test_the_union_of_one_pair_is_the_pair_and_a_single_modality_has_none():
     close(bases["v"] @ bases["v"].T, u @ u.T)
     close(bases["t"] @ bases["t"].T, w @ w.T)
     assert union_bases({"v": x_a}, 2)["v"].size() == (x_a.size(1), 0)
-    with pytest.raises(ValueError, match="no modality given"):
-        union_bases({}, 2)
+    both = {"t": x_b, "v": x_a}
+    assert all(torch.equal(bases[m], shared_bases(both, 2)[0][m]) for m in both)
+    for call in (union_bases, shared_bases):
+        with pytest.raises(ValueError, match=r"^no modality .* an empty mapping\)$"):
+            call({}, 2)
 
 
 def test_one_modality_shares_nothing():
@@ -488,7 +549,9 @@ def test_errors_name_the_value():
         suppress(x_a, x_a[:16, :2], 1.2)
     with pytest.raises(ValueError, match=r"same rows \(got 200 and 3\)"):
         cross_covariance(x_a, x_b[:3])
-    with pytest.raises(ValueError, match=r"got 0 rows"):
+    with pytest.raises(
+        ValueError, match=r"^no row has both modalities \(got 0 rows\)$"
+    ):
         cross_covariance(x_a, x_b, torch.zeros(200, dtype=torch.bool))
     with pytest.raises(ValueError, match=r"'weights' must be .* \(got 'cca'\)"):
         shared_bases({"v": x_a, "t": x_b}, 2, weights="cca")

@@ -141,6 +141,24 @@ def test_chance_level_of_one_dimension_is_that_of_a_gaussian():
     assert chance_level(torch.zeros(3), torch.ones(2), 100) == 0
 
 
+@pytest.mark.parametrize(("wide", "narrow"), [(3, 3), (5, 2), (2, 5)])
+def test_chance_level_is_that_of_whole_decompositions(wide, narrow):
+    a, b = (torch.rand(n).sort(descending=True).values for n in (wide, narrow))
+    rng = np.random.default_rng(0)
+    tall, flat = (a, b) if wide >= narrow else (b, a)
+    tops = [
+        np.linalg.norm(
+            np.diag(tall.double().sqrt().numpy())
+            @ rng.standard_normal((len(tall), len(flat)))
+            @ np.diag(flat.double().sqrt().numpy()),
+            ord=2,
+        )
+        for _ in range(32)
+    ]
+    expected = (np.mean(tops) + 4 * np.std(tops, ddof=1)) / math.sqrt(2)
+    assert chance_level(a, b, num_rows=2) == pytest.approx(expected, rel=1e-9)
+
+
 def test_deflation_is_projection():
     x, _ = plant(3, [1.0, 0.5])
     basis = torch.linalg.qr(torch.randn(32, 4, dtype=torch.float64)).Q
@@ -174,3 +192,83 @@ def test_a_zero_cross_covariance_has_no_rank():
 def test_errors_name_the_value():
     with pytest.raises(ValueError, match=r"'num_rows' must be at least 2 \(got 1\)"):
         chance_level(torch.ones(1), torch.ones(1), 1)
+
+
+@pytest.mark.parametrize(
+    ("sigma", "rank", "floor", "strength"),
+    [
+        ([4, 1], 1, 0, 1 / 2),
+        ([1, 0.25], 1, 0, 1 / 2),
+        ([4, 0], 1, 0, 1),
+        ([4, 0, 0], 2, 1, 1 / 2),
+        ([4, 4, 1], 1, 0, 0),
+        ([4, 1], 0, 0, 0),
+        ([0, 0], 1, 0, 0),
+        ([4, 1], 1, 9, 0),  # chance puts more than the first there
+    ],
+)
+def test_levelling_by_hand(sigma, rank, floor, strength):
+    found = levelling_strength(torch.tensor(sigma).float(), rank, floor=floor)
+    assert found == pytest.approx(strength, rel=1e-6)
+    assert isinstance(found, float)
+
+
+def test_one_dimension_may_be_shared_and_none_may_be_there():
+    one = torch.ones(1, 1, dtype=torch.float64)
+    assert shared_rank(0.9 * one, one, one, num_rows=1000)[:2] == (1, True)
+    eye = torch.eye(3, dtype=torch.float64)
+    alone = torch.diag(torch.tensor([0.9, 0.0, 0.0]).double())
+    assert shared_rank(alone, eye, eye, num_rows=1000)[:2] == (1, True)
+    assert shared_rank(eye[:0], eye[:0, :0], eye, num_rows=1000) == (0, False, 0.0)
+
+
+def test_the_seed_is_that_of_the_chance_level():
+    eye = torch.eye(4, dtype=torch.float64)
+    cov_ab = torch.diag(torch.tensor([0.9, 0.8, 0.0, 0.0]).double())
+    left = torch.tensor([1.0, 1.0, 0.0, 0.0])
+    for seed in (0, 1, 7):
+        chance = shared_rank(cov_ab, eye, eye, num_rows=1000, seed=seed).chance
+        expected = chance_level(left, left, 1000, seed=seed)
+        assert chance == pytest.approx(expected, rel=1e-9)
+
+
+def rank_of(sigma, num_rows=10**9, scale=1.0):
+    """Of a cross-covariance with these singular values between white modalities."""
+    eye = scale * torch.eye(len(sigma), dtype=torch.float64)
+    cov_ab = scale * torch.diag(torch.tensor(sigma, dtype=torch.float64))
+    return shared_rank(cov_ab, eye, eye, num_rows)
+
+
+def falling(first, step, count, *head):
+    return [*head, *(max(first - step * n, 0.0) for n in range(count))]
+
+
+@pytest.mark.parametrize("scale", [1e-6, 1.0, 1e6])
+def test_a_step_is_clear_by_its_part_of_the_first_value(scale):
+    # A twentieth of the first value, and smaller steps behind it.
+    assert rank_of(falling(19, 0.9, 23, 20.0), scale=scale)[:2] == (1, True)
+    # A seventh of the second, but not a twentieth of the first.
+    assert rank_of(falling(0.2, 0.03, 8, 1.0), scale=scale)[:2] == (1, True)
+
+
+def test_without_a_clear_step_the_largest_above_chance_is_taken():
+    """Chance reaches c in 30 dimensions, and falls as directions are taken out."""
+    eye = torch.ones(30)
+    c = chance_level(eye, eye, 1000)
+    assert chance_level(eye[1:], eye[1:], 1000) < 0.99 * c
+
+    def found(values):
+        return rank_of([c * v for v in values], num_rows=1000)
+
+    # Only the first is above chance, and the step behind it is the largest.
+    first = found(falling(0.98, 0.03, 29, 1.02))
+    assert first[:2] == (1, False)
+    left = torch.cat([eye[1:], torch.zeros(1)])
+    assert first.chance == pytest.approx(chance_level(left, left, 1000), rel=1e-9)
+    # The largest step comes later, below chance.
+    later = [*falling(0.975, 0.04, 10, 1.02), *falling(0.565, 0.02, 19)]
+    assert found(later)[:2] == (1, False)
+    # Chance explains the first: what stands out of it further on is not looked for.
+    below = found([*falling(0.99, 0.01, 9), *falling(0.865, 0.045, 20), 0.0])
+    assert below[:2] == (0, False)
+    assert below.chance == pytest.approx(c, rel=1e-9)

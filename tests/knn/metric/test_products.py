@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import sys
 from fractions import Fraction
 
 import numpy as np
 import pytest
 import torch
 
+from mmgraph.functional.block_sizes import BlockSize
 from mmgraph.knn.metric.products import (
     MetricProducts,
     metric_products,
@@ -41,6 +43,30 @@ def test_products_of_any_two_blocks_are_within_half_the_tolerance(metric):
             base = products.neighbours(x[b], norm[b])
             error = (query @ base.T - exact[a, b]).abs().max()
             assert 0 < error < products.tolerance / 2
+
+
+@pytest.mark.parametrize("far", [0, 25, 49])
+def test_the_scale_of_l2_is_the_largest_distance_wherever_that_row_is(far, monkeypatch):
+    module = sys.modules["mmgraph.knn.metric.products"]
+    monkeypatch.setattr(module, "READ", BlockSize(3 * 7, 1))  # seven rows at a time
+    x = 0.01 * torch.randn(50, 3)
+    x[far] *= 5
+    x[7] = 0
+    usable = x[x.any(dim=1)].double().numpy()
+    expected = np.linalg.norm(usable - usable.mean(0), axis=1).max()
+    assert products_of(x, "l2").scale == pytest.approx(expected, rel=1e-9)
+
+
+@pytest.mark.parametrize("metric", METRICS)
+def test_rows_are_float32_whatever_the_default_dtype(metric):
+    x = torch.randn(20, 3)
+    products, norm = products_of(x, metric), row_norms(x)
+    torch.set_default_dtype(torch.float64)
+    try:
+        made = products.centres(x, norm), products.neighbours(x, norm)
+    finally:
+        torch.set_default_dtype(torch.float32)
+    assert {rows.dtype for rows in made} == {torch.float32}
 
 
 def test_equal_rows_have_a_scale():

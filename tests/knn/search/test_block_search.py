@@ -140,3 +140,27 @@ def test_only_rows_near_the_last_place_are_summed(monkeypatch):
     block_search.add(block, build_search("torch", block.product), 64)
     assert sum(seen) == 3
     assert block_search.nearest.neighbour.tolist() == [[0, 1, 2]]
+
+
+def test_centres_that_are_equal_have_equal_neighbours_wherever_they_stand():
+    x = torch.randn(40, 3)
+    x[7] = x[3]
+    rows, products = prepared(x)
+    chosen = rows[torch.tensor([3, 7, 12, 3, 9])]
+    options = {"include_self": True, "backend": "torch"}
+    found, _ = nearest_rows([rows], products, chosen, 4, **options)
+    alone = [
+        nearest_rows([rows], products, chosen[i : i + 1], 4, **options)[0]
+        for i in range(5)
+    ]
+    assert torch.equal(found, torch.cat(alone))
+    assert found[0].tolist() == found[1].tolist() == found[3].tolist()
+
+
+def test_torch_searches_where_faiss_is_missing(monkeypatch):
+    monkeypatch.setitem(sys.modules, "faiss", None)
+    rows, products = prepared(torch.eye(3))
+    found, _ = nearest_rows(
+        [rows], products, rows, 1, include_self=True, backend="torch"
+    )
+    assert found.tolist() == [[0], [1], [2]]

@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+import sys
+
 import pytest
 import torch
 
+from mmgraph.errors import UserError
 from mmgraph.knn.metric.products import metric_products
 from mmgraph.knn.rows.matrix_statistics import matrix_statistics
 from mmgraph.knn.search.inverted_lists import InvertedLists, cells_to_try
@@ -42,4 +45,26 @@ def test_products_are_those_of_the_rows_and_few_rows_are_filled_up():
 def test_numbers_of_cells_fit_the_matrix():
     assert cells_to_try(1) == [1, 1]
     assert cells_to_try(12) == [3, 3]
+    assert cells_to_try(10) == [3, 2]
+    assert all(isinstance(cells, int) for cells in cells_to_try(10))
     assert cells_to_try(10**6) == [1000, 4000]
+
+
+def test_cells_of_l2_are_told_apart_by_distance():
+    """Two clusters in one direction: a product would send all to the farther one."""
+    near = torch.tensor([1.0, 0.0]) + 0.01 * torch.randn(10, 2)
+    x = torch.cat([near, near + torch.tensor([9.0, 0.0])])
+    base = torch.cat([x, -x.square().sum(1, keepdim=True) / 2], 1)
+    query = torch.cat([x, torch.ones(20, 1)], 1)
+    search = InvertedLists(base, "l2", 2)
+    product, index = search(query, 10)  # one cell each
+    assert torch.equal(index < 10, (torch.arange(20) < 10)[:, None].expand(20, 10))
+    expected = (query @ base.T).gather(1, index)
+    torch.testing.assert_close(product, expected, rtol=1e-5, atol=1e-4)
+
+
+def test_without_faiss_the_remedy_is_named(monkeypatch):
+    monkeypatch.setitem(sys.modules, "faiss", None)
+    text = r"^approximate search needs FAISS - pip install 'mmgraph\[cpu\]'$"
+    with pytest.raises(UserError, match=text):
+        InvertedLists(torch.eye(3), "ip", 1)

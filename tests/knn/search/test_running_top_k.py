@@ -67,6 +67,12 @@ def test_ties_at_the_end_go_to_the_smaller_id():
     assert top.neighbour.tolist() == [[0, 1]]
 
 
+def test_a_tile_is_the_first_unless_it_is_placed():
+    top = RunningTopK(1, 2)
+    top.add_tile(torch.tensor([[0.5, 0.1]]))
+    assert top.neighbour.tolist() == [[0, 1]]
+
+
 def test_rows_left_out_are_in_no_list():
     top = RunningTopK(2, 2)
     low = -torch.inf

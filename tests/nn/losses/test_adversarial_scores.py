@@ -60,3 +60,9 @@ def test_options_out_of_range_are_refused_also_those_of_the_critic():
         AdversarialScoreLoss(6, 4, noise_scale=0.0)
     with pytest.raises(ValueError, match="AdversarialScoreLoss: 'lr' must be above 0"):
         AdversarialScoreLoss(6, 4, lr=-1.0)
+
+
+def test_defaults_are_those_of_the_public_code():
+    loss = AdversarialScoreLoss(6, 4)
+    assert (loss.noise_scale, loss.score_weight) == (0.002, 100)
+    assert (loss.penalty_weight, loss.dropout, loss.lr) == (0.3, (0.31, 0.5), 3e-4)

@@ -76,3 +76,15 @@ def test_bad_options_are_refused():
         ChainedAlignmentLoss(0, 6, 0.2)
     with pytest.raises(ValueError, match=r"'temperature' must be above 0 \(got 0\)"):
         ChainedAlignmentLoss(2, 6, 0)
+
+
+def test_a_space_has_at_least_one_dimension():
+    loss = ChainedAlignmentLoss(2, 1, temperature=0.2)
+    assert [linear.out_features for linear in loss.view] == [1, 1]
+
+
+@pytest.mark.parametrize("count", [2, 4])
+def test_another_number_of_views_is_refused(count):
+    loss = ChainedAlignmentLoss(2, 6, temperature=0.2)
+    with pytest.raises(ValueError, match="argument 3 is"):
+        loss([torch.ones(5, 6)] * count)

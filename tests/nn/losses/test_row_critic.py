@@ -54,7 +54,7 @@ def drawn(critic, count):
     ]
 
 
-@pytest.mark.parametrize("slope", [0.01, 1.0])
+@pytest.mark.parametrize("slope", [0.01, 0.3, 1.0, 2.0])
 @pytest.mark.parametrize("width", WIDTHS)
 def test_the_loss_and_its_gradients_equal_those_on_whole_rows(width, slope):
     critic, real, fake = make(width, slope=slope), rows(), rows()
@@ -133,6 +133,14 @@ def test_weights_start_kaiming_normal_and_biases_at_zero():
         assert weight.std().item() == pytest.approx((2 / fan_in) ** 0.5, rel=0.05)
     assert not critic.bias.any()
     assert not critic.second.bias.any()
+
+
+@pytest.mark.parametrize(("width", "half"), [(1, 1), (2, 1), (6, 3), (9, 4)])
+def test_the_second_layer_has_half_the_width(width, half):
+    critic = RowCritic(5, width)
+    assert critic.second.weight.shape == (half, width)
+    assert critic.last.weight.shape == (1, half)
+    assert critic(torch.rand(3, width)).shape == (3,)
 
 
 def test_repr_shows_the_sizes():

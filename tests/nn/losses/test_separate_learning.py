@@ -347,16 +347,62 @@ def test_errors_name_the_value():
         make(club_lr=-1.0)
     with pytest.raises(ValueError, match="'club_inner_steps' must be at least 0"):
         make(club_inner_steps=-1)
-    with pytest.raises(ValueError, match=r"'neg_l2' needs even dimensions \(got .*7"):
+    text = r"^'neg_l2' needs even dimensions \(got .*7}\) - choose the distance 'mim'$"
+    with pytest.raises(ValueError, match=text):
         make({"visual": 7}, distance="neg_l2")
-    with pytest.raises(ValueError, match=r"\(got .*'textual': 8.*club_shared=False"):
+    text = (
+        r"^one estimator for all modalities needs equal dimensions \(got "
+        r".*'textual': 8.* - use mim_proj='linear' or club_shared=False$"
+    )
+    with pytest.raises(ValueError, match=text):
         make(mim_proj="none")
-    with pytest.raises(ValueError, match=r"needs two modalities .* \(got \['visual'\]"):
+    text = (
+        r"^club_pairs='released' needs two modalities and club_shared=True "
+        r"\(got \['visual'\], club_shared=True\) - choose club_pairs='paper'$"
+    )
+    with pytest.raises(ValueError, match=text):
         make({"visual": 8}, club_pairs="released")
-    with pytest.raises(ValueError, match=r"dimension of 2 .* \(got {'visual': 1}\)"):
+    with pytest.raises(ValueError, match=r"dimension of 2 .* 1}\) - use a larger emb"):
         make({"visual": 1})
     with pytest.raises(ValueError, match=r"dimensions must be .* \(got {'visual': 4"):
         make().split({"visual": torch.zeros(2, 4)})
+
+
+def test_options_that_are_left_out_are_the_papers():
+    loss = SeparateLearningLoss(DIMS)
+    # The public code halves the bound: its 0.006.
+    assert (loss.align_weight, loss.distance_weight) == (0.012, 0.006 / 2)
+    assert (loss.club_inner_steps, loss.club_lr) == (50, 0.0001)
+    assert loss.alignment.temperature == 0.2
+
+
+def test_options_reach_the_parts():
+    loss = make(proj_hidden=5, proj_out=3, mim_dim=7, club_hidden=2, block_size=9)
+    assert loss.heads["textual"].first.weight.shape == (5, 4)
+    assert loss.heads["textual"].rest[-1].weight.shape == (3, 5)
+    assert loss.maps_unique["textual"].weight.shape == (7, 4)
+    assert loss.club["shared"].conditional.mean[0].weight.shape == (2, 7)
+    assert loss.alignment.block_size == 9
+    club = make(club_estimator="sample", club_clamp=False).club["shared"]
+    assert (club.estimator, club.clamp) == ("sample", False)
+    assert make().club["shared"].clamp
+
+
+@pytest.mark.parametrize("dim", [2, 3])
+def test_the_smallest_halves_have_one_and_two_dimensions(dim):
+    generic, unique = make({"visual": dim}).split({"visual": torch.ones(4, dim)})
+    assert generic["visual"].shape == (4, 1)
+    assert unique["visual"].shape == (4, dim - 1)
+
+
+def test_no_step_and_no_weight_fit_nothing():
+    z = vectors()
+    assert make(club_inner_steps=0).club_step(z) is None
+    loss = make(distance_weight=0)
+    before = [p.detach().clone() for p in loss.estimator_parameters()]
+    assert loss.fit_estimator(loss.distance_inputs(z)) is None
+    for old, new in zip(before, loss.estimator_parameters(), strict=True):
+        assert torch.equal(old, new)
 
 
 def test_runs_on_the_device(device):
