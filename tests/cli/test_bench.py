@@ -11,6 +11,7 @@ import pytest
 
 from mmgraph.cli import main
 from mmgraph.cli.bench import SYSTEMS
+from mmgraph.files import read_json_lines
 
 TINY = ["--set", "embedding_dim=8", "--epochs", "2", "--device", "cpu", "--quiet"]
 
@@ -20,7 +21,7 @@ def bench(catalogue, out, *words):
 
 
 def lines(out):
-    return [json.loads(line) for line in (out / "results.jsonl").open()]
+    return read_json_lines(out / "results.jsonl")
 
 
 def test_results_leaderboard_and_report_are_written(catalogue, tmp_path, capsys):
