@@ -371,10 +371,12 @@ def test_a_folder_of_data_is_not_filled(tmp_path, table):
         check_output_folder(tmp_path, first=["run.json"])
     check_output_folder(tmp_path / "run")
     for name in ("top.parquet", "graph.npz", "a.NPY"):
-        message = f"{name} would be a modality of the data there - choose another"
+        message = f"{name} would be part of the data there - choose another"
         with pytest.raises(UserError, match=message):
             check_output_file(tmp_path / name)
         check_output_file(tmp_path / "graphs" / name)
+    with pytest.raises(UserError, match=r"interactions\.csv would be part of the data"):
+        check_output_file(tmp_path / "interactions.csv")
     check_output_file(tmp_path / "graph.pt")
     check_output_file(tmp_path / "top.csv")
 
