@@ -292,7 +292,9 @@ def append_json_line(path: Path, value: Mapping[str, Any]) -> None:
             try:
                 _write_all(file, line)
                 os.fsync(file.fileno())
-            except BaseException:
+            except (
+                OSError
+            ):  # what an interruption leaves is whole, or cut off next time
                 file.truncate(end)
                 if is_new:
                     path.unlink()

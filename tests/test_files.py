@@ -356,3 +356,13 @@ def test_an_ordinary_place_is_no_fault(tmp_path):
     check_file(tmp_path / "not" / "there" / "yet.txt")
     (tmp_path / "there.txt").touch()
     check_file(tmp_path / "there.txt")
+
+
+def test_a_line_is_kept_where_an_interruption_comes_after_it(tmp_path, monkeypatch):
+    def interrupted(_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(os, "fsync", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        append_json_line(tmp_path / "a.jsonl", {"a": 1})
+    assert read_json_lines(tmp_path / "a.jsonl") == [{"a": 1}]

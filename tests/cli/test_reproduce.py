@@ -6,6 +6,7 @@ import pytest
 
 from mmgraph.analysis.reproduce import EXPERIMENTS
 from mmgraph.cli import main
+from mmgraph.files import read_json
 
 TINY = ["--set", "embedding_dim=8", "--epochs", "1", "--device", "cpu", "--quiet"]
 
@@ -46,9 +47,7 @@ def test_json_gives_the_numbers_and_a_recipe_is_used(catalogue, tmp_path, capsys
     words = ["clear-figure5", "--recipe", str(recipe), "--seeds", "1", "--json"]
     assert reproduce(catalogue, tmp_path / "out", *words, *TINY) == 0
     numbers = json.loads(capsys.readouterr().out)["clear-figure5"]
-    assert numbers == json.loads(
-        (tmp_path / "out" / "clear-figure5" / "numbers.json").read_text()
-    )
+    assert numbers == read_json(tmp_path / "out" / "clear-figure5" / "numbers.json")
     assert (numbers["results"]["rank"], numbers["results"]["strength"]) == (3, 0.25)
     assert numbers["recipe"]["systems"]["CLEAR"]["options"]["rank"] == 3
 

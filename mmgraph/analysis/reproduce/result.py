@@ -93,7 +93,7 @@ def read_section(folder: Path) -> Section | None:
             figures=[_figure(**figure) for figure in content["figures"]],
             notes=_texts(content["notes"]),
         )
-    except (KeyError, TypeError, ValueError, OverflowError) as error:
+    except (KeyError, TypeError, ValueError) as error:
         raise UserError("no section of a report", fix, path=path) from error
 
 
@@ -115,10 +115,7 @@ def _table(columns: Any, rows: Any, caption: Any) -> Table:
 
 
 def _cell(value: Any) -> Cell:
-    if value is None or isinstance(value, str | float):
-        return value
-    if isinstance(value, int):
-        float(value)  # reports sort by it
+    if value is None or isinstance(value, str | int | float):
         return value
     raise TypeError(f"neither text nor a number: {value!r}")
 

@@ -154,7 +154,7 @@ def run_experiments(
     grids = _grids(chosen, grid or {})
     if any(experiment.plots for experiment in chosen.values()):
         require_plots()
-    sections = [f"{name}/{SECTION}" for name in EXPERIMENTS]
+    sections = [f"{name}/{SECTION}" for name in {**EXPERIMENTS, **chosen}]
     check_output_folder(context.folder, first=sections, others=[REPORT])
     check_output_folder(context.runs)
     with ExitStack() as stack:

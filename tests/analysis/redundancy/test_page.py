@@ -3,7 +3,6 @@ from __future__ import annotations
 import base64
 import csv
 import io
-import json
 import re
 import sys
 from html import unescape
@@ -16,6 +15,7 @@ from mmgraph.analysis import diagnose
 from mmgraph.analysis.redundancy.page import diagnosis_page, write_diagnosis
 from mmgraph.data import catalogue_features, plant_catalogue
 from mmgraph.data.feature_rows import FeatureRows
+from mmgraph.files import read_json
 
 HINT = "The figures need matplotlib: pip install 'mmgraph[plots]'"
 
@@ -124,7 +124,7 @@ def test_one_modality_has_a_page_without_pairs():
 def test_a_diagnosis_is_written_as_json_and_as_a_page(diagnosis, tmp_path):
     folder = tmp_path / "new"
     result = write_diagnosis(folder, diagnosis, "shop", seconds=0.5)
-    assert json.loads((folder / "diagnosis.json").read_text()) == result
+    assert read_json(folder / "diagnosis.json") == result
     assert result == {"data": "shop", "seconds": 0.5, **diagnosis.to_dict()}
     page = (folder / "report.html").read_text("utf-8")
     assert page == diagnosis_page(diagnosis, "shop")
