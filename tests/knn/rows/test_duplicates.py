@@ -40,6 +40,30 @@ def test_rows_with_one_hash_are_told_apart(monkeypatch):
     assert (first.tolist(), group.tolist()) == slow(x)
 
 
+def test_chosen_rows_with_one_hash_are_told_apart(monkeypatch):
+    monkeypatch.setattr(duplicates, "_hash", lambda x: x[:, 0].long())
+    x = torch.randint(-1, 2, (60, 3)).float()
+    for row in (torch.arange(5, 60), torch.arange(0, 60, 3)):
+        first, group = distinct_rows(x, row)
+        assert (first.tolist(), group.tolist()) == slow(x[row])
+    # The rows at these positions of the whole matrix are equal, those chosen are not.
+    x = torch.tensor([[1.0, 2.0], [1.0, 2.0], [1.0, 3.0], [1.0, 4.0]])
+    first, group = distinct_rows(x, torch.tensor([2, 3]))
+    assert (first.tolist(), group.tolist()) == ([0, 1], [0, 1])
+
+
+def test_no_rows_are_no_groups():
+    for x, row in ((torch.zeros(0, 3), None), (torch.ones(4, 3), torch.arange(0))):
+        first, group = distinct_rows(x, row)
+        assert (first.tolist(), group.tolist()) == ([], [])
+
+
+def test_the_users_random_numbers_stay_the_same():
+    before = torch.get_rng_state()
+    distinct_rows(torch.ones(5, 3))
+    assert torch.equal(torch.get_rng_state(), before)
+
+
 def by_a_loop(x):
     seen, again = set(), []
     for number, row in enumerate(x.tolist()):

@@ -120,6 +120,22 @@ def test_a_row_of_zeros_may_be_refused_wherever_it_is(monkeypatch):
     assert (statistics.zero_rows, statistics.nan_rows) == (0, 1)
 
 
+@pytest.mark.parametrize(
+    ("value", "policy", "what"),
+    [(0.0, "zero", "row 2 is zero"), (np.nan, "nan", "row 2 holds NaN or infinity")],
+)
+def test_a_refused_row_of_a_file_comes_with_its_remedy(tmp_path, value, policy, what):
+    x = np.ones((4, 2))
+    x[2] = value
+    np.save(tmp_path / "x.npy", x)
+    text = (
+        rf"x\.npy: .*{what} - mend it, or isolate such rows: "
+        rf"{policy}='isolate' or --{policy} isolate$"
+    )
+    with pytest.raises(UserError, match=text):
+        matrix_statistics(RowSource(tmp_path / "x.npy"), "ip", **{policy: "refuse"})
+
+
 def test_unknown_policies_are_named_before_anything_is_read():
     with pytest.raises(ValueError, match=r"'nan' must be one of .* \(got 'drop'\)"):
         matrix_statistics(None, "ip", nan="drop")
