@@ -154,6 +154,7 @@ def test_every_kind_of_row_is_counted():
     x = kinds_of_rows()
     for source in (x, RowSource(x)):
         statistics = matrix_statistics(source, "cosine", nan="isolate")
+        assert statistics.sha256 == ""  # nobody asked
         assert statistics.row.tolist() == [0, 2, 3, 5, 7, 8]
         assert (statistics.zero_rows, statistics.nan_rows) == (1, 2)
         assert statistics.collapsed_rows == 0
