@@ -257,8 +257,8 @@ def test_what_a_kill_left_is_cleared_but_not_that_of_another_run(tmp_path):
     begin_run(tmp_path, "a", resume=False)
     save_checkpoint(tmp_path / "checkpoint", {}, {})
     left = [
-        tmp_path / ".model.safetensors.abcd1234",
-        tmp_path / "checkpoint/.state.safetensors.abcd1234",
+        tmp_path / ".model.safetensors.abcd1234.mmgraph-part",
+        tmp_path / "checkpoint/.state.safetensors.abcd1234.mmgraph-part",
     ]
     for path in left:
         path.write_text("half")

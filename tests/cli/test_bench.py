@@ -192,6 +192,7 @@ def test_a_system_that_the_data_do_not_suit_is_named_also_when_quiet(
     one = tmp_path / "one"
     shutil.copytree(catalogue, one)
     next(one.glob("textual.*")).unlink()
+    (one / "mmgraph.json").unlink()  # it was taken away on purpose
     recipe = tmp_path / "r.toml"
     recipe.write_text('models = ["MF-BPR", "PAMD"]\n')
     words = ["--recipe", str(recipe), "--seeds", "1"]

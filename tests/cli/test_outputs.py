@@ -123,7 +123,7 @@ def test_output_that_data_would_take_for_theirs_is_refused(
     }.items():
         assert main([*doors[door.strip()], str(data / name), *SMALL]) == 2
         told = capsys.readouterr().err
-        assert f"{name} would be part of the data there - choose another" in told
+        assert f"{name}: would be part of the data there - choose another" in told
     assert snapshot(data) == before
 
 

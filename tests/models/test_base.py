@@ -157,6 +157,8 @@ def test_a_ranking_that_passes_the_plugin_by_is_refused(catalogue, batch):
             return z
 
     data = catalogue(WIDTHS)
+    new_user = data["user"].num_nodes - 1  # without a training edge
+    data["user", "interacts", "item"].edge_label_index = torch.tensor([[new_user], [0]])
     model = HalfBypass.from_data(data, embedding_dim=6)
     model.attach(resolve_plugin("clear")[1], rank=2)
     model.training_loss(data, batch)

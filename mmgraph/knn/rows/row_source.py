@@ -106,7 +106,7 @@ def _mapped(path: Path) -> np.ndarray[Any, Any]:
         raise UserError("no such file", "check the path", path=path) from None
     except OSError as error:
         raise _unreadable(path, error) from None
-    except ValueError as error:
+    except (ValueError, EOFError) as error:  # an empty file is the latter
         reason = str(error).splitlines()[0].rstrip(".")
         raise UserError(
             f"no .npy array ({reason})", "write it with numpy.save", path=path

@@ -112,3 +112,9 @@ def test_a_matrix_has_a_column(tmp_path):
     text = r"\(got \[3, 0\] of float64\) - save such a matrix with numpy\.save$"
     with pytest.raises(UserError, match=text):
         RowSource(tmp_path / "x.npy")
+
+
+def test_an_empty_file_is_named(tmp_path):
+    (tmp_path / "x.npy").write_bytes(b"")
+    with pytest.raises(UserError, match=r"x\.npy: no \.npy array"):
+        RowSource(tmp_path / "x.npy")
