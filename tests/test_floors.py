@@ -17,6 +17,7 @@ BASE = LOWEST | {"device", "folders", "options", "schema"}
 FUNCTIONAL = BASE | {"functional"}
 ALLOWED = {
     "allocator": set(),
+    "child_processes": set(),
     "errors": set(),
     "checksum": {"errors"},
     "device": {"checksum", "errors"},
@@ -27,9 +28,9 @@ ALLOWED = {
     "schema": {"checksum", "errors"},
     "functional": FUNCTIONAL,
     "nn": FUNCTIONAL | {"nn"},
-    "knn": FUNCTIONAL | {"knn"},
+    "knn": FUNCTIONAL | {"child_processes", "knn"},
     "data": FUNCTIONAL | {"data"},
-    "transforms": FUNCTIONAL | {"data", "knn", "transforms"},
+    "transforms": FUNCTIONAL | {"child_processes", "data", "knn", "transforms"},
 }
 ALLOWED["models"] = ALLOWED["transforms"] | {"nn", "models"}
 ALLOWED["train"] = ALLOWED["models"] | {"allocator", "train"}

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import threading
 import traceback
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Callable
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from functools import partial
-from multiprocessing import get_context, parent_process, resource_tracker
+from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import Any
@@ -22,9 +19,8 @@ from mmgraph.bench.jobs.executors import watch_task
 from mmgraph.bench.jobs.task import Task, TaskResult, perform
 from mmgraph.bench.jobs.watch import OnEpoch, Watch, unwatched
 from mmgraph.bench.source import DataSource
+from mmgraph.child_processes import become_worker, end_process, signals_blocked
 from mmgraph.errors import UserError
-
-_SECONDS_TO_END = 5.0
 
 
 @dataclass(frozen=True)
@@ -80,10 +76,7 @@ class Processes:
                 worker.process.kill()  # it writes nothing, and may block SIGTERM yet
         for worker in self._workers:
             worker.shown.close()
-            worker.process.join(_SECONDS_TO_END)
-            if worker.process.is_alive():
-                worker.process.kill()
-                worker.process.join()
+            end_process(worker.process)
 
     def has_room(self) -> bool:
         return len(self._busy()) < self._jobs
@@ -126,7 +119,7 @@ class Processes:
         mine, theirs = context.Pipe()
         process = context.Process(target=_serve, args=(theirs, self._data), daemon=True)
         worker = _Worker(process, mine)
-        with _spared_from_signals():
+        with signals_blocked():
             process.start()
             self._workers.append(worker)
         theirs.close()  # so that the pipe ends when the process does
@@ -135,9 +128,7 @@ class Processes:
 
 def _serve(connection: Connection, data: TaskData) -> None:
     """Do tasks in a process, until the pipe is closed."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    _set_blocked(signal.SIG_UNBLOCK)
-    end_with_parent()
+    become_worker()
     keep_freed_memory()
     do = None
     with suppress(EOFError, BrokenPipeError):  # the parent closed the pipe, or died
@@ -149,22 +140,6 @@ def _serve(connection: Connection, data: TaskData) -> None:
                 connection.send(("unready", _parts(error)))
             else:
                 connection.send(_attempt(do, task, connection))
-
-
-def end_with_parent() -> None:
-    """End this process at once when the one that started it is gone, however it went.
-
-    Without it a process trains on until it has an epoch to tell of. It must not be in
-    the middle of writing anything.
-    """
-    parent = parent_process()
-    if parent is not None:
-        threading.Thread(target=_wait_for_end, args=(parent,), daemon=True).start()
-
-
-def _wait_for_end(parent: BaseProcess) -> None:
-    parent.join()
-    os._exit(1)
 
 
 def _attempt(
@@ -215,28 +190,8 @@ def _failed(task: Task, text: str, trace: str) -> RuntimeError:
 
 
 def _died(worker: _Worker) -> UserError:
-    worker.process.join(_SECONDS_TO_END)
+    end_process(worker.process)
     return UserError(
         f"{worker.task}: its process ended with exit code {worker.process.exitcode}",
         "use fewer --jobs if memory ran out, and go on with --resume",
     )
-
-
-@contextmanager
-def _spared_from_signals() -> Iterator[None]:
-    """Processes that start inside never see Ctrl-C: their parent ends them.
-
-    Nor is the parent interrupted before the process has all that it waits for.
-    """
-    # What starts with the first process would lift the block.
-    resource_tracker.ensure_running()
-    _set_blocked(signal.SIG_BLOCK)
-    try:
-        yield
-    finally:
-        _set_blocked(signal.SIG_UNBLOCK)
-
-
-def _set_blocked(how: int) -> None:
-    if hasattr(signal, "pthread_sigmask"):  # not on Windows
-        signal.pthread_sigmask(how, {signal.SIGINT, signal.SIGTERM, signal.SIGALRM})

@@ -3,24 +3,18 @@
 from __future__ import annotations
 
 import multiprocessing
-import os
-import signal
-import threading
 import traceback
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
-from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import Any
 
 import torch
 
+from mmgraph.child_processes import become_worker, end_process, signals_blocked
 from mmgraph.errors import UserError
-
-_SECONDS_TO_END = 5.0
-_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 @dataclass
@@ -61,7 +55,7 @@ class Workers:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: Any) -> None:
-        with signals_held():
+        with signals_blocked():
             for worker in self._workers:
                 if kind is None:
                     with suppress(OSError):
@@ -111,7 +105,7 @@ class Workers:
         mine, theirs = self._context.Pipe()
         arguments = (theirs, self._task, self._threads)
         process = self._context.Process(target=_serve, args=arguments, daemon=True)
-        with signals_held(), _deaf_to_interrupts():
+        with signals_blocked():
             process.start()
             theirs.close()  # so that the pipe ends when the process does
             worker = _Worker(process, mine)
@@ -120,29 +114,17 @@ class Workers:
 
 
 def _end(worker: _Worker) -> None:
-    worker.process.join(_SECONDS_TO_END)
-    if worker.process.is_alive():
-        worker.process.kill()
-        worker.process.join()
+    end_process(worker.process)
     worker.connection.close()
 
 
 def _serve(connection: Connection, task: Callable[[int], Any], threads: int) -> None:
     """Work in a process until there is nothing more to do."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # its parent ends it
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    become_worker()
     torch.set_num_threads(threads)
     with suppress(EOFError, OSError):
         while (number := connection.recv()) is not None:
             connection.send(_error_of(task, number))
-
-
-def _end_with_parent() -> None:
-    parent = multiprocessing.parent_process()
-    assert parent is not None
-    parent.join()
-    os._exit(1)
 
 
 def _error_of(task: Callable[[int], Any], number: int) -> Exception | None:
@@ -155,48 +137,3 @@ def _error_of(task: Callable[[int], Any], number: int) -> Exception | None:
             return error
         return RuntimeError(f"{type(error).__name__}: {error}")
     return None
-
-
-@contextmanager
-def signals_held() -> Iterator[None]:
-    """Ctrl-C and SIGTERM that come inside are handled at the end.
-
-    Example:
-        >>> try:
-        ...     with signals_held():
-        ...         signal.raise_signal(signal.SIGINT)
-        ...         print("whole")
-        ... except KeyboardInterrupt:
-        ...     print("stopped")
-        whole
-        stopped
-    """
-    if threading.current_thread() is not threading.main_thread():
-        yield  # they are handled in the main thread alone
-        return
-    came: list[int] = []
-    before = {number: signal.getsignal(number) for number in _SIGNALS}
-    for number in _SIGNALS:
-        signal.signal(number, lambda number, _: came.append(number))
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, signal.SIG_DFL if handler is None else handler)
-        if came:
-            signal.raise_signal(came[0])
-
-
-@contextmanager
-def _deaf_to_interrupts() -> Iterator[None]:
-    """Processes that start inside never see Ctrl-C, not even while they start."""
-    if not hasattr(signal, "pthread_sigmask"):  # Windows
-        yield
-        return
-    # When it starts, it unblocks SIGINT: it must run before.
-    resource_tracker.ensure_running()
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)

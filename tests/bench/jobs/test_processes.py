@@ -1,18 +1,14 @@
 from __future__ import annotations
 
 import os
-import select
 import signal
-import subprocess
-import sys
-import threading
 from contextlib import contextmanager
 from dataclasses import replace
 
 import pytest
 
 from mmgraph.bench.config import run_config
-from mmgraph.bench.jobs.processes import Processes, TaskData, end_with_parent
+from mmgraph.bench.jobs.processes import Processes, TaskData
 from mmgraph.bench.jobs.task import Task, perform
 from mmgraph.bench.source import DataSource
 from mmgraph.bench.spec import parse_spec
@@ -121,33 +117,3 @@ def test_data_that_changed_meanwhile_end_it_all(task_data):
         f"{task_data.source.location}: the data changed while the benchmark ran - "
         "run it again on data that stay as they are"
     )
-
-
-@pytest.mark.skipif(os.name == "nt", reason="kills with a POSIX signal")
-def test_a_process_ends_when_its_parent_is_killed():
-    code = """
-import sys, time
-from multiprocessing import get_context
-from mmgraph.bench.jobs.processes import end_with_parent
-
-def busy():
-    end_with_parent()
-    print("busy", flush=True)
-    time.sleep(1000)
-
-get_context("fork").Process(target=busy).start()
-time.sleep(1000)
-"""
-    process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE)
-    assert process.stdout.readline() == b"busy\n"
-    process.kill()
-    process.wait()
-    # The pipe ends with the last process that can write to it.
-    assert select.select([process.stdout], [], [], 60)[0]
-    assert process.stdout.read() == b""
-    process.stdout.close()
-
-
-def test_a_process_without_a_parent_lives_on():
-    end_with_parent()
-    assert not any("_wait_for_end" in thread.name for thread in threading.enumerate())

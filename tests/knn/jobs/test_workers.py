@@ -7,7 +7,6 @@ import random
 import signal
 import subprocess
 import sys
-import threading
 import time
 
 import numpy as np
@@ -16,7 +15,7 @@ import torch
 
 from mmgraph.knn import build_blocks, knn_graph, read_shards
 from mmgraph.knn.digest import graph_digest
-from mmgraph.knn.jobs.workers import Workers, signals_held
+from mmgraph.knn.jobs.workers import Workers
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="sends POSIX signals")
 
@@ -109,30 +108,6 @@ def test_ctrl_c_while_workers_start_is_one_line(features, times):
     assert told.splitlines() == [
         "error: interrupted - run again, with --resume where the command has it"
     ]
-
-
-def test_a_signal_is_handled_at_the_end_of_the_block():
-    came = []
-    before = signal.signal(signal.SIGTERM, lambda *_: came.append("handled"))
-    try:
-        with signals_held():
-            signal.raise_signal(signal.SIGTERM)
-            came.append("whole")
-        assert came == ["whole", "handled"]
-    finally:
-        signal.signal(signal.SIGTERM, before)
-
-
-def test_another_thread_holds_nothing():
-    def run():
-        with signals_held():
-            held.append(signal.getsignal(signal.SIGINT))
-
-    held = []
-    thread = threading.Thread(target=run)
-    thread.start()
-    thread.join()
-    assert held == [signal.getsignal(signal.SIGINT)]
 
 
 def sleep(_):
