@@ -124,3 +124,17 @@ def file_has_checksum(
             return False
         with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
             return has_checksum(content, path, fix=fix)
+
+
+def file_digest(path: Path) -> str:
+    """SHA-256 of a file that has no room for a checksum of its own, such as ``.npy``.
+
+    Example:
+        >>> import tempfile
+        >>> path = Path(tempfile.mkdtemp()) / "a.npy"
+        >>> _ = path.write_bytes(b"whole")
+        >>> file_digest(path)[:16]
+        '5d5766cf2d787016'
+    """
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import logging
 import os
 import stat
 import tempfile
@@ -20,6 +21,8 @@ from mmgraph.checksum import (
     has_checksum,
 )
 from mmgraph.errors import UserError
+
+_log = logging.getLogger(__name__)
 
 _FIX_ROW = "delete the row, or put it right"
 _FIX_READ = "check the path and its rights"
@@ -289,8 +292,10 @@ def append_json_line(path: Path, value: Mapping[str, Any]) -> None:
         with open(path, "a+b", buffering=0) as file:
             end = _end_of_whole_lines(file, path)
             file.truncate(end)
+            file.seek(max(end - 1, 0))
+            is_open = file.read(1) not in (b"", b"\n")  # its line break was lost
             try:
-                _write_all(file, line)
+                _write_all(file, b"\n" + line if is_open else line)
                 os.fsync(file.fileno())
             except (
                 OSError
@@ -309,7 +314,10 @@ def read_json_lines(
     needed: Sequence[str] = (),
     fault_of: Callable[[dict[str, Any]], str | None] | None = None,
 ) -> list[dict[str, Any]]:
-    """Read JSON lines; a missing file has none, and a torn last line is left out.
+    """Read JSON lines; a missing file has none.
+
+    A last line without its line break is read if it is whole. One that a killed writer
+    left torn is left out, with a warning.
 
     Args:
         path: The file.
@@ -327,9 +335,11 @@ def read_json_lines(
     """
     if not path.exists():
         return []
-    lines = []
-    rows = enumerate(_whole_lines(_content(path), path).split(b"\n"), start=1)
-    for row, line in rows:
+    lines, content = [], _content(path)
+    whole = _whole_lines(content, path)
+    if len(whole) < len(content):
+        _log.warning("%s: its last line is torn and left out", path)
+    for row, line in enumerate(whole.split(b"\n"), start=1):
         if not line.strip():
             continue
         value = _object(line, needed, path, row, _FIX_ROW)
@@ -364,13 +374,16 @@ def _end_of_whole_lines(file: io.FileIO, path: Path) -> int:
 def _whole_lines(content: bytes, path: Path) -> bytes:
     """All but a last line that a killed writer left torn.
 
-    What follows a whole line is no torn end of it, but a damaged line break.
+    If nothing but its line break is lost, it counts as whole. What follows a whole line
+    is no torn end of it, but a damaged line break.
     """
     lines, line_break, last = content.rpartition(b"\n")
     end = to_json_line({})[-3:]
     if MARK_END in last and not end.startswith(last.rpartition(MARK_END)[2]):
         row = lines.count(b"\n") + 2 if line_break else 1
         raise UserError("its line break is damaged", _FIX_ROW, path=path, row=row)
+    if last.endswith(b"}") and has_checksum(last, path, fix=_FIX_ROW):
+        return content
     return lines + line_break
 
 

@@ -8,13 +8,13 @@ and no others. Whoever reads a file that is listed checks it first. Folders with
 
 from __future__ import annotations
 
-import hashlib
 import os
 import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from mmgraph.checksum import file_digest
 from mmgraph.errors import UserError
 from mmgraph.files import (
     check_file,
@@ -228,7 +228,7 @@ def list_contents(folder: Path) -> None:
         >>> list_contents(folder)
         >>> check_content(folder / "a.txt")
     """
-    files = {path.name: _sha256(path) for path in sorted(folder.iterdir())}
+    files = {path.name: file_digest(path) for path in sorted(folder.iterdir())}
     write_json(folder / CONTENTS, {"about": _ABOUT, "files": files})
 
 
@@ -259,7 +259,7 @@ def check_content(path: Path) -> None:
         >>> check_content(Path("nowhere/interactions.csv"))
     """
     expected = _contents(path.parent).get(path.name)
-    if expected is not None and _sha256(path) != expected:
+    if expected is not None and file_digest(path) != expected:
         raise UserError("damaged, or changed since it was made", _EDITED, path=path)
 
 
@@ -290,7 +290,7 @@ def _check_ours(folder: Path) -> None:
         raise UserError(what, f"{_ANOTHER}, or move that file away", path=folder)
     for name, digest in listed.items():
         path = folder / name
-        if name in there and (path.is_symlink() or _sha256(path) != digest):
+        if name in there and (path.is_symlink() or file_digest(path) != digest):
             what = "was changed since mmgraph made it"
             raise UserError(what, f"{_ANOTHER}, or move it away", path=path)
 
@@ -327,8 +327,3 @@ def _is_data(name: str) -> bool:
 
 def _names(folder: Path) -> list[str]:
     return os.listdir(folder) if folder.is_dir() else []
-
-
-def _sha256(path: Path) -> str:
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

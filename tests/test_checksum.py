@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 import io
 import zipfile
 
@@ -16,6 +17,7 @@ from mmgraph.checksum import (
     PLACEHOLDER,
     add_checksum,
     add_zip_checksum,
+    file_digest,
     file_has_checksum,
     has_checksum,
 )
@@ -116,3 +118,9 @@ def test_a_content_without_its_placeholder_is_an_error_of_the_writer():
         archive.comment = b"of somebody"
     with pytest.raises(ValueError, match="without a comment"):
         add_zip_checksum(buffer.getvalue())
+
+
+def test_a_file_has_the_digest_of_its_bytes(tmp_path):
+    (tmp_path / "a").write_bytes(bytes(range(256)) * 2**14)
+    want = hashlib.sha256(bytes(range(256)) * 2**14).hexdigest()
+    assert file_digest(tmp_path / "a") == want

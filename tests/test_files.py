@@ -48,7 +48,7 @@ def test_written_files_have_ordinary_rights(tmp_path):
     assert rights[0] == rights[1]
 
 
-@pytest.mark.parametrize("torn", range(1, 9))
+@pytest.mark.parametrize("torn", range(2, 9))
 def test_a_line_torn_at_any_byte_is_dropped_and_overwritten(tmp_path, torn):
     path = tmp_path / "a.jsonl"
     append_json_line(path, {"a": 1})
@@ -366,3 +366,25 @@ def test_a_line_is_kept_where_an_interruption_comes_after_it(tmp_path, monkeypat
     with pytest.raises(KeyboardInterrupt):
         append_json_line(tmp_path / "a.jsonl", {"a": 1})
     assert read_json_lines(tmp_path / "a.jsonl") == [{"a": 1}]
+
+
+def test_a_whole_last_line_without_its_break_is_read(tmp_path, caplog):
+    path = tmp_path / "a.jsonl"
+    append_json_line(path, {"a": 1})
+    append_json_line(path, {"b": 2})
+    path.write_bytes(path.read_bytes()[:-1])
+    assert read_json_lines(path) == [{"a": 1}, {"b": 2}]
+    append_json_line(path, {"c": 3})
+    assert read_json_lines(path) == [{"a": 1}, {"b": 2}, {"c": 3}]
+    assert path.read_bytes().count(b"\n") == 3
+    assert not caplog.records
+
+
+@pytest.mark.parametrize("torn", range(2, 9))
+def test_a_torn_last_line_is_said(tmp_path, caplog, torn):
+    path = tmp_path / "a.jsonl"
+    append_json_line(path, {"a": 1})
+    append_json_line(path, {"b": 2})
+    path.write_bytes(path.read_bytes()[:-torn])
+    assert read_json_lines(path) == [{"a": 1}]
+    assert caplog.messages == [f"{path}: its last line is torn and left out"]

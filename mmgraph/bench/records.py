@@ -64,6 +64,8 @@ class RunInfo(_Measured):
     data_location: str
     split_rule: str
     split_seed: int
+    #: Of ``model.safetensors``; versions before 0.3 did not record it.
+    weights_sha256: NotRequired[str]
 
 
 #: A line of ``selection.jsonl``. Where training diverged, the value is None and there

@@ -13,6 +13,7 @@
 from __future__ import annotations
 
 import io
+import math
 import os
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -112,6 +113,7 @@ def read_per_user(
         first = users.setdefault(line.get("data_sha256"), table["user"])
         if not np.array_equal(first, table["user"]):
             raise UserError("is of other users than the first", _AGAIN, path=path)
+        _check_means(table, line, path)
         tables[line["key"]] = table
     return tables
 
@@ -133,6 +135,20 @@ def _read_table(path: Path) -> dict[str, np.ndarray]:
         if not _fits_column(name, values):
             raise UserError(f"{name!r} holds other values", _AGAIN, path=path)
     return table
+
+
+def _check_means(
+    table: Mapping[str, np.ndarray], line: Mapping[str, Any], path: Path
+) -> None:
+    """Refuse values whose means are not those of the run: they are of another."""
+    recorded = line.get("metrics", {}).get("test", {})
+    for name in USER_METRICS:
+        mean = float(table[name].mean()) if table[name].size else 0.0
+        if name in recorded and not math.isclose(
+            mean, recorded[name], rel_tol=1e-5, abs_tol=1e-7
+        ):
+            what = f"{name} is {mean:.6f} on average, the run has {recorded[name]:.6f}"
+            raise UserError(what, _AGAIN, path=path)
 
 
 def _fits_column(name: str, values: np.ndarray) -> bool:

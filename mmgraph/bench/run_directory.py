@@ -10,6 +10,8 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +24,13 @@ from torch import Tensor
 from mmgraph.bench.experiment import Splits, TrainedRun
 from mmgraph.bench.records import RunInfo
 from mmgraph.bench.source import DataSource
-from mmgraph.checksum import CHECKSUM, PLACEHOLDER, add_checksum, file_has_checksum
+from mmgraph.checksum import (
+    CHECKSUM,
+    PLACEHOLDER,
+    add_checksum,
+    file_digest,
+    file_has_checksum,
+)
 from mmgraph.device import resolve_device, to_device
 from mmgraph.errors import UserError
 from mmgraph.files import (
@@ -145,8 +153,8 @@ def save_run(folder: Path, trained: TrainedRun, source: DataSource) -> None:
     """
     state = trained.model.state_dict()
     tensors = {name: t.detach().cpu().clone() for name, t in state.items()}
-    content = save(tensors, metadata={CHECKSUM: PLACEHOLDER})
-    write_atomic(folder / WEIGHTS, add_checksum(content))
+    weights = add_checksum(save(tensors, metadata={CHECKSUM: PLACEHOLDER}))
+    write_atomic(folder / WEIGHTS, weights)
     write_atomic(folder / HISTORY, to_json_lines(trained.history.rows))
     info = {
         "status": "finished",
@@ -154,6 +162,7 @@ def save_run(folder: Path, trained: TrainedRun, source: DataSource) -> None:
         "data_location": source.location,
         "split_rule": source.split,
         "split_seed": source.seed,
+        "weights_sha256": hashlib.sha256(weights).hexdigest(),
     }
     write_json(folder / INFO, info)
     drop_previous(folder / CHECKPOINT)
@@ -281,21 +290,25 @@ folder that mmgraph train wrote
                 "train the run again in another folder",
                 path=folder / INFO,
             )
-    _check_files(folder, info["epochs"])
+    _check_files(folder, info)
     finished: RunInfo = info
     return finished
 
 
-def _check_files(folder: Path, epochs: int) -> None:
-    """Refuse damaged weights and a damaged history; what is not there is not used."""
+def _check_files(folder: Path, info: Mapping[str, Any]) -> None:
+    """Refuse weights and a history that are damaged or of another run.
+
+    What is not there is not used.
+    """
     fix = "train the run again in another folder"
-    if (folder / WEIGHTS).exists():
-        file_has_checksum(folder / WEIGHTS, fix=fix)
-    if (folder / HISTORY).exists():
-        rows = read_json_lines(folder / HISTORY)
-        if len(rows) != epochs:
-            raise UserError(
-                f"has {len(rows)} epochs, {INFO} says {epochs}",
-                fix,
-                path=folder / HISTORY,
-            )
+    weights, history = folder / WEIGHTS, folder / HISTORY
+    if weights.exists():
+        file_has_checksum(weights, fix=fix)
+        expected = info.get("weights_sha256")  # versions before 0.3 have none
+        if expected is not None and file_digest(weights) != expected:
+            raise UserError("the weights are of another run", fix, path=weights)
+    if history.exists():
+        rows = read_json_lines(history)
+        if len(rows) != info["epochs"]:
+            what = f"has {len(rows)} epochs, {INFO} says {info['epochs']}"
+            raise UserError(what, fix, path=history)

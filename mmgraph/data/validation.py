@@ -116,6 +116,7 @@ def check_splits(train: HeteroData, **held_out: HeteroData) -> None:
                 f"edge_index of {name} is not that of train",
                 "pass messages along training edges only",
             )
+        _check_same_features(name, data, train)
         positives = data[INTERACTS].edge_label_index
         if positives.size(1) == 0:
             raise UserError(f"the {name} split is empty", "use another split")
@@ -134,6 +135,16 @@ def check_splits(train: HeteroData, **held_out: HeteroData) -> None:
             raise UserError(
                 f"{_called(train, user, item)} are in {one} and in {other}",
                 "keep the pair in one split",
+            )
+
+
+def _check_same_features(name: str, data: HeteroData, train: HeteroData) -> None:
+    for modality in modalities(train):
+        key = feature_key(modality)
+        own, trained = data[ITEM].get(key), train[ITEM][key]
+        if own is not trained and (own is None or not torch.equal(own, trained)):
+            raise UserError(
+                f"{key} of {name} is not that of train", "give all splits one catalogue"
             )
 
 

@@ -147,6 +147,8 @@ def _checked(
         x = np.asarray(x)
         if x.dtype.kind not in "fiubc":
             raise ValueError(f"features must be real numbers (got {x.dtype})")
+        if not x.dtype.isnative or min(x.strides, default=0) < 0:  # torch takes neither
+            x = np.ascontiguousarray(x, x.dtype.newbyteorder("="))
     with warnings.catch_warnings():  # a memory-mapped array is read-only: never written
         warnings.filterwarnings("ignore", message="The given NumPy array is not writ")
         x = torch.as_tensor(x)

@@ -11,10 +11,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from mmgraph.checksum import file_digest
 from mmgraph.errors import UserError
 from mmgraph.files import write_json
 from mmgraph.folders import new_folder
-from mmgraph.functional.graph.edge_digest import file_digest
 from mmgraph.knn.jobs.work_folder import WorkFolder
 
 EDGES, SIMILARITY = "edge_index.npy", "similarity.npy"

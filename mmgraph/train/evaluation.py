@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Literal, overload
+from typing import Annotated, Literal, overload
 
 import numpy as np
 import torch
@@ -21,7 +21,10 @@ from mmgraph.functional.recommend.negative_sampling import is_in_sorted
 from mmgraph.functional.recommend.unseen import mask_seen
 from mmgraph.functional.shrinking_blocks import shrinking_blocks
 from mmgraph.models.base import Recommender
+from mmgraph.options import Distinct, Option, PositiveInt
 from mmgraph.schema import INTERACTS, ITEM, USER
+
+CutOffs = Annotated[tuple[PositiveInt, ...], Distinct()]
 
 
 def rank_items(
@@ -141,8 +144,9 @@ def evaluate(
         ``"user"``, ascending.
 
     Raises:
-        UserError: If the split is empty, a positive is a training edge, the model is
-            of another catalogue, or a score is not finite.
+        UserError: If a cut-off is no positive integer, the split is empty, a positive
+            is a training edge, the model is of another catalogue, or a score is not
+            finite.
 
     Example:
         >>> from mmgraph.data import load_dataset
@@ -185,6 +189,7 @@ def split_metrics(
     per_user: bool = False,
 ) -> dict[str, float] | dict[str, np.ndarray]:
     """:func:`evaluate` of a split whose edges were checked before."""
+    Option("ks", CutOffs, (10, 20)).check(ks, "evaluate")
     user, item = data[INTERACTS].edge_label_index
     num_items = data[ITEM].num_nodes
     if not user.numel():

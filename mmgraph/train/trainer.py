@@ -19,7 +19,6 @@ from mmgraph.functional.recommend.metrics import METRICS
 from mmgraph.models.base import Recommender
 from mmgraph.options import (
     CheckedOptions,
-    Distinct,
     NonNegativeFloat,
     NonNegativeInt,
     PositiveFloat,
@@ -27,7 +26,7 @@ from mmgraph.options import (
     Range,
 )
 from mmgraph.train.checkpoint import has_checkpoint
-from mmgraph.train.evaluation import check_sizes
+from mmgraph.train.evaluation import CutOffs, check_sizes
 from mmgraph.train.history import History
 from mmgraph.train.loop import TrainingRun
 from mmgraph.train.periodic_checkpoints import PeriodicCheckpoints
@@ -35,7 +34,6 @@ from mmgraph.train.training_options import MODELS_OWN, TrainingOptions
 
 #: The epoch takes the lower half of torch's 64 bits.
 Seed = Annotated[int, Range(0, 2**32 - 1)]
-CutOffs = Annotated[tuple[PositiveInt, ...], Distinct()]
 
 
 class Trainer(CheckedOptions):

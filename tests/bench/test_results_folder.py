@@ -47,7 +47,9 @@ def test_the_line_of_results_ends_the_need_for_the_parameters(tmp_path):
     folder = BenchFolder(tmp_path)
     folder.add_point(point("a", 0.1), ["a"], b"weights")
     users = {"user": np.arange(2), "recall@20": np.ones(2), "ndcg@20": np.zeros(2)}
-    folder.add_result(result("a"), users | {"mrr@20": np.ones(2)})
+    line = result("a")
+    line["metrics"]["test"] |= {"recall@20": 1.0, "ndcg@20": 0.0}
+    folder.add_result(line, users | {"mrr@20": np.ones(2)})
     assert kept(tmp_path) == []
     assert read_per_user(tmp_path, folder.lines())["a"].keys() == users.keys()
 
@@ -172,6 +174,19 @@ def test_metrics_of_users_that_are_none_are_refused(tmp_path, changes, message):
     np.savez(tmp_path / "per_user" / "a.npz", **arrays)
     with pytest.raises(UserError, match=rf"per_user/a\.npz: {message} - delete it, or"):
         read_per_user(tmp_path, [result("a")])
+
+
+def test_metrics_of_the_users_of_another_run_are_refused(tmp_path):
+    line = result("a")
+    folder = BenchFolder(tmp_path)
+    arrays = {name: np.array([0.25, 0.75]) for name in ("recall@20", "ndcg@20")}
+    line["metrics"]["test"] |= {"recall@20": 0.5, "ndcg@20": 0.5}
+    folder.add_result(line, {"user": np.arange(2), **arrays})
+    assert read_per_user(tmp_path, [line]).keys() == {"a"}
+    line["metrics"]["test"]["ndcg@20"] = 0.4
+    message = r"a\.npz: ndcg@20 is 0\.500000 on average, the run has 0\.400000 - delete"
+    with pytest.raises(UserError, match=message):
+        read_per_user(tmp_path, [line])
 
 
 def test_a_bomb_among_the_metrics_of_users_takes_no_memory(tmp_path):

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import shutil
+
 import numpy as np
 import pytest
 import torch
@@ -17,6 +19,7 @@ from mmgraph.bench.run_directory import (
 )
 from mmgraph.bench.source import DataSource
 from mmgraph.bench.spec import parse_spec
+from mmgraph.checksum import CHECKSUM, PLACEHOLDER, add_checksum
 from mmgraph.data import synthetic, write_dataset
 from mmgraph.errors import UserError
 from mmgraph.files import read_json, read_json_lines, write_json
@@ -72,8 +75,11 @@ def test_moved_data_are_found_with_the_new_place(saved, tmp_path):
 
 def copy_run(root, target):
     target.mkdir()
-    for name in ("run.json", "model.safetensors"):
-        (target / name).write_bytes((root / "run" / name).read_bytes())
+    weights = (root / "run" / "model.safetensors").read_bytes()
+    (target / "model.safetensors").write_bytes(weights)
+    info = read_json(root / "run" / "run.json")
+    del info["weights_sha256"]  # as versions before 0.3; others are refused by it
+    write_json(target / "run.json", info)
     return target
 
 
@@ -267,3 +273,12 @@ def test_what_a_kill_left_is_cleared_but_not_that_of_another_run(tmp_path):
     assert all(path.exists() for path in left)
     assert begin_run(tmp_path, "a", resume=True)
     assert not any(path.exists() for path in left)
+
+
+def test_weights_of_another_run_are_refused(saved, tmp_path):
+    run = copy_run(saved[0], tmp_path / "run")
+    shutil.copy(saved[0] / "run" / "run.json", run)
+    content = save({"w": torch.ones(1)}, metadata={CHECKSUM: PLACEHOLDER})
+    (run / "model.safetensors").write_bytes(add_checksum(content))
+    with pytest.raises(UserError, match=r"model\.safetensors: the weights are of"):
+        finished_info(run)

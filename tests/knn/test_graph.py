@@ -340,3 +340,15 @@ def test_the_default_dtype_of_torch_changes_nothing(metric, backend):
     assert torch.equal(found[0], want[0])
     assert found[1].dtype == torch.float32
     assert torch.equal(found[1], want[1])
+
+
+@pytest.mark.parametrize("change", [lambda x: x.astype(">f8"), lambda x: x[::-1][::-1]])
+def test_arrays_of_any_byte_order_and_stride_are_read(change):
+    x = np.random.default_rng(0).standard_normal((20, 4))
+    expected = knn_graph(x, k=3)
+    given = change(x)
+    for one, other in zip(knn_graph(given, k=3), expected, strict=True):
+        assert torch.equal(one, other)
+    backwards = knn_graph(x[::-1], k=3)
+    for one, other in zip(backwards, knn_graph(x[::-1].copy(), k=3), strict=True):
+        assert torch.equal(one, other)

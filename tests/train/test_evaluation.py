@@ -194,3 +194,10 @@ def test_a_model_of_another_catalogue_is_refused(splits, model):
         evaluate(model, small[2])
     with pytest.raises(UserError, match=message):
         recommend(model, small[0], torch.tensor([0]), k=3)
+
+
+@pytest.mark.parametrize("ks", [(), (0,), (-1,), 20, None, (5, 5), (2.5,)])
+def test_cut_offs_that_mean_nothing_are_refused(ks):
+    train, _, test, _ = synthetic(num_users=30, num_items=40)
+    with pytest.raises(UserError, match="evaluate: 'ks' must be"):
+        evaluate(build_model("MF-BPR", train), test, ks=ks)

@@ -190,9 +190,10 @@ def test_a_checkpoint_of_other_data_options_or_model_is_refused(splits, tmp_path
         assert "use the same options, or start in another folder" in str(error.value)
         return error.value.what
 
-    other = copy.copy(train)
-    other["item"].x_visual = train["item"].x_visual + 1
-    assert refused(build("VBPR+CLEAR", train), other).startswith(
+    others = [copy.copy(split) for split in (train, val)]
+    for split in others:
+        split["item"].x_visual = train["item"].x_visual + 1
+    assert refused(build("VBPR+CLEAR", train), *others).startswith(
         "the checkpoint has data"
     )
     assert refused(build("VBPR+CLEAR", train), val=test).startswith(
@@ -252,8 +253,11 @@ def test_splits_that_leak_or_are_of_two_catalogues_are_refused(splits):
     smaller, _, _, _ = synthetic(num_users=30, num_items=40)
     renamed = copy.copy(val)
     renamed["user"].raw_id = val["user"].raw_id[::-1].copy()
+    other_features = copy.copy(val)
+    other_features["item"].x_visual = val["item"].x_visual.flip(0)
     for one, other, message in (
         (changed(train, with_test), val, "edge_index of valid is not that of train"),
+        (train, other_features, "x_visual of valid is not that of train"),
         (
             changed(train, with_test),
             changed(val, with_test),

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from mmgraph.data.formats.feature_formats import READERS
 from mmgraph.errors import UserError
+from mmgraph.folders import CONTENTS
 
 log = logging.getLogger(__name__)
 
@@ -245,7 +246,8 @@ def log_files(folder: Path, taken: Iterable[Path]) -> None:
         >>> log_files(Path(tempfile.mkdtemp()), [])
     """
     taken = list(taken)
-    left = [path.name for path in visible_files(folder) if path not in taken]
+    known = {*taken, folder / CONTENTS}
+    left = [path.name for path in visible_files(folder) if path not in known]
     names = ", ".join(path.name for path in taken)
     rest = f"; not read: {', '.join(left)}" if left else ""
     log.info("%s: %s%s", folder, names, rest)

@@ -22,6 +22,7 @@ from mmgraph.checksum import (
     PLACEHOLDER,
     add_checksum,
     add_zip_checksum,
+    file_digest,
     file_has_checksum,
 )
 from mmgraph.data.formats.budget import check_zip
@@ -32,7 +33,6 @@ from mmgraph.data.graphs.item_graphs import GraphFacts, GraphFile, ModalityGraph
 from mmgraph.errors import UserError
 from mmgraph.files import read_json, unwritable, write_atomic
 from mmgraph.folders import check_output_file
-from mmgraph.functional.graph.edge_digest import file_digest
 from mmgraph.schema import ITEM, similar_edge_type
 
 __all__ = [

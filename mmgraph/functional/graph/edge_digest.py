@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from pathlib import Path
 
 import numpy as np
 from torch import Tensor
@@ -41,17 +40,3 @@ def graph_digest(edge_index: Tensor, similarity: Tensor) -> str:
         for block in values.split(READ.cpu):
             digest.update(np.ascontiguousarray(block.cpu().numpy(), dtype).data)
     return digest.hexdigest()
-
-
-def file_digest(path: Path) -> str:
-    """SHA-256 of a file that has no room for a checksum of its own, such as ``.npy``.
-
-    Example:
-        >>> import tempfile
-        >>> path = Path(tempfile.mkdtemp()) / "a.npy"
-        >>> _ = path.write_bytes(b"whole")
-        >>> file_digest(path)[:16]
-        '5d5766cf2d787016'
-    """
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

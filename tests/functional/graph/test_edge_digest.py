@@ -6,7 +6,7 @@ import struct
 import torch
 
 from mmgraph.functional.graph import edge_digest
-from mmgraph.functional.graph.edge_digest import file_digest, graph_digest
+from mmgraph.functional.graph.edge_digest import graph_digest
 
 
 def test_graph_digest_is_that_of_packed_integers_and_floats():
@@ -24,9 +24,3 @@ def test_blocks_do_not_change_the_digest(monkeypatch):
     want = graph_digest(edge_index, similarity)
     monkeypatch.setattr(edge_digest, "READ", edge_digest.READ.__class__(10, 10))
     assert graph_digest(edge_index, similarity) == want
-
-
-def test_a_file_has_the_digest_of_its_bytes(tmp_path):
-    (tmp_path / "a").write_bytes(bytes(range(256)) * 2**14)
-    want = hashlib.sha256(bytes(range(256)) * 2**14).hexdigest()
-    assert file_digest(tmp_path / "a") == want
