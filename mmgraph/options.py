@@ -20,6 +20,8 @@ from numbers import Integral, Real
 from types import NoneType, UnionType
 from typing import Annotated, Any, ClassVar, Literal, Union, get_args, get_origin
 
+import numpy as np
+
 from mmgraph.errors import UserError, unknown_name
 
 _KINDS = {
@@ -345,6 +347,8 @@ def _checked(
     @wraps(init)
     def construct(self: Any, *args: Any, **kwargs: Any) -> None:
         constructed: Any = type(self)
+        args = tuple(map(_of_python, args))
+        kwargs = {name: _of_python(value) for name, value in kwargs.items()}
         arguments = _arguments(constructed, owner)
         is_outermost = constructed.__init__ is construct
         # The constructor of a subclass comes first: what it was given stays.
@@ -366,6 +370,11 @@ def _checked(
     construct.is_checked = True  # type: ignore[attr-defined]
     construct.is_own = is_own  # type: ignore[attr-defined]
     return construct
+
+
+def _of_python(value: Any) -> Any:
+    """Python's number for one of NumPy's, which would be spelt otherwise."""
+    return value.item() if isinstance(value, np.generic) else value
 
 
 def _given(

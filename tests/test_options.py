@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from mmgraph.errors import UserError
+from mmgraph.models import MFBPR
 from mmgraph.options import (
     CheckedOptions,
     Dimension,
@@ -23,6 +24,7 @@ from mmgraph.options import (
     Range,
     declared_options,
     fits,
+    options_of,
     unknown_option,
 )
 
@@ -289,3 +291,10 @@ def test_a_refusal_of_options_together_names_what_was_constructed():
         Whole(start=2)
     with pytest.raises(UserError, match=r"^nothing between - add something"):
         Whole(start=1)  # not about options
+
+
+def test_numbers_of_numpy_are_those_of_python():
+    options = {"embedding_dim": np.int64(8), "reg_weight": np.float64(0.5)}
+    model = MFBPR(np.int64(3), 5, **options)
+    assert repr(model) == repr(MFBPR(3, 5, embedding_dim=8, reg_weight=0.5))
+    assert type(options_of(model)["embedding_dim"]) is int

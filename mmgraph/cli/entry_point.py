@@ -120,6 +120,7 @@ def _report_usage(error: _ParserError) -> None:
     what = error.format_message().rstrip(".")
     # The words of the library that Typer checks values with.
     what = re.sub(r"Input should be (a valid \w+).*", r"not \1", what)
+    what = what.replace("Value error, ", "")
     command = context.command_path if context is not None else "mmgraph"
     near = getattr(error, "possibilities", None)
     hint = f"did you mean {sorted(near)[0]!r}? " if near else ""

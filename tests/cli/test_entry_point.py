@@ -50,7 +50,7 @@ def test_help_imports_nothing_heavy(words):
         (["train", "MF-BPR"], "missing option '--out' - see mmgraph train --help"),
         (
             ["evaluate", "R", "--split", "train"],
-            "'train' is not one of 'valid', 'test'",
+            "error: invalid value for '--split': 'train' is not one of 'valid', 'test'",
         ),
         (
             ["evaluate", "nowhere"],
