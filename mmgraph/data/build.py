@@ -102,8 +102,6 @@ def from_interactions(
     data = HeteroData()
     for kind, raw in ((USER, user_raw), (ITEM, item_raw)):
         check_distinct(raw, what=f"{kind} id", fix=f"keep one of the {kind}s given")
-        if raw.dtype.kind == "U" and (raw == "").any():
-            raise UserError(f"empty {kind} id", "fill it in, or drop its interactions")
         data[kind].num_nodes = len(raw)
         data[kind].raw_id = raw.view(RawIds)
     for name, array in arrays.items():

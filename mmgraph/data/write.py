@@ -10,6 +10,7 @@ from torch_geometric.data import HeteroData
 
 from mmgraph.data.formats.layout import check_modality_names
 from mmgraph.data.label_split import SPLIT_NAMES
+from mmgraph.errors import UserError
 from mmgraph.folders import check_new_folder, list_contents, new_folder
 from mmgraph.schema import INTERACTS, ITEM, USER, feature_key, mask_key, modalities
 
@@ -28,10 +29,9 @@ def write_dataset(
 
     The folder is made under a temporary name and renamed when complete. It holds
     ``mmgraph.json``, too, by which damage is seen and only what we wrote is replaced.
-    Original ids
-    are kept; rows of a modality that are missing (False in the mask) are left out,
-    which is how they come back. A user without interactions, and an item with neither
-    an interaction nor features, is in none of these files.
+    Original ids are kept; rows of a modality that are missing (False in the mask) are
+    left out, which is how they come back. A user without interactions, and an item with
+    neither an interaction nor features, is in none of these files.
 
     Args:
         train: The training object.
@@ -42,7 +42,8 @@ def write_dataset(
 
     Raises:
         UserError: If the folder exists and ``force`` is not given, or it is not to be
-            replaced; if it cannot be made, or a modality's name would not come back.
+            replaced; if it cannot be made; if a modality's name or an empty id would
+            not come back.
 
     Example:
         >>> import tempfile
@@ -55,12 +56,19 @@ def write_dataset(
     """
     out = Path(out)
     check_modality_names(modalities(train))
+    _check_ids(train)
     check_new_folder(out, replace=force, fix=FORCE)
     with new_folder(out, replace=force) as folder:
         _write_interactions((train, val, test), folder / "interactions.parquet")
         for name in modalities(train):
             _write_features(train, name, folder / f"{name}.npz")
         list_contents(folder)
+
+
+def _check_ids(data: HeteroData) -> None:
+    for kind, called in ((USER, "a user"), (ITEM, "an item")):
+        if np.any(np.asarray(data[kind].raw_id) == ""):
+            raise UserError(f"{called} has an empty id", "give it another")
 
 
 def _write_interactions(splits: tuple[HeteroData, ...], path: Path) -> None:

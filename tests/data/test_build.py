@@ -140,8 +140,3 @@ def test_dates_of_the_api_are_nanoseconds_and_missing_ones_are_refused():
 def test_what_is_no_number_is_refused(options, message):
     with pytest.raises(UserError, match=message):
         from_interactions([0, 0], [0, 1], **options)
-
-
-def test_an_empty_id_is_refused():
-    with pytest.raises(UserError, match="empty item id - fill it in"):
-        from_interactions([1, 1], ["", "a"])

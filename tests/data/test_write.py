@@ -103,3 +103,10 @@ def test_a_failure_leaves_the_old_folder_and_no_rest(tmp_path, splits, monkeypat
         write_dataset(*splits, out, force=True)
     assert [path.name for path in tmp_path.iterdir()] == ["shop"]
     assert fingerprint(*load_dataset(out)) == before
+
+
+def test_an_empty_id_is_not_written_since_it_would_not_be_read(tmp_path):
+    data = from_interactions([1, 1, 1], ["", "a", "b"], labels=[0, 1, 2])
+    with pytest.raises(UserError, match="an item has an empty id - give it another"):
+        write_dataset(*split_by_label(data), tmp_path / "x")
+    assert not (tmp_path / "x").exists()
