@@ -94,7 +94,7 @@ def test_ctrl_c_ends_all_processes_and_resume_goes_on(catalogue, tmp_path):
     # A shell that starts tests in the background leaves them deaf to Ctrl-C.
     code = (
         "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler);"
-        "from mmgraph.cli import main; sys.exit(main(sys.argv[1:]))"
+        "from mmgraph.cli import main; sys.exit(main())"
     )
     endless = ["--epochs", "1000000", "--set", "patience=2"]
     process = subprocess.Popen(

@@ -181,7 +181,7 @@ def test_a_full_disk_is_one_line_and_leaves_no_file(
     [["models"], ["models", "--json"], ["--help"], ["--version"], ["doctor"]],
 )
 def test_a_stdout_that_takes_nothing_is_one_line(words):
-    code = "import sys; from mmgraph.cli import main; sys.exit(main(sys.argv[1:]))"
+    code = "import sys; from mmgraph.cli import main; sys.exit(main())"
     with open("/dev/full", "w") as full:
         done = subprocess.run(
             [sys.executable, "-c", code, *words],
@@ -200,7 +200,7 @@ def test_a_stdout_that_takes_nothing_is_one_line(words):
 def test_a_closed_pipe_is_no_traceback(words):
     code = (
         "import sys, time; time.sleep(0.2); from mmgraph.cli import main; "
-        "sys.exit(main(sys.argv[1:]))"
+        "sys.exit(main())"
     )
     process = subprocess.Popen(
         [sys.executable, "-c", code, *words],

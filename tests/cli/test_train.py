@@ -123,7 +123,7 @@ def test_help_shows_the_whole_form_of_a_name(capsys):
 def test_of_two_trainings_in_one_folder_one_is_refused(catalogue, tmp_path):
     given = ["train", "MF-BPR", "--data", str(catalogue), "--epochs", "20", "--quiet"]
     given += ["--device", "cpu", "--out", str(tmp_path / "run"), "--seed"]
-    code = "import sys; from mmgraph.cli import main; sys.exit(main(sys.argv[1:]))"
+    code = "import sys; from mmgraph.cli import main; sys.exit(main())"
     both = [
         subprocess.Popen(
             [sys.executable, "-c", code, *given, seed],

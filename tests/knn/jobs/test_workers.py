@@ -29,7 +29,7 @@ from mmgraph.knn.jobs.block_executor import in_processes
 if __name__ == "__main__":
     build_blocks(sys.argv[1], 5, sys.argv[2], block_rows=100, executor=in_processes(2))
 """
-COMMAND = "from mmgraph.cli import main; sys.exit(main(sys.argv[1:]))"
+COMMAND = "from mmgraph.cli import main; sys.exit(main())"
 
 
 @pytest.fixture
