@@ -44,6 +44,17 @@ def test_the_lock_has_the_versions_of_the_constraints():
         assert locked.get(name, version) == version
 
 
+def test_the_conda_environment_has_all_that_is_required_from_one_channel():
+    text = (ROOT / "environment.yml").read_text("utf-8")
+    entries = set(re.findall(r"^  - ([\w-]+)", text, flags=re.MULTILINE))
+    renamed = {"torch": "pytorch-gpu", "torch-geometric": "pytorch_geometric"}
+    renamed |= {"torch-sparse": "pytorch_sparse", "torch-scatter": "pytorch_scatter"}
+    names = {renamed.get(name, name) for name in required("gpu", "sparse")}
+    assert names <= entries
+    # Python's own packages and builds of another channel would share no ABI.
+    assert entries - names == {"conda-forge", "nodefaults", "python", "pip"}
+
+
 def test_every_locked_package_has_hashes_and_no_address():
     text = (ROOT / "requirements.lock").read_text("utf-8")
     blocks = re.split(r"^(?=[\w.-]+==)", text, flags=re.MULTILINE)[1:]

@@ -95,10 +95,7 @@ class TrainingRun:
         steps: list[Tensor] = []
         names: list[str] = []
         for batch in self.batches():
-            terms = self.model.training_loss(self.train, batch)
-            self.optimizer.zero_grad()
-            torch.stack(list(terms.values())).sum().backward()
-            self.optimizer.step()
+            terms = self.step(batch)
             names = list(terms)
             steps.append(torch.stack([term.detach() for term in terms.values()]))
         # Read once per epoch: a read per step would wait for the device each time.
@@ -109,6 +106,14 @@ class TrainingRun:
         measures = self.model.all_epoch_measures(epoch)
         row |= {f"measure/{name}": value for name, value in measures.items()}
         return row | {"seconds": time.perf_counter() - start}
+
+    def step(self, batch: Batch) -> dict[str, Tensor]:
+        """Train on one batch; its loss terms."""
+        terms = self.model.training_loss(self.train, batch)
+        self.optimizer.zero_grad()
+        torch.stack(list(terms.values())).sum().backward()
+        self.optimizer.step()
+        return terms
 
     def batches(self) -> Iterator[Batch]:
         """The training interactions once, shuffled, each with a negative."""

@@ -1,0 +1,37 @@
+"""The one entry to all measurements: ``python -m benchmarks SUITE [options]``."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+
+SUITES = {
+    "epoch": "training epoch and evaluation of each system, beside its floor and MMRec",
+    "propagation": "one symmetric propagation, every known way",
+    "load": "reading a data folder, with and without features",
+    "start-up": "imports and commands that do nothing",
+    "growth": "large catalogues: how cost grows with the interactions",
+    "knn": "exact kNN graphs beside FAISS and a dense product",
+    "knn-blocks": "kNN graphs on disk and certified approximate search",
+    "knn-shard": "kNN of a matrix far larger than memory",
+    "endurance": "memory and open files over many epochs",
+}
+
+
+def main() -> None:
+    """Run one suite with the words after its name."""
+    words = sys.argv[1:]
+    if not words or words[0] not in SUITES:
+        print(__doc__)
+        for name, what in SUITES.items():
+            print(f"  {name:12}{what}")
+        sys.exit(0 if words in ([], ["--help"], ["-h"]) else 2)
+    # Read when torch loads: threads without work then sleep instead of spinning.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    name, sys.argv = words[0], [f"benchmarks {words[0]}", *words[1:]]
+    importlib.import_module(f"benchmarks.{name.replace('-', '_')}").main()
+
+
+if __name__ == "__main__":
+    main()
