@@ -1,10 +1,10 @@
 """Cost of a training epoch and of an evaluation of each system, and peak memory.
 
     python -m benchmarks epoch [SYSTEM ...] [--data DIR] [--batches 6] [--repeats 3]
-                               [--peer FOLDER] [--device cpu] [--json FILE]
+        [--size baby] [--peer FOLDER] [--device cpu] [--json FILE]
 
 Features are synthetic, random numbers of the papers' widths (4096 visual, 384 textual);
-the graph is that of --data (in MMRec's layout), or random of the size of Amazon Baby.
+the graph is that of --data (in MMRec's layout), or random of --size.
 Each system runs in a process of its own, in both fidelities: one warm-up batch, then an
 epoch whose start (learned and dropped graphs, shuffling, negatives) and first batches
 are timed; the mean of the latter stands for the rest of the epoch. CPU seconds of all
@@ -30,6 +30,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch_geometric.data import HeteroData
 
 from benchmarks.peer import OPTIONS as PEERS
 from benchmarks.peer import write_data
@@ -37,9 +38,15 @@ from benchmarks.record import append_record, in_own_process, peak_mib, surroundi
 from benchmarks.roofline import Roofline, gemm_rate, memory_bandwidth, now
 
 DIMS = {"visual": 4096, "textual": 384}
+#: Users, items and interactions of the papers' data.
+SIZES = {
+    "baby": (19_445, 7_050, 160_792),
+    "sports": (35_598, 18_357, 296_337),
+    "clothing": (39_387, 23_033, 278_677),
+}
 
 
-def catalogue(folder: str | None):  # type: ignore[no-untyped-def]
+def catalogue(folder: str | None, size: str = "baby"):  # type: ignore[no-untyped-def]
     """Training data and one held-out split, with synthetic features."""
     from mmgraph.data import from_interactions, load_dataset, split_per_user
     from mmgraph.schema import feature_key
@@ -51,7 +58,7 @@ def catalogue(folder: str | None):  # type: ignore[no-untyped-def]
             val["item"][feature_key(name)] = train["item"][feature_key(name)]
         return train, val
     rng = np.random.default_rng(0)
-    users, items, number = 19_445, 7_050, 160_792
+    users, items, number = SIZES[size]
     item = (items * rng.random(number) ** 3).astype(int)
     pairs = np.unique(np.stack([rng.integers(users, size=number), item]), axis=1)
     data = from_interactions(
@@ -75,18 +82,15 @@ def features(items: int) -> dict[str, np.ndarray[Any, Any]]:
 
 
 def measure(
-    system: str, folder: str | None, batches: int, device: str
+    system: str, train: HeteroData, val: HeteroData, batches: int, device: str
 ) -> dict[str, Any]:
     """The figures of one system, in this process."""
-    from mmgraph.allocator import keep_freed_memory
     from mmgraph.bench import parse_spec
     from mmgraph.models import build_model
     from mmgraph.train import Trainer, evaluate
     from mmgraph.train.loop import TrainingRun
 
-    keep_freed_memory()  # as the commands do
     spec = parse_spec(system)
-    train, val = catalogue(folder)
     at_rest = peak_mib()
     torch.manual_seed(0)
     begin = now(device)
@@ -137,6 +141,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("systems", nargs="*")
     parser.add_argument("--data")
+    parser.add_argument("--size", choices=SIZES, default="baby")
     parser.add_argument("--batches", type=int, default=6)
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--peer")
@@ -145,7 +150,12 @@ def main() -> None:
     parser.add_argument("--one", help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.one:
-        print(json.dumps(measure(args.one, args.data, args.batches, args.device)))
+        from mmgraph.allocator import keep_freed_memory
+
+        keep_freed_memory()  # as the commands do
+        train, val = catalogue(args.data, args.size)
+        row = measure(args.one, train, val, args.batches, args.device)
+        print(json.dumps(row))
         return
     heads = ("paper", "released", "floor", "MMRec", "ratio", "eval", "MMRec", "ratio")
     print(f"{'':12}" + "".join(f"{head:>9}" for head in heads) + "  peak MiB   MMRec")
@@ -163,7 +173,15 @@ def repeat(
     system: str, args: argparse.Namespace, folder: str
 ) -> dict[str, dict[str, Any]]:
     """Medians of our two fidelities and the peer, taken in turn."""
-    one = ["--batches", str(args.batches), "--device", args.device, "--one"]
+    one = [
+        "--size",
+        args.size,
+        "--batches",
+        str(args.batches),
+        "--device",
+        args.device,
+        "--one",
+    ]
     one = (["--data", args.data] if args.data else []) + one
     commands = {
         kind: ("benchmarks.epoch", *one, f"{system}{suffix}")

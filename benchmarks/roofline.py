@@ -18,7 +18,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import flop_registry
 
-_LOOK_UPS = ("index_select", "index.Tensor", "embedding", "gather", "take")
+_LOOK_UPS = {f"aten::{n}" for n in ("index", "index_select", "embedding", "gather")}
 _SCATTERS = ("index_add", "index_put", "scatter")
 
 
@@ -59,7 +59,7 @@ def _bytes(name: str, args: Any, kwargs: Any, out: Any) -> float:
         return written + 3 * _size(inputs[0])
     if any(part in name for part in _SCATTERS):
         return (0 if name.endswith("_") else 2 * written) + 3 * _size(inputs[-1])
-    if any(part in name for part in _LOOK_UPS):  # the rows taken, not all
+    if name in _LOOK_UPS:  # the rows taken, not all
         return 2 * written
     if "fused_adam" in name:  # reads parameter, gradient and two moments, writes three
         return read * 7 / 4

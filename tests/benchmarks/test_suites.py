@@ -1,0 +1,114 @@
+"""The measuring itself; what it measures is not asserted."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+import torch
+import torch.nn.functional as F
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(autouse=True)
+def _in_the_checkout(monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT))
+
+
+def run(*words):
+    command = [sys.executable, "-m", "benchmarks", *words]
+    return subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
+
+
+def test_every_suite_that_is_named_exists():
+    from benchmarks.__main__ import SUITES
+
+    for name in SUITES:
+        module = importlib.import_module(f"benchmarks.{name.replace('-', '_')}")
+        assert callable(module.main)
+    assert run().returncode == 0
+    unknown = run("speed")
+    assert unknown.returncode == 2
+    assert all(name in unknown.stdout for name in SUITES)
+
+
+@pytest.fixture
+def floor():
+    """Floor of some work where a multiplication and a byte cost a second each."""
+    from benchmarks.roofline import Roofline
+
+    def of(work, flops=1.0, bandwidth=float("inf")):
+        with Roofline(flops, bandwidth) as roofline:
+            work()
+        return roofline.seconds
+
+    return of
+
+
+def test_the_floor_of_a_product_is_its_multiplications(floor):
+    x, w = torch.ones(5, 7, requires_grad=True), torch.ones(7, 3, requires_grad=True)
+    one = 2 * 5 * 7 * 3
+    assert floor(lambda: x @ w) == one
+    assert floor(lambda: (x @ w).sum().backward()) == 3 * one  # the loss, and of both
+
+
+def test_the_floor_of_other_operations_is_their_bytes(floor):
+    def moved(work):
+        return floor(work, flops=float("inf"), bandwidth=1.0)
+
+    x = torch.ones(100, 8)
+    row = 8 * 4
+    assert moved(lambda: x + x) == 3 * 100 * row
+    assert moved(lambda: x.view(8, 100).t()) == 0
+    assert moved(lambda: x.add_(1)) == 2 * 100 * row
+    few = torch.tensor([3, 5])
+    assert moved(lambda: x[few]) == 2 * 2 * row
+    assert moved(lambda: F.embedding(few, x)) == 2 * 2 * row
+    assert moved(lambda: x.index_add_(0, few, torch.ones(2, 8))) < 10 * row
+    entries = torch.zeros(6, dtype=torch.int32)
+    starts = torch.tensor([0, 6], dtype=torch.int32)
+    read = moved(
+        lambda: F.embedding_bag(
+            entries, x, starts, mode="sum", include_last_offset=True
+        )
+    )
+    assert 6 * row < read < 8 * row + 6 * 12 + 64
+
+
+def test_users_of_common_items_are_those_of_a_slow_loop():
+    from benchmarks.peer import co_occurring
+
+    matrix = (np.random.default_rng(0).random((9, 6)) < 0.4).astype(np.float32)
+    graph = co_occurring(sp.csr_matrix(matrix), top=3)
+    for user in range(9):
+        common = {v: float(matrix[user] @ matrix[v]) for v in range(9) if v != user}
+        best = sorted([c for c in common.values() if c], reverse=True)[:3]
+        assert graph[user][1] == best
+        assert [common[other] for other in graph[user][0]] == best
+
+
+def test_a_record_says_where_and_with_what_it_was_measured(tmp_path):
+    from benchmarks.record import append_record, peak_mib, surroundings
+
+    path = str(tmp_path / "a.jsonl")
+    append_record(None, "load", {"seconds": 1.0})
+    for seconds in (1.0, 2.0):
+        append_record(path, "load", {"seconds": seconds, **surroundings()})
+    rows = [json.loads(line) for line in Path(path).read_text().splitlines()]
+    assert [row["seconds"] for row in rows] == [1.0, 2.0]
+    assert {"suite", "device", "load", "threads", "versions", "date"} <= rows[0].keys()
+    assert peak_mib() > 50
+
+
+def test_a_case_that_fails_says_why():
+    from benchmarks.record import in_own_process
+
+    with pytest.raises(RuntimeError, match="No module named"):
+        in_own_process("benchmarks.none")
