@@ -84,7 +84,7 @@ def measure(checkout: Path, data: Path, system: str, batches: int) -> dict[str, 
     # They were part of NumPy and SciPy when the code was written.
     for name, kind in (("int", int), ("float", float), ("bool", bool)):
         setattr(np, name, kind)
-    setattr(sp.dok_matrix, "_update", lambda matrix, more: matrix._dict.update(more))
+    sp.dok_matrix._update = lambda matrix, more: matrix._dict.update(more)  # type: ignore[attr-defined]
     # One model looks for them there.
     for name in ("common", "common.abstract_recommender", "common.loss"):
         sys.modules[f"models.{name}"] = importlib.import_module(name)
