@@ -6,6 +6,13 @@ from typing import Any
 
 from mmgraph.cli import options as opt
 
+KERNELS = {
+    ("torch", "cpu"): "torch embedding_bag on CSR arrays",
+    ("torch", "cuda"): "torch sparse CSR product (cuSPARSE)",
+    ("torch-sparse", "cpu"): "torch-sparse matmul",
+    ("torch-sparse", "cuda"): "torch-sparse matmul",
+}
+
 
 def doctor(
     seed: opt.Seed = 999,
@@ -39,6 +46,7 @@ def _findings() -> dict[str, Any]:
     import torch
 
     from mmgraph.bench.versions import versions
+    from mmgraph.functional.graph.kernels import kernel_of
     from mmgraph.knn.search.backends import resolve_backend
 
     installed = versions()
@@ -55,8 +63,7 @@ def _findings() -> dict[str, Any]:
             for kind in ("cpu", "cuda")
         },
         "propagation_kernel": {
-            "cpu": "torch embedding_bag on CSR arrays",
-            "cuda": "torch sparse CSR product (cuSPARSE)",
+            kind: KERNELS[kernel_of(kind), kind] for kind in ("cpu", "cuda")
         },
         "data_folder": folder or "none (MMGRAPH_DATA is not set)",
     }

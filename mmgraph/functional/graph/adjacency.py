@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from mmgraph.functional.graph.kernels import multiply
 from mmgraph.functional.graph.normalize import stack_user_item, symmetric_norm
 from mmgraph.functional.rows import row_dots
 
@@ -48,6 +49,7 @@ class Adjacency:
         self.num_src, self.num_dst = num_src, rowptr.numel() - 1
         self._transpose: Adjacency | None = None
         self._csr: dict[torch.dtype, Tensor] = {}
+        self._sparse_tensor: dict[torch.dtype, Any] = {}
 
     @classmethod
     def from_edge_index(
@@ -85,6 +87,35 @@ class Adjacency:
         else:
             weight = edge_weight[order]
         return cls(rowptr, src[order].to(index_type), weight, num_src)
+
+    @classmethod
+    def from_sparse(cls, adj_t: Any) -> Adjacency:
+        """The matrix of a sparse tensor: row = target, columns = its sources.
+
+        Args:
+            adj_t: A sparse tensor of torch in any layout, or a
+                ``torch_sparse.SparseTensor``; its values are the weights (default:
+                ones), and repeated entries add up.
+
+        Raises:
+            ValueError: If it is dense.
+
+        Example:
+            >>> Adjacency.from_sparse(torch.eye(2).to_sparse())
+            Adjacency(2 x 2, 2 edges)
+        """
+        if not isinstance(adj_t, Tensor):
+            row, col, weight = adj_t.coo()
+            num_dst, num_src = adj_t.sizes()
+        elif adj_t.layout == torch.strided:
+            raise ValueError("'adj_t' must be sparse (got a dense tensor)")
+        else:
+            coo = adj_t.to_sparse_coo().coalesce()
+            (row, col), weight = coo.indices(), coo.values()
+            num_dst, num_src = adj_t.shape
+        return cls.from_edge_index(
+            torch.stack([col, row]), weight, num_src=num_src, num_dst=num_dst
+        )
 
     @classmethod
     def user_item(cls, edge_index: Tensor, num_users: int, num_items: int) -> Adjacency:
@@ -271,6 +302,25 @@ class Adjacency:
             )
         return self._csr[dtype]
 
+    def sparse_tensor(self, dtype: torch.dtype | None = None) -> Any:
+        """The same matrix as a ``torch_sparse.SparseTensor``, which must be installed.
+
+        Args:
+            dtype: Its dtype (default: that of the weights).
+        """
+        from torch_sparse import SparseTensor
+
+        dtype = dtype or self.weight.dtype
+        if dtype not in self._sparse_tensor:
+            self._sparse_tensor[dtype] = SparseTensor(
+                rowptr=self.rowptr.long(),
+                col=self.col.long(),
+                value=self.weight.detach().to(dtype),
+                sparse_sizes=(self.num_dst, self.num_src),
+                is_sorted=True,
+            )
+        return self._sparse_tensor[dtype]
+
     def __repr__(self) -> str:
         size = f"{self.num_dst} x {self.num_src}"
         return f"{self.__class__.__name__}({size}, {self.col.numel()} edges)"
@@ -284,21 +334,6 @@ def _check_ids(kind: str, index: Tensor, size: int) -> None:
             raise ValueError(f"{kind} ids must lie in [0, {size}) (got {bad})")
 
 
-def _multiply(adj: Adjacency, x: Tensor) -> Tensor:
-    """The kernels, chosen by measurement (benchmarks/propagation.py)."""
-    if x.is_cuda:
-        return adj.csr(x.dtype) @ x
-    weight = adj.weight if adj.weight.dtype == x.dtype else adj.weight.to(x.dtype)
-    return F.embedding_bag(
-        adj.col,
-        x.contiguous(),
-        adj.rowptr,
-        mode="sum",
-        per_sample_weights=weight,
-        include_last_offset=True,
-    )
-
-
 class _SpMM(torch.autograd.Function):
     """``A x``: the gradient of ``x`` is ``A^T g``, of ``a_ij`` it is ``<g_i, x_j>``."""
 
@@ -307,7 +342,7 @@ class _SpMM(torch.autograd.Function):
         ctx.adj = adj
         if ctx.needs_input_grad[1]:
             ctx.save_for_backward(x)
-        return _multiply(adj, x)
+        return multiply(adj, x)
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, Tensor | None, None]:
@@ -343,7 +378,7 @@ class _EntryDots(torch.autograd.Function):
 def _horner(adj: Adjacency, x: Tensor, num_layers: int, scale: float) -> Tensor:
     y = x
     for _ in range(num_layers):
-        y = _multiply(adj, y).add_(x)
+        y = multiply(adj, y).add_(x)
     return y * scale if y is x else y.mul_(scale)
 
 

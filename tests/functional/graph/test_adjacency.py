@@ -41,6 +41,25 @@ def test_product_and_gradient_equal_scipy(device):
     torch.testing.assert_close(x.grad.cpu(), expected_grad.float())
 
 
+@pytest.mark.parametrize("layout", ["coo", "csr", "csc", "SparseTensor"])
+def test_a_sparse_tensor_becomes_the_same_matrix(layout):
+    dense = torch.randn(7, 11) * (torch.rand(7, 11) < 0.3)
+    if layout == "SparseTensor":
+        SparseTensor = pytest.importorskip("torch_sparse").SparseTensor  # noqa: N806
+        given = SparseTensor.from_dense(dense)
+    else:
+        given = dense.to_sparse(layout=getattr(torch, f"sparse_{layout}"))
+    adj = Adjacency.from_sparse(given)
+    x = torch.randn(11, 3)
+    torch.testing.assert_close(adj.matmul(x), dense @ x)
+    torch.testing.assert_close(adj.t().matmul(dense @ x), dense.T @ (dense @ x))
+
+
+def test_a_dense_matrix_is_no_sparse_one():
+    with pytest.raises(ValueError, match="must be sparse"):
+        Adjacency.from_sparse(torch.eye(2))
+
+
 def test_gradcheck_in_float64():
     edge_index, weight = random_graph(dtype=torch.float64)
     adj = Adjacency.from_edge_index(edge_index, weight, num_src=11, num_dst=7)
