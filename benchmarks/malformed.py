@@ -245,7 +245,14 @@ def good_inputs(folder: Path) -> dict[str, Kind]:
     made = {name: str(folder / name) for name in ("run", "results", "work", "graph.pt")}
     npy = str(features / "f.npy")
     for words in (
-        ["train", "MF-BPR:embedding_dim=4,epochs=1", "--data", data, "--out", made["run"]],
+        [
+            "train",
+            "MF-BPR:embedding_dim=4,epochs=1",
+            "--data",
+            data,
+            "--out",
+            made["run"],
+        ],
         ["bench", "MF-BPR", "VBPR", "--data", data, "--epochs", "1", "--seeds", "2"]
         + ["--out", made["results"]],
         ["knn", "blocks", npy, "--work", made["work"], "--k", "3"],
@@ -272,10 +279,14 @@ def good_inputs(folder: Path) -> dict[str, Kind]:
         (by_bytes, by_words, by_words),
     )
     kinds["run folder"] = Kind(folder / "run", "evaluate {} --device cpu --quiet")
-    kinds["results folder"] = Kind(folder / "results", "compare {} --device cpu --quiet")
+    kinds["results folder"] = Kind(
+        folder / "results", "compare {} --device cpu --quiet"
+    )
     kinds["graph.pt"] = Kind(folder / "graph.pt", "knn info {} --device cpu --quiet")
     kinds["graph.npz"] = Kind(folder / "graph.npz", "knn info {} --device cpu --quiet")
-    kinds["work folder"] = Kind(folder / "work", "knn join {} --out {new} --device cpu --quiet")
+    kinds["work folder"] = Kind(
+        folder / "work", "knn join {} --out {new} --device cpu --quiet"
+    )
     return kinds
 
 
