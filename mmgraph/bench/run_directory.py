@@ -11,7 +11,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -169,7 +169,11 @@ def save_run(folder: Path, trained: TrainedRun, source: DataSource) -> None:
 
 
 def load_run(
-    folder: str | Path, *, data: str | None = None, device: str = "cpu"
+    folder: str | Path,
+    *,
+    data: str | None = None,
+    device: str = "cpu",
+    load: Callable[[DataSource], tuple[Splits, str]] = DataSource.load,
 ) -> Run:
     """Rebuild a trained model with its data.
 
@@ -177,6 +181,7 @@ def load_run(
         folder: A run directory.
         data: The data set, if it has moved since.
         device: Device of model and data, as the trainer takes it.
+        load: Reads the data.
 
     Raises:
         UserError: If the folder is no finished run, a file is damaged, or the data are
@@ -186,7 +191,7 @@ def load_run(
     info = finished_info(folder)
     location = data or info["data_location"]
     source = DataSource(location, info["split_rule"], info["split_seed"])
-    splits, sha256 = source.load()
+    splits, sha256 = load(source)
     if sha256 != info["data_sha256"]:
         raise UserError(
             f"the data differ from those of the run: {location} has SHA-256 {sha256}, "
@@ -308,7 +313,7 @@ def _check_files(folder: Path, info: Mapping[str, Any]) -> None:
         if expected is not None and file_digest(weights) != expected:
             raise UserError("the weights are of another run", fix, path=weights)
     if history.exists():
-        rows = read_json_lines(history)
+        rows = read_json_lines(history, fix=fix)
         if len(rows) != info["epochs"]:
             what = f"has {len(rows)} epochs, {INFO} says {info['epochs']}"
             raise UserError(what, fix, path=history)

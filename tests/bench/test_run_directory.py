@@ -203,6 +203,15 @@ def test_a_history_that_lost_lines_is_refused(saved, tmp_path):
             finished_info(run)
 
 
+def test_a_damaged_line_of_a_history_is_not_to_be_deleted(saved, tmp_path):
+    run = whole_copy(saved, tmp_path / "run")
+    lines = (run / "history.jsonl").read_bytes().splitlines(keepends=True)
+    (run / "history.jsonl").write_bytes(b"".join([b"{]\n", *lines[1:]]))
+    fix = "train the run again in another folder"
+    with pytest.raises(UserError, match=rf"history.jsonl:1: not JSON: .* - {fix}"):
+        finished_info(run)
+
+
 def rewritten(path, change):
     tensors = load_file(path)
     change(tensors)
