@@ -1,8 +1,8 @@
 """Malformed inputs of every kind, each given to the command that reads it.
 
 Damages good files at random: bytes flipped, cut, doubled or put in; cells of tables,
-values of JSON, TOML, arrays and tensors replaced by what does not belong there, without a
-checksum that would tell. A row per kind of file is printed::
+values of JSON, TOML, arrays and tensors replaced by what does not belong there, without
+a checksum that would tell. A row per kind of file is printed::
 
     python benchmarks/malformed.py --inputs 500
     python benchmarks/malformed.py --kinds recipe.toml --inputs 50 --show
@@ -53,7 +53,21 @@ VALUES = (
     *("", "x", "../x", "/etc/passwd", "a\0b", "x" * 5000, [], [[]], ["x", 3], {}),
     *({"a": 1}, {"": None}, [0.5] * 999),
 )
-DTYPES = "f2 f4 f8 >f4 i1 i8 u8 ? c8 U3 S2 M8[s] m8[s] V4 O".split()
+DTYPES = [
+    "f2",
+    "f4",
+    "f8",
+    ">f4",
+    "i1",
+    "i8",
+    "u8",
+    "?",
+    "c8",
+    "U3",
+    "S2",
+    "M8[s]",
+    "V4",
+]
 
 
 def damaged_bytes(draw: random.Random, content: bytes) -> bytes:
@@ -96,7 +110,7 @@ def damaged_value(draw: random.Random, value: Any) -> Any:
         return value
     if isinstance(value, torch.Tensor):
         array = damaged_array(draw, value.numpy())
-        with contextlib.suppress(TypeError):  # torch has no such type
+        with contextlib.suppress(TypeError, ValueError):  # torch has no such
             return torch.from_numpy(np.ascontiguousarray(array))
         return value[:1]
     return draw.choice(VALUES)
@@ -234,6 +248,7 @@ def good_inputs(folder: Path) -> dict[str, Kind]:
     for table in tables:
         table.mkdir()
     table = pq.read_table(data / "interactions.parquet")
+    table = table.append_column("time", pa.array(range(table.num_rows)))
     pacsv.write_csv(table, tables[0] / "interactions.csv")
     pq.write_table(table, tables[1] / "interactions.parquet")
     recipe = folder / "recipe.toml"
@@ -253,8 +268,10 @@ def good_inputs(folder: Path) -> dict[str, Kind]:
             "--out",
             made["run"],
         ],
-        ["bench", "MF-BPR", "VBPR", "--data", data, "--epochs", "1", "--seeds", "2"]
-        + ["--out", made["results"]],
+        [
+            *("bench", "MF-BPR", "VBPR", "--data", data, "--epochs", "1"),
+            *("--seeds", "2", "--out", made["results"]),
+        ],
         ["knn", "blocks", npy, "--work", made["work"], "--k", "3"],
         ["knn", "build", npy, "--k", "3", "--out", made["graph.pt"]],
         ["knn", "build", npy, "--k", "3", "--out", str(folder / "graph.npz")],
@@ -262,13 +279,13 @@ def good_inputs(folder: Path) -> dict[str, Kind]:
         code, _, error = called([*map(str, words), "--quiet"])
         if code:
             raise RuntimeError(error)
+    info, by_time = "data info {} --quiet", "data info {} --split temporal --quiet"
     kinds = {
-        f"interactions.{table.name[6:]}": Kind(table, "data info {}")
-        for table in tables
+        "interactions.csv": Kind(tables[0], info, (by_bytes, by_words, by_words)),
+        "interactions.csv, by time": Kind(tables[0], by_time, (by_words,)),
+        "interactions.parquet": Kind(tables[1], info),
+        "interactions.parquet, by time": Kind(tables[1], by_time, (by_values,)),
     }
-    kinds["interactions.csv"] = Kind(
-        tables[0], "data info {}", (by_bytes, by_words, by_words)
-    )
     for path in sorted(features.iterdir()):
         ways = (by_bytes, by_words if path.suffix == ".csv" else by_values)
         command = "knn build {} --k 3 --out {new}.pt --device cpu --quiet"
