@@ -112,7 +112,7 @@ def damaged_value(draw: random.Random, value: Any) -> Any:
         array = damaged_array(draw, value.numpy())
         with contextlib.suppress(TypeError, ValueError):  # torch has no such
             return torch.from_numpy(np.ascontiguousarray(array))
-        return value[:1]
+        return value.flatten()[:1]
     return draw.choice(VALUES)
 
 
@@ -201,6 +201,40 @@ def damage_columns(draw: random.Random, path: Path) -> None:
     pq.write_table(table.set_column(number, name, pa.array(new)), path)
 
 
+RECIPE = """models = ["MF-BPR", "VBPR+CLEAR"]
+[defaults]
+lr = 0.01
+epochs = 1
+[system."MF-BPR"]
+source = "here"
+options = {embedding_dim = 4}
+grid = {lr = [0.1, 0.01], weight_decay = [0.5]}
+"""
+# Commands that make the good inputs, and those that read each kind.
+MADE_BY = (
+    "train MF-BPR:embedding_dim=4,epochs=1 --data {data} --out {folder}/run",
+    "bench MF-BPR VBPR --data {data} --epochs 1 --seeds 2 --out {folder}/results",
+    "knn blocks {folder}/f.npy --work {folder}/work --k 3",
+    "knn build {folder}/f.npy --k 3 --out {folder}/graph.pt",
+    "knn build {folder}/f.npy --k 3 --out {folder}/graph.npz",
+)
+BUILD = "knn build {} --k 3 --out {new}.pt"
+READ_BY = {
+    "table-csv": "data info {}",
+    "table-csv, by time": "data info {} --split temporal",
+    "table-parquet": "data info {}",
+    "table-parquet, by time": "data info {} --split temporal",
+    **dict.fromkeys(("f.npy", "f.npz", "f.safetensors", "f.parquet"), BUILD),
+    **dict.fromkeys(("f.pt", "f.csv"), BUILD),
+    "recipe.toml": "--recipe {} --epochs 1 --seeds 1 --device cpu --out {new}",
+    "run": "evaluate {} --device cpu",
+    "results": "compare {} --device cpu",
+    "graph.pt": "knn info {}",
+    "graph.npz": "knn info {}",
+    "work": "knn join {} --out {new}",
+}
+
+
 @dataclass(frozen=True)
 class Kind:
     """A kind of input: what is damaged, how, and the command that reads it.
@@ -210,7 +244,7 @@ class Kind:
 
     good: Path
     command: str
-    ways: tuple[Callable[[random.Random, Path], None], ...] = (by_bytes, by_values)
+    ways: tuple[Callable[[random.Random, Path], None], ...]
 
 
 @dataclass
@@ -233,90 +267,67 @@ def good_inputs(folder: Path) -> dict[str, Kind]:
     data = folder / "data"
     write_dataset(*splits, data)
     (data / "mmgraph.json").unlink(missing_ok=True)  # its checksums would refuse all
-    x = splits[0]["item"].x_visual.numpy()
-    ids = np.arange(100, 100 + len(x))
-    features = folder / "features"
-    features.mkdir()
-    np.save(features / "f.npy", x)
-    np.savez(features / "f.npz", features=x, ids=ids)
-    tensors = {"features": torch.from_numpy(x), "ids": torch.from_numpy(ids)}
-    save_file(tensors, features / "f.safetensors")
-    pq.write_table(pa.table({"item_id": ids, "v": list(x)}), features / "f.parquet")
-    torch.save(tensors, features / "f.pt")
-    np.savetxt(features / "f.csv", x, delimiter=",")
-    tables = [folder / f"table-{suffix}" for suffix in ("csv", "parquet")]
-    for table in tables:
-        table.mkdir()
-    table = pq.read_table(data / "interactions.parquet")
-    table = table.append_column("time", pa.array(range(table.num_rows)))
-    pacsv.write_csv(table, tables[0] / "interactions.csv")
-    pq.write_table(table, tables[1] / "interactions.parquet")
-    recipe = folder / "recipe.toml"
-    recipe.write_text(
-        'models = ["MF-BPR", "VBPR+CLEAR"]\n[defaults]\nlr = 0.01\nepochs = 1\n'
-        '[system."MF-BPR"]\nsource = "here"\noptions = {embedding_dim = 4}\n'
-        "grid = {lr = [0.1, 0.01], weight_decay = [0.5]}\n"
-    )
-    made = {name: str(folder / name) for name in ("run", "results", "work", "graph.pt")}
-    npy = str(features / "f.npy")
-    for words in (
-        [
-            "train",
-            "MF-BPR:embedding_dim=4,epochs=1",
-            "--data",
-            data,
-            "--out",
-            made["run"],
-        ],
-        [
-            *("bench", "MF-BPR", "VBPR", "--data", data, "--epochs", "1"),
-            *("--seeds", "2", "--out", made["results"]),
-        ],
-        ["knn", "blocks", npy, "--work", made["work"], "--k", "3"],
-        ["knn", "build", npy, "--k", "3", "--out", made["graph.pt"]],
-        ["knn", "build", npy, "--k", "3", "--out", str(folder / "graph.npz")],
-    ):
-        code, _, error = called([*map(str, words), "--quiet"])
+    write_tables(data, folder)
+    write_features(splits[0]["item"].x_visual.numpy(), folder)
+    (folder / "recipe.toml").write_text(RECIPE)
+    for line in MADE_BY:
+        words = [word.format(folder=folder, data=data) for word in line.split()]
+        code, _, error = called([*words, "--device", "cpu", "--quiet"])
         if code:
             raise RuntimeError(error)
-    info, by_time = "data info {} --quiet", "data info {} --split temporal --quiet"
-    kinds = {
-        "interactions.csv": Kind(tables[0], info, (by_bytes, by_words, by_words)),
-        "interactions.csv, by time": Kind(tables[0], by_time, (by_words,)),
-        "interactions.parquet": Kind(tables[1], info),
-        "interactions.parquet, by time": Kind(tables[1], by_time, (by_values,)),
+    read_by = {
+        **READ_BY,
+        "recipe.toml": f"bench --data {data} {READ_BY['recipe.toml']}",
     }
-    for path in sorted(features.iterdir()):
-        ways = (by_bytes, by_words if path.suffix == ".csv" else by_values)
-        command = "knn build {} --k 3 --out {new}.pt --device cpu --quiet"
-        kinds[f"features{path.suffix}"] = Kind(path, command, ways)
-    kinds["recipe.toml"] = Kind(
-        recipe,
-        f"bench --recipe {{}} --data {data} --epochs 1 --seeds 1 --out {{new}} --quiet",
-        (by_bytes, by_words, by_words),
-    )
-    kinds["run folder"] = Kind(folder / "run", "evaluate {} --device cpu --quiet")
-    kinds["results folder"] = Kind(
-        folder / "results", "compare {} --device cpu --quiet"
-    )
-    kinds["graph.pt"] = Kind(folder / "graph.pt", "knn info {} --device cpu --quiet")
-    kinds["graph.npz"] = Kind(folder / "graph.npz", "knn info {} --device cpu --quiet")
-    kinds["work folder"] = Kind(
-        folder / "work", "knn join {} --out {new} --device cpu --quiet"
-    )
-    return kinds
+    return {
+        title: Kind(folder / title.partition(",")[0], f"{command} --quiet", ways(title))
+        for title, command in read_by.items()
+    }
+
+
+def ways(title: str) -> tuple[Callable[[random.Random, Path], None], ...]:
+    """How inputs of a kind are damaged."""
+    is_text = "csv" in title or "toml" in title
+    alike = by_words if is_text else by_values
+    return (alike,) if "time" in title else (by_bytes, alike, alike)
+
+
+def write_tables(data: Path, folder: Path) -> None:
+    """Folders with nothing but a table of interactions, as csv and as Parquet."""
+    table = pq.read_table(data / "interactions.parquet")
+    table = table.append_column("time", pa.array(range(table.num_rows)))
+    for suffix, write in (("csv", pacsv.write_csv), ("parquet", pq.write_table)):
+        (folder / f"table-{suffix}").mkdir()
+        write(table, folder / f"table-{suffix}" / f"interactions.{suffix}")
+
+
+def write_features(x: np.ndarray, folder: Path) -> None:
+    """A feature file of each format, and of two that are none."""
+    ids = np.arange(100, 100 + len(x))
+    tensors = {"features": torch.from_numpy(x), "ids": torch.from_numpy(ids)}
+    np.save(folder / "f.npy", x)
+    np.savez(folder / "f.npz", features=x, ids=ids)
+    save_file(tensors, folder / "f.safetensors")
+    pq.write_table(pa.table({"item_id": ids, "v": list(x)}), folder / "f.parquet")
+    torch.save(tensors, folder / "f.pt")
+    np.savetxt(folder / "f.csv", x, delimiter=",")
 
 
 def check_good(kind: Kind, folder: Path) -> None:
     """Run the command of a kind on its good input; what it loads is loaded then."""
-    if kind.good.suffix in (".pt", ".csv") and kind.good.parent.name == "features":
+    if kind.good.name in ("f.pt", "f.csv"):
         return  # no formats of features
-    words = kind.command.format(kind.good, new=folder / "good").split()
+    words = filled(kind.command, kind.good, folder / "good")
     code, _, error = called(words)
     if code:
         raise RuntimeError(f"{words}: {error}")
     for path in folder.glob("good*"):
         shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
+def filled(command: str, path: Path, new: Path) -> list[str]:
+    """Words of a command with the input and the output in their places."""
+    return [word.format(path, new=new) for word in command.split()]
 
 
 def called(words: list[str]) -> tuple[int, str, str]:
@@ -347,7 +358,7 @@ def judge(kind: Kind, draw: random.Random, found: Found, scratch: Path) -> None:
     shutil.copytree(kind.good, path) if is_folder else shutil.copy(kind.good, path)
     files = [each for each in path.rglob("*") if read_by(each)] if is_folder else [path]
     draw.choice(kind.ways)(draw, draw.choice(sorted(files)))
-    words = kind.command.format(path, new=scratch / "new").split()
+    words = filled(kind.command, path, scratch / "new")
     forget_peak()
     before, started = memory("VmRSS"), time.process_time()
     code, _, error = called(words)
