@@ -11,8 +11,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_type_hints
@@ -191,7 +191,8 @@ def load_run(
     info = finished_info(folder)
     location = data or info["data_location"]
     source = DataSource(location, info["split_rule"], info["split_seed"])
-    splits, sha256 = load(source)
+    with _errors_name(folder / INFO):
+        splits, sha256 = load(source)
     if sha256 != info["data_sha256"]:
         raise UserError(
             f"the data differ from those of the run: {location} has SHA-256 {sha256}, "
@@ -199,18 +200,30 @@ def load_run(
             "give the original data with --data",
             path=folder,
         )
-    model = build_model(
-        info["model"],
-        splits[0],
-        plugin=info["plugin"],
-        fidelity=info["fidelity"],
-        **info["options"],
-    )
+    with _errors_name(folder / INFO):
+        model = build_model(
+            info["model"],
+            splits[0],
+            plugin=info["plugin"],
+            fidelity=info["fidelity"],
+            **info["options"],
+        )
     _load_weights(model, folder / WEIGHTS)
     where = resolve_device(device)
     memo: dict[int, Any] = {}
     train, valid, test = (to_device(split, where, memo) for split in splits)
     return Run(model.eval().to(where), (train, valid, test), info)
+
+
+@contextmanager
+def _errors_name(path: Path) -> Iterator[None]:
+    """Errors in the block that name no file name this one."""
+    try:
+        yield
+    except UserError as error:
+        if error.path is not None:
+            raise
+        raise UserError(error.what, error.fix, path=path) from error
 
 
 def _load_weights(model: Recommender, path: Path) -> None:

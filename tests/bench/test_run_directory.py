@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import shutil
 
 import numpy as np
@@ -291,3 +292,22 @@ def test_weights_of_another_run_are_refused(saved, tmp_path):
     (run / "model.safetensors").write_bytes(add_checksum(content))
     with pytest.raises(UserError, match=r"model\.safetensors: the weights are of"):
         finished_info(run)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("model", "../x", "unknown model '../x'"),
+        ("split_rule", "../x", "unknown split '../x'"),
+        ("options", {"embedding_dim": None}, ".*'embedding_dim' must be an integer"),
+    ],
+)
+def test_what_run_json_says_wrongly_is_refused_with_its_name(
+    saved, tmp_path, key, value, message
+):
+    run = whole_copy(saved, tmp_path / "run")
+    info = json.loads((run / "run.json").read_text())
+    del info["checksum"]
+    (run / "run.json").write_text(json.dumps({**info, key: value}))
+    with pytest.raises(UserError, match=rf"^{run}/run.json: {message}"):
+        load_run(run)

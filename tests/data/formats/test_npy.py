@@ -181,8 +181,7 @@ def test_an_archive_that_points_before_its_first_byte_is_damaged(tmp_path):
     path = tmp_path / "x.npz"
     np.savez(path, features=np.eye(2))
     content = path.read_bytes()
-    size = int.from_bytes(content[-10:-6], "little")  # of the directory, at the end
-    path.write_bytes(content[:-10] + (size + 9999).to_bytes(4, "little") + content[-6:])
-    for read in (read_npz, npz_names):
-        with pytest.raises(UserError, match=r"x.npz: damaged npz file \(.*\) - save"):
-            read(path)
+    start = int.from_bytes(content[-6:-2], "little")  # of the directory
+    path.write_bytes(content[:-6] + (start + 9999).to_bytes(4, "little") + b"\0\0")
+    with pytest.raises(UserError, match=r"x.npz: damaged npz file \(.*\) - save"):
+        read_npz(path)
