@@ -45,11 +45,11 @@ it again
     except (pa.ArrowException, OSError, ValueError) as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise  # of the disk, not of the file
-        raise UserError(
-            f"damaged parquet file ({str(error).splitlines()[0]})",
-            "write it again",
-            path=path,
-        ) from error
+        reason = str(error).splitlines()[0]
+        # pyarrow reads no column of some encodings into a dictionary.
+        is_whole = "Not yet implemented" in reason
+        what = "encoding that is not read" if is_whole else "damaged parquet file"
+        raise UserError(f"{what} ({reason})", "write it again", path=path) from error
 
 
 def read_schema(path: Path) -> pa.Schema:
