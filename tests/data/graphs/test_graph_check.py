@@ -133,7 +133,8 @@ WRONG_JSON = st.recursive(
     lambda each: st.lists(each, max_size=3) | st.dictionaries(WORDS, each, max_size=3),
     max_leaves=5,
 )
-FACTS = sorted(build().graphs["visual"].facts)
+GOOD = build().graphs["visual"].facts
+FACTS = sorted(GOOD)
 RIGHT = {
     "k": lambda v: v == 3 and type(v) is int,
     "dim": lambda v: type(v) is int and 0 < v < 2**63,
@@ -149,7 +150,8 @@ RIGHT = {
 def is_right(name, value):
     """True where a value may stand in the record of another graph of these edges."""
     plain = isinstance(value, bool | int | str | list)
-    return plain and RIGHT.get(name, lambda _: False)(value)
+    known = RIGHT.get(name, lambda v: name in GOOD and v == GOOD[name])
+    return plain and known(value)
 
 
 @examples
