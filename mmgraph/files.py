@@ -313,6 +313,7 @@ def read_json_lines(
     *,
     needed: Sequence[str] = (),
     fault_of: Callable[[dict[str, Any]], str | None] | None = None,
+    fix: str = _FIX_ROW,
 ) -> list[dict[str, Any]]:
     """Read JSON lines; a missing file has none.
 
@@ -323,6 +324,7 @@ def read_json_lines(
         path: The file.
         needed: Keys that every line must have.
         fault_of: Says in words what is wrong with a line, None where nothing is.
+        fix: Remedy for a damaged line, for the message.
 
     Raises:
         UserError: If another line is not a JSON object, lacks a key, or has a fault.
@@ -342,10 +344,10 @@ def read_json_lines(
     for row, line in enumerate(whole.split(b"\n"), start=1):
         if not line.strip():
             continue
-        value = _object(line, needed, path, row, _FIX_ROW)
+        value = _object(line, needed, path, row, fix)
         fault = fault_of(value) if fault_of is not None else None
         if fault is not None:
-            raise UserError(fault, _FIX_ROW, path=path, row=row)
+            raise UserError(fault, fix, path=path, row=row)
         lines.append(value)
     return lines
 

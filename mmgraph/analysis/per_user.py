@@ -5,15 +5,17 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from mmgraph.analysis.leaderboard.table import latest_runs
-from mmgraph.bench.experiment import CUTOFFS
+from mmgraph.bench.experiment import CUTOFFS, Splits
 from mmgraph.bench.results_folder import RESULTS, read_per_user, read_results
 from mmgraph.bench.run_directory import INFO, finished_info, load_run
+from mmgraph.bench.source import DataSource
 from mmgraph.errors import UserError
 from mmgraph.train.evaluation import evaluate
 
@@ -69,7 +71,8 @@ def load_per_user(
         mmgraph.errors.UserError: nowhere: neither run.json nor results.jsonl is there \
 - give folders that mmgraph train or mmgraph bench wrote
     """
-    runs = [run for path in paths for run in _runs_of(path, data, device)]
+    load = lru_cache(maxsize=1)(DataSource.load)  # runs share their data
+    runs = [run for path in paths for run in _runs_of(path, data, device, load)]
     _check_same_data(runs)
     groups: dict[str, dict[int, _Run]] = {}
     for run in runs:
@@ -90,7 +93,12 @@ def load_per_user(
     return _common(systems)
 
 
-def _runs_of(path: Path, data: str | None, device: str) -> list[_Run]:
+def _runs_of(
+    path: Path,
+    data: str | None,
+    device: str,
+    load: Callable[[DataSource], tuple[Splits, str]],
+) -> list[_Run]:
     if (path / RESULTS).is_file():
         return _runs_of_benchmark(path)
     if not (path / INFO).is_file():
@@ -101,7 +109,7 @@ def _runs_of(path: Path, data: str | None, device: str) -> list[_Run]:
         )
 
     def per_user() -> Mapping[str, np.ndarray]:
-        loaded = load_run(path, data=data, device=device)
+        loaded = load_run(path, data=data, device=device, load=load)
         return evaluate(loaded.model, loaded.splits[2], ks=CUTOFFS, per_user=True)
 
     return [_Run(path, finished_info(path), per_user)]

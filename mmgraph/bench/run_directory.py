@@ -11,8 +11,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_type_hints
@@ -169,7 +169,11 @@ def save_run(folder: Path, trained: TrainedRun, source: DataSource) -> None:
 
 
 def load_run(
-    folder: str | Path, *, data: str | None = None, device: str = "cpu"
+    folder: str | Path,
+    *,
+    data: str | None = None,
+    device: str = "cpu",
+    load: Callable[[DataSource], tuple[Splits, str]] = DataSource.load,
 ) -> Run:
     """Rebuild a trained model with its data.
 
@@ -177,6 +181,7 @@ def load_run(
         folder: A run directory.
         data: The data set, if it has moved since.
         device: Device of model and data, as the trainer takes it.
+        load: Reads the data.
 
     Raises:
         UserError: If the folder is no finished run, a file is damaged, or the data are
@@ -186,7 +191,8 @@ def load_run(
     info = finished_info(folder)
     location = data or info["data_location"]
     source = DataSource(location, info["split_rule"], info["split_seed"])
-    splits, sha256 = source.load()
+    with _errors_name(folder / INFO):
+        splits, sha256 = load(source)
     if sha256 != info["data_sha256"]:
         raise UserError(
             f"the data differ from those of the run: {location} has SHA-256 {sha256}, "
@@ -194,18 +200,30 @@ def load_run(
             "give the original data with --data",
             path=folder,
         )
-    model = build_model(
-        info["model"],
-        splits[0],
-        plugin=info["plugin"],
-        fidelity=info["fidelity"],
-        **info["options"],
-    )
+    with _errors_name(folder / INFO):
+        model = build_model(
+            info["model"],
+            splits[0],
+            plugin=info["plugin"],
+            fidelity=info["fidelity"],
+            **info["options"],
+        )
     _load_weights(model, folder / WEIGHTS)
     where = resolve_device(device)
     memo: dict[int, Any] = {}
     train, valid, test = (to_device(split, where, memo) for split in splits)
     return Run(model.eval().to(where), (train, valid, test), info)
+
+
+@contextmanager
+def _errors_name(path: Path) -> Iterator[None]:
+    """Errors in the block that name no file name this one."""
+    try:
+        yield
+    except UserError as error:
+        if error.path is not None:
+            raise
+        raise UserError(error.what, error.fix, path=path) from error
 
 
 def _load_weights(model: Recommender, path: Path) -> None:
@@ -308,7 +326,7 @@ def _check_files(folder: Path, info: Mapping[str, Any]) -> None:
         if expected is not None and file_digest(weights) != expected:
             raise UserError("the weights are of another run", fix, path=weights)
     if history.exists():
-        rows = read_json_lines(history)
+        rows = read_json_lines(history, fix=fix)
         if len(rows) != info["epochs"]:
             what = f"has {len(rows)} epochs, {INFO} says {info['epochs']}"
             raise UserError(what, fix, path=history)

@@ -6,6 +6,7 @@ Typer and the commands are imported in :func:`main`, after its signal handlers.
 from __future__ import annotations
 
 import errno
+import io
 import os
 import re
 import signal
@@ -19,7 +20,9 @@ from mmgraph.cli.signals import Signals, be_silent_about_lost_stops
 from mmgraph.errors import UserError
 
 USER_ERROR, UNEXPECTED, INTERRUPTED = 2, 1, 130
-_NOT_WRITTEN = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EPIPE}
+_NOT_WRITTEN = {
+    *(errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EPIPE, errno.EBADF),
+}
 #: What a shell adds to the number of the signal that ended a command.
 _SIGNALLED = 128
 
@@ -56,6 +59,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     code, is_process = UNEXPECTED, argv is None
     if is_process:
         be_silent_about_lost_stops()
+        _fail_where_stdout_is_closed()
     with Signals(for_good=is_process) as signals:
         code = _run(given)
     if signals.number is not None:
@@ -63,6 +67,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     if code in (INTERRUPTED, _SIGNALLED + signal.SIGTERM):
         _write_error("interrupted", "run again, with --resume where the command has it")
     return code
+
+
+def _fail_where_stdout_is_closed() -> None:
+    """Let writing to a stdout that was closed (``>&-``) fail, not vanish.
+
+    The next file that is opened would else get its number, and what C code prints.
+    """
+    if sys.stdout is None:
+        closed = io.FileIO(os.open(os.devnull, os.O_RDONLY), "w")
+        # Without a buffer, which Python would try to empty once more at its end.
+        sys.stdout = io.TextIOWrapper(closed, "utf-8", write_through=True)
 
 
 def _run(given: list[str]) -> int:

@@ -23,6 +23,7 @@ def read_catalogue(
     *,
     duplicates: str = "error",
     labels: bool = True,
+    times: bool = True,
 ) -> HeteroData:
     """Read a table of interactions and the feature files of its items, not yet split.
 
@@ -32,6 +33,7 @@ def read_catalogue(
         features: Feature file of each modality.
         duplicates: See :func:`read_interactions`.
         labels: Read the split column, see :func:`read_interactions`.
+        times: Refuse times that cannot be read, see :func:`read_interactions`.
 
     Returns:
         The catalogue, with ``stored_dtype``: the dtype of each modality on disk.
@@ -46,7 +48,9 @@ def read_catalogue(
         >>> read_catalogue(path, {})["item"].raw_id.tolist()
         ['tea']
     """
-    table = read_interactions(interactions, duplicates=duplicates, labels=labels)
+    table = read_interactions(
+        interactions, duplicates=duplicates, labels=labels, times=times
+    )
     users: np.ndarray | None = None
     items: np.ndarray | None = None
     if table.path.suffix.lower() == ".inter":

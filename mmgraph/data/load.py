@@ -87,7 +87,11 @@ def load_dataset(
         _check_chosen(chosen, list(features), folder)
         features = {name: features[name] for name in chosen}
     data = read_catalogue(
-        table, features, duplicates=duplicates, labels=split == "label"
+        table,
+        features,
+        duplicates=duplicates,
+        labels=split == "label",
+        times=split in ("temporal", "leave_one_out"),
     )
     splits = split_dataset(data, split, seed=seed, path=table)
     log_files(folder, [table, *features.values()])

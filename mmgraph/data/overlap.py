@@ -46,7 +46,7 @@ def log_overlap(
         log.log(
             logging.WARNING if is_table or zeros else logging.INFO,
             "%s: %d of %d rows are of items that %s lacks, first %r%s; %d of its %d "
-            "items have no row",
+            "items without a row",
             label,
             len(strangers),
             len(ids),
@@ -58,7 +58,7 @@ def log_overlap(
         )
     elif without.size:
         log.info(
-            "%s: %d of the %d items of %s have no row",
+            "%s: %d of the %d items of %s without a row",
             label,
             len(without),
             len(known),

@@ -251,8 +251,10 @@ def _whole_numbers(text: pa.Array, source: _Source) -> np.ndarray:
         read = pc.cast(pc.utf8_ltrim(text, "+"), pa.int64())
     except pa.ArrowInvalid:
         for position, value in enumerate(text.to_pylist()):
-            if not -(2**63) <= int(value) <= _LARGEST:
-                raise _too_large(value, position, source) from None
+            digits = value.lstrip("+-0")
+            if len(digits) > 19 or not -(2**63) <= int(value) <= _LARGEST:
+                shown = value if len(value) < 40 else f"{value[:30]}..."
+                raise _too_large(shown, position, source) from None
         raise
     values: np.ndarray = read.to_numpy(zero_copy_only=False)
     return values

@@ -7,7 +7,6 @@ from typing import Annotated, Literal, overload
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 from torch_geometric.data import HeteroData
 
@@ -203,11 +202,11 @@ def split_metrics(
         pair = block.unsqueeze(1) * num_items + ranked
         hits.append(is_in_sorted(pair, positives) & (score > float("-inf")))
     hit = torch.cat(hits)
-    # There are no more items than the catalogue has: beyond it there is no hit.
-    hit = F.pad(hit, (0, max(ks) - hit.size(1)))
+    complete = hit.size(1) == num_items
     if not per_user:
-        return ranking_metrics(hit, counts, ks)
-    of_users = {"user": users} | ranking_metrics(hit, counts, ks, per_user=True)
+        return ranking_metrics(hit, counts, ks, complete=complete)
+    values = ranking_metrics(hit, counts, ks, per_user=True, complete=complete)
+    of_users = {"user": users} | values
     return {name: values.cpu().numpy() for name, values in of_users.items()}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import string
 from contextlib import suppress
 from pathlib import Path
@@ -19,10 +20,12 @@ from mmgraph.models import available_models
 from mmgraph.models.registry import model_options
 
 #: Enough to look around each time, in a few seconds together.
+EXAMPLES = int(os.environ.get("MMGRAPH_EXAMPLES", "0"))
 QUICK = settings(
-    max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=EXAMPLES or 60,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
-FEW = settings(QUICK, max_examples=25)
+FEW = settings(QUICK, max_examples=EXAMPLES or 25)
 
 MODELS = st.sampled_from([*available_models(), "SEAb", "vbpr", "light_gcn"])
 PLUGINS = st.sampled_from(["", "+CLEAR", "+sea", "+none", "+"])

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import shutil
 
 import numpy as np
@@ -203,6 +204,15 @@ def test_a_history_that_lost_lines_is_refused(saved, tmp_path):
             finished_info(run)
 
 
+def test_a_damaged_line_of_a_history_is_not_to_be_deleted(saved, tmp_path):
+    run = whole_copy(saved, tmp_path / "run")
+    lines = (run / "history.jsonl").read_bytes().splitlines(keepends=True)
+    (run / "history.jsonl").write_bytes(b"".join([b"{]\n", *lines[1:]]))
+    fix = "train the run again in another folder"
+    with pytest.raises(UserError, match=rf"history.jsonl:1: not JSON: .* - {fix}"):
+        finished_info(run)
+
+
 def rewritten(path, change):
     tensors = load_file(path)
     change(tensors)
@@ -282,3 +292,22 @@ def test_weights_of_another_run_are_refused(saved, tmp_path):
     (run / "model.safetensors").write_bytes(add_checksum(content))
     with pytest.raises(UserError, match=r"model\.safetensors: the weights are of"):
         finished_info(run)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("model", "../x", "unknown model '../x'"),
+        ("split_rule", "../x", "unknown split '../x'"),
+        ("options", {"embedding_dim": None}, ".*'embedding_dim' must be an integer"),
+    ],
+)
+def test_what_run_json_says_wrongly_is_refused_with_its_name(
+    saved, tmp_path, key, value, message
+):
+    run = whole_copy(saved, tmp_path / "run")
+    info = json.loads((run / "run.json").read_text())
+    del info["checksum"]
+    (run / "run.json").write_text(json.dumps({**info, key: value}))
+    with pytest.raises(UserError, match=rf"^{run}/run.json: {message}"):
+        load_run(run)

@@ -81,3 +81,14 @@ def test_mistakes_are_told_in_one_line(results, capsys, words, message):
     assert main(["compare", str(results), *words, "--quiet"]) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert message in line
+
+
+def test_the_data_of_several_runs_are_read_and_told_once(
+    run, catalogue, tmp_path, capsys
+):
+    other = tmp_path / "other"
+    words = ["train", "VBPR:embedding_dim=8,epochs=1", "--data", str(catalogue)]
+    assert main([*words, "--out", str(other), "--device", "cpu", "--quiet"]) == 0
+    assert main(["compare", str(run), str(other)]) == 0
+    told = capsys.readouterr().err
+    assert told.count("interactions.parquet") == 1

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from mmgraph.cli import main
+from mmgraph.data.graphs.graph_file import read_graph
 from mmgraph.files import read_json
 
 SMALL = ["--device", "cpu", "--quiet"]
@@ -194,6 +195,29 @@ def test_a_stdout_that_takes_nothing_is_one_line(words):
         "error: stdout cannot be written (No space left on device) - check where it "
         "goes\n"
     )
+
+
+@pytest.mark.parametrize("words", [["models"], ["models", "--json"], ["--version"]])
+def test_a_stdout_that_was_closed_is_one_line(words):
+    code = "import sys; from mmgraph.cli import main; sys.exit(main())"
+    shell = ["sh", "-c", 'exec "$0" "$@" >&-', sys.executable, "-c", code]
+    done = subprocess.run([*shell, *words], stderr=subprocess.PIPE, text=True)
+    assert done.returncode == 2
+    assert done.stderr == (
+        "error: stdout cannot be written (Bad file descriptor) - check where it goes\n"
+    )
+
+
+def test_a_file_does_not_become_the_stdout_that_was_closed(catalogue, tmp_path):
+    code = "import sys; from mmgraph.cli import main; sys.exit(main())"
+    shell = ["sh", "-c", 'exec "$0" "$@" >&-', sys.executable, "-c", code]
+    words = ["knn", "build", str(next(catalogue.glob("visual.*"))), "--k", "3"]
+    out = tmp_path / "g.npz"
+    words += ["--quiet", "--out", str(out)]
+    done = subprocess.run([*shell, *words], stderr=subprocess.PIPE)
+    assert done.returncode == 2
+    assert b"error: stdout cannot be written" in done.stderr
+    assert list(read_graph(out).graphs) == ["visual"]
 
 
 @pytest.mark.parametrize("words", [["models", "--json"], ["--help"]])

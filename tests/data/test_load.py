@@ -272,3 +272,24 @@ def test_hidden_files_upper_case_and_tables_of_users(tmp_path, caplog):
     assert train["item"].num_nodes == 3
     line = f"{tmp_path}: interactions.CSV, visual.NPY; not read: users.parquet"
     assert caplog.messages == [line]
+
+
+@pytest.mark.parametrize("split", ["label", "per_user", "cold_items"])
+@pytest.mark.parametrize("time", ["9999-12-31", "", "soon"])
+def test_times_are_refused_only_by_a_split_that_uses_them(
+    tmp_path, caplog, split, time
+):
+    pairs = [(user, item) for user in "abcd" for item in range(20)]
+    labels = ["train"] * 18 + ["valid", "test"]
+    table = pd.DataFrame(pairs, columns=["user", "item"])
+    table = table.assign(split=labels * 4, timestamp=["2020-01-01"] * 80)
+    table.loc[2, "timestamp"] = time
+    table.to_csv(tmp_path / "interactions.csv", index=False)
+    train, *_ = load_dataset(tmp_path, split=split)
+    assert "time" not in train[INTERACTS]
+    (told,) = [r.message for r in caplog.records if r.levelname == "WARNING"]
+    assert told.startswith(f"{tmp_path}/interactions.csv:4: timestamp ")
+    assert told.endswith("; times are left out")
+    for other in ("temporal", "leave_one_out"):
+        with pytest.raises(UserError, match=r"interactions.csv:4: timestamp .* - "):
+            load_dataset(tmp_path, split=other)

@@ -29,13 +29,15 @@ def test_ids_that_lost_their_zeros_are_warned_of_with_all_counts(tmp_path, caplo
     assert lines(caplog, logging.WARNING) == [
         f"{tmp_path / 'visual.npz'}: 10 of 15 rows are of items that the table of "
         "interactions lacks, first '0'; 10 of them differ in leading zeros alone; "
-        "10 of its 15 items have no row"
+        "10 of its 15 items without a row"
     ]
 
 
 def test_items_without_a_row_are_counted_without_a_warning(caplog):
     log_overlap(np.array([2]), np.array([1, 2, 3]), label="a.npz", known_label="it")
-    assert lines(caplog, logging.INFO) == ["a.npz: 2 of the 3 items of it have no row"]
+    assert lines(caplog, logging.INFO) == [
+        "a.npz: 2 of the 3 items of it without a row"
+    ]
     assert not lines(caplog, logging.WARNING)
 
 
@@ -62,5 +64,5 @@ def test_the_api_warns_too(caplog):
     )
     assert lines(caplog, logging.WARNING) == [
         "a features: 1 of 1 rows are of items that the table of interactions lacks, "
-        "first 'z'; 2 of its 2 items have no row"
+        "first 'z'; 2 of its 2 items without a row"
     ]

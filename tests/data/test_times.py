@@ -125,3 +125,14 @@ def test_times_of_the_api_that_are_refused(values, message):
 )
 def test_every_way_to_say_the_second_of_january(values):
     assert as_times(values).tolist() == [86_400 * 10**9]
+
+
+@pytest.mark.parametrize("digits", [20, 400, 5000])
+def test_a_number_of_any_length_is_refused_in_a_short_line(digits):
+    for text in ("9" * digits, "-" + "9" * digits, "1" + "0" * digits):
+        with pytest.raises(UserError, match=r"timestamp 1 .* does not fit into int64"):
+            as_times(["1", text])
+    assert as_times(["1", "-" + "0" * digits + "7"]).tolist() == [1, -7]
+    with pytest.raises(UserError) as caught:
+        as_times(["9" * digits])
+    assert len(str(caught.value)) < 150

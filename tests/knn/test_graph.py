@@ -71,7 +71,7 @@ def tables(draw):
     return torch.tensor(rows, dtype=torch.float32).reshape(num_rows, dim)
 
 
-@settings(max_examples=EXAMPLES, deadline=None, derandomize=True)
+@settings(max_examples=EXAMPLES)
 @given(
     x=tables(),
     k=st.integers(1, 30),

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import os
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -10,6 +12,7 @@ from mmgraph.knn import delete, insert, knn_graph, update
 from mmgraph.knn.metric import self_products
 
 METRICS = ["cosine", "ip", "l2"]
+MANY = settings(max_examples=int(os.environ.get("MMGRAPH_EXAMPLES", "40")))
 
 
 def assert_same(got, want):
@@ -26,7 +29,7 @@ def tables(draw):
     return torch.tensor(rows, dtype=torch.float32).reshape(num_rows, dim)
 
 
-@settings(max_examples=40, deadline=None, derandomize=True)
+@MANY
 @given(
     x=tables(),
     share=st.floats(0, 1),
@@ -43,7 +46,7 @@ def test_insert_equals_a_new_build(x, share, k, metric, include_self):
     )
 
 
-@settings(max_examples=40, deadline=None, derandomize=True)
+@MANY
 @given(
     x=tables(),
     chosen=st.lists(st.integers(0, 15), max_size=6),

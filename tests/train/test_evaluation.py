@@ -201,3 +201,11 @@ def test_cut_offs_that_mean_nothing_are_refused(ks):
     train, _, test, _ = synthetic(num_users=30, num_items=40)
     with pytest.raises(UserError, match="evaluate: 'ks' must be"):
         evaluate(build_model("MF-BPR", train), test, ks=ks)
+
+
+def test_a_huge_cut_off_takes_no_memory(splits, model):  # of 600 items
+    values = evaluate(model, splits[2], ks=[600, 10**12])
+    for name in ("recall", "ndcg", "map", "hit", "mrr"):
+        assert values[f"{name}@{10**12}"] == values[f"{name}@600"]
+    share = values[f"precision@{10**12}"] / values["precision@600"]
+    assert share == pytest.approx(600 / 10**12)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import logging
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,6 +22,8 @@ from mmgraph.data.formats.parquet import is_number_list, read_columns, read_sche
 from mmgraph.data.ids import first_duplicate, pair_keys
 from mmgraph.data.times import parse_times
 from mmgraph.errors import UserError
+
+_log = logging.getLogger(__name__)
 
 # Accepted spellings, compared in lower case.
 COLUMNS = {
@@ -55,7 +58,11 @@ class Interactions:
 
 
 def read_interactions(
-    path: str | Path, *, duplicates: str = "error", labels: bool = True
+    path: str | Path,
+    *,
+    duplicates: str = "error",
+    labels: bool = True,
+    times: bool = True,
 ) -> Interactions:
     """Read a table of interactions: ``.inter``, ``.tsv``, ``.csv`` or ``.parquet``.
 
@@ -71,6 +78,8 @@ def read_interactions(
             ``"first"`` or ``"last"`` row. A pair in two splits is always an error.
         labels: Read the split column. Without, a column ``label`` may hold anything,
             clicks for instance.
+        times: Refuse a column of times that cannot be read. Without, it is left out,
+            with a warning.
 
     Returns:
         The interactions.
@@ -102,6 +111,19 @@ def read_interactions(
         )
     check_file(path)
     roles = [role for role in COLUMNS if labels or role != "split"]
+    try:
+        return _read(path, roles, duplicates)
+    except UserError as error:
+        if times:
+            raise
+        table = _read(path, [role for role in roles if role != "time"], duplicates)
+        row = "" if error.row is None else f":{error.row}"
+        _log.warning("%s%s: %s; times are left out", path, row, error.what)
+        return table
+
+
+def _read(path: Path, roles: Sequence[str], duplicates: str) -> Interactions:
+    suffix = path.suffix.lower()
     try:
         if suffix == ".parquet":
             columns, first_row = _parquet(path, roles), 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import math
 import warnings
 import zipfile
@@ -140,7 +141,11 @@ def _npz_errors(path: Path) -> Iterator[None]:
         RuntimeError,
         EOFError,
         ValueError,
+        OSError,
     ) as error:
+        # A place before the file's first byte is damage, what else is of the disk.
+        if isinstance(error, OSError) and error.errno != errno.EINVAL:
+            raise
         raise UserError(f"damaged npz file ({error})", _AGAIN_NPZ, path=path) from error
 
 

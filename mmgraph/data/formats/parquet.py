@@ -1,7 +1,8 @@
 """Parquet files read with distrust: what a file unpacks to is known before it is read.
 
-The footer says how many values a column has, whatever they are packed into. Strings are
-unpacked last, from their dictionary: a file of 1 MB can repeat one a million times.
+Its footer and its pages say how many values a column has, whatever they are packed
+into. Strings are unpacked last, from their dictionary: a file of 1 MB can repeat one a
+million times.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from mmgraph.data.formats.budget import check_budget
+from mmgraph.data.formats.parquet_footer import column_chunks
 from mmgraph.errors import UserError
 
 # Bytes of a value in memory; of strings the position in their dictionary.
@@ -43,11 +45,11 @@ it again
     except (pa.ArrowException, OSError, ValueError) as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise  # of the disk, not of the file
-        raise UserError(
-            f"damaged parquet file ({str(error).splitlines()[0]})",
-            "write it again",
-            path=path,
-        ) from error
+        reason = str(error).splitlines()[0]
+        # pyarrow reads no column of some encodings into a dictionary.
+        is_whole = "Not yet implemented" in reason
+        what = "encoding that is not read" if is_whole else "damaged parquet file"
+        raise UserError(f"{what} ({reason})", "write it again", path=path) from error
 
 
 def read_schema(path: Path) -> pa.Schema:
@@ -99,7 +101,7 @@ def read_columns(path: Path, names: Sequence[str]) -> dict[str, pa.ChunkedArray]
     text = [name for name in names if is_text(schema.field(name).type)]
     with parquet_errors(path):
         with pq.ParquetFile(path, read_dictionary=text) as file:
-            check_budget(path, _declared(file, set(names)))
+            check_budget(path, _declared(path, file.schema, set(names)))
             table = file.read(columns=list(names))
         columns = {name: table.column(name) for name in names}
         for column in columns.values():
@@ -166,20 +168,20 @@ def _is_readable(kind: pa.DataType) -> bool:
     )
 
 
-def _declared(file: pq.ParquetFile, names: set[str]) -> int:
+def _declared(path: Path, schema: pq.ParquetSchema, names: set[str]) -> int:
     """Bytes of some columns in memory, strings not yet spelled out."""
+    columns = {}
+    for number in range(len(schema)):
+        column = schema.column(number)
+        parts = column.path.split(".")
+        if any(".".join(parts[:depth]) in names for depth in range(1, len(parts) + 1)):
+            columns[number] = column
     total = 0
-    for group in range(file.metadata.num_row_groups):
-        rows = file.metadata.row_group(group)
-        for number in range(rows.num_columns):
-            chunk = rows.column(number)
-            path = chunk.path_in_schema
-            if not any(path == name or path.startswith(f"{name}.") for name in names):
-                continue
-            width = _BYTES.get(chunk.physical_type, file.schema.column(number).length)
-            total += max(chunk.num_values, rows.num_rows) * width
-            if chunk.physical_type == "BYTE_ARRAY":
-                total += chunk.total_uncompressed_size
+    for chunk in column_chunks(path, columns):
+        kind = columns[chunk.column].physical_type
+        width = _BYTES.get(kind, columns[chunk.column].length)
+        size = chunk.num_values * width
+        total += size + chunk.size if kind == "BYTE_ARRAY" else max(size, chunk.size)
     return total
 
 

@@ -19,17 +19,28 @@ def ranking_metrics(
     ks: Iterable[int],
     *,
     per_user: Literal[False] = False,
+    complete: bool = ...,
 ) -> dict[str, float]: ...
 
 
 @overload
 def ranking_metrics(
-    hits: Tensor, num_positives: Tensor, ks: Iterable[int], *, per_user: Literal[True]
+    hits: Tensor,
+    num_positives: Tensor,
+    ks: Iterable[int],
+    *,
+    per_user: Literal[True],
+    complete: bool = ...,
 ) -> dict[str, Tensor]: ...
 
 
 def ranking_metrics(
-    hits: Tensor, num_positives: Tensor, ks: Iterable[int], *, per_user: bool = False
+    hits: Tensor,
+    num_positives: Tensor,
+    ks: Iterable[int],
+    *,
+    per_user: bool = False,
+    complete: bool = False,
 ) -> dict[str, float] | dict[str, Tensor]:
     r"""Recall, NDCG, precision, MAP, hit ratio and MRR at each cut-off.
 
@@ -49,6 +60,8 @@ def ranking_metrics(
         num_positives: Positives ``[U]`` of each user, at least 1.
         ks: Cut-offs in ``[1, K]``.
         per_user: Return ``[U]`` tensors instead of means.
+        complete: The :math:`K` items are all there are: ``ks`` may be larger, and
+            nothing stands at the ranks behind them.
 
     Returns:
         ``{"recall@10": ..., "ndcg@10": ..., ...}``, floats or float64 tensors.
@@ -64,7 +77,7 @@ def ranking_metrics(
         (0.5, 1.0)
     """
     ks = list(ks)
-    _check(hits, num_positives, ks)
+    _check(hits, num_positives, ks, complete)
     hit = hits.double()
     positives = num_positives.to(hit)
     rank = torch.arange(1, hits.size(1) + 1, dtype=torch.float64, device=hits.device)
@@ -78,12 +91,13 @@ def ranking_metrics(
 
     values: dict[str, Tensor] = {}
     for k in ks:
+        last = min(k, hits.size(1)) - 1
         reachable = positives.clamp(max=k)
-        values[f"recall@{k}"] = count[:, k - 1] / positives
-        values[f"ndcg@{k}"] = gain[:, k - 1] / ideal[reachable.long() - 1]
-        values[f"precision@{k}"] = count[:, k - 1] / k
-        values[f"map@{k}"] = precision_at_hits[:, k - 1] / reachable
-        values[f"hit@{k}"] = (count[:, k - 1] > 0).double()
+        values[f"recall@{k}"] = count[:, last] / positives
+        values[f"ndcg@{k}"] = gain[:, last] / ideal[reachable.long() - 1]
+        values[f"precision@{k}"] = count[:, last] / k
+        values[f"map@{k}"] = precision_at_hits[:, last] / reachable
+        values[f"hit@{k}"] = (count[:, last] > 0).double()
         values[f"mrr@{k}"] = first_hit[:, :k].sum(dim=1)
     if per_user:
         return values
@@ -91,7 +105,7 @@ def ranking_metrics(
     return dict(zip(values, means, strict=True))
 
 
-def _check(hits: Tensor, num_positives: Tensor, ks: list[int]) -> None:
+def _check(hits: Tensor, num_positives: Tensor, ks: list[int], complete: bool) -> None:
     if hits.dim() != 2 or num_positives.size() != hits.shape[:1]:
         raise ValueError(
             "'hits' must be [U, K] and 'num_positives' [U] "
@@ -99,7 +113,9 @@ def _check(hits: Tensor, num_positives: Tensor, ks: list[int]) -> None:
         )
     if hits.size(0) == 0:
         raise ValueError("there must be at least one user (got 0)")
-    if not ks or min(ks) < 1 or max(ks) > hits.size(1):
+    if not ks or min(ks) < 1 or (max(ks) > hits.size(1) and not complete):
         raise ValueError(f"'ks' must be in [1, {hits.size(1)}] (got {ks})")
+    if complete and int(num_positives.max()) > hits.size(1):
+        raise ValueError(f"there are more positives than items ({hits.size(1)})")
     if (num_positives < 1).any():
         raise ValueError("every user needs at least one positive (got one with 0)")

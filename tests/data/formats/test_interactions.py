@@ -193,3 +193,16 @@ def test_nested_and_binary_columns_are_named(tmp_path, column, message):
 def test_a_quote_that_is_never_closed_swallows_no_rows(tmp_path, rows):
     with pytest.raises(UserError, match=r"t.csv:2: (a quote is never closed|\d field)"):
         _read(tmp_path, f"user,item,note\n{rows}\n")
+
+
+def test_what_else_is_wrong_is_refused_where_times_are_not_asked(tmp_path):
+    path = tmp_path / "t.parquet"
+    time = pa.array([1, 2], pa.duration("s"))
+    pq.write_table(pa.table({"user": ["a", "a"], "item": [1, 1], "time": time}), path)
+    with pytest.raises(UserError, match=r"t.parquet: times are duration\[s\], not"):
+        read_interactions(path)
+    with pytest.raises(UserError, match=r"t.parquet:2: .* occur twice"):
+        read_interactions(path, times=False)
+    table = read_interactions(path, times=False, duplicates="last")
+    assert table.time is None
+    assert table.row.tolist() == [2]

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import os
 import tempfile
 import zipfile
 from pathlib import Path
@@ -13,6 +14,8 @@ from hypothesis import strategies as st
 
 from mmgraph.data.formats.npy import as_tensor, npz_names, read_npy, read_npz
 from mmgraph.errors import UserError
+
+EXAMPLES = int(os.environ.get("MMGRAPH_EXAMPLES", "0"))
 
 
 def npy_bytes(array, **options):
@@ -37,7 +40,7 @@ def test_plain_arrays_come_back(tmp_path, dtype, order):
         assert arrays["ids"].tolist() == ["a", "b"]
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=EXAMPLES or 60)
 @given(st.integers(0, len(WHOLE) - 1))
 def test_no_truncation_passes(size):
     with tempfile.TemporaryDirectory() as folder:
@@ -47,7 +50,7 @@ def test_no_truncation_passes(size):
             read_npy(path)
 
 
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=EXAMPLES or 200)
 @given(st.integers(0, 127), st.integers(0, 255))
 def test_a_damaged_header_is_refused_or_harmless(place, value):
     damaged = bytearray(WHOLE)
@@ -172,3 +175,13 @@ def test_a_broken_stream_is_refused(tmp_path):
 
 def test_any_byte_order_becomes_a_tensor():
     assert as_tensor(np.array([1.0, 2.0], dtype=">f4")).tolist() == [1, 2]
+
+
+def test_an_archive_that_points_before_its_first_byte_is_damaged(tmp_path):
+    path = tmp_path / "x.npz"
+    np.savez(path, features=np.eye(2))
+    content = path.read_bytes()
+    start = int.from_bytes(content[-6:-2], "little")  # of the directory
+    path.write_bytes(content[:-6] + (start + 9999).to_bytes(4, "little") + b"\0\0")
+    with pytest.raises(UserError, match=r"x.npz: damaged npz file \(.*\) - save"):
+        read_npz(path)

@@ -77,3 +77,13 @@ def test_column_names_that_are_no_utf_8_are_refused(tmp_path):
     path.write_bytes(path.read_bytes().replace(b"longname", b"long\xf3ame"))
     with pytest.raises(UserError, match=r"a.parquet: damaged parquet file .*utf-8"):
         read_columns(path, ["longname"])
+
+
+def test_an_encoding_that_is_not_read_is_not_called_damage(tmp_path):
+    path = tmp_path / "a.parquet"
+    encoding = {"s": "DELTA_LENGTH_BYTE_ARRAY"}
+    table = pa.table({"s": ["x", "y"]})
+    pq.write_table(table, path, use_dictionary=False, column_encoding=encoding)
+    message = r"a.parquet: encoding that is not read \(.*\) - write it again"
+    with pytest.raises(UserError, match=message):
+        read_columns(path, ["s"])

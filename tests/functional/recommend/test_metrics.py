@@ -130,3 +130,22 @@ def test_runs_on_the_device(device):
     expected = ranking_metrics(hits, size, KS)
     actual = ranking_metrics(hits.to(device), size.to(device), KS)
     assert actual == pytest.approx(expected, rel=1e-12)
+
+
+def test_cut_offs_beyond_all_items_equal_ranks_without_hits():
+    _, _, hits, _ = lists(items=12, top=12)
+    hits = hits[hits.any(dim=1)]
+    size = hits.sum(dim=1)  # of a whole catalogue every positive is found
+    for per_user in (False, True):
+        values = ranking_metrics(
+            hits, size, [5, 12, 90], per_user=per_user, complete=True
+        )
+        longer = torch.cat([hits, torch.zeros(len(hits), 78, dtype=bool)], dim=1)
+        expected = ranking_metrics(longer, size, [5, 12, 90], per_user=per_user)
+        assert values.keys() == expected.keys()
+        assert all(
+            torch.equal(*map(torch.as_tensor, pair))
+            for pair in zip(values.values(), expected.values(), strict=True)
+        )
+    with pytest.raises(ValueError, match=r"there are more positives than items \(12\)"):
+        ranking_metrics(hits, size + 12, [5], complete=True)
