@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -159,7 +159,55 @@ def union_ids(parts: Iterable[np.ndarray]) -> np.ndarray:
         >>> union_ids([np.array([10, 9]), np.array(["9", "x"])]).tolist()
         ['10', '9', 'x']
     """
-    return np.unique(np.concatenate(one_kind(parts)))
+    return distinct(np.concatenate(one_kind(parts)))
+
+
+def distinct(values: np.ndarray) -> np.ndarray:
+    """Each value once, ascending.
+
+    ``np.unique`` of NumPy 2.3 and later goes through a hash table, which takes five
+    times as long at a million values and more beyond.
+
+    Args:
+        values: One-dimensional array without NaN.
+
+    Example:
+        >>> distinct(np.array([3, 1, 3])).tolist()
+        [1, 3]
+    """
+    ordered = np.sort(values)
+    return ordered[np.concatenate([[True], ordered[1:] != ordered[:-1]])[: len(values)]]
+
+
+class CodedIds(NamedTuple):
+    """Ids of many rows: the distinct ones, ascending, and the position of each row's.
+
+    What is looked up or compared then is each id once, not once per interaction.
+    """
+
+    names: np.ndarray
+    code: np.ndarray
+
+
+def code_ids(ids: np.ndarray) -> CodedIds:
+    """Distinct ids and which of them each row has.
+
+    Args:
+        ids: As made by :func:`as_ids`.
+
+    Returns:
+        Names, ascending, and int64 codes, so that ``names[code]`` is ``ids``.
+
+    Example:
+        >>> names, code = code_ids(np.array(["tea", "ale", "tea"]))
+        >>> names.tolist(), code.tolist()
+        (['ale', 'tea'], [1, 0, 1])
+    """
+    code, names = pd.factorize(ids)
+    order = np.argsort(names)
+    rank = np.empty(len(names), np.int64)
+    rank[order] = np.arange(len(names))
+    return CodedIds(names[order], rank[code])
 
 
 def one_kind(parts: Iterable[np.ndarray]) -> list[np.ndarray]:
