@@ -8,13 +8,19 @@ from pathlib import Path
 import numpy as np
 from torch_geometric.data import HeteroData
 
-from mmgraph.data.build import from_interactions
-from mmgraph.data.formats.features import check_finite, read_feature_matrix
+from mmgraph.data.build import build_catalogue
+from mmgraph.data.feature_rows import FeatureRows
+from mmgraph.data.formats.features import (
+    FeatureMatrix,
+    check_finite,
+    read_feature_matrix,
+)
 from mmgraph.data.formats.interactions import Interactions, read_interactions
-from mmgraph.data.ids import check_distinct, match_ids
+from mmgraph.data.ids import CodedIds, check_distinct, match_ids
 from mmgraph.data.line_up import item_ids
 from mmgraph.data.overlap import log_overlap
 from mmgraph.errors import UserError
+from mmgraph.functional.block_sizes import WORKING_COPY
 
 
 def read_catalogue(
@@ -50,46 +56,75 @@ def read_catalogue(
     users: np.ndarray | None = None
     items: np.ndarray | None = None
     if table.path.suffix.lower() == ".inter":
-        users = np.arange(_count_contiguous(table, table.user, "userID"))
-        items = np.arange(_count_contiguous(table, table.item, "itemID"))
+        users = np.arange(_count_contiguous(table, table.user_codes, "userID"))
+        items = np.arange(_count_contiguous(table, table.item_codes, "itemID"))
     paths = {name: Path(path) for name, path in features.items()}
-    matrices = {name: read_feature_matrix(path) for name, path in paths.items()}
-    for name, matrix in matrices.items():
-        check_finite(matrix.values, paths[name])
-        if matrix.ids is not None:
-            check_distinct(matrix.ids, paths[name])
-            _check_any_known(table, matrix.ids, paths[name])
-        elif items is None:
-            _check_row_numbers(table, len(matrix.values), paths[name])
-        elif len(matrix.values) != len(items):
-            raise UserError(
-                f"{len(matrix.values)} feature rows for {len(items)} items",
-                "give one row per item, in the order of the item ids",
-                path=paths[name],
-            )
+    matrices = {name: _open(path) for name, path in paths.items()}
+    num_rows = {name: len(matrix.values) for name, matrix in matrices.items()}
     ids = {name: m.ids for name, m in matrices.items() if m.ids is not None}
+    for name, path in paths.items():
+        _check_rows(ids.get(name), num_rows[name], table, items, path)
     if items is None:
-        num_rows = {name: len(matrix.values) for name, matrix in matrices.items()}
-        items = item_ids(num_rows, ids, others=[table.item], labels=paths)
+        items = item_ids(num_rows, ids, others=[table.item_codes.names], labels=paths)
     else:
         for name, own in ids.items():
             log_overlap(own, items, label=paths[name], known_label=table.path.name)
-    data = from_interactions(
-        table.user,
-        table.item,
-        features={name: matrix.values for name, matrix in matrices.items()},
-        feature_ids=ids,
+    stored_dtype = {name: matrix.dtype for name, matrix in matrices.items()}
+    values = {name: matrix.values for name, matrix in matrices.items()}
+    matrices.clear()  # or they would lie beside what is made of them
+    data = build_catalogue(
+        table.user_codes,
+        table.item_codes,
+        values,
+        ids,
         users=users,
         items=items,
         labels=table.label,
         timestamps=table.time,
+        own_features=True,
     )
-    data.stored_dtype = {name: matrix.dtype for name, matrix in matrices.items()}
+    data.stored_dtype = stored_dtype
     return data
 
 
-def _count_contiguous(table: Interactions, ids: np.ndarray, column: str) -> int:
+def _open(path: Path) -> FeatureMatrix:
+    """Finite features as they are stored; a ``.npy`` stays on disk."""
+    matrix = read_feature_matrix(path, dtype=None)
+    values = matrix.values
+    if not values.flags.c_contiguous:
+        values = np.ascontiguousarray(values)
+    with np.errstate(over="ignore"):  # an overflow shows as infinity
+        for start, block in FeatureRows(values).blocks(
+            WORKING_COPY.rows(values.shape[1])
+        ):
+            check_finite(block.astype(np.float32, copy=False), path, first_row=start)
+    return matrix._replace(values=values)
+
+
+def _check_rows(
+    ids: np.ndarray | None,
+    rows: int,
+    table: Interactions,
+    items: np.ndarray | None,
+    path: Path,
+) -> None:
+    """Refuse a feature file whose rows cannot be those of the items."""
+    if ids is not None:
+        check_distinct(ids, path)
+        _check_any_known(table, ids, path)
+    elif items is None:
+        _check_row_numbers(table, rows, path)
+    elif rows != len(items):
+        raise UserError(
+            f"{rows} feature rows for {len(items)} items",
+            "give one row per item, in the order of the item ids",
+            path=path,
+        )
+
+
+def _count_contiguous(table: Interactions, coded: CodedIds, column: str) -> int:
     """Number of ids 0, 1, ...; refuses any other id, and gaps."""
+    present, ids = coded.names, coded.names[coded.code]
     fix = "number them 0, 1, ... without gaps, or name the file interactions.tsv"
     if ids.dtype.kind != "i":
         position = next(n for n, value in enumerate(ids) if not _is_index(value))
@@ -107,7 +142,6 @@ def _count_contiguous(table: Interactions, ids: np.ndarray, column: str) -> int:
             path=table.path,
             row=int(table.row[position]),
         )
-    present = np.unique(ids)
     gaps = np.flatnonzero(present != np.arange(len(present)))
     if gaps.size:
         above = present[gaps[0]]
@@ -126,7 +160,7 @@ def _is_index(value: str) -> bool:
 
 def _check_any_known(table: Interactions, ids: np.ndarray, path: Path) -> None:
     """Refuse a feature file with ids of which no item is in the table."""
-    if (match_ids(np.unique(table.item), ids) < 0).all():
+    if (match_ids(table.item_codes.names, ids) < 0).all():
         raise UserError(
             f"not one of its items is in {table.path.name}: its first id is "
             f"{ids[0].item()!r}, the first there is {table.item[0].item()!r}",

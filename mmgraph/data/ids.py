@@ -176,7 +176,10 @@ def distinct(values: np.ndarray) -> np.ndarray:
         [1, 3]
     """
     ordered = np.sort(values)
-    return ordered[np.concatenate([[True], ordered[1:] != ordered[:-1]])[: len(values)]]
+    first = np.ones(len(ordered), bool)
+    first[1:] = ordered[1:] != ordered[:-1]
+    once: np.ndarray = ordered[first]
+    return once
 
 
 class CodedIds(NamedTuple):
@@ -236,6 +239,10 @@ def first_duplicate(keys: np.ndarray) -> tuple[int, int] | None:
         >>> first_duplicate(np.array([4, 7, 9, 7, 4]))
         (1, 3)
     """
+    if keys.dtype.kind == "i":  # a sort is faster than the hash table of all keys
+        ascending = np.sort(keys)
+        if not (ascending[1:] == ascending[:-1]).any():
+            return None
     repeated = np.flatnonzero(pd.Series(keys).duplicated())
     if not repeated.size:
         return None

@@ -13,7 +13,7 @@ from torch_geometric.data import HeteroData
 
 from mmgraph.data.ids import check_distinct, first_duplicate, pair_keys
 from mmgraph.errors import UserError
-from mmgraph.functional.block_sizes import READ
+from mmgraph.functional.block_sizes import WORKING_COPY
 from mmgraph.schema import (
     INTERACTS,
     ITEM,
@@ -322,7 +322,7 @@ def _check_features(data: HeteroData, modality: str, checked: _Checked) -> None:
             "give one row per item",
         )
     first_row = 0
-    for rows in READ.split(x):
+    for rows in WORKING_COPY.split(x):
         broken = (~rows.isfinite().all(dim=1)).nonzero()
         if len(broken):
             row = first_row + int(broken[0])

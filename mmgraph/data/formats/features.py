@@ -67,14 +67,14 @@ def read_features(
 
 
 def read_feature_matrix(
-    path: str | Path, *, mmap: bool = False, dtype: str = "float32"
+    path: str | Path, *, mmap: bool = False, dtype: str | None = "float32"
 ) -> FeatureMatrix:
     """Like :func:`read_features`, with the dtype on disk.
 
     Args:
         path: The file.
         mmap: Leave a ``.npy`` of that dtype on disk (read-only).
-        dtype: Dtype of the features returned.
+        dtype: Dtype of the features returned; None: as stored, a ``.npy`` on disk.
 
     Returns:
         The features, their ids or None, and the dtype's name.
@@ -120,7 +120,9 @@ def read_feature_matrix(
             "give one id per row",
             path=path,
         )
-    if not (mmap and isinstance(values, np.memmap) and values.dtype == dtype):
+    if dtype is None:  # whoever casts them takes four bytes a number
+        check_budget(path, values.size * 4)
+    elif not (mmap and isinstance(values, np.memmap) and values.dtype == dtype):
         check_budget(path, values.size * np.dtype(dtype).itemsize)
         with np.errstate(over="ignore"):  # shows as infinity, which check_finite names
             values = np.array(values, dtype=dtype, order="C")

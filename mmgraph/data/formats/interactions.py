@@ -6,6 +6,7 @@ import csv
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
@@ -18,7 +19,7 @@ from mmgraph.data.formats.budget import check_budget
 from mmgraph.data.formats.columns import parse_ids, parse_labels
 from mmgraph.data.formats.features import check_file
 from mmgraph.data.formats.parquet import is_number_list, read_columns, read_schema
-from mmgraph.data.ids import first_duplicate, pair_keys
+from mmgraph.data.ids import CodedIds, code_ids, first_duplicate, pair_keys
 from mmgraph.data.times import parse_times
 from mmgraph.errors import UserError
 
@@ -52,6 +53,16 @@ class Interactions:
     time: np.ndarray | None
     row: np.ndarray
     path: Path
+
+    @cached_property
+    def user_codes(self) -> CodedIds:
+        """The distinct users, and which one each row has."""
+        return code_ids(self.user)
+
+    @cached_property
+    def item_codes(self) -> CodedIds:
+        """The distinct items, and which one each row has."""
+        return code_ids(self.item)
 
 
 def read_interactions(
@@ -249,8 +260,8 @@ def _find_columns(
 
 
 def _without_duplicates(table: Interactions, duplicates: str) -> Interactions:
-    user, item = pd.factorize(table.user)[0], pd.factorize(table.item)[0]
-    keys = pair_keys(user, item, int(item.max()) + 1)
+    user, item = table.user_codes, table.item_codes
+    keys = pair_keys(user.code, item.code, len(item.names))
     twice = first_duplicate(keys)
     if twice is None:
         return table
