@@ -14,6 +14,7 @@ from mmgraph.data.formats.features import (
     FeatureMatrix,
     check_finite,
     read_feature_matrix,
+    read_item_rows,
 )
 from mmgraph.data.formats.interactions import Interactions, read_interactions
 from mmgraph.data.ids import CodedIds, check_distinct, match_ids
@@ -29,6 +30,7 @@ def read_catalogue(
     *,
     duplicates: str = "error",
     labels: bool = True,
+    items_only: bool = False,
 ) -> HeteroData:
     """Read a table of interactions and the feature files of its items, not yet split.
 
@@ -38,6 +40,8 @@ def read_catalogue(
         features: Feature file of each modality.
         duplicates: See :func:`read_interactions`.
         labels: Read the split column, see :func:`read_interactions`.
+        items_only: Of the feature files take the items that they name, no features.
+            Beside an ``.inter`` file, which has all items, they are not opened.
 
     Returns:
         The catalogue, with ``stored_dtype``: the dtype of each modality on disk.
@@ -59,9 +63,16 @@ def read_catalogue(
         users = np.arange(_count_contiguous(table, table.user_codes, "userID"))
         items = np.arange(_count_contiguous(table, table.item_codes, "itemID"))
     paths = {name: Path(path) for name, path in features.items()}
-    matrices = {name: _open(path) for name, path in paths.items()}
-    num_rows = {name: len(matrix.values) for name, matrix in matrices.items()}
-    ids = {name: m.ids for name, m in matrices.items() if m.ids is not None}
+    matrices: dict[str, FeatureMatrix] = {}
+    if not items_only:
+        matrices = {name: _open(path) for name, path in paths.items()}
+        rows = {name: (len(m.values), m.ids) for name, m in matrices.items()}
+    elif items is None:
+        rows = {name: read_item_rows(path) for name, path in paths.items()}
+    else:
+        rows, paths = {}, {}
+    num_rows = {name: number for name, (number, _) in rows.items()}
+    ids = {name: own for name, (_, own) in rows.items() if own is not None}
     for name, path in paths.items():
         _check_rows(ids.get(name), num_rows[name], table, items, path)
     if items is None:
@@ -76,7 +87,7 @@ def read_catalogue(
         table.user_codes,
         table.item_codes,
         values,
-        ids,
+        {} if items_only else ids,
         users=users,
         items=items,
         labels=table.label,
