@@ -8,6 +8,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
 import torch
 from torch_geometric.data import HeteroData
 
@@ -239,15 +241,21 @@ def first_duplicate(keys: np.ndarray) -> tuple[int, int] | None:
         >>> first_duplicate(np.array([4, 7, 9, 7, 4]))
         (1, 3)
     """
-    if keys.dtype.kind == "i":  # a sort is faster than the hash table of all keys
-        ascending = np.sort(keys)
-        if not (ascending[1:] == ascending[:-1]).any():
-            return None
+    if _are_distinct(keys):
+        return None
     repeated = np.flatnonzero(pd.Series(keys).duplicated())
-    if not repeated.size:
+    if not repeated.size:  # NaN, for example
         return None
     again = int(repeated[0])
     return int(np.flatnonzero(keys == keys[again])[0]), again
+
+
+def _are_distinct(keys: np.ndarray) -> bool:
+    """The quick answer in the usual case."""
+    if keys.dtype.kind == "U":
+        return bool(pc.count_distinct(pa.array(keys)).as_py() == len(keys))
+    ascending = np.sort(keys)  # faster than a hash table of all keys
+    return not bool((ascending[1:] == ascending[:-1]).any())
 
 
 def check_distinct(
@@ -303,6 +311,11 @@ def match_ids(known: np.ndarray, ids: np.ndarray) -> np.ndarray:
         [1, -1]
     """
     known, ids = one_kind([known, ids])
+    if np.array_equal(known, ids):
+        return np.arange(len(known))
+    if known.dtype.kind == "U":  # three times as fast as an index of pandas
+        place = pc.index_in(pa.array(ids), value_set=pa.array(known))
+        return np.asarray(place.fill_null(-1).to_numpy(), dtype=np.int64)
     return np.asarray(pd.Index(known).get_indexer(pd.Index(ids)), dtype=np.int64)
 
 

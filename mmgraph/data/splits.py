@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 from torch_geometric.data import HeteroData
 
+from mmgraph.data.ids import distinct
 from mmgraph.data.label_split import TEST, TRAIN, VALID, Split, split_by_label
 from mmgraph.data.validation import check_split
 from mmgraph.errors import UserError
@@ -144,7 +145,7 @@ def split_cold_items(
     if not (valid > 0 and test > 0 and valid + test < 1):
         raise ValueError(f"ratios must be positive, sum < 1 (got {valid}, {test})")
     item = _arrays(data)[1]
-    items = np.unique(item)
+    items = distinct(item)
     order = np.random.default_rng(seed).permutation(items)
     num_test, num_valid = (max(1, round(len(items) * s)) for s in (test, valid))
     label = np.full(len(item), TRAIN)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -102,18 +101,20 @@ def parse_labels(column: pa.Array, path: Path, first_row: int) -> np.ndarray:
     kind = column.type
     if not (is_text(kind) or is_number(kind) or pa.types.is_decimal(kind)):
         raise UserError(f"split labels are {kind}", _LABEL_FIX, path=path)
-    text = pc.cast(column, pa.large_string())
-    labels = pd.Series(text.to_pandas()).str.lower()
-    numbers = labels.map(LABELS)
-    wrong = np.flatnonzero(numbers.isna())
+    coded = pc.cast(column, pa.large_string()).dictionary_encode()
+    names = [name.lower() for name in coded.dictionary.to_pylist()]
+    numbers = np.array([LABELS.get(name, -1) for name in names], dtype=np.int64)
+    code = _to_numpy(coded.indices)
+    labels: np.ndarray = numbers[code]
+    wrong = np.flatnonzero(labels < 0)
     if wrong.size:
         raise UserError(
-            f"split label {labels[wrong[0]]!r}",
+            f"split label {names[code[wrong[0]]]!r}",
             _LABEL_FIX,
             path=path,
             row=int(wrong[0]) + first_row,
         )
-    return np.asarray(numbers, dtype=np.int64)
+    return labels
 
 
 def _to_numpy(column: pa.Array) -> np.ndarray:
