@@ -2,12 +2,12 @@
 
     python benchmarks/growth.py [--sizes 0.25 0.5 1 2 4] [--million] [--json FILE]
 
-A catalogue of N interactions (--sizes in millions) has N / 10 users and N / 10 items with
-string ids and 2 x 64 features, all random. Each size runs in a process of its own, one
-thread, and does each step once: CPU time of the process, and its resident peak during
-the step, libraries and what earlier steps left included. Ranking is of 1,000 users
-whatever the size; the exponent of a step is the slope of a line through the logarithms of
-size and time (1 is linear). Ranking then grows with the items.
+A catalogue of N interactions (--sizes in millions) has N / 10 users and N / 10 items
+with string ids and 2 x 64 features, all random. Each size runs in a process of its own,
+one thread, and does each step once: CPU time of the process, and its resident peak
+during the step, libraries and what earlier steps left included. Ranking is of 1,000
+users (--ranked) whatever the size, so that it grows with the items. The exponent of a
+step is the slope of a line through the logarithms of size and time: 1 is linear.
 
 --million: 1M users, 1M items and 10M interactions, and 10,000 users ranked.
 """
@@ -31,6 +31,8 @@ import pyarrow.compute as pc
 import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 
+from mmgraph.data.ids import distinct
+
 MODALITIES, DIM = ("visual", "textual"), 64
 Figures = dict[str, dict[str, float]]
 
@@ -40,7 +42,7 @@ def write_folder(folder: Path, users: int, items: int, pairs: int) -> None:
     rng = np.random.default_rng(0)
     keys = rng.integers(users, size=pairs + pairs // 20) * items
     keys += (items * rng.random(len(keys)) ** 2).astype(np.int64)
-    keys = rng.permutation(np.unique(keys))[:pairs]
+    keys = rng.permutation(distinct(keys))[:pairs]
     label = np.array(["train", "valid", "test"])[
         rng.choice(3, len(keys), p=[0.8, 0.1, 0.1])
     ]

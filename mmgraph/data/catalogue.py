@@ -135,7 +135,7 @@ def _check_rows(
 
 def _count_contiguous(table: Interactions, coded: CodedIds, column: str) -> int:
     """Number of ids 0, 1, ...; refuses any other id, and gaps."""
-    present, ids = coded.names, coded.names[coded.code]
+    present, ids = coded.names, coded.ids
     fix = "number them 0, 1, ... without gaps, or name the file interactions.tsv"
     if ids.dtype.kind != "i":
         position = next(n for n, value in enumerate(ids) if not _is_index(value))
@@ -182,17 +182,18 @@ def _check_any_known(table: Interactions, ids: np.ndarray, path: Path) -> None:
 
 def _check_row_numbers(table: Interactions, rows: int, path: Path) -> None:
     """Refuse a feature file without ids whose rows are not the items."""
-    if table.item.dtype.kind != "i":
+    known = table.item_codes.names
+    if known.dtype.kind != "i":
         raise UserError(
             "the file has no item ids, and the items of the table are not row numbers",
             "add the ids, or number the items 0, 1, ...",
             path=path,
         )
-    outside = np.flatnonzero((table.item < 0) | (table.item >= rows))
-    if outside.size:
+    if known[0] < 0 or known[-1] >= rows:
+        first = np.flatnonzero((table.item < 0) | (table.item >= rows))[0]
         raise UserError(
-            f"{rows} feature rows, but row {table.row[outside[0]]} of "
-            f"{table.path.name} has item {table.item[outside[0]]}",
+            f"{rows} feature rows, but row {table.row[first]} of "
+            f"{table.path.name} has item {table.item[first]}",
             "give one row per item, or add the ids",
             path=path,
         )

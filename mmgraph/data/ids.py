@@ -193,6 +193,12 @@ class CodedIds(NamedTuple):
     names: np.ndarray
     code: np.ndarray
 
+    @property
+    def ids(self) -> np.ndarray:
+        """The id of each row."""
+        ids: np.ndarray = self.names[self.code]
+        return ids
+
 
 def code_ids(ids: np.ndarray) -> CodedIds:
     """Distinct ids and which of them each row has.
@@ -208,7 +214,20 @@ def code_ids(ids: np.ndarray) -> CodedIds:
         >>> names.tolist(), code.tolist()
         (['ale', 'tea'], [1, 0, 1])
     """
-    code, names = pd.factorize(ids)
+    return ascending(*pd.factorize(ids))
+
+
+def ascending(code: np.ndarray, names: np.ndarray) -> CodedIds:
+    """Coded ids whose distinct ones are in any order.
+
+    Args:
+        code: Position of each row's id.
+        names: Distinct ids.
+
+    Example:
+        >>> ascending(np.array([0, 1, 0]), np.array(["tea", "ale"])).code.tolist()
+        [1, 0, 1]
+    """
     order = np.argsort(names)
     rank = np.empty(len(names), np.int64)
     rank[order] = np.arange(len(names))

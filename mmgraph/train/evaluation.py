@@ -127,7 +127,7 @@ def _suits_tiles(
     model: Recommender, device: torch.device, num_items: int, k: int
 ) -> bool:
     """True where few whole rows of scores stay in a cache and a product makes them."""
-    plain = type(model).score is Recommender.score
+    plain = getattr(model.score, "__func__", None) is Recommender.score
     many = num_items > 8 * RANKED_TILE and k <= RANKED_TILE // 8
     return plain and many and device.type == "cpu"
 
