@@ -141,7 +141,7 @@ def test_a_system_that_reads_no_features_is_compared(root, tmp_path):
     changed = [{**line, "data_sha256": "0" * 64} for line in lines]
     (other / "results.jsonl").write_bytes(to_json_lines(changed))
     systems = load_per_user([root / "wide", other], device="cpu")
-    assert {s.label.partition(":")[0] for s in systems} == {"MF-BPR", "VBPR"}
+    assert {s.label.split()[0] for s in systems} == {"MF-BPR", "VBPR"}
     assert len(systems) == 3
 
 
