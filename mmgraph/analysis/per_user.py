@@ -13,6 +13,7 @@ import numpy as np
 
 from mmgraph.analysis.leaderboard.table import latest_runs
 from mmgraph.bench.experiment import CUTOFFS, Splits
+from mmgraph.bench.records import same_data
 from mmgraph.bench.results_folder import RESULTS, read_per_user, read_results
 from mmgraph.bench.run_directory import INFO, finished_info, load_run
 from mmgraph.bench.source import DataSource
@@ -71,7 +72,7 @@ def load_per_user(
         mmgraph.errors.UserError: nowhere: neither run.json nor results.jsonl is there \
 - give folders that mmgraph train or mmgraph bench wrote
     """
-    load = lru_cache(maxsize=1)(DataSource.load)  # runs share their data
+    load = lru_cache(maxsize=2)(DataSource.load)  # runs share their data
     runs = [run for path in paths for run in _runs_of(path, data, device, load)]
     _check_same_data(runs)
     groups: dict[str, dict[int, _Run]] = {}
@@ -117,11 +118,10 @@ def _runs_of(
 
 def _runs_of_benchmark(path: Path) -> list[_Run]:
     lines = read_results(path)
-    sha256 = lines[-1]["data_sha256"] if lines else ""
     lines = [
         line
         for line in lines
-        if line["data_sha256"] == sha256 and line["seed"] is not None
+        if same_data(line, lines[-1]) and line["seed"] is not None
     ]
     latest = [run["key"] for runs in latest_runs(lines).values() for run in runs]
     if not latest:
@@ -155,7 +155,7 @@ def _check_same_data(runs: Sequence[_Run]) -> None:
     first = runs[0]
     for run in runs[1:]:
         rules = [r.line.get("split_rule") for r in (first, run)]
-        if run.line["data_sha256"] == first.line["data_sha256"]:
+        if same_data(run.line, first.line):
             continue
         what = "data or split differ"
         if None not in rules and rules[0] != rules[1]:

@@ -19,7 +19,7 @@ from mmgraph.bench.jobs.task_queue import TaskQueue
 from mmgraph.bench.jobs.watch import Watch, unwatched
 from mmgraph.bench.recipe import Choice, Recipe, stages
 from mmgraph.bench.records import GridPoint, ResultLine, Selection
-from mmgraph.bench.results_folder import FIRST, OTHERS, BenchFolder
+from mmgraph.bench.results_folder import FIRST, OTHERS, BenchFolder, read_results
 from mmgraph.bench.source import DataSource
 from mmgraph.bench.spec import ModelSpec
 from mmgraph.errors import UserError
@@ -290,7 +290,10 @@ def run_benchmark(
     check_settings(settings, specs)
     if recipe is None:
         settings = {**source.default_settings, **settings}
-    splits, sha256 = source.load()
+    before = {line["data_sha256"] for line in read_results(Path(out))} if resume else ()
+    source, (splits, sha256) = source.load_for(
+        [spec.model for spec in specs], lambda sha256: not before or sha256 in before
+    )
     accepted, reasons = buildable_systems(
         specs, splits[0], settings=settings, recipe=recipe, required=required
     )

@@ -18,6 +18,7 @@ from mmgraph.bench.jobs.watch import OnEpoch
 from mmgraph.bench.memory import peak_memory, reset_peak_memory
 from mmgraph.bench.records import ResultLine
 from mmgraph.bench.versions import versions
+from mmgraph.data.content_hash import fingerprint
 from mmgraph.device import device_of, resolve_device, to_device
 from mmgraph.models import build_model
 from mmgraph.models.base import Recommender
@@ -186,6 +187,7 @@ def train(
         "spec": run.label,
         "data": data,
         "data_sha256": data_sha256,
+        "interactions_sha256": fingerprint(*untrained.splits, features=False),
         "counts": _counts(untrained.splits),
         "metrics": metrics,
         "versions": versions(),
@@ -266,6 +268,7 @@ def popularity_line(splits: Splits, *, data: str, data_sha256: str) -> ResultLin
         "spec": "Popularity",
         "data": data,
         "data_sha256": data_sha256,
+        "interactions_sha256": fingerprint(*splits, features=False),
         "counts": _counts(splits),
         "metrics": {
             "valid": evaluate(model, splits[1], ks=CUTOFFS),

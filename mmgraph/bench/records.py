@@ -35,6 +35,8 @@ class _Measured(TypedDict):
     key: str
     data: str
     data_sha256: str
+    #: Of users, items and interactions alone; versions before 0.4 did not record it.
+    interactions_sha256: NotRequired[str]
     #: Users, items, and interactions of each split.
     counts: dict[str, int]
     metrics: Metrics
@@ -90,6 +92,25 @@ _METRICS = tuple(f"{name}@{k}" for name in ("recall", "ndcg") for k in (10, 20))
 #: A ratio, and what rounding may add to it.
 LARGEST_METRIC = 1 + 1e-6
 _COUNTS = ("users", "items", "train", "valid", "test")
+
+
+def same_data(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    """True if two results are of the same splits, so that they can be compared.
+
+    Systems without features do not load them, so that their ``data_sha256`` differs
+    from that of systems with.
+
+    Example:
+        >>> with_features = {"data_sha256": "a", "interactions_sha256": "c"}
+        >>> same_data(with_features, {"data_sha256": "b", "interactions_sha256": "c"})
+        True
+        >>> same_data(with_features, {"data_sha256": "b"})
+        False
+    """
+    of_interactions = "interactions_sha256"
+    if of_interactions in one and of_interactions in other:
+        return bool(one[of_interactions] == other[of_interactions])
+    return bool(one["data_sha256"] == other["data_sha256"])
 
 
 def is_key(key: Any) -> bool:

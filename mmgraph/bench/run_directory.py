@@ -115,6 +115,18 @@ def begin_run(folder: Path, key: str, *, resume: bool) -> bool:
     return True
 
 
+def may_hold(folder: Path, key: str) -> bool:
+    """False if another run lies in a folder.
+
+    Example:
+        >>> may_hold(Path("nowhere"), "k")
+        True
+    """
+    if not (folder / INFO).exists() or _is_bare(folder):
+        return True
+    return bool(read_info(folder)["key"] == key)
+
+
 def _clear_leftovers(folder: Path) -> None:
     for part in (folder, folder / CHECKPOINT):
         clear_temporary(part)
@@ -192,7 +204,9 @@ def load_run(
     location = data or info["data_location"]
     source = DataSource(location, info["split_rule"], info["split_seed"])
     with _errors_name(folder / INFO):
-        splits, sha256 = load(source)
+        _, (splits, sha256) = source.load_for(
+            [info["model"]], lambda sha256: sha256 == info["data_sha256"], load
+        )
     if sha256 != info["data_sha256"]:
         raise UserError(
             f"the data differ from those of the run: {location} has SHA-256 {sha256}, "

@@ -21,6 +21,7 @@ from mmgraph.bench.run_directory import (
     finished_info,
     give_up_run,
     load_run,
+    may_hold,
     read_info,
     save_run,
 )
@@ -84,7 +85,11 @@ def train_run(
     """
     folder = Path(folder)
     check_output_folder(folder, first=[INFO], others=[WEIGHTS, HISTORY, CHECKPOINT])
-    splits, sha256 = source.load() if loaded is None else loaded
+    if loaded is None:
+        source, loaded = source.load_for(
+            [run.spec.model], lambda sha256: may_hold(folder, run.key(seed, sha256))
+        )
+    splits, sha256 = loaded
     untrained = build_run(run, splits, seed=seed, device=device)
     with locked_folder(folder):
         going_on = begin_run(folder, run.key(seed, sha256), resume=resume)

@@ -10,8 +10,15 @@ import torch
 from torch_geometric.data import HeteroData
 
 from mmgraph.data.feature_rows import FeatureRows
-from mmgraph.data.ids import RawIds, as_ids, check_distinct, match_ids
-from mmgraph.data.line_up import item_ids
+from mmgraph.data.ids import (
+    CodedIds,
+    RawIds,
+    as_ids,
+    check_distinct,
+    code_ids,
+    match_ids,
+)
+from mmgraph.data.line_up import item_ids, row_of_each
 from mmgraph.data.times import as_times
 from mmgraph.data.validation import validate
 from mmgraph.errors import UserError
@@ -90,24 +97,78 @@ def from_interactions(
     _check_names(features, masks, row_ids)
     for name, ids in row_ids.items():
         check_distinct(ids, f"{name} features")
-    arrays = {name: _float32(name, x) for name, x in features.items()}
+    arrays = {name: _numbers(name, x) for name, x in features.items()}
     user, item = as_ids(user_ids), as_ids(item_ids)
     if len(user) != len(item):
         raise ValueError(
             f"user_ids and item_ids must have one length (got {len(user)}, {len(item)})"
         )
-    user_raw = np.unique(user) if users is None else as_ids(users)
-    item_raw = _all_items(item, arrays, row_ids) if items is None else as_ids(items)
+    return build_catalogue(
+        code_ids(user),
+        code_ids(item),
+        arrays,
+        row_ids,
+        masks=masks,
+        users=None if users is None else as_ids(users),
+        items=None if items is None else as_ids(items),
+        labels=labels,
+        timestamps=timestamps,
+    )
 
+
+def build_catalogue(
+    user: CodedIds,
+    item: CodedIds,
+    features: dict[str, np.ndarray],
+    feature_ids: Mapping[str, np.ndarray],
+    *,
+    masks: Mapping[str, Any] | None = None,
+    users: np.ndarray | None = None,
+    items: np.ndarray | None = None,
+    labels: Any = None,
+    timestamps: Any = None,
+    own_features: bool = False,
+) -> HeteroData:
+    """:func:`from_interactions` of ids that were read and coded before.
+
+    Args:
+        user: Coded user ids of the interactions.
+        item: Coded item ids of the interactions.
+        features: Array of numbers ``[rows, D_m]`` of each modality.
+        feature_ids: Ids of its rows, distinct, for the modalities that have them.
+        masks: See there.
+        users: See there.
+        items: See there.
+        labels: See there.
+        timestamps: See there.
+        own_features: The arrays are nobody else's: each is taken out of ``features``,
+            and one that needs neither a cast nor another order is not copied.
+
+    Returns:
+        The catalogue.
+
+    Raises:
+        UserError: See there.
+
+    Example:
+        >>> pairs = code_ids(np.array([4, 7])), code_ids(np.array(["tea", "rum"]))
+        >>> build_catalogue(*pairs, {}, {})["item"].raw_id.tolist()
+        ['rum', 'tea']
+    """
+    masks = masks or {}
+    user_raw = user.names if users is None else users
+    item_raw = _all_items(item.names, features, feature_ids) if items is None else items
     data = HeteroData()
     for kind, raw in ((USER, user_raw), (ITEM, item_raw)):
         check_distinct(raw, what=f"{kind} id", fix=f"keep one of the {kind}s given")
         data[kind].num_nodes = len(raw)
         data[kind].raw_id = raw.view(RawIds)
-    for name, array in arrays.items():
-        values, seen = _rows_to_items(
-            name, array, row_ids.get(name), masks.get(name), item_raw
+    for name in list(features):
+        array = features.pop(name) if own_features else features[name]
+        row, seen = _row_of_each(
+            name, len(array), feature_ids.get(name), masks.get(name), item_raw
         )
+        values = _of_items(array, row, own=own_features)
         data[ITEM][feature_key(name)] = torch.from_numpy(values)
         if name in masks or not seen.all():
             data[ITEM][mask_key(name)] = torch.from_numpy(seen)
@@ -132,11 +193,11 @@ def _check_names(*given: Mapping[str, Any]) -> None:
             raise ValueError(f"no features of modality {name!r} (got {list(features)})")
 
 
-def _column(key: str, values: np.ndarray, user: np.ndarray) -> torch.Tensor:
-    if values.shape != (len(user),):
+def _column(key: str, values: np.ndarray, user: CodedIds) -> torch.Tensor:
+    if values.shape != user.code.shape:
         raise ValueError(
             f"one {key} per interaction is needed (got {list(values.shape)} "
-            f"for {len(user)})"
+            f"for {len(user.code)})"
         )
     return torch.from_numpy(values.copy())
 
@@ -150,8 +211,8 @@ def _labels(labels: Any) -> np.ndarray:
     return array.astype(np.int64)
 
 
-def _float32(name: str, values: Any) -> np.ndarray:
-    """Widen before anything is summed: float16 overflows in a column sum."""
+def _numbers(name: str, values: Any) -> np.ndarray:
+    """A matrix of numbers of any width; :func:`_of_items` casts it, block by block."""
     if isinstance(values, torch.Tensor):
         values = values.detach().cpu()
         values = (values if values.is_complex() else values.float()).numpy()
@@ -159,8 +220,8 @@ def _float32(name: str, values: Any) -> np.ndarray:
         array = np.asarray(values)
         if array.dtype.kind not in "fiubO":
             raise TypeError(f"got {array.dtype}")
-        with np.errstate(over="ignore"):  # an overflow shows as infinity, refused later
-            array = array.astype(np.float32, copy=False)
+        if array.dtype.kind == "O":
+            array = array.astype(np.float32)
     except (TypeError, ValueError, OverflowError) as error:
         raise UserError(
             f"{name} features are no matrix of numbers ({error})", "convert them"
@@ -171,7 +232,9 @@ def _float32(name: str, values: Any) -> np.ndarray:
 
 
 def _all_items(
-    item: np.ndarray, arrays: dict[str, np.ndarray], row_ids: dict[str, np.ndarray]
+    item: np.ndarray,
+    arrays: Mapping[str, np.ndarray],
+    row_ids: Mapping[str, np.ndarray],
 ) -> np.ndarray:
     """Every item that an interaction or a feature row names."""
     num_rows = {name: len(array) for name, array in arrays.items()}
@@ -196,43 +259,55 @@ def _all_items(
     return items
 
 
-def _positions(kind: str, known: np.ndarray, ids: np.ndarray) -> np.ndarray:
-    index = match_ids(known, ids)
+def _positions(kind: str, known: np.ndarray, ids: CodedIds) -> np.ndarray:
+    if known is ids.names:
+        return ids.code
+    index: np.ndarray = match_ids(known, ids.names)[ids.code]
     unknown = np.flatnonzero(index < 0)
     if unknown.size:
+        name = ids.names[ids.code[unknown[0]]].item()
         raise UserError(
-            f"{kind} id {ids[unknown[0]].item()!r} of interaction {unknown[0]} is not "
+            f"{kind} id {name!r} of interaction {unknown[0]} is not "
             f"among the {kind}s given",
             f"add it to {kind}s, or leave the interaction out",
         )
     return index
 
 
-def _rows_to_items(
-    name: str,
-    array: np.ndarray,
-    ids: np.ndarray | None,
-    mask: Any,
-    item_raw: np.ndarray,
-) -> tuple[np.ndarray, np.ndarray]:
-    """Feature rows in the order of the items, and which items have one."""
-    known = np.ones(len(array), bool) if mask is None else np.asarray(mask, dtype=bool)
-    if known.shape != (len(array),):
+def _row_of_each(
+    name: str, rows: int, ids: np.ndarray | None, mask: Any, item_raw: np.ndarray
+) -> tuple[np.ndarray | None, np.ndarray]:
+    """Row of each item, None if row = item, and which items have one."""
+    known = np.ones(rows, bool) if mask is None else np.array(mask, dtype=bool)
+    if known.shape != (rows,):
         raise ValueError(f"mask of {name} must have one entry per row of the features")
     if ids is None:
-        if len(array) != len(item_raw):
+        if rows != len(item_raw):
             raise UserError(
-                f"{name} features have {len(array)} rows for {len(item_raw)} items",
+                f"{name} features have {rows} rows for {len(item_raw)} items",
                 "give one row per item, or feature_ids",
             )
-        # A writable copy of its own: a memory-mapped input stays untouched.
-        return np.array(array, order="C"), known.copy()
-    if len(ids) != len(array):
+        return None, known
+    if len(ids) != rows:
         raise UserError(
-            f"{name} features have {len(array)} rows and {len(ids)} ids",
+            f"{name} features have {rows} rows and {len(ids)} ids",
             "give one id per row",
         )
-    row = match_ids(ids, item_raw)
+    row = row_of_each(item_raw, ids)
+    if row is None:
+        return None, known
     seen = row >= 0
     seen[seen] = known[row[seen]]
-    return FeatureRows(array, row).matrix, seen
+    return row, seen
+
+
+def _of_items(array: np.ndarray, row: np.ndarray | None, *, own: bool) -> np.ndarray:
+    """float32 features in the order of the items, cast block by block.
+
+    A writable copy of its own, so that what came in stays untouched, unless it is ours.
+    """
+    in_memory = type(array) is np.ndarray and array.flags.writeable
+    ready = row is None and array.dtype == np.float32 and array.flags.c_contiguous
+    if own and in_memory and ready:
+        return array
+    return FeatureRows(array, row).to_float32()

@@ -8,13 +8,20 @@ from pathlib import Path
 import numpy as np
 from torch_geometric.data import HeteroData
 
-from mmgraph.data.build import from_interactions
-from mmgraph.data.formats.features import check_finite, read_feature_matrix
+from mmgraph.data.build import build_catalogue
+from mmgraph.data.feature_rows import FeatureRows
+from mmgraph.data.formats.features import (
+    FeatureMatrix,
+    check_finite,
+    read_feature_matrix,
+    read_item_rows,
+)
 from mmgraph.data.formats.interactions import Interactions, read_interactions
-from mmgraph.data.ids import check_distinct, match_ids
+from mmgraph.data.ids import CodedIds, check_distinct, match_ids
 from mmgraph.data.line_up import item_ids
 from mmgraph.data.overlap import log_overlap
 from mmgraph.errors import UserError
+from mmgraph.functional.block_sizes import WORKING_COPY
 
 
 def read_catalogue(
@@ -24,6 +31,7 @@ def read_catalogue(
     duplicates: str = "error",
     labels: bool = True,
     times: bool = True,
+    items_only: bool = False,
 ) -> HeteroData:
     """Read a table of interactions and the feature files of its items, not yet split.
 
@@ -34,6 +42,8 @@ def read_catalogue(
         duplicates: See :func:`read_interactions`.
         labels: Read the split column, see :func:`read_interactions`.
         times: Refuse times that cannot be read, see :func:`read_interactions`.
+        items_only: Of the feature files take the items that they name, no features.
+            Beside an ``.inter`` file, which has all items, they are not opened.
 
     Returns:
         The catalogue, with ``stored_dtype``: the dtype of each modality on disk.
@@ -54,46 +64,82 @@ def read_catalogue(
     users: np.ndarray | None = None
     items: np.ndarray | None = None
     if table.path.suffix.lower() == ".inter":
-        users = np.arange(_count_contiguous(table, table.user, "userID"))
-        items = np.arange(_count_contiguous(table, table.item, "itemID"))
+        users = np.arange(_count_contiguous(table, table.user_codes, "userID"))
+        items = np.arange(_count_contiguous(table, table.item_codes, "itemID"))
     paths = {name: Path(path) for name, path in features.items()}
-    matrices = {name: read_feature_matrix(path) for name, path in paths.items()}
-    for name, matrix in matrices.items():
-        check_finite(matrix.values, paths[name])
-        if matrix.ids is not None:
-            check_distinct(matrix.ids, paths[name])
-            _check_any_known(table, matrix.ids, paths[name])
-        elif items is None:
-            _check_row_numbers(table, len(matrix.values), paths[name])
-        elif len(matrix.values) != len(items):
-            raise UserError(
-                f"{len(matrix.values)} feature rows for {len(items)} items",
-                "give one row per item, in the order of the item ids",
-                path=paths[name],
-            )
-    ids = {name: m.ids for name, m in matrices.items() if m.ids is not None}
+    matrices: dict[str, FeatureMatrix] = {}
+    if not items_only:
+        matrices = {name: _open(path) for name, path in paths.items()}
+        rows = {name: (len(m.values), m.ids) for name, m in matrices.items()}
+    elif items is None:
+        rows = {name: read_item_rows(path) for name, path in paths.items()}
+    else:
+        rows, paths = {}, {}
+    num_rows = {name: number for name, (number, _) in rows.items()}
+    ids = {name: own for name, (_, own) in rows.items() if own is not None}
+    for name, path in paths.items():
+        _check_rows(ids.get(name), num_rows[name], table, items, path)
     if items is None:
-        num_rows = {name: len(matrix.values) for name, matrix in matrices.items()}
-        items = item_ids(num_rows, ids, others=[table.item], labels=paths)
+        items = item_ids(num_rows, ids, others=[table.item_codes.names], labels=paths)
     else:
         for name, own in ids.items():
             log_overlap(own, items, label=paths[name], known_label=table.path.name)
-    data = from_interactions(
-        table.user,
-        table.item,
-        features={name: matrix.values for name, matrix in matrices.items()},
-        feature_ids=ids,
+    stored_dtype = {name: matrix.dtype for name, matrix in matrices.items()}
+    values = {name: matrix.values for name, matrix in matrices.items()}
+    matrices.clear()  # or they would lie beside what is made of them
+    data = build_catalogue(
+        table.user_codes,
+        table.item_codes,
+        values,
+        {} if items_only else ids,
         users=users,
         items=items,
         labels=table.label,
         timestamps=table.time,
+        own_features=True,
     )
-    data.stored_dtype = {name: matrix.dtype for name, matrix in matrices.items()}
+    data.stored_dtype = stored_dtype
     return data
 
 
-def _count_contiguous(table: Interactions, ids: np.ndarray, column: str) -> int:
+def _open(path: Path) -> FeatureMatrix:
+    """Finite features as they are stored; a ``.npy`` stays on disk."""
+    matrix = read_feature_matrix(path, dtype=None)
+    values = matrix.values
+    if not values.flags.c_contiguous:
+        values = np.ascontiguousarray(values)
+    with np.errstate(over="ignore"):  # an overflow shows as infinity
+        for start, block in FeatureRows(values).blocks(
+            WORKING_COPY.rows(values.shape[1])
+        ):
+            check_finite(block.astype(np.float32, copy=False), path, first_row=start)
+    return matrix._replace(values=values)
+
+
+def _check_rows(
+    ids: np.ndarray | None,
+    rows: int,
+    table: Interactions,
+    items: np.ndarray | None,
+    path: Path,
+) -> None:
+    """Refuse a feature file whose rows cannot be those of the items."""
+    if ids is not None:
+        check_distinct(ids, path)
+        _check_any_known(table, ids, path)
+    elif items is None:
+        _check_row_numbers(table, rows, path)
+    elif rows != len(items):
+        raise UserError(
+            f"{rows} feature rows for {len(items)} items",
+            "give one row per item, in the order of the item ids",
+            path=path,
+        )
+
+
+def _count_contiguous(table: Interactions, coded: CodedIds, column: str) -> int:
     """Number of ids 0, 1, ...; refuses any other id, and gaps."""
+    present, ids = coded.names, coded.ids
     fix = "number them 0, 1, ... without gaps, or name the file interactions.tsv"
     if ids.dtype.kind != "i":
         position = next(n for n, value in enumerate(ids) if not _is_index(value))
@@ -111,7 +157,6 @@ def _count_contiguous(table: Interactions, ids: np.ndarray, column: str) -> int:
             path=table.path,
             row=int(table.row[position]),
         )
-    present = np.unique(ids)
     gaps = np.flatnonzero(present != np.arange(len(present)))
     if gaps.size:
         above = present[gaps[0]]
@@ -130,7 +175,7 @@ def _is_index(value: str) -> bool:
 
 def _check_any_known(table: Interactions, ids: np.ndarray, path: Path) -> None:
     """Refuse a feature file with ids of which no item is in the table."""
-    if (match_ids(np.unique(table.item), ids) < 0).all():
+    if (match_ids(table.item_codes.names, ids) < 0).all():
         raise UserError(
             f"not one of its items is in {table.path.name}: its first id is "
             f"{ids[0].item()!r}, the first there is {table.item[0].item()!r}",
@@ -141,17 +186,18 @@ def _check_any_known(table: Interactions, ids: np.ndarray, path: Path) -> None:
 
 def _check_row_numbers(table: Interactions, rows: int, path: Path) -> None:
     """Refuse a feature file without ids whose rows are not the items."""
-    if table.item.dtype.kind != "i":
+    known = table.item_codes.names
+    if known.dtype.kind != "i":
         raise UserError(
             "the file has no item ids, and the items of the table are not row numbers",
             "add the ids, or number the items 0, 1, ...",
             path=path,
         )
-    outside = np.flatnonzero((table.item < 0) | (table.item >= rows))
-    if outside.size:
+    if known[0] < 0 or known[-1] >= rows:
+        first = np.flatnonzero((table.item < 0) | (table.item >= rows))[0]
         raise UserError(
-            f"{rows} feature rows, but row {table.row[outside[0]]} of "
-            f"{table.path.name} has item {table.item[outside[0]]}",
+            f"{rows} feature rows, but row {table.row[first]} of "
+            f"{table.path.name} has item {table.item[first]}",
             "give one row per item, or add the ids",
             path=path,
         )

@@ -18,7 +18,7 @@ from mmgraph.schema import (
 )
 
 
-def fingerprint(*splits: HeteroData) -> str:
+def fingerprint(*splits: HeteroData, features: bool = True) -> str:
     """SHA-256 over the edges, positives, features, masks and ids of the given objects.
 
     Item graphs and other derived parts do not count. The order of the edges does (it
@@ -26,6 +26,7 @@ def fingerprint(*splits: HeteroData) -> str:
 
     Args:
         *splits: One or more split objects, usually train, val and test.
+        features: False leaves features and masks out.
 
     Returns:
         64 hexadecimal digits.
@@ -48,7 +49,7 @@ def fingerprint(*splits: HeteroData) -> str:
                 total.update("\0".join(map(str, data[kind].raw_id)).encode() + b"\n")
         for name in ("edge_index", "edge_label_index"):
             total.update(name.encode() + _digest(data[INTERACTS][name], "<i8", seen))
-        for modality in sorted(modalities(data)):
+        for modality in sorted(modalities(data)) if features else ():
             total.update(modality.encode())
             total.update(_digest(data[ITEM][feature_key(modality)], "<f4", seen))
             mask = data[ITEM].get(mask_key(modality))

@@ -9,7 +9,7 @@ from mmap import mmap
 import numpy as np
 from torch_geometric.data import HeteroData
 
-from mmgraph.functional.block_sizes import FEATURE_ROWS
+from mmgraph.functional.block_sizes import FEATURE_ROWS, WORKING_COPY
 from mmgraph.schema import ITEM, feature_key, mask_key, modalities
 
 
@@ -18,7 +18,7 @@ class FeatureRows:
     """One modality over the items of a catalogue, read a block at a time.
 
     Attributes:
-        values: float32 ``[R, D]``, in memory or memory-mapped.
+        values: Numbers ``[R, D]``, in memory or, in C order, memory-mapped.
         row: Row of each item ``[N]``, -1 where it has none; None: row = item.
 
     Example:
@@ -82,6 +82,17 @@ class FeatureRows:
                 )
             )
         return np.array(source[start:stop])
+
+    def to_float32(self) -> np.ndarray:
+        """A copy of all items in float32; no more than a block is there twice.
+
+        What overflows becomes infinity.
+        """
+        matrix = np.empty((self.num_items, self.dim), np.float32)
+        with np.errstate(over="ignore"):
+            for start, block in self.blocks(WORKING_COPY.rows(self.dim)):
+                matrix[start : start + len(block)] = block
+        return matrix
 
     def blocks(self, size: int = FEATURE_ROWS) -> Iterator[tuple[int, np.ndarray]]:
         """First item and rows of every block, in order.

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
 import torch
 from torch_geometric.data import HeteroData
 
@@ -159,7 +161,77 @@ def union_ids(parts: Iterable[np.ndarray]) -> np.ndarray:
         >>> union_ids([np.array([10, 9]), np.array(["9", "x"])]).tolist()
         ['10', '9', 'x']
     """
-    return np.unique(np.concatenate(one_kind(parts)))
+    return distinct(np.concatenate(one_kind(parts)))
+
+
+def distinct(values: np.ndarray) -> np.ndarray:
+    """Each value once, ascending.
+
+    ``np.unique`` of NumPy 2.3 and later goes through a hash table, which takes five
+    times as long at a million values and more beyond.
+
+    Args:
+        values: One-dimensional array without NaN.
+
+    Example:
+        >>> distinct(np.array([3, 1, 3])).tolist()
+        [1, 3]
+    """
+    ordered = np.sort(values)
+    first = np.ones(len(ordered), bool)
+    first[1:] = ordered[1:] != ordered[:-1]
+    once: np.ndarray = ordered[first]
+    return once
+
+
+class CodedIds(NamedTuple):
+    """Ids of many rows: the distinct ones, ascending, and the position of each row's.
+
+    What is looked up or compared then is each id once, not once per interaction.
+    """
+
+    names: np.ndarray
+    code: np.ndarray
+
+    @property
+    def ids(self) -> np.ndarray:
+        """The id of each row."""
+        ids: np.ndarray = self.names[self.code]
+        return ids
+
+
+def code_ids(ids: np.ndarray) -> CodedIds:
+    """Distinct ids and which of them each row has.
+
+    Args:
+        ids: As made by :func:`as_ids`.
+
+    Returns:
+        Names, ascending, and int64 codes, so that ``names[code]`` is ``ids``.
+
+    Example:
+        >>> names, code = code_ids(np.array(["tea", "ale", "tea"]))
+        >>> names.tolist(), code.tolist()
+        (['ale', 'tea'], [1, 0, 1])
+    """
+    return ascending(*pd.factorize(ids))
+
+
+def ascending(code: np.ndarray, names: np.ndarray) -> CodedIds:
+    """Coded ids whose distinct ones are in any order.
+
+    Args:
+        code: Position of each row's id.
+        names: Distinct ids.
+
+    Example:
+        >>> ascending(np.array([0, 1, 0]), np.array(["tea", "ale"])).code.tolist()
+        [1, 0, 1]
+    """
+    order = np.argsort(names)
+    rank = np.empty(len(names), np.int64)
+    rank[order] = np.arange(len(names))
+    return CodedIds(names[order], rank[code])
 
 
 def one_kind(parts: Iterable[np.ndarray]) -> list[np.ndarray]:
@@ -188,11 +260,21 @@ def first_duplicate(keys: np.ndarray) -> tuple[int, int] | None:
         >>> first_duplicate(np.array([4, 7, 9, 7, 4]))
         (1, 3)
     """
+    if _are_distinct(keys):
+        return None
     repeated = np.flatnonzero(pd.Series(keys).duplicated())
-    if not repeated.size:
+    if not repeated.size:  # NaN, for example
         return None
     again = int(repeated[0])
     return int(np.flatnonzero(keys == keys[again])[0]), again
+
+
+def _are_distinct(keys: np.ndarray) -> bool:
+    """The quick answer in the usual case."""
+    if keys.dtype.kind == "U":
+        return bool(pc.count_distinct(pa.array(keys)).as_py() == len(keys))
+    ascending = np.sort(keys)  # faster than a hash table of all keys
+    return not bool((ascending[1:] == ascending[:-1]).any())
 
 
 def check_distinct(
@@ -248,6 +330,11 @@ def match_ids(known: np.ndarray, ids: np.ndarray) -> np.ndarray:
         [1, -1]
     """
     known, ids = one_kind([known, ids])
+    if np.array_equal(known, ids):
+        return np.arange(len(known))
+    if known.dtype.kind == "U":  # three times as fast as an index of pandas
+        place = pc.index_in(pa.array(ids), value_set=pa.array(known))
+        return np.asarray(place.fill_null(-1).to_numpy(), dtype=np.int64)
     return np.asarray(pd.Index(known).get_indexer(pd.Index(ids)), dtype=np.int64)
 
 

@@ -83,20 +83,18 @@ def split_by_label(data: HeteroData, label: Any = None) -> Split:
         parts.append((chosen, dropped))
 
     in_train = parts[TRAIN][0]
+    training = edges[:, in_train]  # one copy for all three, and for its own positives
+    mirror = training.flip(0)
     objects = []
     for chosen, dropped in parts:
         split = copy.copy(data)
         own = split[INTERACTS]
-        own.edge_index = edges[:, in_train]
-        own.edge_label_index = edges[:, chosen]
-        split[REV_INTERACTS].edge_index = own.edge_index.flip(0)
+        own.edge_index, split[REV_INTERACTS].edge_index = training, mirror
+        own.edge_label_index = training if chosen is in_train else edges[:, chosen]
         if "split_label" in own:
             del own.split_label
         if time is not None:
             own.time, own.edge_label_time = time[in_train], time[chosen]
         split.dropped_rows = dropped
         objects.append(split)
-    for split in objects[1:]:  # one copy of the training graph for all three
-        split[INTERACTS].edge_index = objects[0][INTERACTS].edge_index
-        split[REV_INTERACTS].edge_index = objects[0][REV_INTERACTS].edge_index
     return objects[0], objects[1], objects[2]

@@ -84,7 +84,7 @@ def line_up_features(
         if own is not None:
             ids[name] = own
     items = item_ids({name: len(x) for name, x in values.items()}, ids, labels=paths)
-    rows = {name: _row_of_each(items, ids.get(name)) for name in paths}
+    rows = {name: row_of_each(items, ids.get(name)) for name in paths}
     return ItemFeatures(items, {n: FeatureRows(values[n], rows[n]) for n in paths})
 
 
@@ -269,7 +269,7 @@ def graph_features(
             "give the features that the graph was built from",
             path=paths[-1],
         )
-    return FeatureRows(x, _row_of_each(items, names)).matrix
+    return FeatureRows(x, row_of_each(items, names)).matrix
 
 
 def _open(path: Path, nan: str, zero: str) -> tuple[np.ndarray, np.ndarray | None]:
@@ -286,8 +286,17 @@ def _open(path: Path, nan: str, zero: str) -> tuple[np.ndarray, np.ndarray | Non
     return values, ids
 
 
-def _row_of_each(items: np.ndarray | None, ids: np.ndarray | None) -> np.ndarray | None:
-    """Row of each item among ``ids``, -1 where it has none; None: row = item."""
+def row_of_each(items: np.ndarray | None, ids: np.ndarray | None) -> np.ndarray | None:
+    """Row of each item among ``ids``, -1 where it has none; None: row = item.
+
+    Args:
+        items: Ids of the items; None where they are the row numbers.
+        ids: Ids of the rows; None where row = item.
+
+    Example:
+        >>> row_of_each(np.array(["a", "b"]), np.array(["b", "c"])).tolist()
+        [-1, 0]
+    """
     if items is None or ids is None:
         return None
     row = match_ids(ids, items)

@@ -33,6 +33,7 @@ def load_dataset(
     seed: int = 0,
     modalities: Iterable[str] | None = None,
     duplicates: str = "error",
+    features: bool = True,
 ) -> Split:
     """Load a data set and split it.
 
@@ -54,6 +55,8 @@ def load_dataset(
         modalities: Names to keep, in this order; all by default, the usual ones first.
         duplicates: ``"error"``, ``"first"`` or ``"last"``, see
             :func:`read_interactions`.
+        features: False for systems that read none: the items are the same, also those
+            that only a feature file names, and features are neither read nor checked.
 
     Returns:
         ``(train, val, test)``, checked by :func:`check_split`.
@@ -71,7 +74,7 @@ def load_dataset(
     chosen = None if modalities is None else list(modalities)
     if str(path_or_name) == SYNTHETIC:
         data, _ = plant_catalogue()
-        _select(data, chosen)
+        _select(data, chosen if features else [])
         if split == "label":  # the one of the embedded data set, whatever the seed
             return split_per_user(data)
         return split_dataset(data, split, seed=seed)
@@ -82,19 +85,20 @@ def load_dataset(
             "no such folder", f"give a data folder or {SYNTHETIC!r}", path=folder
         )
     table = interactions_file(folder)
-    features = feature_files(folder, mmrec=is_mmrec(folder))
+    files = feature_files(folder, mmrec=is_mmrec(folder))
     if chosen is not None:
-        _check_chosen(chosen, list(features), folder)
-        features = {name: features[name] for name in chosen}
+        _check_chosen(chosen, list(files), folder)
+        files = {name: files[name] for name in chosen}
     data = read_catalogue(
         table,
-        features,
+        files,
         duplicates=duplicates,
         labels=split == "label",
         times=split in ("temporal", "leave_one_out"),
+        items_only=not features,
     )
     splits = split_dataset(data, split, seed=seed, path=table)
-    log_files(folder, [table, *features.values()])
+    log_files(folder, [table, *(files.values() if features else ())])
     return splits
 
 

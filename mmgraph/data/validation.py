@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from itertools import combinations
 from typing import Any
 
@@ -12,6 +13,7 @@ from torch_geometric.data import HeteroData
 
 from mmgraph.data.ids import check_distinct, first_duplicate, pair_keys
 from mmgraph.errors import UserError
+from mmgraph.functional.block_sizes import WORKING_COPY
 from mmgraph.schema import (
     INTERACTS,
     ITEM,
@@ -45,6 +47,29 @@ def validate(data: HeteroData) -> None:
         Traceback (most recent call last):
         mmgraph.errors.UserError: edge_index[1, 0] is item 9 of 2 - keep it in 0..1
     """
+    _validate(data, _Checked())
+
+
+@dataclass
+class _Checked:
+    """What was checked already: split objects share most of what they hold.
+
+    Attributes:
+        keys: Ascending keys of each list of edges, by its identity and the node counts.
+        others: Identities and counts of ids, mirrored edges and features.
+    """
+
+    keys: dict[tuple[int, ...], np.ndarray] = field(default_factory=dict)
+    others: set[tuple[Any, ...]] = field(default_factory=set)
+
+    def is_new(self, *thing: Any) -> bool:
+        """True the first time."""
+        new = thing not in self.others
+        self.others.add(thing)
+        return new
+
+
+def _validate(data: HeteroData, checked: _Checked) -> None:
     if data.node_types[:2] != [USER, ITEM]:
         raise UserError(
             f"node types are {data.node_types}, not user then item",
@@ -53,25 +78,28 @@ def validate(data: HeteroData) -> None:
     for kind in (USER, ITEM):
         if "num_nodes" not in data[kind]:
             raise UserError(f"data['{kind}'].num_nodes is not set", "set it")
-        _check_ids(kind, data[kind].get("raw_id"), int(data[kind].num_nodes))
+        raw_id, count = data[kind].get("raw_id"), int(data[kind].num_nodes)
+        if checked.is_new(kind, id(raw_id), count):
+            _check_ids(kind, raw_id, count)
     if INTERACTS not in data.edge_types:
         raise UserError(f"no edges {INTERACTS}", "add the interactions")
     for name in ("edge_index", "edge_label_index"):
         if name not in data[INTERACTS]:
             raise UserError(f"{INTERACTS} has no {name}", "add it")
-        _check_edges(data, name, data[INTERACTS][name])
-    if REV_INTERACTS in data.edge_types and not torch.equal(
-        data[REV_INTERACTS].edge_index, data[INTERACTS].edge_index.flip(0)
-    ):
-        raise UserError(
-            "rev_interacts is not the mirror of interacts",
-            "set it to edge_index.flip(0)",
-        )
+        _check_edges(data, name, checked)
+    if REV_INTERACTS in data.edge_types:
+        edges, mirror = (data[t].edge_index for t in (INTERACTS, REV_INTERACTS))
+        new = checked.is_new("mirror", id(edges), id(mirror))
+        if new and not torch.equal(mirror, edges.flip(0)):
+            raise UserError(
+                "rev_interacts is not the mirror of interacts",
+                "set it to edge_index.flip(0)",
+            )
     for name in ("time", "edge_label_time"):
         if name in data[INTERACTS]:
             _check_times(name, data[INTERACTS][name])
     for modality in modalities(data):
-        _check_features(data, modality)
+        _check_features(data, modality, checked)
 
 
 def check_split(train: HeteroData, val: HeteroData, test: HeteroData) -> None:
@@ -107,11 +135,13 @@ def check_splits(train: HeteroData, **held_out: HeteroData) -> None:
         >>> train, val, _, _ = synthetic(num_users=30, num_items=40)
         >>> check_splits(train, valid=val)
     """
-    keys = {}
+    keys, checked = {}, _Checked()
+    training = train[INTERACTS].edge_index
     for name, data in {"train": train, **held_out}.items():
-        validate(data)
+        _validate(data, checked)
         _check_same_nodes(name, data, train)
-        if not torch.equal(data[INTERACTS].edge_index, train[INTERACTS].edge_index):
+        edges = data[INTERACTS].edge_index
+        if edges is not training and not torch.equal(edges, training):
             raise UserError(
                 f"edge_index of {name} is not that of train",
                 "pass messages along training edges only",
@@ -120,22 +150,31 @@ def check_splits(train: HeteroData, **held_out: HeteroData) -> None:
         positives = data[INTERACTS].edge_label_index
         if positives.size(1) == 0:
             raise UserError(f"the {name} split is empty", "use another split")
-        keys[name] = _keys(data, positives)
-    if not np.array_equal(
-        np.sort(keys["train"]), np.sort(_keys(train, train[INTERACTS].edge_index))
-    ):
+        keys[name] = _check_edges(data, "edge_label_index", checked)
+    if not np.array_equal(keys["train"], _check_edges(train, "edge_index", checked)):
         raise UserError(
             "edge_index of train is not its edge_label_index",
             "pass messages along training edges only",
         )
     for one, other in combinations(keys, 2):
-        shared = np.intersect1d(keys[one], keys[other])
-        if shared.size:
-            user, item = divmod(int(shared[0]), int(train[ITEM].num_nodes))
+        shared = _first_shared(keys[one], keys[other])
+        if shared is not None:
+            user, item = divmod(shared, int(train[ITEM].num_nodes))
             raise UserError(
                 f"{_called(train, user, item)} are in {one} and in {other}",
                 "keep the pair in one split",
             )
+
+
+def _first_shared(one: np.ndarray, other: np.ndarray) -> int | None:
+    """The smallest number that two ascending arrays share."""
+    few, many = sorted((one, other), key=len)
+    if not len(few):
+        return None
+    place = np.searchsorted(many, few)
+    place[place == len(many)] = 0
+    shared = few[many[place] == few]
+    return int(shared[0]) if shared.size else None
 
 
 def _check_same_features(name: str, data: HeteroData, train: HeteroData) -> None:
@@ -160,12 +199,13 @@ def check_positives(data: HeteroData) -> None:
         >>> train, val, _, _ = synthetic(num_users=30, num_items=40)
         >>> check_positives(val)
     """
-    edges, positives = (data[INTERACTS][n] for n in ("edge_index", "edge_label_index"))
-    _check_edges(data, "edge_index", edges)
-    _check_edges(data, "edge_label_index", positives)
-    shared = np.intersect1d(_keys(data, edges), _keys(data, positives))
-    if shared.size:
-        user, item = divmod(int(shared[0]), int(data[ITEM].num_nodes))
+    checked = _Checked()
+    edges, positives = (
+        _check_edges(data, name, checked) for name in ("edge_index", "edge_label_index")
+    )
+    shared = _first_shared(edges, positives)
+    if shared is not None:
+        user, item = divmod(shared, int(data[ITEM].num_nodes))
         raise UserError(
             f"{_called(data, user, item)} are a positive of the split and a training "
             "edge",
@@ -216,7 +256,21 @@ def _check_ids(kind: str, raw_id: Any, num_nodes: int) -> None:
     check_distinct(np.asarray(raw_id), what=f"{kind} id", fix="keep one of them")
 
 
-def _check_edges(data: HeteroData, name: str, edges: Tensor) -> None:
+def _check_edges(data: HeteroData, name: str, checked: _Checked) -> np.ndarray:
+    """Ascending keys of a sound list of edges."""
+    edges = data[INTERACTS][name]
+    known = (id(edges), int(data[USER].num_nodes), int(data[ITEM].num_nodes))
+    if known not in checked.keys:
+        _check_ends(data, name, edges)
+        keys = _keys(data, edges)
+        ascending = np.sort(keys)
+        if (ascending[1:] == ascending[:-1]).any():
+            raise _stands_twice(data, name, edges, keys)
+        checked.keys[known] = ascending
+    return checked.keys[known]
+
+
+def _check_ends(data: HeteroData, name: str, edges: Tensor) -> None:
     if edges.dtype != torch.long or edges.dim() != 2 or edges.size(0) != 2:
         raise UserError(
             f"{name} is {edges.dtype} {list(edges.shape)}, not int64 [2, E]",
@@ -231,13 +285,18 @@ def _check_edges(data: HeteroData, name: str, edges: Tensor) -> None:
                 f"{name}[{row}, {edge}] is {kind} {int(edges[row, edge])} of {count}",
                 f"keep it in 0..{count - 1}",
             )
-    twice = first_duplicate(_keys(data, edges))
-    if twice:
-        raise UserError(
-            f"{_called(data, *edges[:, twice[0]].tolist())} stand in {name} twice "
-            f"(positions {twice[0]} and {twice[1]})",
-            "keep one of them",
-        )
+
+
+def _stands_twice(
+    data: HeteroData, name: str, edges: Tensor, keys: np.ndarray
+) -> UserError:
+    twice = first_duplicate(keys)
+    assert twice is not None
+    return UserError(
+        f"{_called(data, *edges[:, twice[0]].tolist())} stand in {name} twice "
+        f"(positions {twice[0]} and {twice[1]})",
+        "keep one of them",
+    )
 
 
 def _check_times(name: str, times: Tensor) -> None:
@@ -247,8 +306,11 @@ def _check_times(name: str, times: Tensor) -> None:
         raise UserError(f"{name}[{int(broken[0])}] is not finite", "mend it")
 
 
-def _check_features(data: HeteroData, modality: str) -> None:
-    x, count = data[ITEM][feature_key(modality)], int(data[ITEM].num_nodes)
+def _check_features(data: HeteroData, modality: str, checked: _Checked) -> None:
+    x, mask = data[ITEM][feature_key(modality)], data[ITEM].get(mask_key(modality))
+    count = int(data[ITEM].num_nodes)
+    if not checked.is_new(modality, id(x), id(mask), count):
+        return
     if x.dtype != torch.float32 or x.dim() != 2:
         raise UserError(
             f"{modality} features are {x.dtype} {list(x.shape)}, not float32 [I, D]",
@@ -259,13 +321,16 @@ def _check_features(data: HeteroData, modality: str) -> None:
             f"{modality} features have {x.size(0)} rows for {count} items",
             "give one row per item",
         )
-    broken = (~x.isfinite().all(dim=1)).nonzero()
-    if len(broken):
-        raise UserError(
-            f"row {int(broken[0])} of the {modality} features holds NaN or infinity",
-            "repair it, or give zeros there and False in the mask",
-        )
-    mask = data[ITEM].get(mask_key(modality))
+    first_row = 0
+    for rows in WORKING_COPY.split(x):
+        broken = (~rows.isfinite().all(dim=1)).nonzero()
+        if len(broken):
+            row = first_row + int(broken[0])
+            raise UserError(
+                f"row {row} of the {modality} features holds NaN or infinity",
+                "repair it, or give zeros there and False in the mask",
+            )
+        first_row += len(rows)
     if mask is not None and (mask.dtype != torch.bool or mask.shape != (count,)):
         raise UserError(
             f"{mask_key(modality)} is {mask.dtype} {list(mask.shape)}, "

@@ -191,6 +191,9 @@ USER_SCORES = BlockSize(2**22, 2**26, fixed=True)
 #: The same in evaluation, which searches them at once: on a CPU few enough to stay in
 #: its cache between product and search (1.4 times faster than 64 MiB).
 RANKED_SCORES = BlockSize(2**20, 2**26, fixed=True)
+#: Items of one tile of such scores where a catalogue has many: 128 users by this many
+#: items are as many scores.
+RANKED_TILE = 8192
 #: Feature rows that are read and added up at a time.
 FEATURE_ROWS = 8192
 #: Users whose interactions with a planted catalogue are drawn at a time.

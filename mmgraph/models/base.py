@@ -55,6 +55,9 @@ class Recommender(ModelGraphs, CheckedOptions, nn.Module):
     needs_negatives: ClassVar[bool] = True
     #: True if the constructor takes the dimensions of the item features.
     multimodal: ClassVar[bool] = False
+    #: False if the class itself reads no item features, so that none need be loaded. A
+    #: subclass that does not say so again may read them.
+    reads_features: ClassVar[bool] = True
     #: Name of the plug-in that would do once more what the system does by itself.
     built_in: ClassVar[str | None] = None
     #: Fewest modalities that it can work with, of multimodal systems.

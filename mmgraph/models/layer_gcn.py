@@ -66,6 +66,7 @@ class LayerGCN(Recommender):
     """
 
     random_loss = True
+    reads_features = False
     shown = ("embedding_dim", "num_layers")
 
     def __init__(

@@ -40,6 +40,7 @@ class LightGCN(Recommender):
 
     fidelities = ("paper", "released")
 
+    reads_features = False
     shown = ("embedding_dim", "num_layers")
 
     def __init__(

@@ -35,6 +35,8 @@ class MFBPR(Recommender):
 
     fidelities = ("paper", "released")
 
+    reads_features = False
+
     def __init__(
         self,
         num_users: NodeCount,

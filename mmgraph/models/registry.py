@@ -175,6 +175,23 @@ def model_options(name: str, plugin: str | None = None) -> dict[str, Option]:
     return declared_options(resolve_plugin(plugin)[1]) | options
 
 
+def reads_features(name: str) -> bool:
+    """True if a system may read item features.
+
+    Args:
+        name: One of :func:`available_models`.
+
+    Raises:
+        UserError: If there is no such model.
+
+    Example:
+        >>> reads_features("LightGCN"), reads_features("VBPR")
+        (False, True)
+    """
+    model_class = resolve_model(name)[1]
+    return model_class.multimodal or vars(model_class).get("reads_features", True)
+
+
 def build_model(
     name: str,
     data: HeteroData,

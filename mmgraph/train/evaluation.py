@@ -13,16 +13,19 @@ from torch_geometric.data import HeteroData
 from mmgraph.data.validation import check_positives
 from mmgraph.device import device_of, to_device
 from mmgraph.errors import UserError
-from mmgraph.functional.block_sizes import RANKED_SCORES
+from mmgraph.functional.block_sizes import RANKED_SCORES, RANKED_TILE
 from mmgraph.functional.graph.adjacency import Adjacency
 from mmgraph.functional.recommend.metrics import ranking_metrics
 from mmgraph.functional.recommend.negative_sampling import is_in_sorted
+from mmgraph.functional.recommend.tiles import best_in_tiles
 from mmgraph.functional.recommend.unseen import mask_seen
 from mmgraph.functional.shrinking_blocks import shrinking_blocks
 from mmgraph.models.base import Recommender
 from mmgraph.options import Distinct, Option, PositiveInt
 from mmgraph.schema import INTERACTS, ITEM, USER
 
+#: Users, items and scores of one block.
+Ranked = tuple[Tensor, Tensor, Tensor]
 CutOffs = Annotated[tuple[PositiveInt, ...], Distinct()]
 
 
@@ -54,12 +57,12 @@ def rank_items(
         data = model.add_graphs(to_device(data, device))
         with torch.no_grad():
             z_user, z_item = model.ranking_embeddings(data)
-        num_users, num_items = data[USER].num_nodes, data[ITEM].num_nodes
-        history = Adjacency.bipartite(data[INTERACTS].edge_index, num_users, num_items)
+        num_items = data[ITEM].num_nodes
+        history = _history(model, data)
         k = min(k, num_items)
         users = users.to(z_user.device)
 
-        def rank(start: int, stop: int) -> tuple[Tensor, Tensor, Tensor]:
+        def rank(start: int, stop: int) -> Ranked:
             block = users[start:stop]
             with torch.no_grad():
                 scores = model.score(z_user[block], z_item)
@@ -67,8 +70,33 @@ def rank_items(
             best, item = scores.topk(k, dim=1)
             return block, item, best
 
+        def rank_in_tiles(start: int, stop: int) -> Ranked:
+            # The users of an incomplete block apart, as in rank(): products of one to
+            # three rows round in another way.
+            even = start + (stop - start) // size * size
+            parts = [users[start:even], users[even:stop]]
+            with torch.no_grad():
+                found = [
+                    best_in_tiles(z_user[part], z_item, history.rows(part), k + 1)
+                    for part in parts
+                    if part.numel()
+                ]
+            best, item = (torch.cat(each) for each in zip(*found, strict=True))
+            # Of scores that tie, the whole row decides.
+            tied = (best[:, 1:] == best[:, :-1]).any(dim=1)
+            best, item = best[:, :k], item[:, :k]
+            for first in range(start, stop, size):
+                rows = slice(first - start, min(first + size, stop) - start)
+                if bool(tied[rows].any()):
+                    _, item[rows], best[rows] = rank(first, min(first + size, stop))
+            return users[start:stop], item, best
+
         size = RANKED_SCORES.rows(num_items, device)
-        for block, item, best in shrinking_blocks(rank, users.numel(), size):
+        compute, block_size = rank, size
+        if _suits_tiles(model, device, num_items, k):
+            in_tile = RANKED_SCORES.rows(RANKED_TILE, device)
+            compute, block_size = rank_in_tiles, size * max(1, in_tile // size)
+        for block, item, best in shrinking_blocks(compute, users.numel(), block_size):
             # NaN and infinity rank first, so the best scores show them.
             if bool((best.isnan() | (best == float("inf"))).any()):
                 raise UserError(
@@ -78,6 +106,29 @@ def rank_items(
             yield block, item, best
     finally:
         model.train(was_training)
+
+
+def _history(model: Recommender, data: HeteroData) -> Adjacency:
+    """The training items of each user, sorted once for all evaluations."""
+    edges, (users, items) = data[INTERACTS].edge_index, _sizes(data)
+    return model.cached(
+        ("history", users, items),
+        (edges,),
+        lambda: Adjacency.bipartite(edges, users, items),
+    )
+
+
+def _sizes(data: HeteroData) -> tuple[int, int]:
+    return int(data[USER].num_nodes), int(data[ITEM].num_nodes)
+
+
+def _suits_tiles(
+    model: Recommender, device: torch.device, num_items: int, k: int
+) -> bool:
+    """True where few whole rows of scores stay in a cache and a product makes them."""
+    plain = getattr(model.score, "__func__", None) is Recommender.score
+    many = num_items > 8 * RANKED_TILE and k <= RANKED_TILE // 8
+    return plain and many and device.type == "cpu"
 
 
 def check_sizes(model: Recommender, data: HeteroData) -> None:
@@ -154,7 +205,8 @@ def evaluate(
         >>> sorted(evaluate(build_model("MF-BPR", train), test, ks=[5]))[:3]
         ['hit@5', 'map@5', 'mrr@5']
     """
-    check_positives(data)
+    edges = (data[INTERACTS].edge_index, data[INTERACTS].edge_label_index)
+    model.cached(("sound", *_sizes(data)), edges, lambda: check_positives(data))
     if per_user:
         return split_metrics(model, data, ks=ks, per_user=True)
     return split_metrics(model, data, ks=ks)
@@ -189,14 +241,15 @@ def split_metrics(
 ) -> dict[str, float] | dict[str, np.ndarray]:
     """:func:`evaluate` of a split whose edges were checked before."""
     Option("ks", CutOffs, (10, 20)).check(ks, "evaluate")
-    user, item = data[INTERACTS].edge_label_index
-    num_items = data[ITEM].num_nodes
-    if not user.numel():
+    edges, num_items = data[INTERACTS].edge_label_index, data[ITEM].num_nodes
+    if not edges.numel():
         raise UserError("the split has no interactions", "choose another split")
-    positives = torch.unique(user * num_items + item)  # sorted pairs
-    positives = positives.to(device_of(model))
-    owner = torch.div(positives, num_items, rounding_mode="floor")
-    users, counts = torch.unique_consecutive(owner, return_counts=True)
+    device = device_of(model)
+    positives, users, counts = model.cached(
+        ("positives", num_items, device),
+        (edges,),
+        lambda: _positives(edges, num_items, device),
+    )
     hits = []
     for block, ranked, score in rank_items(model, data, users, max(ks)):
         pair = block.unsqueeze(1) * num_items + ranked
@@ -208,6 +261,17 @@ def split_metrics(
     values = ranking_metrics(hit, counts, ks, per_user=True, complete=complete)
     of_users = {"user": users} | values
     return {name: values.cpu().numpy() for name, values in of_users.items()}
+
+
+def _positives(
+    edges: Tensor, num_items: int, device: torch.device
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Pairs as ascending numbers, their users, and how many each of them has."""
+    user, item = edges
+    positives = torch.unique(user * num_items + item).to(device)
+    owner = torch.div(positives, num_items, rounding_mode="floor")
+    users, counts = torch.unique_consecutive(owner, return_counts=True)
+    return positives, users, counts
 
 
 def recommend(

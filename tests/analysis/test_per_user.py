@@ -48,6 +48,8 @@ def train(folder, source, settings, seed):
     done = run_experiment(
         run, splits, data="toy", data_sha256=sha256, seed=seed, device="cpu"
     )
+    if source.split != "label":
+        done.line["interactions_sha256"] = sha256
     save_run(folder, done, source)
 
 
@@ -125,9 +127,22 @@ def test_other_data_and_other_splits_are_refused(root, tmp_path):
     other = tmp_path / "other"
     shutil.copytree(root / "bench", other)
     lines = read_json_lines(other / "results.jsonl")
-    changed = [{**line, "data_sha256": "0" * 64} for line in lines]
+    hashes = dict.fromkeys(("data_sha256", "interactions_sha256"), "0" * 64)
+    changed = [{**line, **hashes} for line in lines]
     (other / "results.jsonl").write_bytes(to_json_lines(changed))
     refuse("other: data or split differ: VBPR seed 1 has data of", root / "run2", other)
+
+
+def test_a_system_that_reads_no_features_is_compared(root, tmp_path):
+    """Of other data to the letter, but of the same interactions."""
+    other = tmp_path / "other"
+    shutil.copytree(root / "bench", other)
+    lines = read_json_lines(other / "results.jsonl")
+    changed = [{**line, "data_sha256": "0" * 64} for line in lines]
+    (other / "results.jsonl").write_bytes(to_json_lines(changed))
+    systems = load_per_user([root / "wide", other], device="cpu")
+    assert {s.label.split()[0] for s in systems} == {"MF-BPR", "VBPR"}
+    assert len(systems) == 3
 
 
 def test_missing_and_damaged_files_are_told(root, tmp_path):

@@ -14,6 +14,8 @@ from mmgraph.data import from_interactions, ids_to_index
 from mmgraph.data.ids import (
     as_ids,
     check_distinct,
+    code_ids,
+    distinct,
     first_duplicate,
     match_ids,
     original_ids,
@@ -160,3 +162,12 @@ def test_ids_with_nul_are_refused_before_numpy_merges_them(values):
 def test_a_list_of_several_kinds_is_not_spelled_out(value):
     with pytest.raises(UserError, match=r"position 1( is missing|\))"):
         as_ids(["a", value])
+
+
+@given(st.lists(st.one_of(st.integers(-9, 9), st.sampled_from(["a", "b", "\ud800"]))))
+def test_coded_ids_are_the_ids_and_their_names_ascend(values):
+    ids = as_ids(values)
+    names, code = code_ids(ids)
+    assert names[code].tolist() == ids.tolist()
+    assert names.tolist() == sorted(set(ids.tolist())) == distinct(ids).tolist()
+    assert code.dtype == np.int64

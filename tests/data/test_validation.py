@@ -5,9 +5,12 @@ import copy
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from torch_geometric.data import HeteroData
 
 from mmgraph.data import check_split, from_interactions, synthetic, validate
+from mmgraph.data.validation import _first_shared
 from mmgraph.errors import UserError
 from mmgraph.schema import INTERACTS, REV_INTERACTS
 
@@ -136,3 +139,33 @@ def test_a_time_that_is_not_finite_is_named(name):
     data[INTERACTS][name] = torch.tensor([0.0, float("nan")])
     with pytest.raises(UserError, match=rf"^{name}\[1\] is not finite - mend it"):
         validate(data)
+
+
+def test_each_list_of_edges_and_each_matrix_is_checked_once(splits, monkeypatch):
+    sorted_keys, looked_at = [], []
+    sort, isfinite = np.sort, torch.Tensor.isfinite
+
+    def counted(values, *args, **kwargs):
+        sorted_keys.append(len(values))
+        return sort(values, *args, **kwargs)
+
+    def counted_isfinite(tensor):
+        looked_at.append(len(tensor))
+        return isfinite(tensor)
+
+    monkeypatch.setattr(np, "sort", counted)
+    monkeypatch.setattr(torch.Tensor, "isfinite", counted_isfinite)
+    check_split(*splits)
+    pairs = [part[INTERACTS].edge_label_index.size(1) for part in splits]
+    train = splits[0][INTERACTS]
+    again = [] if train.edge_index is train.edge_label_index else pairs[:1]
+    assert sorted(sorted_keys) == sorted(pairs + again)
+    names = [key for key in splits[0]["item"] if key.startswith("x_")]
+    assert sum(looked_at) == sum(len(splits[0]["item"][name]) for name in names)
+
+
+@given(st.sets(st.integers(0, 30)), st.sets(st.integers(0, 30)))
+def test_the_first_shared_number_equals_that_of_sets(one, other):
+    arrays = [np.array(sorted(each), dtype=np.int64) for each in (one, other)]
+    shared = one & other
+    assert _first_shared(*arrays) == (min(shared) if shared else None)

@@ -209,3 +209,78 @@ def test_a_huge_cut_off_takes_no_memory(splits, model):  # of 600 items
         assert values[f"{name}@{10**12}"] == values[f"{name}@600"]
     share = values[f"precision@{10**12}"] / values["precision@600"]
     assert share == pytest.approx(600 / 10**12)
+
+
+@pytest.fixture
+def small_tiles(monkeypatch):
+    """600 items are many then, and k may be up to 8."""
+    for name in ("mmgraph.train.evaluation", "mmgraph.functional.recommend.tiles"):
+        monkeypatch.setattr(sys.modules[name], "RANKED_TILE", 64)
+
+
+@pytest.mark.parametrize("scores_tie", [False, True])
+@pytest.mark.parametrize("scores_at_once", [600 * 5, 2**20])
+def test_tiles_rank_as_whole_rows_do(
+    splits, monkeypatch, request, scores_tie, scores_at_once
+):
+    torch.manual_seed(1)
+    model = build_model("MF-BPR", splits[0])
+    if scores_tie:
+        with torch.no_grad():
+            model.item.weight[300:] = model.item.weight[:300]
+    users = torch.arange(997)
+    module = sys.modules["mmgraph.train.evaluation"]
+    size = BlockSize(scores_at_once, scores_at_once)
+    monkeypatch.setattr(module, "RANKED_SCORES", size)
+    item, score = recommend(model, splits[0], users, k=7)
+    request.getfixturevalue("small_tiles")
+    called, best_in_tiles = [], module.best_in_tiles
+
+    def counted(*args):
+        called.append(len(args[0]))
+        return best_in_tiles(*args)
+
+    monkeypatch.setattr(module, "best_in_tiles", counted)
+    in_tiles = recommend(model, splits[0], users, k=7)
+    assert sum(called) == 997
+    assert torch.equal(in_tiles[0], item)
+    assert torch.equal(in_tiles[1], score)
+
+
+def test_a_model_that_scores_in_its_own_way_gets_whole_rows(splits, small_tiles):
+    class Biased(type(build_model("MF-BPR", splits[0]))):
+        def score(self, z_user, z_item):
+            return z_user @ z_item.t() + torch.arange(600)
+
+    model = Biased.from_data(splits[0])
+    item, _ = recommend(model, splits[0], torch.tensor([0]), k=1)
+    seen = by_user(splits[0][INTERACTS].edge_index)[0]
+    assert int(item) == max(set(range(600)) - seen)
+
+
+def test_scores_that_are_not_finite_are_refused_in_tiles(splits, small_tiles):
+    model = build_model("MF-BPR", splits[0])
+    with torch.no_grad():
+        model.item.weight[599, 0] = float("nan")
+    with pytest.raises(UserError, match="the model's scores are not finite"):
+        recommend(model, splits[0], torch.arange(9), k=3)
+
+
+def test_training_edges_are_sorted_once_until_they_change(splits, monkeypatch):
+    module = sys.modules["mmgraph.train.evaluation"]
+    valid = copy.copy(splits[1])
+    valid[INTERACTS].edge_index = valid[INTERACTS].edge_index.clone()
+    model, sorted_edges = build_model("MF-BPR", splits[0]), []
+    bipartite = module.Adjacency.bipartite
+
+    def counted(*args):
+        sorted_edges.append(args)
+        return bipartite(*args)
+
+    monkeypatch.setattr(module.Adjacency, "bipartite", counted)
+    first = evaluate(model, valid)
+    assert evaluate(model, valid) == first
+    assert len(sorted_edges) == 1
+    valid[INTERACTS].edge_index[:, 0] = valid[INTERACTS].edge_label_index[:, 0]
+    with pytest.raises(UserError, match="a positive of the split and a training edge"):
+        evaluate(model, valid)

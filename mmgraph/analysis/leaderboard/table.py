@@ -17,6 +17,7 @@ from mmgraph.analysis.leaderboard.published import (
 )
 from mmgraph.analysis.statistics.intervals import Interval, bootstrap_interval
 from mmgraph.analysis.statistics.significance import holm_corrected, paired_comparison
+from mmgraph.bench.records import same_data
 from mmgraph.bench.spec import format_options, parse_spec
 from mmgraph.models.registry import VARIANTS
 
@@ -111,9 +112,7 @@ def build_leaderboard(
         raise ValueError("a leaderboard needs at least one line (got none)")
     latest = lines[-1]
     dataset = recognise(*counts_of(latest))
-    groups = latest_runs(
-        [line for line in lines if line["data_sha256"] == latest["data_sha256"]]
-    )
+    groups = latest_runs([line for line in lines if same_data(line, latest)])
     rows = {label: _row(label, runs, dataset) for label, runs in groups.items()}
     users = {label: _user_means(runs, per_user or {}) for label, runs in groups.items()}
     for label, values in users.items():

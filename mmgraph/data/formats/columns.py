@@ -5,13 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from mmgraph.data.formats.budget import check_budget
 from mmgraph.data.formats.parquet import is_number, is_text
-from mmgraph.data.ids import as_ids
+from mmgraph.data.ids import CodedIds, as_ids, ascending, code_ids
 from mmgraph.errors import UserError
 
 LABELS = {
@@ -26,7 +25,7 @@ _LABEL_FIX = (
 INTEGER = r"^(0|-?[1-9][0-9]{0,17})$"  # what int64 surely holds and prints back alike
 
 
-def parse_ids(column: pa.Array, role: str, path: Path, first_row: int) -> np.ndarray:
+def parse_ids(column: pa.Array, role: str, path: Path, first_row: int) -> CodedIds:
     """Ids as int64 where every one is spelled as an integer, else as strings.
 
     Args:
@@ -36,45 +35,57 @@ def parse_ids(column: pa.Array, role: str, path: Path, first_row: int) -> np.nda
         first_row: Row of the first value in the file, for messages.
 
     Returns:
-        int64 or string array.
+        The distinct ids, int64 or strings, and the position of each row's.
 
     Raises:
         UserError: If an id is empty, holds the character NUL, is larger than int64, or
             is neither integer nor string.
 
     Example:
-        >>> parse_ids(pa.array(["7", "12"]), "user", Path("a.csv"), 2).tolist()
-        [7, 12]
-        >>> parse_ids(pa.array(["7", "007"]), "user", Path("a.csv"), 2).tolist()
-        ['7', '007']
+        >>> names, code = parse_ids(pa.array(["7", "12"]), "user", Path("a.csv"), 2)
+        >>> names.tolist(), code.tolist()
+        ([7, 12], [0, 1])
+        >>> parse_ids(pa.array(["7", "007"]), "user", Path("a.csv"), 2).names.tolist()
+        ['007', '7']
     """
-
-    def refuse(wrong: pa.Array, what: str, fix: str) -> None:
-        rows = np.flatnonzero(_to_numpy(wrong))
-        if rows.size:
-            row = int(rows[0]) + first_row
-            raise UserError(f"{what}{role} id", fix, path=path, row=row)
-
     if pa.types.is_unsigned_integer(column.type):
         large = pc.greater(column, pa.scalar(2**63 - 1, pa.uint64()))
-        refuse(large, "no int64 holds this ", "write such ids as strings")
+        fix = "write such ids as strings"
+        _refuse(large, f"no int64 holds this {role} id", fix, path, first_row)
     if pa.types.is_integer(column.type):
-        return as_ids(_to_numpy(column))
+        return code_ids(as_ids(_to_numpy(column)))
     if not is_text(column.type):
         raise UserError(
             f"{role} ids are {column.type}", "write integers or strings", path=path
         )
-    refuse(pc.equal(column, ""), "empty ", "fill it in")
-    refuse(pc.match_substring(column, "\0"), "character NUL in this ", "take it out")
-    if pc.all(pc.match_substring_regex(column, INTEGER)).as_py():
-        return _to_numpy(pc.cast(column, pa.int64()))
-    _check_lengths(column, role, path, first_row)
-    return _to_numpy(column).astype(str)
+    coded = column.dictionary_encode()  # each id is looked at once, not in every row
+    for wrong, what, fix in (
+        (pc.equal(coded.dictionary, ""), f"empty {role} id", "fill it in"),
+        (
+            pc.match_substring(coded.dictionary, "\0"),
+            f"character NUL in this {role} id",
+            "take it out",
+        ),
+    ):
+        _refuse(wrong.take(coded.indices), what, fix, path, first_row)
+    code = _to_numpy(coded.indices)
+    if pc.all(pc.match_substring_regex(coded.dictionary, INTEGER)).as_py():
+        return ascending(code, _to_numpy(pc.cast(coded.dictionary, pa.int64())))
+    _check_lengths(coded, role, path, first_row)
+    return ascending(code, _to_numpy(coded.dictionary).astype(str))
 
 
-def _check_lengths(column: pa.Array, role: str, path: Path, first_row: int) -> None:
+def _refuse(wrong: pa.Array, what: str, fix: str, path: Path, first_row: int) -> None:
+    rows = np.flatnonzero(_to_numpy(wrong))
+    if rows.size:
+        raise UserError(what, fix, path=path, row=int(rows[0]) + first_row)
+
+
+def _check_lengths(
+    coded: pa.DictionaryArray, role: str, path: Path, first_row: int
+) -> None:
     """Refuse one id that is so long that an array of all would fill the memory."""
-    lengths = _to_numpy(pc.utf8_length(column))
+    lengths = _to_numpy(pc.utf8_length(coded.dictionary))[_to_numpy(coded.indices)]
     longest = int(lengths.argmax())
     name = f"{role} id of row {longest + first_row} ({lengths[longest]} characters)"
     needed = 4 * int(lengths[longest]) * len(lengths)
@@ -102,18 +113,20 @@ def parse_labels(column: pa.Array, path: Path, first_row: int) -> np.ndarray:
     kind = column.type
     if not (is_text(kind) or is_number(kind) or pa.types.is_decimal(kind)):
         raise UserError(f"split labels are {kind}", _LABEL_FIX, path=path)
-    text = pc.cast(column, pa.large_string())
-    labels = pd.Series(text.to_pandas()).str.lower()
-    numbers = labels.map(LABELS)
-    wrong = np.flatnonzero(numbers.isna())
+    coded = pc.cast(column, pa.large_string()).dictionary_encode()
+    names = [name.lower() for name in coded.dictionary.to_pylist()]
+    numbers = np.array([LABELS.get(name, -1) for name in names], dtype=np.int64)
+    code = _to_numpy(coded.indices)
+    labels: np.ndarray = numbers[code]
+    wrong = np.flatnonzero(labels < 0)
     if wrong.size:
         raise UserError(
-            f"split label {labels[wrong[0]]!r}",
+            f"split label {names[code[wrong[0]]]!r}",
             _LABEL_FIX,
             path=path,
             row=int(wrong[0]) + first_row,
         )
-    return np.asarray(numbers, dtype=np.int64)
+    return labels
 
 
 def _to_numpy(column: pa.Array) -> np.ndarray:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -13,10 +14,11 @@ import pyarrow.compute as pc
 import torch
 from safetensors import SafetensorError, safe_open
 
-from mmgraph.data.formats.npy import npz_names, read_npy, read_npz
+from mmgraph.data.formats.npy import npz_length, npz_names, read_npy, read_npz
 from mmgraph.data.formats.parquet import (
     is_number,
     is_number_list,
+    num_rows,
     read_columns,
     read_schema,
 )
@@ -30,6 +32,7 @@ LIKE_AN_ID = re.compile(
 FEATURE_NAMES = ("features", "feature", "x", "embeddings", "embedding")
 
 Raw = tuple[np.ndarray, np.ndarray | None, str]
+Rows = tuple[int, np.ndarray | None]
 
 
 def _npy(path: Path) -> Raw:
@@ -45,21 +48,26 @@ def _npz(path: Path) -> Raw:
 
 
 def _safetensors(path: Path) -> Raw:
-    try:
-        with safe_open(path, framework="pt") as file:
-            features, ids = _choose(file.keys(), path)
-            values = file.get_tensor(features)
-            known = None if ids is None else _ids(file.get_tensor(ids), path)
-    except SafetensorError as error:
-        raise UserError(
-            f"damaged safetensors file ({error})", "save it again", path=path
-        ) from error
+    with _safetensors_errors(path), safe_open(path, framework="pt") as file:
+        features, ids = _choose(file.keys(), path)
+        values = file.get_tensor(features)
+        known = None if ids is None else _ids(file.get_tensor(ids), path)
     dtype = str(values.dtype).removeprefix("torch.")
     if values.is_complex():
         raise UserError(
             f"features are {dtype}, not numbers", "save them as float32", path=path
         )
     return values.to(torch.float32).numpy(), known, dtype
+
+
+@contextmanager
+def _safetensors_errors(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except SafetensorError as error:
+        raise UserError(
+            f"damaged safetensors file ({error})", "save it again", path=path
+        ) from error
 
 
 def _parquet(path: Path) -> Raw:
@@ -112,6 +120,41 @@ READERS: dict[str, Callable[[Path], Raw]] = {
     ".npz": _npz,
     ".safetensors": _safetensors,
     ".parquet": _parquet,
+}
+
+
+def _npy_rows(path: Path) -> Rows:
+    return len(read_npy(path)), None
+
+
+def _npz_rows(path: Path) -> Rows:
+    features, name = _choose(npz_names(path), path)
+    if name is None:
+        return npz_length(path, features), None
+    ids = _ids(read_npz(path, [name])[name], path)
+    return len(ids), ids
+
+
+def _safetensors_rows(path: Path) -> Rows:
+    with _safetensors_errors(path), safe_open(path, framework="pt") as file:
+        features, name = _choose(file.keys(), path)
+        ids = None if name is None else _ids(file.get_tensor(name), path)
+        return int(file.get_slice(features).get_shape()[0]), ids
+
+
+def _parquet_rows(path: Path) -> Rows:
+    names = [name for name in read_schema(path).names if name.lower() in ID_NAMES]
+    columns = read_columns(path, names[:1])
+    ids = [_column_of_ids(column, path) for column in columns.values()]
+    return num_rows(path), ids[0] if ids else None
+
+
+#: Number of rows and their ids, without a look at the features.
+ROWS_READERS: dict[str, Callable[[Path], Rows]] = {
+    ".npy": _npy_rows,
+    ".npz": _npz_rows,
+    ".safetensors": _safetensors_rows,
+    ".parquet": _parquet_rows,
 }
 
 

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from mmgraph.data.formats.budget import check_budget
-from mmgraph.data.formats.feature_formats import READERS
+from mmgraph.data.formats.feature_formats import READERS, ROWS_READERS
 from mmgraph.errors import UserError
 from mmgraph.folders import check_content
 
@@ -67,14 +67,14 @@ def read_features(
 
 
 def read_feature_matrix(
-    path: str | Path, *, mmap: bool = False, dtype: str = "float32"
+    path: str | Path, *, mmap: bool = False, dtype: str | None = "float32"
 ) -> FeatureMatrix:
     """Like :func:`read_features`, with the dtype on disk.
 
     Args:
         path: The file.
         mmap: Leave a ``.npy`` of that dtype on disk (read-only).
-        dtype: Dtype of the features returned.
+        dtype: Dtype of the features returned; None: as stored, a ``.npy`` on disk.
 
     Returns:
         The features, their ids or None, and the dtype's name.
@@ -120,11 +120,38 @@ def read_feature_matrix(
             "give one id per row",
             path=path,
         )
-    if not (mmap and isinstance(values, np.memmap) and values.dtype == dtype):
+    if dtype is None:  # whoever casts them takes four bytes a number
+        check_budget(path, values.size * 4)
+    elif not (mmap and isinstance(values, np.memmap) and values.dtype == dtype):
         check_budget(path, values.size * np.dtype(dtype).itemsize)
         with np.errstate(over="ignore"):  # shows as infinity, which check_finite names
             values = np.array(values, dtype=dtype, order="C")
     return FeatureMatrix(values, ids, stored)
+
+
+def read_item_rows(path: str | Path) -> tuple[int, np.ndarray | None]:
+    """The items of a feature file, without its features.
+
+    Args:
+        path: The file.
+
+    Returns:
+        Number of rows, and their ids or None, as :func:`read_features` gives them.
+
+    Raises:
+        UserError: If the file is missing or damaged as far as it is read.
+
+    Example:
+        >>> import tempfile
+        >>> path = Path(tempfile.mkdtemp()) / "visual.npz"
+        >>> np.savez(path, features=np.eye(2), ids=np.array(["a", "b"]))
+        >>> rows, ids = read_item_rows(path)
+        >>> rows, ids.tolist()
+        (2, ['a', 'b'])
+    """
+    path = Path(path)
+    check_file(path)
+    return ROWS_READERS[path.suffix.lower()](path)
 
 
 def check_finite(values: np.ndarray, path: str | Path, *, first_row: int = 0) -> None:

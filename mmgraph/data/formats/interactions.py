@@ -7,6 +7,7 @@ import logging
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
@@ -19,7 +20,7 @@ from mmgraph.data.formats.budget import check_budget
 from mmgraph.data.formats.columns import parse_ids, parse_labels
 from mmgraph.data.formats.features import check_file
 from mmgraph.data.formats.parquet import is_number_list, read_columns, read_schema
-from mmgraph.data.ids import first_duplicate, pair_keys
+from mmgraph.data.ids import CodedIds, first_duplicate, pair_keys
 from mmgraph.data.times import parse_times
 from mmgraph.errors import UserError
 
@@ -41,20 +42,30 @@ class Interactions:
     """A table of interactions in the order of the file.
 
     Attributes:
-        user: User ids ``[n]``, int64 or strings.
-        item: Item ids ``[n]``, int64 or strings.
+        user_codes: The distinct users, and which one each row has.
+        item_codes: The distinct items, and which one each row has.
         label: 0 (train), 1 (valid), 2 (test) as int64 ``[n]``, or None.
         time: Timestamps ``[n]`` (dates as nanoseconds since 1970), or None.
         row: Row of each interaction in the file, for messages.
         path: The file.
     """
 
-    user: np.ndarray
-    item: np.ndarray
+    user_codes: CodedIds
+    item_codes: CodedIds
     label: np.ndarray | None
     time: np.ndarray | None
     row: np.ndarray
     path: Path
+
+    @cached_property
+    def user(self) -> np.ndarray:
+        """User ids ``[n]``, int64 or strings."""
+        return self.user_codes.ids
+
+    @cached_property
+    def item(self) -> np.ndarray:
+        """Item ids ``[n]``, int64 or strings."""
+        return self.item_codes.ids
 
 
 def read_interactions(
@@ -136,8 +147,8 @@ def _read(path: Path, roles: Sequence[str], duplicates: str) -> Interactions:
     if not len(columns["user"]):
         raise UserError("holds no interactions", "add rows", path=path)
     table = Interactions(
-        user=parse_ids(columns["user"], "user", path, first_row),
-        item=parse_ids(columns["item"], "item", path, first_row),
+        user_codes=parse_ids(columns["user"], "user", path, first_row),
+        item_codes=parse_ids(columns["item"], "item", path, first_row),
         label=parse_labels(columns["split"], path, first_row)
         if "split" in columns
         else None,
@@ -271,8 +282,8 @@ def _find_columns(
 
 
 def _without_duplicates(table: Interactions, duplicates: str) -> Interactions:
-    user, item = pd.factorize(table.user)[0], pd.factorize(table.item)[0]
-    keys = pair_keys(user, item, int(item.max()) + 1)
+    user, item = table.user_codes, table.item_codes
+    keys = pair_keys(user.code, item.code, len(item.names))
     twice = first_duplicate(keys)
     if twice is None:
         return table
@@ -300,8 +311,8 @@ def _without_duplicates(table: Interactions, duplicates: str) -> Interactions:
     side: Literal["first", "last"] = "first" if duplicates == "first" else "last"
     keep = ~pd.Series(keys).duplicated(keep=side).to_numpy()
     return Interactions(
-        table.user[keep],
-        table.item[keep],
+        CodedIds(user.names, user.code[keep]),
+        CodedIds(item.names, item.code[keep]),
         None if table.label is None else table.label[keep],
         None if table.time is None else table.time[keep],
         table.row[keep],

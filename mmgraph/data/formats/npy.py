@@ -90,6 +90,29 @@ def npz_names(path: Path) -> list[str]:
     return names
 
 
+def npz_length(path: Path, name: str) -> int:
+    """Number of rows of an array in a ``.npz`` file, by its header.
+
+    Raises:
+        UserError: As :func:`read_npz` does.
+
+    Example:
+        >>> import tempfile
+        >>> path = Path(tempfile.mkdtemp()) / "x.npz"
+        >>> np.savez(path, features=np.eye(2))
+        >>> npz_length(path, "features")
+        2
+    """
+    with (
+        _npz_errors(path),
+        zipfile.ZipFile(path) as archive,
+        archive.open(f"{name}.npy") as file,
+    ):
+        npy_format.read_magic(file)
+        shape, _, _ = npy_format.read_array_header_1_0(file)
+    return int(shape[0]) if shape else 0
+
+
 def read_npz(path: Path, names: Iterable[str] | None = None) -> dict[str, np.ndarray]:
     """Read arrays of a ``.npz`` file, none of them pickled.
 

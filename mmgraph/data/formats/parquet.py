@@ -69,6 +69,23 @@ def read_schema(path: Path) -> pa.Schema:
         return pq.read_schema(path)
 
 
+def num_rows(path: Path) -> int:
+    """Number of rows, by the footer.
+
+    Raises:
+        UserError: If the file is damaged.
+
+    Example:
+        >>> import tempfile
+        >>> path = Path(tempfile.mkdtemp()) / "a.parquet"
+        >>> pq.write_table(pa.table({"d": [0.5]}), path)
+        >>> num_rows(path)
+        1
+    """
+    with parquet_errors(path):
+        return int(pq.read_metadata(path).num_rows)
+
+
 def read_columns(path: Path, names: Sequence[str]) -> dict[str, pa.ChunkedArray]:
     """Read columns of numbers, times, strings or lists of numbers, and nothing else.
 

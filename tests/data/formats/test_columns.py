@@ -15,7 +15,7 @@ PATH = Path("t.csv")
 
 @given(st.lists(st.integers(-(10**17), 10**17), min_size=1))
 def test_integers_round_trip(values):
-    assert parse_ids(pa.array(map(str, values)), "user", PATH, 2).tolist() == values
+    assert parse_ids(pa.array(map(str, values)), "user", PATH, 2).ids.tolist() == values
 
 
 @pytest.mark.parametrize("word", ["VALID", "val", "Validation", "1"])

@@ -8,7 +8,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from mmgraph.data.formats.feature_formats import READERS
+from mmgraph.data.formats.feature_formats import READERS, ROWS_READERS
 from mmgraph.errors import UserError
 
 X = np.arange(6, dtype=np.float16).reshape(3, 2)
@@ -120,3 +120,27 @@ def test_an_array_named_as_the_file_is_chosen_among_others(tmp_path):
     path = tmp_path / "visual.npz"
     np.savez(path, visual=X, other=IDS)
     assert np.array_equal(READERS[".npz"](path)[0], X)
+
+
+@pytest.mark.parametrize(
+    "kind", ["npy", "npz", "safetensors", "list.parquet", "columns.parquet"]
+)
+def test_the_rows_of_every_format_are_those_of_its_reader(tmp_path, kind):
+    path = tmp_path / f"visual.{kind}"
+    _save(path, kind)
+    values, ids, _ = READERS[path.suffix](path)
+    rows, found = ROWS_READERS[path.suffix](path)
+    assert rows == len(values)
+    assert (found is None and ids is None) or found.tolist() == ids.tolist()
+
+
+@pytest.mark.parametrize("suffix", ["npz", "safetensors", "parquet"])
+def test_rows_without_ids_are_counted(tmp_path, suffix):
+    path = tmp_path / f"visual.{suffix}"
+    if suffix == "npz":
+        np.savez(path, X)
+    elif suffix == "safetensors":
+        save_file({"x": torch.tensor(X)}, path)
+    else:
+        pd.DataFrame({"d0": X[:, 0], "d1": X[:, 1]}).to_parquet(path)
+    assert ROWS_READERS[path.suffix](path) == (3, None)
