@@ -93,7 +93,7 @@ def _unpacked(file: BinaryIO, chunk: dict[int, Any]) -> tuple[int, int]:
     if _META_DATA not in chunk or _ENCRYPTION in chunk:
         raise ValueError("a column is encrypted")
     declared = chunk[_META_DATA]
-    has_dictionary = declared.get(_DICTIONARY_OFFSET)
+    has_dictionary = _DICTIONARY_OFFSET in declared and declared[_DICTIONARY_OFFSET]
     file.seek(_size(declared, _DICTIONARY_OFFSET if has_dictionary else _DATA_OFFSET))
     values = size = 0
     while values < declared[_CHUNK_VALUES]:

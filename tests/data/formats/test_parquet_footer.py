@@ -210,3 +210,15 @@ def test_a_damaged_head_of_a_page_is_one_error(tmp_path, head):
     path.write_bytes(b"PAR1" + head + path.read_bytes()[4 + len(head) :])
     with pytest.raises(UserError, match=r"a.parquet: damaged parquet file \(.*\) - w"):
         read_columns(path, ["d"])
+
+
+@pytest.mark.parametrize(
+    "meta_data", [b"\x35\x0a", b"\x38\x01a", b"\x39\x15\x02", b"\x31", b"\x3c\x00"]
+)
+def test_a_chunk_that_is_no_struct_is_one_error(tmp_path, meta_data):
+    path = tmp_path / "a.parquet"
+    chunk, rows = meta_data + b"\0", b"\x26\x02"
+    footer = b"\x49\x1c" + b"\x19\x1c" + chunk + rows + b"\0" + b"\0"
+    path.write_bytes(footer + len(footer).to_bytes(4, "little") + b"PAR1")
+    with pytest.raises(ValueError, match="footer or page cannot be read"):
+        list(column_chunks(path, [0]))
