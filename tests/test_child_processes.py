@@ -82,6 +82,34 @@ time.sleep(1000)
     process.stdout.close()
 
 
+def test_a_worker_that_still_imports_ends_when_its_parent_is_killed(tmp_path):
+    (tmp_path / "slow_module.py").write_text("""
+import multiprocessing, time
+def work():
+    pass
+if multiprocessing.current_process().name != "MainProcess":
+    print("importing", flush=True)
+    time.sleep(1000)
+""")
+    code = f"""
+import sys, time
+sys.path.insert(0, {str(tmp_path)!r})
+from multiprocessing import get_context
+from mmgraph.child_processes import signals_blocked, worker_process
+import slow_module
+with signals_blocked():
+    worker_process(get_context("spawn"), slow_module.work).start()
+time.sleep(1000)
+"""
+    process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE)
+    assert process.stdout.readline() == b"importing\n"
+    process.kill()
+    process.wait()
+    assert select.select([process.stdout], [], [], 60)[0]
+    assert process.stdout.read() == b""
+    process.stdout.close()
+
+
 def test_a_worker_does_not_hear_ctrl_c_and_one_without_a_parent_lives_on():
     code = """
 import os, signal

@@ -10,12 +10,13 @@ import sys
 import threading
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from mmgraph.bench.results_folder import read_results
 from mmgraph.cli import main
-from mmgraph.cli.signals import Signals
+from mmgraph.cli.signals import Signals, Stop, be_silent_about_lost_stops
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="POSIX signals")
 EXAMPLES = int(os.environ.get("MMGRAPH_EXAMPLES", "0")) or 1
@@ -120,6 +121,55 @@ def test_what_the_caller_had_is_put_back_and_ignored_signals_stay_ignored():
         time.sleep(5)
     assert signals.number == signal.SIGTERM
     assert [signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM)] == before
+
+
+def test_no_signal_gets_out_while_the_block_is_entered_or_left():
+    ends = {Signals.__enter__.__code__, Signals.__exit__.__code__}
+    outside, steps = [], 0
+
+    def kill_at(moment):
+        def trace(frame, event, _):
+            nonlocal steps
+            if frame.f_code in ends:
+                steps += 1
+                if steps == moment:
+                    os.kill(os.getpid(), signal.SIGTERM)
+            return trace
+
+        return trace
+
+    before = signal.signal(signal.SIGTERM, lambda *_: outside.append(1))
+    tracer = sys.gettrace()
+    try:
+        for moment in range(1, 100):
+            steps, came_before = 0, len(outside)
+            sys.settrace(kill_at(moment))
+            with Signals(for_good=False):
+                while steps >= moment and len(outside) == came_before:
+                    time.sleep(0.01)
+            sys.settrace(tracer)
+            if steps < moment:
+                break
+    finally:
+        sys.settrace(tracer)
+        signal.signal(signal.SIGTERM, before)
+    assert 10 < moment < 99
+
+
+@pytest.mark.parametrize(
+    ("error", "shown"),
+    [
+        (OSError("Signal 2 ignored due to race condition"), 0),
+        (Stop(), 0),
+        (OSError("another"), 1),
+    ],
+)
+def test_only_an_interruption_is_lost_without_a_word(monkeypatch, error, shown):
+    told = []
+    monkeypatch.setattr(sys, "unraisablehook", told.append)
+    be_silent_about_lost_stops()
+    sys.unraisablehook(SimpleNamespace(exc_value=error))
+    assert len(told) == shown
 
 
 def test_another_thread_runs_commands_without_them(capsys):
