@@ -133,6 +133,7 @@ def give_up_run(folder: Path) -> None:
         False
     """
     if (folder / INFO).exists() and _is_bare(folder):
+        (folder / HISTORY).unlink(missing_ok=True)
         (folder / INFO).unlink()
         with suppress(OSError):  # others are in it
             folder.rmdir()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from dataclasses import fields
 from pathlib import Path
@@ -25,9 +24,10 @@ from mmgraph.options import (
     PositiveInt,
     Range,
 )
-from mmgraph.train.checkpoint import has_checkpoint
+from mmgraph.train.checkpoint import drop_checkpoints, has_checkpoint
 from mmgraph.train.evaluation import CutOffs, check_sizes
 from mmgraph.train.history import History
+from mmgraph.train.history_file import FILE_NAME, HistoryFile
 from mmgraph.train.loop import TrainingRun
 from mmgraph.train.periodic_checkpoints import PeriodicCheckpoints
 from mmgraph.train.training_options import MODELS_OWN, TrainingOptions
@@ -117,6 +117,7 @@ class Trainer(CheckedOptions):
         *,
         on_epoch: Callable[[dict[str, Any]], None] | None = None,
         checkpoint_dir: str | Path | None = None,
+        history_file: str | Path | None = None,
         resume: bool = False,
     ) -> History:
         """Train in place; the model ends with the parameters of its best epoch.
@@ -127,8 +128,11 @@ class Trainer(CheckedOptions):
             val: Validation split.
             on_epoch: Called with each row of the history.
             checkpoint_dir: Folder for checkpoints between epochs, of which the last
-                two are kept.
-            resume: Go on from the checkpoint, if there is one.
+                two are kept. Those of an earlier run go when this one starts.
+            history_file: Gets each row of the history as a line of JSON; by default
+                ``history.jsonl`` in the folder of the checkpoints, if there is one.
+            resume: Go on from the checkpoint, if there is one; what the history has
+                after it is cut off.
 
         Returns:
             The history.
@@ -136,7 +140,7 @@ class Trainer(CheckedOptions):
         Raises:
             UserError: If a loss term is not finite (epoch, batch and term are named),
                 a parameter is not in the end, the splits are not of one catalogue or
-                share a pair, or the checkpoint belongs to another run.
+                share a pair, or the checkpoint or the history belongs to another run.
         """
         device = resolve_device(self.device)
         model.to(device)
@@ -145,14 +149,19 @@ class Trainer(CheckedOptions):
         check_splits(train, valid=val)
         check_sizes(model, train)
         folder = None if checkpoint_dir is None else Path(checkpoint_dir)
+        if history_file is None and folder is not None:
+            history_file = folder / FILE_NAME
+        lines = None if history_file is None else HistoryFile(Path(history_file))
         data_sha256 = "" if folder is None else fingerprint(train, val)
         train, val = model.add_graphs(train), model.add_graphs(val)
         options = self.options_for(model)
-        run = TrainingRun(options, model, train, device, data_sha256)
+        run = TrainingRun(options, model, train, device, data_sha256, lines)
         if resume and folder is not None and has_checkpoint(folder):
             run.load(folder)
         else:
             run.pretrain()
+            if folder is not None:
+                drop_checkpoints(folder)
         with PeriodicCheckpoints(run, folder, self.checkpoint_seconds) as checkpoints:
             for epoch in range(run.history.epochs + 1, self.epochs + 1):
                 if run.stopping.should_stop(epoch - 1):
@@ -161,9 +170,7 @@ class Trainer(CheckedOptions):
                 row |= run.train_epoch(epoch)
                 if epoch % self.eval_every == 0 or epoch == self.epochs:
                     row |= run.evaluate(val, epoch)
-                # Each epoch makes its keys anew: kept once, not once an epoch.
-                row = {sys.intern(key): value for key, value in row.items()}
-                run.history.rows.append(row)
+                run.record(row)
                 checkpoints.finish_epoch()
                 if on_epoch is not None:
                     on_epoch(row)

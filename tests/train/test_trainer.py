@@ -149,7 +149,8 @@ def test_from_the_checkpoint_before_a_damaged_one_it_ends_bit_equal(
     assert ("is damaged" in caplog.text) == (damage != "gone")
     for key, value in whole.state_dict().items():
         assert torch.equal(value, weights[key]), key
-    assert {path.name for path in tmp_path.iterdir()} == {FILE_NAME, PREVIOUS}
+    names = {path.name for path in tmp_path.iterdir()}
+    assert names == {FILE_NAME, PREVIOUS, "history.jsonl"}
 
 
 @pytest.mark.parametrize("seconds", [0, 1e9])
@@ -170,7 +171,7 @@ def test_an_interruption_leaves_the_last_finished_epoch(splits, tmp_path, second
     options = {"device": "cpu", "checkpoint_seconds": seconds}
     with pytest.raises(KeyboardInterrupt):
         Trainer(epochs=4, **options).fit(part, train, val, checkpoint_dir=tmp_path)
-    assert len(load_checkpoint(tmp_path)[1]["rows"]) == 2
+    assert load_checkpoint(tmp_path)[1]["history"]["epochs"] == 2
     weights = resumed_weights(splits, tmp_path, build("VBPR", train, seed=5))
     for key, value in whole.state_dict().items():
         assert torch.equal(value, weights[key]), key
