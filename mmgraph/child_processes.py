@@ -23,14 +23,13 @@ def signals_blocked() -> Iterator[None]:
     Windows nothing is blocked.
 
     Example:
-        >>> try:
-        ...     with signals_blocked():
-        ...         signal.raise_signal(signal.SIGINT)
-        ...         print("whole")
-        ... except KeyboardInterrupt:
-        ...     print("stopped")
+        >>> before = signal.signal(signal.SIGTERM, lambda *_: print("handled"))
+        >>> with signals_blocked():
+        ...     signal.raise_signal(signal.SIGTERM)
+        ...     print("whole")
         whole
-        stopped
+        handled
+        >>> _ = signal.signal(signal.SIGTERM, before)
     """
     if not hasattr(signal, "pthread_sigmask"):
         yield
