@@ -4,7 +4,6 @@ import os
 import signal
 from contextlib import contextmanager
 from dataclasses import replace
-from multiprocessing import get_context
 
 import pytest
 
@@ -17,14 +16,6 @@ from mmgraph.data import write_dataset
 from mmgraph.errors import UserError
 
 TIMES = {"seconds_per_epoch", "seconds_per_evaluation", "peak_memory_bytes"}
-
-
-@pytest.fixture
-def quick_start(monkeypatch):
-    """Processes from a server that imports once; the product starts each anew."""
-    context = get_context("forkserver")
-    context.set_forkserver_preload([Processes.__module__])
-    monkeypatch.setattr(f"{Processes.__module__}.get_context", lambda _: context)
 
 
 @pytest.fixture(scope="module")
