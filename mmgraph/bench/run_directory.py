@@ -22,7 +22,7 @@ from safetensors.torch import load_file, save
 from torch import Tensor
 
 from mmgraph.bench.experiment import Splits, TrainedRun
-from mmgraph.bench.records import RunInfo
+from mmgraph.bench.records import RunInfo, fault_of_epoch
 from mmgraph.bench.source import DataSource
 from mmgraph.checksum import (
     CHECKSUM,
@@ -309,7 +309,7 @@ def _check_files(folder: Path, info: Mapping[str, Any]) -> None:
         if expected is not None and file_digest(weights) != expected:
             raise UserError("the weights are of another run", fix, path=weights)
     if history.exists():
-        rows = read_json_lines(history)
+        rows = read_json_lines(history, fault_of=fault_of_epoch)
         if len(rows) != info["epochs"]:
             what = f"has {len(rows)} epochs, {INFO} says {info['epochs']}"
             raise UserError(what, fix, path=history)

@@ -23,6 +23,12 @@ from mmgraph.functional.shrinking_blocks import shrinking_blocks
 from mmgraph.models.base import Recommender
 from mmgraph.options import Distinct, Option, PositiveInt
 from mmgraph.schema import INTERACTS, ITEM, USER
+from mmgraph.train.arguments import (
+    check_features,
+    check_has_edges,
+    check_kinds,
+    check_users,
+)
 
 CutOffs = Annotated[tuple[PositiveInt, ...], Distinct()]
 
@@ -144,8 +150,9 @@ def evaluate(
         ``"user"``, ascending.
 
     Raises:
-        UserError: If a cut-off is no positive integer, the split is empty, a positive
-            is a training edge, the model is of another catalogue, or a score is not
+        UserError: If an argument is no model or no split, a cut-off is no positive
+            integer, the split is empty, a positive is a training edge, the model is of
+            another catalogue or was trained on other features, or a score is not
             finite.
 
     Example:
@@ -155,6 +162,9 @@ def evaluate(
         >>> sorted(evaluate(build_model("MF-BPR", train), test, ks=[5]))[:3]
         ['hit@5', 'map@5', 'mrr@5']
     """
+    check_kinds(model, data=data)
+    check_has_edges(data)
+    check_features(model, data)
     check_positives(data)
     if per_user:
         return split_metrics(model, data, ks=ks, per_user=True)
@@ -236,6 +246,8 @@ def recommend(
         >>> item.shape
         torch.Size([2, 5])
     """
+    check_kinds(model, data=data)
+    check_users(users)
     items, scores = [], []
     for _, item, score in rank_items(model, data, users, k):
         items.append(item.masked_fill(score == float("-inf"), -1))

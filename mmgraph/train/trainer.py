@@ -21,9 +21,11 @@ from mmgraph.options import (
     NonNegativeFloat,
     NonNegativeInt,
     PositiveFloat,
+    PositiveFraction,
     PositiveInt,
     Range,
 )
+from mmgraph.train.arguments import check_kinds, remember_features
 from mmgraph.train.checkpoint import drop_checkpoints, has_checkpoint
 from mmgraph.train.evaluation import CutOffs, check_sizes
 from mmgraph.train.history import History
@@ -80,7 +82,7 @@ class Trainer(CheckedOptions):
         batch_size: PositiveInt = 2048,
         lr: PositiveFloat | None = None,
         weight_decay: NonNegativeFloat | None = None,
-        lr_decay: PositiveFloat | None = None,
+        lr_decay: PositiveFraction | None = None,
         seed: Seed = 999,
         device: str | torch.device = "auto",
         eval_every: PositiveInt = 1,
@@ -138,16 +140,19 @@ class Trainer(CheckedOptions):
             The history.
 
         Raises:
-            UserError: If a loss term is not finite (epoch, batch and term are named),
-                a parameter is not in the end, the splits are not of one catalogue or
-                share a pair, or the checkpoint or the history belongs to another run.
+            UserError: If an argument is no model or no split, a loss term is not finite
+                (epoch, batch and term are named), a parameter is not in the end, the
+                splits are not of one catalogue or share a pair, or the checkpoint or
+                the history belongs to another run.
         """
-        device = resolve_device(self.device)
+        check_kinds(model, train=train, val=val)
+        given, device = train, resolve_device(self.device)
         model.to(device)
         memo: dict[int, Any] = {}
         train, val = to_device(train, device, memo), to_device(val, device, memo)
         check_splits(train, valid=val)
         check_sizes(model, train)
+        remember_features(model, given)
         folder = None if checkpoint_dir is None else Path(checkpoint_dir)
         if history_file is None and folder is not None:
             history_file = folder / FILE_NAME
