@@ -79,7 +79,7 @@ time.sleep(1000)
     process.kill()
     process.wait()
     # The pipe ends with the last process that can write to it.
-    assert select.select([process.stdout], [], [], 60)[0]
+    assert select.select([process.stdout], [], [], 300)[0]
     assert process.stdout.read() == b""
     process.stdout.close()
 
@@ -107,7 +107,7 @@ time.sleep(1000)
     assert process.stdout.readline() == b"importing\n"
     process.kill()
     process.wait()
-    assert select.select([process.stdout], [], [], 60)[0]
+    assert select.select([process.stdout], [], [], 300)[0]
     assert process.stdout.read() == b""
     process.stdout.close()
 
