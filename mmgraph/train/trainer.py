@@ -167,6 +167,17 @@ class Trainer(CheckedOptions):
             run.pretrain()
             if folder is not None:
                 drop_checkpoints(folder)
+        self._train(run, val, folder, on_epoch)
+        return run.finish()
+
+    def _train(
+        self,
+        run: TrainingRun,
+        val: HeteroData,
+        folder: Path | None,
+        on_epoch: Callable[[dict[str, Any]], None] | None,
+    ) -> None:
+        """Go through the epochs that are left."""
         with PeriodicCheckpoints(run, folder, self.checkpoint_seconds) as checkpoints:
             for epoch in range(run.history.epochs + 1, self.epochs + 1):
                 if run.stopping.should_stop(epoch - 1):
@@ -182,4 +193,3 @@ class Trainer(CheckedOptions):
                 done = epoch == self.epochs or run.stopping.should_stop(epoch)
                 if done or checkpoints.is_due:
                     checkpoints.write()
-        return run.finish()
