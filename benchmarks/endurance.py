@@ -37,7 +37,9 @@ def open_files() -> int:
     return len(os.listdir("/proc/self/fd"))
 
 
-def endure(name: str, epochs: int, *, warm_up: int = 100) -> dict[str, float]:
+def endure(
+    name: str, epochs: int, *, warm_up: int = 100, checkpoint_seconds: float = 15.0
+) -> dict[str, float]:
     """Train for many epochs; growth of memory and of descriptors after the first."""
     train, val, _, _ = synthetic(num_users=60, num_items=50, interactions_per_user=12)
     host, _, plugin = name.partition("+")
@@ -55,9 +57,13 @@ def endure(name: str, epochs: int, *, warm_up: int = 100) -> dict[str, float]:
             measured.append((int(row["epoch"]), memory, open_files()))
 
     with tempfile.TemporaryDirectory() as folder:
-        Trainer(epochs=epochs, patience=epochs, device="cpu").fit(
-            model, train, val, on_epoch=measure, checkpoint_dir=folder
+        trainer = Trainer(
+            epochs=epochs,
+            patience=epochs,
+            device="cpu",
+            checkpoint_seconds=checkpoint_seconds,
         )
+        trainer.fit(model, train, val, on_epoch=measure, checkpoint_dir=folder)
     epoch, memory, files = np.array(measured, dtype=float).T
     slope = np.polyfit(epoch, memory, 1)[0]
     return {

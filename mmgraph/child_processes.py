@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from multiprocessing import parent_process, resource_tracker
 from multiprocessing.process import BaseProcess
+from multiprocessing.reduction import ForkingPickler
+from typing import Any
 
 _SECONDS_TO_END = 5.0
 
@@ -17,18 +19,17 @@ _SECONDS_TO_END = 5.0
 def signals_blocked() -> Iterator[None]:
     """Ctrl-C and SIGTERM that come inside are handled at the end.
 
-    Processes that start inside have them blocked, too, until they call
-    :func:`become_worker`. On Windows nothing is blocked.
+    Processes that start inside have them blocked, too, until they are workers. On
+    Windows nothing is blocked.
 
     Example:
-        >>> try:
-        ...     with signals_blocked():
-        ...         signal.raise_signal(signal.SIGINT)
-        ...         print("whole")
-        ... except KeyboardInterrupt:
-        ...     print("stopped")
+        >>> before = signal.signal(signal.SIGTERM, lambda *_: print("handled"))
+        >>> with signals_blocked():
+        ...     signal.raise_signal(signal.SIGTERM)
+        ...     print("whole")
         whole
-        stopped
+        handled
+        >>> _ = signal.signal(signal.SIGTERM, before)
     """
     if not hasattr(signal, "pthread_sigmask"):
         yield
@@ -43,12 +44,58 @@ def signals_blocked() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def become_worker() -> None:
-    """Make this process one that its parent alone ends, and that ends with it.
+def worker_process(
+    context: Any, function: Callable[..., None], *args: Any
+) -> BaseProcess:
+    """A process, not started yet, that its parent alone ends, and that ends with it.
 
     It ends at once when its parent is gone, however that went, so what it writes must
     be whole or absent.
+
+    Args:
+        context: Of ``multiprocessing``.
+        function: Is called in the process.
+        args: Its arguments.
+
+    Example:
+        >>> from multiprocessing import get_context
+        >>> process = worker_process(get_context("fork"), print, "at work")
+        >>> with signals_blocked():
+        ...     process.start()
+        >>> process.join()
+        >>> process.exitcode
+        0
     """
+    process: BaseProcess = context.Process(target=_Work(function, args), daemon=True)
+    return process
+
+
+class _Work:
+    """A call in a worker.
+
+    What it needs is imported once the process is a worker: that takes seconds, in
+    which the parent may end.
+    """
+
+    def __init__(self, function: Callable[..., None], args: tuple[Any, ...]) -> None:
+        self._parts: Any = function, args
+
+    def __getstate__(self) -> bytes:
+        return bytes(ForkingPickler.dumps(self._parts))
+
+    def __setstate__(self, parts: bytes) -> None:
+        self._parts = parts
+
+    def __call__(self) -> None:
+        become_worker()
+        parts = self._parts
+        is_packed = isinstance(parts, bytes)  # not after a fork
+        function, args = ForkingPickler.loads(parts) if is_packed else parts
+        function(*args)
+
+
+def become_worker() -> None:
+    """Make this process such a worker."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     if hasattr(signal, "pthread_sigmask"):

@@ -46,16 +46,18 @@ def test_another_thread_blocks_nothing_of_the_main_one():
             inside.set()
             done.wait(60)
 
+    came = threading.Event()
+    before = signal.signal(signal.SIGTERM, lambda *_: came.set())
     thread = threading.Thread(target=run)
     thread.start()
-    inside.wait(60)
     try:
-        with pytest.raises(KeyboardInterrupt):  # noqa: PT012
-            os.kill(os.getpid(), signal.SIGINT)
-            time.sleep(60)  # it is handled between two instructions
+        assert inside.wait(60)
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert came.wait(60)
     finally:
         done.set()
         thread.join()
+        signal.signal(signal.SIGTERM, before)
 
 
 def test_a_worker_ends_when_its_parent_is_killed():
@@ -77,7 +79,35 @@ time.sleep(1000)
     process.kill()
     process.wait()
     # The pipe ends with the last process that can write to it.
-    assert select.select([process.stdout], [], [], 60)[0]
+    assert select.select([process.stdout], [], [], 300)[0]
+    assert process.stdout.read() == b""
+    process.stdout.close()
+
+
+def test_a_worker_that_still_imports_ends_when_its_parent_is_killed(tmp_path):
+    (tmp_path / "slow_module.py").write_text("""
+import multiprocessing, time
+def work():
+    pass
+if multiprocessing.current_process().name != "MainProcess":
+    print("importing", flush=True)
+    time.sleep(1000)
+""")
+    code = f"""
+import sys, time
+sys.path.insert(0, {str(tmp_path)!r})
+from multiprocessing import get_context
+from mmgraph.child_processes import signals_blocked, worker_process
+import slow_module
+with signals_blocked():
+    worker_process(get_context("spawn"), slow_module.work).start()
+time.sleep(1000)
+"""
+    process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE)
+    assert process.stdout.readline() == b"importing\n"
+    process.kill()
+    process.wait()
+    assert select.select([process.stdout], [], [], 300)[0]
     assert process.stdout.read() == b""
     process.stdout.close()
 

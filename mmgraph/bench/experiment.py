@@ -151,6 +151,7 @@ def train(
     test: bool = True,
     on_epoch: OnEpoch | None = None,
     checkpoint_dir: Path | None = None,
+    history_file: Path | None = None,
     resume: bool = False,
 ) -> TrainedRun:
     """Train a run that was built, and measure it.
@@ -162,6 +163,7 @@ def train(
         test: False leaves the test split alone, as selection must.
         on_epoch: Called with each row of the history.
         checkpoint_dir: Folder of the trainer's checkpoint.
+        history_file: Gets a line per epoch, as the trainer writes it.
         resume: Go on from that checkpoint.
 
     Raises:
@@ -176,6 +178,7 @@ def train(
         valid,
         on_epoch=on_epoch,
         checkpoint_dir=checkpoint_dir,
+        history_file=history_file,
         resume=resume,
     )
     metrics = {"valid": evaluate(model, valid, ks=CUTOFFS)}

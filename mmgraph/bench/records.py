@@ -148,6 +148,23 @@ def fault_of_point(line: Mapping[str, Any]) -> str | None:
     return _fault_of_record(line, GridPoint)
 
 
+def fault_of_epoch(line: Mapping[str, Any]) -> str | None:
+    """What is wrong with a line of a history, None where nothing is.
+
+    Example:
+        >>> fault_of_epoch({"epoch": 1, "loss/bpr": "low"})
+        "'loss/bpr' cannot be 'low'"
+    """
+    if not fits(line.get("epoch"), int):
+        return _not_so("epoch", line.get("epoch"))
+    wrong = [name for name, value in line.items() if not _is_number(value)]
+    return _not_so(wrong[0], line[wrong[0]]) if wrong else None
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
 def _fault_of_record(line: Mapping[str, Any], record: Any) -> str | None:
     for name, kind in get_type_hints(record).items():
         if name not in line:

@@ -27,6 +27,7 @@ from mmgraph.bench.records import (
     LARGEST_METRIC,
     GridPoint,
     ResultLine,
+    fault_of_epoch,
     fault_of_point,
     fault_of_result,
     is_key,
@@ -165,13 +166,25 @@ def read_histories(
 ) -> dict[str, list[dict[str, Any]]]:
     """Rows of the training history by key of the run, where they were kept.
 
+    Raises:
+        UserError: If a file is damaged, or holds something else than the epochs of its
+            run.
+
     Example:
         >>> read_histories(Path("nowhere"), [{"key": "a"}])
         {}
     """
-    keys = [line["key"] for line in lines]
-    paths = {key: run_file(out, HISTORY, key, ".jsonl") for key in keys}
-    return {key: read_json_lines(p) for key, p in paths.items() if p.exists()}
+    histories: dict[str, list[dict[str, Any]]] = {}
+    for line in lines:
+        path = run_file(out, HISTORY, line["key"], ".jsonl")
+        if not path.exists():
+            continue
+        rows = read_json_lines(path, fault_of=fault_of_epoch)
+        if [row["epoch"] for row in rows] != list(range(1, line["epochs"] + 1)):
+            what = f"does not hold epochs 1 to {line['epochs']} of its run"
+            raise UserError(what, _AGAIN, path=path)
+        histories[line["key"]] = rows
+    return histories
 
 
 def _move_aside(paths: Sequence[Path]) -> None:

@@ -22,7 +22,7 @@ from safetensors.torch import load_file, save
 from torch import Tensor
 
 from mmgraph.bench.experiment import Splits, TrainedRun
-from mmgraph.bench.records import RunInfo
+from mmgraph.bench.records import RunInfo, fault_of_epoch
 from mmgraph.bench.source import DataSource
 from mmgraph.checksum import (
     CHECKSUM,
@@ -145,6 +145,7 @@ def give_up_run(folder: Path) -> None:
         False
     """
     if (folder / INFO).exists() and _is_bare(folder):
+        (folder / HISTORY).unlink(missing_ok=True)
         (folder / INFO).unlink()
         with suppress(OSError):  # others are in it
             folder.rmdir()
@@ -340,7 +341,7 @@ def _check_files(folder: Path, info: Mapping[str, Any]) -> None:
         if expected is not None and file_digest(weights) != expected:
             raise UserError("the weights are of another run", fix, path=weights)
     if history.exists():
-        rows = read_json_lines(history, fix=fix)
+        rows = read_json_lines(history, fault_of=fault_of_epoch, fix=fix)
         if len(rows) != info["epochs"]:
             what = f"has {len(rows)} epochs, {INFO} says {info['epochs']}"
             raise UserError(what, fix, path=history)

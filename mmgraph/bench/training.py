@@ -104,6 +104,7 @@ def train_run(
                     test=test,
                     on_epoch=on_epoch,
                     checkpoint_dir=folder / CHECKPOINT,
+                    history_file=folder / HISTORY,
                     resume=going_on,
                 )
         except BaseException:  # an interruption, too

@@ -6,7 +6,7 @@ import signal
 import sys
 import threading
 import weakref
-from types import FrameType
+from types import CodeType, FrameType
 from typing import Any
 
 #: Seconds until an interruption that could not be raised, or was lost, is tried again.
@@ -22,7 +22,8 @@ class Signals:
 
     The block is left by it. Later signals have no effect, so that nothing disturbs what
     is cleaned up on the way out. It is never raised in the middle of an import, where C
-    code would print it, and it is raised again if something swallowed it.
+    code would print it, nor while the block is entered or left, where nobody would
+    catch it, and it is raised again if something swallowed it.
 
     Args:
         for_good: Signals stay without effect when the block ends: the process does,
@@ -68,7 +69,7 @@ class Signals:
             return
         if hasattr(signal, "setitimer"):
             signal.setitimer(signal.ITIMER_REAL, _AGAIN_AFTER, _AGAIN_AFTER)
-            if _is_importing(frame):
+            if _has_to_wait(frame):
                 return
         stop = Stop()
         self._raised = weakref.ref(stop)
@@ -78,20 +79,29 @@ class Signals:
             del stop  # its traceback holds this frame, which would hold it
 
 
-def _is_importing(frame: FrameType | None) -> bool:
+_AT_THE_ENDS: set[CodeType] = {Signals.__enter__.__code__, Signals.__exit__.__code__}
+
+
+def _has_to_wait(frame: FrameType | None) -> bool:
     while frame is not None:
-        if "importlib._bootstrap" in frame.f_code.co_filename:
+        code = frame.f_code
+        if "importlib._bootstrap" in code.co_filename or code in _AT_THE_ENDS:
             return True
         frame = frame.f_back
     return False
 
 
 def be_silent_about_lost_stops() -> None:
-    """Keep Python from printing an interruption that came in a destructor."""
+    """Keep Python from printing an interruption that was lost.
+
+    It came in a destructor, or between two steps of the change of its handler.
+    """
     before = sys.unraisablehook
 
     def hook(unraisable: Any) -> None:
-        if not isinstance(unraisable.exc_value, Stop):
+        error = unraisable.exc_value
+        lost = isinstance(error, OSError) and "due to race condition" in str(error)
+        if not lost and not isinstance(error, Stop):
             before(unraisable)
 
     sys.unraisablehook = hook

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from mmgraph.checksum import CHECKSUM, PLACEHOLDER, add_checksum, file_has_checksum
 from mmgraph.errors import UserError
-from mmgraph.files import write_atomic
+from mmgraph.files import unwritable, write_atomic
 
 FILE_NAME, PREVIOUS = "state.safetensors", "state.previous.safetensors"
 
@@ -67,6 +67,23 @@ def drop_previous(folder: Path) -> None:
         >>> drop_previous(Path("no/such/folder"))
     """
     (folder / PREVIOUS).unlink(missing_ok=True)
+
+
+def drop_checkpoints(folder: Path) -> None:
+    """Forget all checkpoints of a folder.
+
+    Raises:
+        UserError: If they cannot be removed.
+
+    Example:
+        >>> drop_checkpoints(Path("no/such/folder"))
+    """
+    if has_checkpoint(folder):
+        try:
+            (folder / FILE_NAME).unlink(missing_ok=True)
+            drop_previous(folder)
+        except OSError as error:
+            raise unwritable(folder, error) from error
 
 
 def pack_checkpoint(tensors: dict[str, Tensor], state: Any) -> bytes:

@@ -23,6 +23,12 @@ from mmgraph.functional.shrinking_blocks import shrinking_blocks
 from mmgraph.models.base import Recommender
 from mmgraph.options import Distinct, Option, PositiveInt
 from mmgraph.schema import INTERACTS, ITEM, USER
+from mmgraph.train.arguments import (
+    check_features,
+    check_has_edges,
+    check_kinds,
+    check_users,
+)
 
 #: Users, items and scores of one block.
 Ranked = tuple[Tensor, Tensor, Tensor]
@@ -194,8 +200,9 @@ def evaluate(
         ``"user"``, ascending.
 
     Raises:
-        UserError: If a cut-off is no positive integer, the split is empty, a positive
-            is a training edge, the model is of another catalogue, or a score is not
+        UserError: If an argument is no model or no split, a cut-off is no positive
+            integer, the split is empty, a positive is a training edge, the model is of
+            another catalogue or was trained on other features, or a score is not
             finite.
 
     Example:
@@ -205,6 +212,9 @@ def evaluate(
         >>> sorted(evaluate(build_model("MF-BPR", train), test, ks=[5]))[:3]
         ['hit@5', 'map@5', 'mrr@5']
     """
+    check_kinds(model, data=data)
+    check_has_edges(data)
+    check_features(model, data)
     edges = (data[INTERACTS].edge_index, data[INTERACTS].edge_label_index)
     model.cached(("sound", *_sizes(data)), edges, lambda: check_positives(data))
     if per_user:
@@ -299,6 +309,8 @@ def recommend(
         >>> item.shape
         torch.Size([2, 5])
     """
+    check_kinds(model, data=data)
+    check_users(users)
     items, scores = [], []
     for _, item, score in rank_items(model, data, users, k):
         items.append(item.masked_fill(score == float("-inf"), -1))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 import time
 from collections.abc import Iterator
 from functools import cached_property
@@ -27,6 +28,7 @@ from mmgraph.train.checkpoint import (
 from mmgraph.train.early_stopping import EarlyStopping
 from mmgraph.train.evaluation import split_metrics
 from mmgraph.train.history import History
+from mmgraph.train.history_file import HistoryFile
 from mmgraph.train.run_identity import run_identity, surroundings
 from mmgraph.train.training_options import TrainingOptions
 
@@ -42,6 +44,7 @@ class TrainingRun:
         train: Training split with the model's graphs, on the device.
         device: Device of the computation.
         data_sha256: Content hash of the data, for checkpoints.
+        history_file: Gets the row of each epoch; checkpoints need it.
     """
 
     def __init__(
@@ -51,9 +54,11 @@ class TrainingRun:
         train: HeteroData,
         device: torch.device,
         data_sha256: str = "",
+        history_file: HistoryFile | None = None,
     ) -> None:
         self.options, self.model = options, model
         self._data_sha256, self._saved = data_sha256, False
+        self._history_file = history_file
         self.train, self.device = train, device
         self.optimizer = torch.optim.Adam(
             model.parameter_groups(),
@@ -155,6 +160,14 @@ class TrainingRun:
         row = {f"valid/{name}": value for name, value in metrics.items()}
         return row | {"seconds_evaluation": seconds}
 
+    def record(self, row: dict[str, Any]) -> None:
+        """Add the row of an epoch to the history."""
+        # Each epoch makes its keys anew: kept once, not once an epoch.
+        row = {sys.intern(key): value for key, value in row.items()}
+        if self._history_file is not None:
+            self._history_file.append(row)
+        self.history.rows.append(row)
+
     def finish(self) -> History:
         """Put the best parameters back.
 
@@ -199,7 +212,7 @@ class TrainingRun:
         return tensors, {
             "identity": self.identity,
             "surroundings": surroundings(self.device),
-            "rows": list(self.history.rows),
+            "history": self._history_file and self._history_file.extent(),
             "best": stopping.best if stopping.best_epoch else None,
             "best_epoch": stopping.best_epoch,
             "bad": stopping.bad,
@@ -209,6 +222,8 @@ class TrainingRun:
         self, folder: Path, tensors: dict[str, Tensor], state: dict[str, Any]
     ) -> None:
         """Write a checkpoint of what :meth:`state` gave; that before it is kept."""
+        if self._history_file is not None:
+            self._history_file.sync()
         save_checkpoint(folder, tensors, state, keep_previous=self._saved)
         self._saved = True
 
@@ -222,6 +237,7 @@ class TrainingRun:
         try:
             self._check_identity(state["identity"], folder)
             self._restore(tensors, state)
+            self._restore_history(state, folder)
         except UserError:
             raise
         except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
@@ -263,8 +279,17 @@ class TrainingRun:
         self.best = part("best/")
         for name, optimizer in self.optimizers().items():
             restore_optimizer(optimizer, part(f"optimizer/{name}/"))
-        self.history.rows = state["rows"]
         if state["best"] is not None:
             self.stopping.best = state["best"]
         self.stopping.best_epoch = state["best_epoch"]
         self.stopping.bad = state["bad"]
+
+    def _restore_history(self, state: dict[str, Any], folder: Path) -> None:
+        assert self._history_file is not None
+        if "rows" in state:
+            self.history.rows = state["rows"]
+            self._history_file.replace(state["rows"])
+        else:
+            self.history.rows = self._history_file.cut(
+                state["history"], fix=f"delete {folder} and start again"
+            )

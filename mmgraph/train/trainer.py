@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from dataclasses import fields
 from pathlib import Path
@@ -22,12 +21,15 @@ from mmgraph.options import (
     NonNegativeFloat,
     NonNegativeInt,
     PositiveFloat,
+    PositiveFraction,
     PositiveInt,
     Range,
 )
-from mmgraph.train.checkpoint import has_checkpoint
+from mmgraph.train.arguments import check_kinds, remember_features
+from mmgraph.train.checkpoint import drop_checkpoints, has_checkpoint
 from mmgraph.train.evaluation import CutOffs, check_sizes
 from mmgraph.train.history import History
+from mmgraph.train.history_file import FILE_NAME, HistoryFile
 from mmgraph.train.loop import TrainingRun
 from mmgraph.train.periodic_checkpoints import PeriodicCheckpoints
 from mmgraph.train.training_options import MODELS_OWN, TrainingOptions
@@ -80,7 +82,7 @@ class Trainer(CheckedOptions):
         batch_size: PositiveInt = 2048,
         lr: PositiveFloat | None = None,
         weight_decay: NonNegativeFloat | None = None,
-        lr_decay: PositiveFloat | None = None,
+        lr_decay: PositiveFraction | None = None,
         seed: Seed = 999,
         device: str | torch.device = "auto",
         eval_every: PositiveInt = 1,
@@ -117,6 +119,7 @@ class Trainer(CheckedOptions):
         *,
         on_epoch: Callable[[dict[str, Any]], None] | None = None,
         checkpoint_dir: str | Path | None = None,
+        history_file: str | Path | None = None,
         resume: bool = False,
     ) -> History:
         """Train in place; the model ends with the parameters of its best epoch.
@@ -127,32 +130,54 @@ class Trainer(CheckedOptions):
             val: Validation split.
             on_epoch: Called with each row of the history.
             checkpoint_dir: Folder for checkpoints between epochs, of which the last
-                two are kept.
-            resume: Go on from the checkpoint, if there is one.
+                two are kept. Those of an earlier run go when this one starts.
+            history_file: Gets each row of the history as a line of JSON; by default
+                ``history.jsonl`` in the folder of the checkpoints, if there is one.
+            resume: Go on from the checkpoint, if there is one; what the history has
+                after it is cut off.
 
         Returns:
             The history.
 
         Raises:
-            UserError: If a loss term is not finite (epoch, batch and term are named),
-                a parameter is not in the end, the splits are not of one catalogue or
-                share a pair, or the checkpoint belongs to another run.
+            UserError: If an argument is no model or no split, a loss term is not finite
+                (epoch, batch and term are named), a parameter is not in the end, the
+                splits are not of one catalogue or share a pair, or the checkpoint or
+                the history belongs to another run.
         """
-        device = resolve_device(self.device)
+        check_kinds(model, train=train, val=val)
+        given, device = train, resolve_device(self.device)
         model.to(device)
         memo: dict[int, Any] = {}
         train, val = to_device(train, device, memo), to_device(val, device, memo)
         check_splits(train, valid=val)
         check_sizes(model, train)
+        remember_features(model, given)
         folder = None if checkpoint_dir is None else Path(checkpoint_dir)
+        if history_file is None and folder is not None:
+            history_file = folder / FILE_NAME
+        lines = None if history_file is None else HistoryFile(Path(history_file))
         data_sha256 = "" if folder is None else fingerprint(train, val)
         train, val = model.add_graphs(train), model.add_graphs(val)
         options = self.options_for(model)
-        run = TrainingRun(options, model, train, device, data_sha256)
+        run = TrainingRun(options, model, train, device, data_sha256, lines)
         if resume and folder is not None and has_checkpoint(folder):
             run.load(folder)
         else:
             run.pretrain()
+            if folder is not None:
+                drop_checkpoints(folder)
+        self._train(run, val, folder, on_epoch)
+        return run.finish()
+
+    def _train(
+        self,
+        run: TrainingRun,
+        val: HeteroData,
+        folder: Path | None,
+        on_epoch: Callable[[dict[str, Any]], None] | None,
+    ) -> None:
+        """Go through the epochs that are left."""
         with PeriodicCheckpoints(run, folder, self.checkpoint_seconds) as checkpoints:
             for epoch in range(run.history.epochs + 1, self.epochs + 1):
                 if run.stopping.should_stop(epoch - 1):
@@ -161,13 +186,10 @@ class Trainer(CheckedOptions):
                 row |= run.train_epoch(epoch)
                 if epoch % self.eval_every == 0 or epoch == self.epochs:
                     row |= run.evaluate(val, epoch)
-                # Each epoch makes its keys anew: kept once, not once an epoch.
-                row = {sys.intern(key): value for key, value in row.items()}
-                run.history.rows.append(row)
+                run.record(row)
                 checkpoints.finish_epoch()
                 if on_epoch is not None:
                     on_epoch(row)
                 done = epoch == self.epochs or run.stopping.should_stop(epoch)
                 if done or checkpoints.is_due:
                     checkpoints.write()
-        return run.finish()

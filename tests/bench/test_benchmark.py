@@ -200,6 +200,7 @@ def test_a_grid_point_that_diverges_loses(splits, tmp_path):
     assert lines[1]["trainer"]["lr"] == 0.01
 
 
+@pytest.mark.usefixtures("quick_start")
 def test_several_jobs_leave_what_one_leaves(splits, tmp_path):
     write_dataset(*splits, tmp_path / "toy")
     source = DataSource(str(tmp_path / "toy"))

@@ -74,7 +74,8 @@ def whole(tmp_path_factory):
     folder = BenchFolder(out)
     for spec in ("VBPR", "VBPR+CLEAR"):
         for seed in (1, 2):
-            line = result(f"{spec[:5].replace('+', '-')}{seed}", spec=spec, seed=seed)
+            key = f"{spec[:5].replace('+', '-')}{seed}"
+            line = result(key, spec=spec, seed=seed, epochs=1)
             folder.add_result(line, USERS, [{"epoch": 1, "loss/bpr": 0.5}])
     folder.add_point(point("p", 0.5), ["p"], None)
     return out
@@ -149,6 +150,26 @@ def test_any_value_within_a_field_of_results(whole, field, data):
     lines[-1][field] = inner
     write_lines(out / "results.jsonl", lines)
     read_all(out)
+
+
+@search
+@given(VALUES | st.fixed_dictionaries({"epoch": VALUES, "loss/bpr": VALUES}))
+def test_any_json_in_place_of_an_epoch(whole, value):
+    out = copy(whole)
+    write_lines(next((out / "history").iterdir()), [value])
+    epoch = isinstance(value, dict) and value.get("epoch")
+    loss = isinstance(value, dict) and value.get("loss/bpr", 0)
+    right = type(epoch) is int and epoch == 1 and type(loss) in (int, float)
+    read_all(out, refused=not right or len(value) > 2)
+
+
+@pytest.mark.parametrize("epochs", [[], [2], [1, 1], [1, 2], [2, 1]])
+def test_a_history_of_other_epochs_than_those_of_its_run_is_refused(whole, epochs):
+    out = copy(whole)
+    path = next((out / "history").iterdir())
+    write_lines(path, [{"epoch": epoch} for epoch in epochs])
+    with pytest.raises(UserError, match="does not hold epochs 1 to 1 of its run - del"):
+        read_histories(out, read_results(out))
 
 
 @search

@@ -12,7 +12,7 @@ from mmgraph.bench.spec import parse_spec
 from mmgraph.bench.training import evaluate_run, train_run
 from mmgraph.data import write_dataset
 from mmgraph.errors import UserError
-from mmgraph.files import read_json
+from mmgraph.files import read_json, read_json_lines
 from mmgraph.lock import locked_folder
 from mmgraph.models.registry import MODELS
 from mmgraph.models.vbpr import VBPR
@@ -40,6 +40,27 @@ def test_the_run_directory_says_what_is_returned(source, tmp_path):
         metrics = evaluate_run(tmp_path / "run", split, device="cpu")
         assert metrics == pytest.approx(info["metrics"][split], abs=1e-6)
     assert "recall@3" in evaluate_run(tmp_path / "run", ks=[3], device="cpu")
+
+
+def test_the_history_is_there_while_it_trains_and_gone_if_nothing_is_left(
+    source, tmp_path
+):
+    path, seen = tmp_path / "run" / "history.jsonl", []
+
+    @contextmanager
+    def watch(*_):
+        def count(row):
+            seen.append((row["epoch"], len(read_json_lines(path))))
+            if row["epoch"] == 2:
+                raise UserError("it diverges", "lower lr")
+
+        yield count
+
+    with pytest.raises(UserError, match="it diverges"):
+        train(source, tmp_path / "run", watch=watch)
+    assert seen == [(1, 1), (2, 2)]
+    assert not (tmp_path / "run").exists()
+    assert train(source, tmp_path / "run")["epochs"] == len(read_json_lines(path))
 
 
 def test_the_model_is_built_once_and_that_one_is_trained(source, tmp_path, monkeypatch):

@@ -6,6 +6,8 @@ import os
 import shutil
 import subprocess
 import sys
+from contextlib import suppress
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,9 +19,10 @@ from mmgraph.files import read_json
 SMALL = ["--device", "cpu", "--quiet"]
 
 
-@pytest.fixture
-def doors(catalogue, run, tmp_path):
+@pytest.fixture(scope="module")
+def doors(catalogue, run, tmp_path_factory):
     """Words of each command, before its output."""
+    tmp_path = tmp_path_factory.mktemp("doors")
     for name in ("visual", "textual"):
         features = np.random.default_rng(0).normal(size=(20, 4)).astype("float32")
         np.save(tmp_path / f"{name}.npy", features)
@@ -97,7 +100,8 @@ def test_no_command_writes_where_it_must_not(
         outs.append(str(catalogue))
     if door not in ("train", "bench", "diagnose", "reproduce", *SUFFIX):
         outs.append(str(catalogue.parent))  # others may have folders beside theirs
-    before = snapshot(tmp_path), snapshot(catalogue.parent)
+    places = tmp_path, catalogue.parent, Path(doors["build"][2]).parent
+    before = [snapshot(place) for place in places]
     capfd.readouterr()
     for out in outs:
         code = main([*doors[door], out, *SMALL])
@@ -107,7 +111,7 @@ def test_no_command_writes_where_it_must_not(
         assert told.err.count("\n") == 1, (out, told)
         assert " - " in told.err
         assert "unexpected" not in told.err
-        assert (snapshot(tmp_path), snapshot(catalogue.parent)) == before, out
+        assert [snapshot(place) for place in places] == before, out
 
 
 def test_output_that_data_would_take_for_theirs_is_refused(
@@ -129,7 +133,7 @@ def test_output_that_data_would_take_for_theirs_is_refused(
 
 
 def test_no_input_is_written_over(doors, tmp_path, capsys):
-    build, visual = doors["build"][:-1], tmp_path / "visual.npy"
+    build = doors["build"][:-1]
     np.savez(tmp_path / "visual.npz", features=np.eye(3))
     build[2] = str(tmp_path / "visual.npz")
     assert main([*build, "--out", str(tmp_path / "visual.npz"), *SMALL]) == 2
@@ -139,7 +143,6 @@ def test_no_input_is_written_over(doors, tmp_path, capsys):
     words = [*doors["recommend"], str(users), "--users", str(users)]
     assert main([*words, *SMALL]) == 2
     assert "users.csv: is read by this command - choose an" in capsys.readouterr().err
-    assert visual.exists()
     assert users.read_text() == "u1"
 
 
@@ -160,7 +163,8 @@ def test_force_replaces_what_the_command_made(doors, tmp_path, capsys):
 def test_a_full_disk_is_one_line_and_leaves_no_file(
     doors, door, tmp_path, monkeypatch, capfd
 ):
-    before = snapshot(tmp_path)
+    places = tmp_path, Path(doors["build"][2]).parent
+    before = [snapshot(place) for place in places]
     capfd.readouterr()
 
     def full(*_):
@@ -170,34 +174,40 @@ def test_a_full_disk_is_one_line_and_leaves_no_file(
     out = str(tmp_path / f"out{SUFFIX.get(door, '')}")
     assert main([*doors[door], out, *SMALL]) == 2
     told = capfd.readouterr().err
-    assert told.startswith(f"error: {tmp_path}")
+    assert told.startswith(tuple(f"error: {place}" for place in places))
     assert told.count("\n") == 1
     assert "cannot be written (No space left on device) - check space and" in told
-    after = {path: content for path, content in snapshot(tmp_path).items() if content}
-    assert after == {path: content for path, content in before.items() if content}
+    for place, earlier in zip(places, before, strict=True):
+        later = snapshot(place)
+        assert {p: c for p, c in later.items() if c} == {
+            p: c for p, c in earlier.items() if c
+        }
+
+
+FULL = (
+    "error: stdout cannot be written (No space left on device) - check where it goes\n"
+)
 
 
 @pytest.mark.parametrize(
-    "words",
-    [["models"], ["models", "--json"], ["--help"], ["--version"], ["doctor"]],
+    "words", [["models"], ["models", "--json"], ["--help"], ["doctor"]]
 )
-def test_a_stdout_that_takes_nothing_is_one_line(words):
+def test_a_stdout_that_takes_nothing_is_one_line(words, monkeypatch, capsys):
+    with monkeypatch.context() as patch, suppress(OSError), open("/dev/full", "w") as f:
+        patch.setattr(sys, "stdout", f)
+        assert main(words) == 2
+    assert capsys.readouterr().err == FULL
+
+
+def test_a_process_whose_stdout_takes_nothing_says_one_line():
     code = "import sys; from mmgraph.cli import main; sys.exit(main())"
+    words = [sys.executable, "-c", code, "--version"]
     with open("/dev/full", "w") as full:
-        done = subprocess.run(
-            [sys.executable, "-c", code, *words],
-            stdout=full,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-    assert done.returncode == 2
-    assert done.stderr == (
-        "error: stdout cannot be written (No space left on device) - check where it "
-        "goes\n"
-    )
+        done = subprocess.run(words, stdout=full, stderr=subprocess.PIPE, text=True)
+    assert (done.returncode, done.stderr) == (2, FULL)
 
 
-@pytest.mark.parametrize("words", [["models"], ["models", "--json"], ["--version"]])
+@pytest.mark.parametrize("words", [["models", "--json"], ["--version"]])
 def test_a_stdout_that_was_closed_is_one_line(words):
     code = "import sys; from mmgraph.cli import main; sys.exit(main())"
     shell = ["sh", "-c", 'exec "$0" "$@" >&-', sys.executable, "-c", code]
@@ -220,19 +230,27 @@ def test_a_file_does_not_become_the_stdout_that_was_closed(catalogue, tmp_path):
     assert list(read_graph(out).graphs) == ["visual"]
 
 
-@pytest.mark.parametrize("words", [["models", "--json"], ["--help"]])
-def test_a_closed_pipe_is_no_traceback(words):
+def test_a_closed_pipe_is_no_traceback():
     code = (
-        "import sys, time; time.sleep(0.2); from mmgraph.cli import main; "
-        "sys.exit(main())"
+        "import sys; sys.stdin.read(); from mmgraph.cli import main; sys.exit(main())"
     )
     process = subprocess.Popen(
-        [sys.executable, "-c", code, *words],
+        [sys.executable, "-c", code, "--help"],
+        stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
     )
     process.stdout.close()  # as head does once it has its lines
-    told = process.stderr.read()
-    process.stderr.close()
-    assert process.wait() == 1
-    assert told == b""
+    told = process.communicate()[1]  # stdin ends: only now it goes on
+    assert (process.returncode, told) == (1, b"")
+
+
+def test_a_closed_pipe_ends_what_prints_json(monkeypatch, capsys):
+    reader, writer = os.pipe()
+    os.close(reader)
+    with monkeypatch.context() as patch, suppress(OSError), open(writer, "w") as pipe:
+        patch.setattr(sys, "stdout", pipe)
+        with pytest.raises(SystemExit) as ended:
+            main(["models", "--json"])
+    assert ended.value.code == 1
+    assert capsys.readouterr().err == ""

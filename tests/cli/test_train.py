@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 
@@ -120,25 +121,26 @@ def test_help_shows_the_whole_form_of_a_name(capsys):
         assert "NAME[+PLUGIN][@released][:option=value,...]" in capsys.readouterr().out
 
 
-def test_of_two_trainings_in_one_folder_one_is_refused(catalogue, tmp_path):
-    given = ["train", "MF-BPR", "--data", str(catalogue), "--epochs", "20", "--quiet"]
+def test_of_two_trainings_in_one_folder_one_is_refused(
+    catalogue, tmp_path, monkeypatch
+):
+    given = ["train", "MF-BPR", "--data", str(catalogue), "--epochs", "2", "--quiet"]
     given += ["--device", "cpu", "--out", str(tmp_path / "run"), "--seed"]
     code = "import sys; from mmgraph.cli import main; sys.exit(main())"
-    both = [
-        subprocess.Popen(
-            [sys.executable, "-c", code, *given, seed],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for seed in ("1", "2")
-    ]
-    errors = [process.communicate()[1] for process in both]
-    codes = [process.returncode for process in both]
-    assert sorted(codes) == [0, 2]
-    info = json.loads((tmp_path / "run" / "run.json").read_text())
-    assert info["seed"] == 1 + codes.index(0)
-    loser = errors[codes.index(2)]
-    assert loser.startswith(f"error: {tmp_path / 'run'}: ")
-    assert "is writing there" in loser or "the run there has" in loser
-    assert loser.count("\n") == 1
+    original, others = Trainer.fit, []
+
+    def fit(self, *args, on_epoch=None, **options):
+        def start_another(row):
+            words = [sys.executable, "-c", code, *given, "2"]
+            others.append(subprocess.run(words, capture_output=True, text=True))
+
+        return original(self, *args, on_epoch=start_another, **options)
+
+    monkeypatch.setattr(Trainer, "fit", fit)
+    assert main([*given, "1", "--set", "patience=0", "--epochs", "1"]) == 0
+    (other,) = others
+    assert other.returncode == 2
+    assert other.stderr.startswith(f"error: {tmp_path / 'run'}: process {os.getpid()} ")
+    assert "is writing there - wait" in other.stderr
+    assert other.stderr.count("\n") == 1
+    assert json.loads((tmp_path / "run" / "run.json").read_text())["seed"] == 1

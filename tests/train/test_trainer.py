@@ -5,7 +5,7 @@ import copy
 import pytest
 import torch
 
-from mmgraph.data import load_dataset, synthetic
+from mmgraph.data import synthetic
 from mmgraph.errors import UserError
 from mmgraph.models import build_model
 from mmgraph.train import Trainer, evaluate
@@ -21,7 +21,7 @@ MODELS = ["MF-BPR", "FREEDOM", "CLEAR", "SEA", "VBPR+CLEAR"]
 
 @pytest.fixture(scope="module")
 def splits():
-    return load_dataset("synthetic")
+    return synthetic(num_users=250, num_items=150)[:3]
 
 
 def build(name, train, seed=0):
@@ -149,29 +149,30 @@ def test_from_the_checkpoint_before_a_damaged_one_it_ends_bit_equal(
     assert ("is damaged" in caplog.text) == (damage != "gone")
     for key, value in whole.state_dict().items():
         assert torch.equal(value, weights[key]), key
-    assert {path.name for path in tmp_path.iterdir()} == {FILE_NAME, PREVIOUS}
+    names = {path.name for path in tmp_path.iterdir()}
+    assert names == {FILE_NAME, PREVIOUS, "history.jsonl"}
 
 
 @pytest.mark.parametrize("seconds", [0, 1e9])
 def test_an_interruption_leaves_the_last_finished_epoch(splits, tmp_path, seconds):
     train, val, _ = splits
-    whole = build("VBPR", train)
-    Trainer(epochs=4, device="cpu").fit(whole, train, val)
+    whole, size = build("VBPR", train), {"batch_size": 400}
+    Trainer(epochs=4, device="cpu", **size).fit(whole, train, val)
     part, calls = build("VBPR", train), []
     loss = part.loss
 
     def interrupted(data, batch):
         calls.append(1)
-        if len(calls) == 25:  # of 9 batches an epoch
+        if len(calls) == 25:  # of 11 batches an epoch
             raise KeyboardInterrupt
         return loss(data, batch)
 
     part.loss = interrupted
-    options = {"device": "cpu", "checkpoint_seconds": seconds}
+    options = {"device": "cpu", "checkpoint_seconds": seconds, **size}
     with pytest.raises(KeyboardInterrupt):
         Trainer(epochs=4, **options).fit(part, train, val, checkpoint_dir=tmp_path)
-    assert len(load_checkpoint(tmp_path)[1]["rows"]) == 2
-    weights = resumed_weights(splits, tmp_path, build("VBPR", train, seed=5))
+    assert load_checkpoint(tmp_path)[1]["history"]["epochs"] == 2
+    weights = resumed_weights(splits, tmp_path, build("VBPR", train, seed=5), **size)
     for key, value in whole.state_dict().items():
         assert torch.equal(value, weights[key]), key
 
@@ -265,12 +266,12 @@ def test_splits_that_leak_or_are_of_two_catalogues_are_refused(splits):
         ),
         (train, changed(val, positives=shared), "are in train and in valid - keep the"),
         (train, changed(val, positives=shared[:, :0]), "the valid split is empty"),
-        (smaller, val, "valid has 1000 user nodes, train has 30"),
+        (smaller, val, "valid has 250 user nodes, train has 30"),
         (train, renamed, "valid has other user ids than train"),
     ):
         with pytest.raises(UserError, match=message):
             Trainer(epochs=1, device="cpu").fit(build("MF-BPR", train), one, other)
-    with pytest.raises(UserError, match="the model has 30 users, the data have 1000"):
+    with pytest.raises(UserError, match="the model has 30 users, the data have 250"):
         Trainer(epochs=1, device="cpu").fit(build("MF-BPR", smaller), train, val)
 
 
@@ -306,7 +307,8 @@ def test_the_best_epoch_is_restored(splits):
         ({"lr": "x"}, r"'lr' must be a number above 0 or null \(got 'x'\)"),
         ({"epochs": True}, r"'epochs' must be an integer at least 1 \(got True\)"),
         ({"seed": 2**32}, r"'seed' must be in \[0, 4294967295\] \(got 4294967296\)"),
-        ({"lr_decay": 0}, r"'lr_decay' must be above 0 or null \(got 0\)"),
+        ({"lr_decay": 0}, r"'lr_decay' must be in \(0, 1\] or null \(got 0\)"),
+        ({"lr_decay": 2}, r"'lr_decay' must be in \(0, 1\] or null \(got 2\)"),
         ({"weight_decay": -0.1}, "'weight_decay' must be at least 0 or null"),
         ({"patience": -1}, "'patience' must be at least 0"),
         ({"ks": (0, 20)}, r"Trainer: 'ks' must be a list, each an integer at least 1"),

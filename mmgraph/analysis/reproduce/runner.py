@@ -163,6 +163,9 @@ def run_experiments(
         for name in chosen:
             request = _request(context, grids[name])
             _check_request(context.folder / name, request, resume)
+        for name in EXPERIMENTS:
+            if name != next(iter(chosen)):  # it is written before the report is
+                read_section(context.folder / name)
         yield from _run_all(chosen, context, grids, required=required)
 
 

@@ -19,7 +19,7 @@ from mmgraph.bench.jobs.executors import watch_task
 from mmgraph.bench.jobs.task import Task, TaskResult, perform
 from mmgraph.bench.jobs.watch import OnEpoch, Watch, unwatched
 from mmgraph.bench.source import DataSource
-from mmgraph.child_processes import become_worker, end_process, signals_blocked
+from mmgraph.child_processes import end_process, signals_blocked, worker_process
 from mmgraph.errors import UserError
 
 
@@ -117,7 +117,7 @@ class Processes:
     def _hire(self) -> _Worker:
         context = get_context("spawn")  # a fork would share torch's and CUDA's state
         mine, theirs = context.Pipe()
-        process = context.Process(target=_serve, args=(theirs, self._data), daemon=True)
+        process = worker_process(context, _serve, theirs, self._data)
         worker = _Worker(process, mine)
         with signals_blocked():
             process.start()
@@ -128,7 +128,6 @@ class Processes:
 
 def _serve(connection: Connection, data: TaskData) -> None:
     """Do tasks in a process, until the pipe is closed."""
-    become_worker()
     keep_freed_memory()
     do = None
     with suppress(EOFError, BrokenPipeError):  # the parent closed the pipe, or died

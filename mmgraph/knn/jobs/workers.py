@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 
-from mmgraph.child_processes import become_worker, end_process, signals_blocked
+from mmgraph.child_processes import end_process, signals_blocked, worker_process
 from mmgraph.errors import UserError
 
 
@@ -103,8 +103,9 @@ class Workers:
 
     def _hire(self) -> _Worker:
         mine, theirs = self._context.Pipe()
-        arguments = (theirs, self._task, self._threads)
-        process = self._context.Process(target=_serve, args=arguments, daemon=True)
+        process = worker_process(
+            self._context, _serve, theirs, self._task, self._threads
+        )
         with signals_blocked():
             process.start()
             theirs.close()  # so that the pipe ends when the process does
@@ -120,7 +121,6 @@ def _end(worker: _Worker) -> None:
 
 def _serve(connection: Connection, task: Callable[[int], Any], threads: int) -> None:
     """Work in a process until there is nothing more to do."""
-    become_worker()
     torch.set_num_threads(threads)
     with suppress(EOFError, OSError):
         while (number := connection.recv()) is not None:

@@ -242,3 +242,30 @@ def test_a_folder_in_which_another_process_writes_is_refused(
 def test_runs_may_lie_in_the_folder_of_the_experiments(make_context, tmp_path):
     context = replace(make_context(tmp_path), runs=tmp_path)
     assert len(run(context, "sea-theorems", grid={"dim": [4]})) == 1
+
+
+def test_a_damaged_section_of_another_ends_it_before_anything_is_done(
+    make_context, tmp_path, monkeypatch
+):
+    ran = []
+
+    def work(context):
+        ran.append(1)
+        return ExperimentResult({})
+
+    names = ("sea-theorems", "clear-figure1")
+    chosen = {name: PaperExperiment("T", work, plots=False) for name in names}
+    context = make_context(tmp_path)
+    for name, runs in ((names[1], 0), ("clear-table2", 0), (names[0], 2)):
+        assert name in EXPERIMENTS
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "section.json").write_text("{}")
+        if runs:  # written anew before the report is
+            (tmp_path / name / "section.json").write_text("{")
+            list(run_experiments(chosen, context))
+        else:
+            with pytest.raises(UserError, match=r"section\.json: no section of a rep"):
+                list(run_experiments(chosen, context))
+            (tmp_path / name / "section.json").unlink()
+            (tmp_path / name).rmdir()
+        assert len(ran) == runs

@@ -67,6 +67,7 @@ def test_tasks_come_back_as_from_this_process_with_their_epochs(task_data):
         assert rows[seed][-1] == "end"
 
 
+@pytest.mark.usefixtures("quick_start")
 def test_errors_cross_over_and_a_process_survives_those_of_the_user(task_data):
     with Processes(1, task_data) as processes:
         for bad in ("MF-BPR:embedding_dim=4,lr=1e38", "VBPR+CLEAR:rank=-1"):
@@ -86,6 +87,7 @@ def test_errors_cross_over_and_a_process_survives_those_of_the_user(task_data):
     assert "Traceback" in failure.value.__notes__[0]
 
 
+@pytest.mark.usefixtures("quick_start")
 def test_a_process_that_dies_names_its_task_and_the_others_end(task_data):
     @contextmanager
     def watch(label, seed, epochs):
@@ -107,6 +109,7 @@ def test_a_process_that_dies_names_its_task_and_the_others_end(task_data):
     assert [w.process.exitcode for w in processes._workers] == [-9, -9]
 
 
+@pytest.mark.usefixtures("quick_start")
 def test_data_that_changed_meanwhile_end_it_all(task_data):
     # Told of a task, this would look like a grid point that diverged.
     with Processes(1, replace(task_data, data_sha256="0")) as processes:

@@ -76,8 +76,8 @@ def test_workers_end_with_their_parent_and_a_resume_goes_on(features, number):
     wait_until(lambda: len([*folder.glob("block-*")]) > 3, 300)
     assert process.poll() is None
     process.send_signal(number)  # to the parent alone
-    process.wait(60)
-    wait_until(lambda: not lives(process.pid), 20)  # at once where cores are free
+    process.wait(300)
+    wait_until(lambda: not lives(process.pid), 300)  # at once where cores are free
     assert "Traceback" not in process.stderr.read()
     (folder / ".block-000900.safetensors.abc12_xy.mmgraph-part").write_bytes(b"begun")
     finished = {path.name: path.stat().st_mtime_ns for path in folder.glob("block-*")}
@@ -90,20 +90,18 @@ def test_workers_end_with_their_parent_and_a_resume_goes_on(features, number):
         assert (folder / name).stat().st_mtime_ns == made
 
 
-@pytest.mark.parametrize("times", [1, 2])
-def test_ctrl_c_while_workers_start_is_one_line(features, times):
-    """And once more while they end."""
+def test_ctrl_c_while_workers_start_and_once_more_while_they_end_is_one_line(features):
     work = features.parent / "work"
     words = ["knn", "blocks", features, "--work", work, "--workers", 2, "--quiet"]
     code = "from mmgraph.knn.jobs import block_plan\n"
     code += "block_plan.CENTRE_BLOCK = block_plan.CENTRE_BLOCK.__class__(20, 20)\n"
     process = start(code + COMMAND, *words)
     wait_until(lambda: (work / "survey.safetensors").exists(), 300)
-    time.sleep(random.Random(times).uniform(0, 0.5))
-    for _ in range(times):
+    time.sleep(random.Random(2).uniform(0, 0.5))
+    for _ in range(2):
         os.killpg(process.pid, signal.SIGINT)  # as a terminal does
         time.sleep(0.01)
-    told = process.communicate(timeout=120)[1]
+    told = process.communicate(timeout=300)[1]
     assert process.returncode == 130
     assert told.splitlines() == [
         "error: interrupted - run again, with --resume where the command has it"

@@ -1,0 +1,88 @@
+"""Checks of the model and the splits that training and evaluation are given."""
+
+from __future__ import annotations
+
+from typing import Any
+from weakref import WeakKeyDictionary, ref
+
+import torch
+from torch import Tensor
+from torch_geometric.data import HeteroData
+
+from mmgraph.errors import UserError
+from mmgraph.models.base import Recommender
+from mmgraph.schema import INTERACTS, ITEM, feature_key, modalities
+
+_A_SPLIT = "give one of the three splits of load_dataset"
+
+#: Features that a model was trained on, by their key, for as long as they are there.
+_trained_on: WeakKeyDictionary[Recommender, dict[str, ref[Tensor]]] = (
+    WeakKeyDictionary()
+)
+
+
+def check_kinds(model: Any, **splits: Any) -> None:
+    """Refuse what is no model, or no split.
+
+    Example:
+        >>> from mmgraph.models.mf_bpr import MFBPR
+        >>> check_kinds(MFBPR(3, 2), train=None)
+        Traceback (most recent call last):
+        ...
+        mmgraph.errors.UserError: train is NoneType, not HeteroData - give one of the \
+three splits of load_dataset
+    """
+    _check_kind("the model", model, Recommender, "build it with build_model")
+    for name, data in splits.items():
+        _check_kind(name, data, HeteroData, _A_SPLIT)
+
+
+def check_users(users: Any) -> None:
+    """Refuse users that are no tensor.
+
+    Example:
+        >>> check_users(None)
+        Traceback (most recent call last):
+        ...
+        mmgraph.errors.UserError: users is NoneType, not Tensor - give their indices
+    """
+    _check_kind("users", users, Tensor, "give their indices")
+
+
+def check_has_edges(data: HeteroData) -> None:
+    """Refuse a split without training edges or positives.
+
+    Example:
+        >>> check_has_edges(HeteroData())
+        Traceback (most recent call last):
+        ...
+        mmgraph.errors.UserError: the split has no edge_index - give one of the three \
+splits of load_dataset
+    """
+    for name in ("edge_index", "edge_label_index"):
+        if INTERACTS not in data.edge_types or name not in data[INTERACTS]:
+            raise UserError(f"the split has no {name}", _A_SPLIT)
+
+
+def _check_kind(name: str, value: Any, kind: type, fix: str) -> None:
+    if not isinstance(value, kind):
+        raise UserError(f"{name} is {type(value).__name__}, not {kind.__name__}", fix)
+
+
+def remember_features(model: Recommender, train: HeteroData) -> None:
+    """Keep in mind which features a model is trained on, without keeping them."""
+    keys = [feature_key(modality) for modality in modalities(train)]
+    _trained_on[model] = {key: ref(train[ITEM][key]) for key in keys}
+
+
+def check_features(model: Recommender, data: HeteroData) -> None:
+    """Refuse data of other features than those that a model was trained on."""
+    for key, reference in _trained_on.get(model, {}).items():
+        trained, given = reference(), data[ITEM].get(key)
+        if trained is None or given is trained:
+            continue
+        if given is None or not torch.equal(given.cpu(), trained.cpu()):
+            raise UserError(
+                f"{key} of the split is not that the model was trained on",
+                "give all splits one catalogue",
+            )
