@@ -12,6 +12,7 @@ from torch_geometric.data import HeteroData
 
 from mmgraph.functional.losses.contrastive import info_nce
 from mmgraph.functional.rows import take_rows
+from mmgraph.functional.wide_linear import wide_linear
 from mmgraph.models.base import Recommender
 from mmgraph.models.batch import Batch
 from mmgraph.models.parts.last_step import LastStepEmbeddings
@@ -154,7 +155,9 @@ class SLMRec(Recommender):
                 ("length", m), (x,), partial(torch.norm, x, dim=1, keepdim=True)
             )
             scale = take_rows(length, items).clamp_min(1e-12)
-            out[m] = take_rows(x, items) @ linear.weight.t() / scale + linear.bias
+            out[m] = (
+                wide_linear(take_rows(x, items), linear.weight) / scale + linear.bias
+            )
         return out
 
     def inputs(self, data: HeteroData) -> dict[str, Tensor]:
