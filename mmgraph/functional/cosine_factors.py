@@ -47,5 +47,5 @@ def cosine_factors(
 
 
 def _lengths(narrow: Tensor, wide: Tensor) -> Tensor:
-    length = torch.linalg.vector_norm(narrow @ wide, dim=1, keepdim=True)
+    length: Tensor = torch.linalg.vector_norm(narrow @ wide, dim=1, keepdim=True)
     return length.clamp_min(_EPS)

@@ -41,6 +41,8 @@ def wide_linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor
 
 def _fits_onednn(x: Tensor, weight: Tensor) -> bool:
     """True for plain float32 matrices on a CPU, where torch was built with oneDNN."""
+    if torch.compiler.is_compiling():  # which multiplies in a way of its own
+        return False
     plain = type(x) is Tensor and type(weight) in (Tensor, torch.nn.Parameter)
     return (
         plain
