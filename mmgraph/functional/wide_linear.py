@@ -35,8 +35,8 @@ def wide_linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor
     """
     if not _fits_onednn(x, weight):
         return F.linear(x, weight, bias)
-    y: Tensor = _WideLinear.apply(x, weight)
-    return y if bias is None else y + bias
+    y: Tensor = _WideLinear.apply(x, weight, bias)
+    return y
 
 
 def _fits_onednn(x: Tensor, weight: Tensor) -> bool:
@@ -49,6 +49,8 @@ def _fits_onednn(x: Tensor, weight: Tensor) -> bool:
         and x.device.type == weight.device.type == "cpu"
         and x.dtype == weight.dtype == torch.float32
         and x.dim() == 2
+        and x.is_contiguous()  # a strided block takes oneDNN minutes
+        and weight.is_contiguous()
         and x.numel() > 0
         and torch.backends.mkldnn.is_available()
         and hasattr(torch.ops.mkldnn, "_linear_pointwise")
@@ -57,17 +59,18 @@ def _fits_onednn(x: Tensor, weight: Tensor) -> bool:
 
 
 class _WideLinear(torch.autograd.Function):
-    """``x W^T`` by oneDNN; the gradients are ordinary products."""
+    """``x W^T + b`` by oneDNN; the gradients are ordinary products."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, weight: Tensor) -> Tensor:
+    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         ctx.save_for_backward(x, weight)
-        y: Tensor = torch.ops.mkldnn._linear_pointwise(x, weight, None, "none", [], "")
+        y: Tensor = torch.ops.mkldnn._linear_pointwise(x, weight, bias, "none", [], "")
         return y
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, Tensor | None]:
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         x, weight = ctx.saved_tensors
         of_x = grad @ weight if ctx.needs_input_grad[0] else None
         of_weight = grad.t() @ x if ctx.needs_input_grad[1] else None
-        return of_x, of_weight
+        of_bias = grad.sum(dim=0) if ctx.needs_input_grad[2] else None
+        return of_x, of_weight, of_bias
