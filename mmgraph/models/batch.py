@@ -53,6 +53,22 @@ class Batch(NamedTuple):
         distinct: Tensor = torch.cat(parts).unique()
         return distinct
 
+    def distinct_positives(self) -> tuple[Tensor, Tensor]:
+        """The distinct positives, and where each positive is in them.
+
+        On a GPU, which would have to be waited for, all of them in their order.
+
+        Example:
+            >>> user = torch.tensor([0, 1, 2])
+            >>> Batch(user, torch.tensor([7, 3, 7])).distinct_positives()
+            (tensor([3, 7]), tensor([1, 0, 1]))
+        """
+        item = self.pos_item
+        if item.device.type != "cpu":
+            return item, torch.arange(item.numel(), device=item.device)
+        items, place = torch.unique(item, return_inverse=True)
+        return items, place
+
     def distinct_items(self) -> tuple[Tensor, Tensor, Tensor]:
         """The distinct items, and where each positive and each negative is in them.
 

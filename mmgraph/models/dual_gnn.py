@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import reduce
+
 import torch
 from torch import Tensor
 from torch_geometric.data import HeteroData
@@ -163,10 +165,10 @@ class DualGNN(Recommender):
             return stale
         h = self.propagate(self.encode_modalities(data), self.user_item_graph(data))
         users = [h_user for h_user, _ in h.values()]
-        z_item = torch.stack([h_item for _, h_item in h.values()]).sum(0)
+        z_item = reduce(torch.add, (h_item for _, h_item in h.values()))
         if self.released:
-            users[0] = torch.stack(users).sum(0)
-        z_user = self.fuse_users(users).unflatten(1, (len(users), -1)).sum(1)
+            users[0] = reduce(torch.add, users)
+        z_user = reduce(torch.add, self.fuse_users.weighted(users))
         return z_user + self.user_graph(data).matmul(z_user), z_item
 
     def loss(self, data: HeteroData, batch: Batch) -> dict[str, Tensor]:

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+from functools import reduce
 from itertools import combinations
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch_geometric.data import HeteroData
 
+from mmgraph.functional.cosine_factors import cosine_factors
 from mmgraph.functional.graph.adjacency import Adjacency
+from mmgraph.functional.graph.normalize import mean_norm
 from mmgraph.functional.gumbel import gumbel_softmax
 from mmgraph.functional.losses.bpr import inner_product_bpr
 from mmgraph.functional.losses.contrastive import solosim
 from mmgraph.functional.rows import take_rows
+from mmgraph.functional.unit_rows import unit_rows
 from mmgraph.models.base import Recommender
 from mmgraph.models.batch import Batch
 from mmgraph.models.parts.item_features import encode_features
@@ -35,6 +40,23 @@ from mmgraph.schema import INTERACTS, ITEM, feature_key
 
 #: Users and items.
 Pair = tuple[Tensor, Tensor]
+
+
+class Hypergraph(NamedTuple):
+    r"""One modality's soft hyperedges: memberships and what the hyperedges hold.
+
+    Its users are :math:`\mathbf{H}_U \mathbf{G}` and its items :math:`\mathbf{H}_I
+    \mathbf{G}`, with :math:`\mathbf{G} = \mathbf{H}_I^\top \mathbf{x}` of the last
+    step.
+    """
+
+    h_user: Tensor
+    h_item: Tensor
+    hyperedge: Tensor
+
+    def nodes(self) -> Tensor:
+        """Users, then items."""
+        return torch.cat([self.h_user, self.h_item]) @ self.hyperedge
 
 
 class LGMRec(Recommender):
@@ -150,22 +172,21 @@ class LGMRec(Recommender):
         (z_user, z_item), _ = self.embed(data)
         return z_user, z_item
 
-    def embed(self, data: HeteroData) -> tuple[Pair, dict[str, Pair]]:
-        """Final users and items, and those of each modality's hypergraph."""
-        graph, history = self.user_item_graph(data), self.history(data)
+    def embed(self, data: HeteroData) -> tuple[Pair, dict[str, Hypergraph]]:
+        """Final users and items, and the hypergraph of each modality."""
+        graph, mean_history = self.user_item_graph(data), self.mean_history(data)
         c = self.propagate(self.id_embeddings(), graph)
         local = c
-        degree = history.rowptr.diff().clamp_min(1).unsqueeze(1)
         for f in self.encode_modalities(data).values():
-            f_user = history.matmul(f) / degree
+            f_user = mean_history.matmul(f)
             m = self.propagate_modality(torch.cat([f_user, f]), graph)
-            local = local + F.normalize(m)
-        hyper = self.hypergraph(data, self.split(c)[1])
-        g = torch.stack([torch.cat(pair) for pair in hyper.values()]).sum(0)
-        return self.split(local + self.global_weight * F.normalize(g)), hyper
+            local = local + unit_rows(m)
+        hyper = self.hypergraphs(data, self.split(c)[1])
+        g = unit_rows(reduce(torch.add, (one.nodes() for one in hyper.values())))
+        return self.split(local.add(g, alpha=self.global_weight)), hyper
 
-    def hypergraph(self, data: HeteroData, c_item: Tensor) -> dict[str, Pair]:
-        """Users and items of each modality, by way of its hyperedges."""
+    def hypergraphs(self, data: HeteroData, c_item: Tensor) -> dict[str, Hypergraph]:
+        """The hyperedges of each modality, starting from the items of ``c``."""
         history, out = self.history(data), {}
         # One fixed draw for evaluation, the same on every device.
         fixed = torch.Generator().manual_seed(0)
@@ -173,11 +194,10 @@ class LGMRec(Recommender):
             logits = linear(data[ITEM][feature_key(m)])
             h_item = self.soften(logits, fixed)
             h_user = self.soften(history.matmul(logits), fixed)
-            x = c_item
-            for _ in range(self.num_hypergraph_layers):
-                hyperedge = h_item.t() @ x
-                x = h_item @ hyperedge
-            out[m] = (h_user @ hyperedge, x)
+            hyperedge = h_item.t() @ c_item
+            for _ in range(1, self.num_hypergraph_layers):
+                hyperedge = h_item.t() @ (h_item @ hyperedge)
+            out[m] = Hypergraph(h_user, h_item, hyperedge)
         return out
 
     def soften(self, logits: Tensor, fixed: torch.Generator) -> Tensor:
@@ -195,22 +215,28 @@ class LGMRec(Recommender):
         terms = {"bpr": inner_product_bpr(user, pos, neg)}
         if self.contrast_weight and len(hyper) > 1:
             contrast = [
-                self.contrast(first, second, rows)
+                self.contrast(one, other, batch)
                 for one, other in combinations(hyper.values(), 2)
-                for first, second, rows in zip(
-                    one, other, (batch.user, batch.pos_item), strict=True
-                )
             ]
             terms["contrast"] = self.contrast_weight * torch.stack(contrast).sum()
         penalty = embedding_penalty(self.fidelity, user, pos, neg)
         return terms | {"reg": self.reg_weight * penalty}
 
-    def contrast(self, anchor: Tensor, candidate: Tensor, rows: Tensor) -> Tensor:
-        """Sum over the given rows; all rows are candidates."""
-        mean = solosim(
-            take_rows(anchor, rows), candidate, self.contrast_temperature, match=rows
-        )
-        return rows.numel() * mean
+    def contrast(self, one: Hypergraph, other: Hypergraph, batch: Batch) -> Tensor:
+        """Sum over the batch's users and items; all users or items are candidates."""
+        losses = []
+        for anchor, candidate, rows in (
+            (one.h_user, other.h_user, batch.user),
+            (one.h_item, other.h_item, batch.pos_item),
+        ):
+            # As many columns as hyperedges: a third of the CPU time at 4 of them.
+            p, q = cosine_factors(
+                take_rows(anchor, rows), one.hyperedge, candidate, other.hyperedge
+            )
+            tau = self.contrast_temperature
+            mean = solosim(p, q, tau, normalize=False, match=rows)
+            losses.append(rows.numel() * mean)
+        return torch.stack(losses).sum()
 
     def history(self, data: HeteroData) -> Adjacency:
         r"""The matrix :math:`\mathbf{R}`, from items to users."""
@@ -220,3 +246,15 @@ class LGMRec(Recommender):
             (edge_index,),
             lambda: Adjacency.bipartite(edge_index, self.num_users, self.num_items),
         )
+
+    def mean_history(self, data: HeteroData) -> Adjacency:
+        r"""The matrix :math:`\mathbf{D}_U^{-1} \mathbf{R}`: the mean of the items."""
+        edge_index = data[INTERACTS].edge_index
+
+        def build() -> Adjacency:
+            weight = mean_norm(edge_index.flip(0), self.num_users)
+            return Adjacency.bipartite(
+                edge_index, self.num_users, self.num_items, weight
+            )
+
+        return self.cached("mean history", (edge_index,), build)

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import copy
+from functools import reduce
 from itertools import pairwise
-from typing import Literal, cast
+from typing import Literal, NamedTuple, cast
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 from torch_geometric.data import HeteroData
 
 from mmgraph.functional.graph.adjacency import Adjacency
-from mmgraph.functional.graph.normalize import mean_norm, stack_user_item
+from mmgraph.functional.graph.normalize import mean_norm
 from mmgraph.functional.losses.bpr import inner_product_bpr
 from mmgraph.functional.losses.regularizers import mean_square_penalty
 from mmgraph.functional.rows import take_rows
+from mmgraph.functional.unit_rows import unit_rows
 from mmgraph.models.base import Recommender
 from mmgraph.models.batch import Batch
 from mmgraph.models.parts.last_step import LastStepEmbeddings
@@ -30,6 +32,17 @@ from mmgraph.options import (
     PositiveLayerCount,
 )
 from mmgraph.schema import INTERACTS, ITEM, feature_key
+
+#: Users and items.
+Pair = tuple[Tensor, Tensor]
+
+
+class Layer(NamedTuple):
+    """Users and items of one layer, and the mean of each item's users."""
+
+    x_user: Tensor
+    x_item: Tensor
+    mean_item: Tensor
 
 
 class MMGCN(Recommender):
@@ -149,55 +162,95 @@ class MMGCN(Recommender):
     def encoders_learn(self) -> bool:
         return len(self.project) > 0
 
-    def mean_graph(self, data: HeteroData) -> Adjacency:
-        r"""The stacked graph :math:`\mathbf{D}^{-1} \mathbf{A}` of training edges."""
-        edge_index = data[INTERACTS].edge_index
+    def mean_graphs(self, data: HeteroData) -> tuple[Adjacency, Adjacency]:
+        r"""The halves of :math:`\mathbf{D}^{-1} \mathbf{A}`: to users and to items."""
+        edge_index, sizes = data[INTERACTS].edge_index, (self.num_users, self.num_items)
 
-        def build() -> Adjacency:
-            stacked = stack_user_item(edge_index, self.num_users)
-            num_nodes = self.num_users + self.num_items
-            weight = mean_norm(stacked, num_nodes)
-            return Adjacency.from_edge_index(stacked, weight, num_src=num_nodes)
+        def build() -> tuple[Adjacency, Adjacency]:
+            to_user = mean_norm(edge_index.flip(0), self.num_users)
+            to_item = mean_norm(edge_index, self.num_items)
+            back = Adjacency.from_edge_index(
+                edge_index, to_item, num_src=sizes[0], num_dst=sizes[1]
+            )
+            return Adjacency.bipartite(edge_index, *sizes, to_user), back
 
-        return self.cached("mean graph", (edge_index,), build)
+        return self.cached("mean graphs", (edge_index,), build)
 
-    def first_layer(
-        self, data: HeteroData, modality: str, z_item: Tensor
-    ) -> tuple[Tensor, Tensor]:
-        r""":math:`\mathbf{X}_m^{(0)}` and the mean over each node's neighbours."""
+    def first_users(self, data: HeteroData, modality: str) -> Pair:
+        r"""The users' rows of :math:`\mathbf{X}_m^{(0)}`, and each item's mean of them.
+
+        They are the same in every step where the users' embeddings are frozen.
+        """
         preference = self.preference(modality)
 
-        def build() -> tuple[Tensor, Tensor]:
-            x = F.normalize(torch.cat([preference, z_item]), eps=1e-12)
-            return x, self.mean_graph(data).matmul(x)
+        def build() -> Pair:
+            x_user = unit_rows(preference)
+            return x_user, self.mean_graphs(data)[1].matmul(x_user)
 
-        if preference.requires_grad or z_item is not data[ITEM][feature_key(modality)]:
+        if preference.requires_grad:
             return build()
-        # Frozen embeddings and raw features: the same in every step.
-        sources = (preference, z_item, data[INTERACTS].edge_index)
-        return self.cached(("first layer", modality), sources, build)
+        sources = (preference, data[INTERACTS].edge_index)
+        return self.cached(("first users", modality), sources, build)
+
+    def all_but_last_layer(self, data: HeteroData) -> dict[str, Layer]:
+        """What the last layer of each modality starts from."""
+        to_user, to_item = self.mean_graphs(data)
+        e_user, e_item = self.split(self.shared)
+        out = {}
+        for m, z_item in self.encode_modalities(data).items():
+            (x_user, mean_item), x_item = self.first_users(data, m), unit_rows(z_item)
+            for conv in cast("list[MMGCNConv]", list(self.convs[m])[:-1]):
+                x_user, x_item = (
+                    conv((x_item, x_user), e_user, to_user),
+                    conv.update_nodes(x_item, mean_item, e_item),
+                )
+                mean_item = to_item.matmul(x_user)
+            out[m] = Layer(x_user, x_item, mean_item)
+        return out
+
+    def last_layer(
+        self,
+        data: HeteroData,
+        layers: dict[str, Layer],
+        convs: dict[str, MMGCNConv],
+        users: Tensor | None = None,
+        items: Tensor | None = None,
+    ) -> Pair:
+        """Final users and items, all or the given rows only."""
+        to_user, _ = self.mean_graphs(data)
+        e_user, e_item = self.split(self.shared)
+        z_user, z_item = [], []
+        for m, (x_user, *of_items) in layers.items():
+            x_item, mean_item, e = (take_rows(x, items) for x in (*of_items, e_item))
+            z_user.append(
+                convs[m]((of_items[0], x_user), e_user, to_user, targets=users)
+            )
+            z_item.append(convs[m].update_nodes(x_item, mean_item, e))
+        scale = 1 / len(layers) if self.released else 1.0
+        return reduce(torch.add, z_user) * scale, reduce(torch.add, z_item) * scale
+
+    def last_convs(self) -> dict[str, MMGCNConv]:
+        """The last layer of each modality."""
+        return {m: cast(MMGCNConv, convs[-1]) for m, convs in self.convs.items()}
 
     def encode(self, data: HeteroData) -> tuple[Tensor, Tensor]:
         if self.last_step is not None and (stale := self.last_step.embeddings()):
             return stale
-        graph, out = self.mean_graph(data), []
-        for m, z_item in self.encode_modalities(data).items():
-            first, *others = cast("list[MMGCNConv]", list(self.convs[m]))
-            x, mean = self.first_layer(data, m, z_item)
-            x = first.update_nodes(x, mean, self.shared)
-            for conv in others:
-                x = conv(x, self.shared, graph)
-            out.append(x)
-        released = self.released
-        z = torch.stack(out).mean(0) if released else torch.stack(out).sum(0)
-        return self.split(z)
+        layers = self.all_but_last_layer(data)
+        return self.last_layer(data, layers, self.last_convs())
 
     def loss(self, data: HeteroData, batch: Batch) -> dict[str, Tensor]:
-        z_user, z_item = self.encode(data)
-        user, pos, neg = batch.rows(z_user, z_item)
+        layers, convs = self.all_but_last_layer(data), self.last_convs()
+        # The last layer of the batch's rows only: same values and gradients.
+        assert batch.neg_item is not None
+        items = torch.cat([batch.pos_item, batch.neg_item])
+        user, both = self.last_layer(data, layers, convs, batch.user, items)
+        pos, neg = both.split(batch.user.numel())
         terms = {"bpr": inner_product_bpr(user, pos, neg)}
         if self.last_step is not None:  # no penalty either: the embeddings are frozen
-            self.last_step.keep(z_user, z_item)
+            layers = {m: Layer(*(x.detach() for x in h)) for m, h in layers.items()}
+            convs = copy.deepcopy(convs)
+            self.last_step.keep_later(lambda: self.last_layer(data, layers, convs))
             return terms
         user, pos, neg = batch.rows(*self.split(self.shared))
         preferences = [self.preference(m) for m in self.dims]

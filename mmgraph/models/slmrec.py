@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+from collections.abc import Callable
 from functools import partial
 from typing import Literal
 
@@ -10,12 +12,17 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch_geometric.data import HeteroData
 
+from mmgraph.functional.distinct_candidates import contrast_with_distinct
+from mmgraph.functional.graph.adjacency import Adjacency
+from mmgraph.functional.graph.normalize import symmetric_norm
+from mmgraph.functional.graph.one_sided_propagation import one_sided_propagation
 from mmgraph.functional.losses.contrastive import info_nce
 from mmgraph.functional.rows import take_rows
+from mmgraph.functional.unit_rows import unit_rows
+from mmgraph.functional.wide_linear import wide_linear
 from mmgraph.models.base import Recommender
 from mmgraph.models.batch import Batch
 from mmgraph.models.parts.last_step import LastStepEmbeddings
-from mmgraph.nn.encoder import LightGCNEncoder
 from mmgraph.nn.losses.chained_alignment import ChainedAlignmentLoss
 from mmgraph.nn.modality_dict import linear_maps
 from mmgraph.options import (
@@ -28,7 +35,7 @@ from mmgraph.options import (
     NonNegativeFloat,
     PositiveFloat,
 )
-from mmgraph.schema import ITEM, feature_key
+from mmgraph.schema import INTERACTS, ITEM, feature_key
 
 #: Users and items of one propagation.
 Tower = tuple[Tensor, Tensor]
@@ -120,7 +127,6 @@ class SLMRec(Recommender):
         self.dropout = dropout if "FD" in ssl_task else 0.0
         self.add_id_embeddings(embedding_dim)
         self.project = linear_maps(self.dims, embedding_dim)
-        self.propagate = LightGCNEncoder(num_layers, readout="mean")
         all_dims = embedding_dim * (1 + len(self.dims))
         self.fuse_users = nn.Linear(all_dims, embedding_dim)
         self.fuse_items = nn.Linear(all_dims, embedding_dim)
@@ -154,7 +160,9 @@ class SLMRec(Recommender):
                 ("length", m), (x,), partial(torch.norm, x, dim=1, keepdim=True)
             )
             scale = take_rows(length, items).clamp_min(1e-12)
-            out[m] = take_rows(x, items) @ linear.weight.t() / scale + linear.bias
+            out[m] = (
+                wide_linear(take_rows(x, items), linear.weight) / scale + linear.bias
+            )
         return out
 
     def inputs(self, data: HeteroData) -> dict[str, Tensor]:
@@ -165,20 +173,45 @@ class SLMRec(Recommender):
         self, data: HeteroData, inputs: dict[str, Tensor], dropout: float = 0.0
     ) -> dict[str, Tower]:
         """One LightGCN per input, all on the same user embeddings."""
+        if dropout:
+            return self.towers_with_dropout(data, inputs, dropout)
+        to_user, num_layers = self.to_user_graph(data), self.num_layers
+        scale = 1 / (num_layers + 1)
+        user, to_items = one_sided_propagation(
+            self.user.weight * scale, to_user.t(), num_layers
+        )
+        out = {}
+        for name, e_item in inputs.items():
+            item, to_users = one_sided_propagation(e_item * scale, to_user, num_layers)
+            out[name] = (user + to_users, item + to_items)
+        return out
+
+    def towers_with_dropout(
+        self, data: HeteroData, inputs: dict[str, Tensor], dropout: float
+    ) -> dict[str, Tower]:
+        """:meth:`towers` that drop entries of every layer."""
         graph, out = self.user_item_graph(data), {}
         for name, e_item in inputs.items():
-            x = torch.cat([self.user.weight, e_item])
-            if dropout:
-                h = x
-                for _ in range(self.propagate.num_layers):
-                    x = F.dropout(graph.matmul(x), dropout)
-                    h = h + x
-                h = h / (self.propagate.num_layers + 1)
-            else:
-                h = self.propagate(x, graph)
-            h_user, h_item = h.split([self.num_users, e_item.size(0)])
-            out[name] = (h_user, h_item)
+            h = x = torch.cat([self.user.weight, e_item])
+            for _ in range(self.num_layers):
+                x = F.dropout(graph.matmul(x), dropout)
+                h = h + x
+            out[name] = self.split(h / (self.num_layers + 1))
         return out
+
+    def to_user_graph(self, data: HeteroData) -> Adjacency:
+        r"""The user-item half of :math:`\mathbf{D}^{-1/2} \mathbf{A}
+        \mathbf{D}^{-1/2}`.
+        """
+        edge_index = data[INTERACTS].edge_index
+
+        def build() -> Adjacency:
+            weight = symmetric_norm(edge_index, self.num_users, self.num_items)
+            return Adjacency.bipartite(
+                edge_index, self.num_users, self.num_items, weight
+            )
+
+        return self.cached("to users", (edge_index,), build)
 
     def fuse(
         self,
@@ -200,16 +233,17 @@ class SLMRec(Recommender):
         inputs = self.inputs(data)
         towers = self.towers(data, inputs)
         # Only the batch's rows are fused: same values and gradients.
-        user, item = self.fuse(towers, batch.user, batch.pos_item)
-        terms = {
-            "nce": info_nce(user, item, self.contrast_temperature, symmetric=False)
-        }
-        if self.last_step is not None and self.training:
-            with torch.no_grad():
-                self.last_step.keep(*self.fuse(towers))
+        items, match = batch.distinct_positives()
+        user, item = self.fuse(towers, batch.user, items)
+        nce = contrast_with_distinct(
+            unit_rows(user), unit_rows(item), match, self.contrast_temperature
+        )
+        terms = {"nce": nce}
+        if self.last_step is not None:
+            self.last_step.keep_later(self.all_fused(towers))
         if self.align is not None:
-            rows = [take_rows(h_item, batch.pos_item) for _, h_item in towers.values()]
-            terms["ssl"] = self.ssl_weight * self.align(rows)
+            rows = [take_rows(h_item, items) for _, h_item in towers.values()]
+            terms["ssl"] = self.ssl_weight * self.align(rows, match)
         elif self.ssl_weight:
             (user_1, item_1), (user_2, item_2) = (
                 self.fuse(view, batch.user, batch.pos_item)
@@ -220,6 +254,21 @@ class SLMRec(Recommender):
                 + info_nce(item_1, item_2, self.ssl_temperature, symmetric=False)
             )
         return terms
+
+    def all_fused(self, towers: dict[str, Tower]) -> Callable[[], Tower]:
+        """All users and items of this step, to be fused later."""
+        towers = {m: (u.detach(), i.detach()) for m, (u, i) in towers.items()}
+        maps = copy.deepcopy((self.fuse_users, self.fuse_items))
+
+        def fused() -> Tower:
+            sides = zip(*towers.values(), strict=True)
+            user, item = (
+                linear(torch.cat(side, dim=1))
+                for linear, side in zip(maps, sides, strict=True)
+            )
+            return user, item
+
+        return fused
 
     def views(
         self, data: HeteroData, inputs: dict[str, Tensor], towers: dict[str, Tower]

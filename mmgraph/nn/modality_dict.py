@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 
 from torch import nn
 
+from mmgraph.nn.wide_linear import WideLinear
+
 M = TypeVar("M", bound=nn.Module)
 
 
@@ -115,7 +117,7 @@ class ModalityParameterDict(nn.ParameterDict):
 
 def linear_maps(
     dims: Mapping[str, int], out_features: int, *, bias: bool = True
-) -> ModalityDict[nn.Linear]:
+) -> ModalityDict[WideLinear]:
     """One linear map per modality, all to the same dimension.
 
     Args:
@@ -125,7 +127,7 @@ def linear_maps(
 
     Example:
         >>> linear_maps({"visual": 16, "textual": 8}, 4)["textual"]
-        Linear(in_features=8, out_features=4, bias=True)
+        WideLinear(in_features=8, out_features=4, bias=True)
     """
-    maps = {m: nn.Linear(dim, out_features, bias=bias) for m, dim in dims.items()}
+    maps = {m: WideLinear(dim, out_features, bias=bias) for m, dim in dims.items()}
     return ModalityDict(maps)

@@ -36,3 +36,15 @@ def test_rows_and_their_gradients_are_those_of_three_look_ups():
     other = torch.autograd.grad(expected, (user, item), upstream)
     for a, b in zip(mine, other, strict=True):
         torch.testing.assert_close(a, b, rtol=1e-12, atol=1e-14)
+
+
+def test_distinct_positives_are_looked_for_where_nothing_waits():
+    pos_item = torch.tensor([7, 3, 7])
+    items, place = Batch(torch.arange(3), pos_item).distinct_positives()
+    assert items.tolist() == [3, 7]
+    assert torch.equal(items[place], pos_item)
+    elsewhere = pos_item.to("meta")
+    items, place = Batch(elsewhere, elsewhere).distinct_positives()
+    assert items is elsewhere
+    assert place.shape == (3,)
+    assert place.device.type == "meta"

@@ -96,11 +96,10 @@ def test_released_tables_stay_at_their_start(catalogue, batch, first_epoch):
 def test_what_is_constant_is_averaged_once(catalogue, first_epoch):
     data = catalogue(WIDTHS)
     released, paper = make(data, "released"), make(data)
-    for model, kept in ((released, {"textual"}), (paper, set())):
+    for model, kept in ((released, set(WIDTHS)), (paper, set())):
         prepared = first_epoch(model, data)
-        z = model.encode_modalities(prepared)
-        first = {m: model.first_layer(prepared, m, z[m]) for m in WIDTHS}
-        again = {m: model.first_layer(prepared, m, z[m]) for m in WIDTHS}
+        first = {m: model.first_users(prepared, m) for m in WIDTHS}
+        again = {m: model.first_users(prepared, m) for m in WIDTHS}
         assert {m for m in WIDTHS if first[m][1] is again[m][1]} == kept
 
 
@@ -117,16 +116,16 @@ def test_a_kept_average_follows_a_loaded_table(catalogue, dense, first_epoch):
 
 def test_a_plugin_sees_raw_features_too(catalogue, dense, first_epoch):
     data = catalogue(WIDTHS)
-    options = {"plugin": "clear", "rank": 1, "strength": 1.0}
+    options = {"plugin": "clear", "rank": 1, "strength": 1.0, "num_layers": 1}
     model = make(data, "released", **options)
     data = first_epoch(model, data)
     raw = model._encode_modalities(data)
     seen = model.encode_modalities(data)
     assert torch.equal(raw["textual"], data["item"].x_textual)
     assert not torch.allclose(seen["textual"], raw["textual"])
-    x, _ = model.first_layer(data, "textual", seen["textual"])
+    layer = model.all_but_last_layer(data)["textual"]
     expected = dense.unit_rows(seen["textual"])
-    torch.testing.assert_close(x[9:], expected, rtol=1e-10, atol=1e-12)
+    torch.testing.assert_close(layer.x_item, expected, rtol=1e-10, atol=1e-12)
 
 
 def test_released_scores_are_those_of_the_last_training_step(

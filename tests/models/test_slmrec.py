@@ -36,12 +36,12 @@ def towers(model, data, dense, start, masks=None):
     for name, e_item in start.items():
         x = torch.cat([model.user.weight, e_item])
         total = x
-        for layer in range(model.propagate.num_layers):
+        for layer in range(model.num_layers):
             x = matrix @ x
             if masks is not None:
                 x = x * masks[name][layer]
             total = total + x
-        out[name] = total / (model.propagate.num_layers + 1)
+        out[name] = total / (model.num_layers + 1)
     return out
 
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Literal
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from mmgraph.functional.graph.adjacency import Adjacency
 from mmgraph.functional.graph.normalize import mean_norm
+from mmgraph.functional.rows import take_rows
 from mmgraph.nn.conv.weighted_sum_conv import (
     Features,
     Graph,
@@ -56,6 +56,7 @@ class MMGCNConv(WeightedSumConv):
         ValueError: If ``combine`` is unknown.
 
     Example:
+        >>> import torch
         >>> conv = MMGCNConv(8, 4)
         >>> edge_index = torch.tensor([[0, 1], [1, 0]])
         >>> conv(torch.ones(2, 8), torch.ones(2, 4), edge_index).shape
@@ -90,22 +91,39 @@ class MMGCNConv(WeightedSumConv):
         shared: Features,
         edge_index: Graph,
         edge_weight: Tensor | None = None,
+        targets: Tensor | None = None,
     ) -> Tensor:
+        """The output of all targets, or of the given rows of them."""
         target = target_features(x)
         if edge_weight is None and not isinstance(edge_index, Adjacency):
             edge_index, _ = edge_list(edge_index)
             edge_weight = mean_norm(edge_index, target.size(0)).to(target.dtype)
-        mean = super().forward(x, edge_index, edge_weight)
-        return self.update_nodes(target, mean, target_features(shared))
+        own, shared = take_rows(target, targets), target_features(shared)
+        shared = take_rows(shared, targets)
+        source = x if isinstance(x, Tensor) else x[0]
+        if source.size(0) < own.size(0):
+            # W (A x) = A (W x): the map is applied where there are fewer rows.
+            mapped = (self.lin_neighbors(source), target)
+            neighbors = super().forward(mapped, edge_index, edge_weight)
+            neighbors = take_rows(neighbors, targets)
+        else:
+            mean = super().forward(x, edge_index, edge_weight)
+            neighbors = self.lin_neighbors(take_rows(mean, targets))
+        return self.join(own, neighbors, shared)
 
     def update_nodes(self, x: Tensor, mean: Tensor, shared: Tensor) -> Tensor:
         """The output, from the features and the mean of the neighbours' features."""
-        h = F.leaky_relu(self.lin_neighbors(mean))
+        return self.join(x, self.lin_neighbors(mean), shared)
+
+    def join(self, x: Tensor, neighbors: Tensor, shared: Tensor) -> Tensor:
+        """The output, from the features and the mapped mean of the neighbours'."""
+        h = F.leaky_relu(neighbors)
         own = F.leaky_relu(self.lin_self(x)) + shared
-        if self.combine == "concat":
-            out: Tensor = self.lin_out(torch.cat([h, own], dim=1))
-        else:
-            out = self.lin_out(h) + own
+        if self.combine == "sum":
+            return F.leaky_relu(self.lin_out(h) + own)
+        # G [h || own] by its two halves, without a copy of both.
+        of_h, of_own = self.lin_out.weight.split([h.size(1), own.size(1)], dim=1)
+        out = F.linear(own, of_own, self.lin_out.bias).addmm(h, of_h.t())
         return F.leaky_relu(out)
 
     def __repr__(self) -> str:

@@ -6,6 +6,7 @@ from typing import Literal
 
 from torch import Tensor, nn
 
+from mmgraph.nn.wide_linear import WideLinear
 from mmgraph.options import CheckedOptions, Dimension, FeatureDimension
 
 
@@ -44,7 +45,7 @@ class ModalityEncoder(CheckedOptions, nn.Module):
     ) -> None:
         super().__init__()
         self.init = init
-        self.first = nn.Linear(in_channels, hidden_channels)
+        self.first = WideLinear(in_channels, hidden_channels)
         self.activation = nn.LeakyReLU(0.01)
         self.second = nn.Linear(hidden_channels, out_channels)
         self.reset_parameters()

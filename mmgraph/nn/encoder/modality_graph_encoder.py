@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
+from mmgraph.functional.unit_rows import unit_rows
 from mmgraph.nn.conv.weighted_sum_conv import Graph
 from mmgraph.nn.encoder.light_gcn_encoder import LightGCNEncoder
 from mmgraph.nn.modality_dict import ModalityParameterDict
@@ -69,7 +69,7 @@ class ModalityGraphEncoder(CheckedOptions, nn.Module):
         out = {}
         for m, z in z_item.items():
             preference = self.preference[m]
-            x_0 = F.normalize(torch.cat([preference, z]), eps=1e-12)
+            x_0 = unit_rows(torch.cat([preference, z]))
             h_user, h_item = propagate(x_0, graph).split(
                 [preference.size(0), z.size(0)]
             )

@@ -58,8 +58,12 @@ class UserModalityWeights(CheckedOptions, nn.Module):
                 self.weight.copy_(self.weight.softmax(dim=1))
 
     def forward(self, users: list[Tensor]) -> Tensor:
+        return torch.cat(self.weighted(users), dim=1)
+
+    def weighted(self, users: list[Tensor]) -> list[Tensor]:
+        """The weighted modalities, one by one."""
         weight = self.weight if self.mode == "free" else self.weight.softmax(dim=1)
-        return torch.cat([weight[:, m] * h for m, h in enumerate(users)], dim=1)
+        return [weight[:, m] * h for m, h in enumerate(users)]
 
     def __repr__(self) -> str:
         users, modalities, _ = self.weight.shape

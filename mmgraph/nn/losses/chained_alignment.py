@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
 
-from mmgraph.functional.losses.contrastive import info_nce
+from mmgraph.functional.distinct_candidates import contrast_with_distinct
+from mmgraph.functional.rows import take_rows
 from mmgraph.options import CheckedOptions, Dimension, PositiveFloat, PositiveInt
 
 
@@ -39,7 +41,6 @@ class ChainedAlignmentLoss(CheckedOptions, nn.Module):
         ValueError: If there is no modality or the temperature is not above 0.
 
     Example:
-        >>> import torch
         >>> loss = ChainedAlignmentLoss(num_modalities=2, channels=8, temperature=0.2)
         >>> loss([torch.randn(4, 8) for _ in range(3)]).shape
         torch.Size([])
@@ -67,16 +68,24 @@ class ChainedAlignmentLoss(CheckedOptions, nn.Module):
             linear.reset_parameters()
             nn.init.xavier_uniform_(linear.weight)
 
-    def forward(self, views: list[Tensor]) -> Tensor:
-        """Loss of the first view's rows against the other views, one by one."""
+    def forward(self, views: list[Tensor], index: Tensor | None = None) -> Tensor:
+        """Loss of the first view's rows against the other views, one by one.
+
+        Args:
+            views: The views.
+            index: Which of their rows the batch consists of, each at least once, where
+                a row occurs several times (default: each row once).
+        """
+        if index is None:
+            index = torch.arange(views[0].size(0), device=views[0].device)
         maps = list(self.query)
         if len(self.query) > len(self.view):
             maps[1:] = [nn.Sequential(*maps[1:])]
         query, total = views[0], views[0].new_zeros(())
         for to_query, to_view, view in zip(maps, self.view, views[1:], strict=True):
             query = to_query(query)
-            total = total + info_nce(
-                query, to_view(view), self.temperature, False, normalize=False
+            total = total + contrast_with_distinct(
+                take_rows(query, index), to_view(view), index, self.temperature
             )
         return total
 

@@ -72,3 +72,31 @@ def test_feature_maps_start_xavier_normal():
 def test_an_unknown_combination_is_refused():
     with pytest.raises(ValueError, match=r"must be one of .* \(got 'product'\)"):
         MMGCNConv(5, 3, "product")
+
+
+@pytest.mark.parametrize("combine", ["concat", "sum"])
+@pytest.mark.parametrize("sizes", [(3, 6), (6, 3)], ids=["few sources", "few targets"])
+@pytest.mark.parametrize("targets", [None, [2, 0, 2]], ids=["all", "rows"])
+def test_both_orders_of_map_and_mean_equal_the_formula(combine, sizes, targets):
+    num_src, num_dst = sizes
+    edges = torch.tensor([[0, 2, 1, 0], [0, 0, 1, 2]])
+    conv = MMGCNConv(5, 3, combine).double()
+    graph = Adjacency.from_edge_index(
+        edges, mean_norm(edges, num_dst).double(), num_src=num_src, num_dst=num_dst
+    )
+    x_src, x = torch.randn(num_src, 5).double(), torch.randn(num_dst, 5).double()
+    shared = torch.randn(num_dst, 3).double()
+    rows = None if targets is None else torch.tensor(targets)
+    out = conv((x_src, x), shared, graph, targets=rows)
+    mean = torch.zeros(num_dst, 5).double()
+    for src, dst in edges.T.tolist():
+        mean[dst] += x_src[src] / (edges[1] == dst).sum()
+    h = leaky(mean @ conv.lin_neighbors.weight.T)
+    own = leaky(x @ conv.lin_self.weight.T + conv.lin_self.bias) + shared
+    weight, bias = conv.lin_out.weight, conv.lin_out.bias
+    if combine == "concat":
+        expected = leaky(torch.cat([h, own], dim=1) @ weight.T + bias)
+    else:
+        expected = leaky(h @ weight.T + bias + own)
+    expected = expected if rows is None else expected[rows]
+    torch.testing.assert_close(out, expected, rtol=1e-10, atol=1e-12)

@@ -88,3 +88,20 @@ def test_another_number_of_views_is_refused(count):
     loss = ChainedAlignmentLoss(2, 6, temperature=0.2)
     with pytest.raises(ValueError, match="argument 3 is"):
         loss([torch.ones(5, 6)] * count)
+
+
+@pytest.mark.parametrize("modalities", [1, 2, 3])
+def test_repeated_rows_may_be_given_once(modalities):
+    loss = ChainedAlignmentLoss(modalities, 8, 0.2).double()
+    views = [torch.randn(4, 8).double() for _ in range(modalities + 1)]
+    index = torch.tensor([3, 0, 1, 3, 2, 3])
+    found = loss(views, index)
+    expected = loss([view[index] for view in views])
+    torch.testing.assert_close(found, expected)
+    parameters = list(loss.parameters())
+    for mine, other in zip(
+        torch.autograd.grad(found, parameters),
+        torch.autograd.grad(expected, parameters),
+        strict=True,
+    ):
+        torch.testing.assert_close(mine, other)
