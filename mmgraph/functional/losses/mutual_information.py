@@ -132,41 +132,54 @@ def club_bound_sampled(
 
 
 class _GaussianNetworkLoss(torch.autograd.Function):
-    """The loss, and its gradients from the terms of its value.
+    r"""The loss, and its gradients from the terms of its value.
 
-    A step of SEA's estimator on Baby's 14,100 pairs takes 5.3 ms instead of 8.1 ms by
-    autograd (one CPU thread, CPU time): samples are columns, as with a handful of
-    hidden units the products are then three times as fast, both first layers are one
-    product, and tanh is a sigmoid, which costs a sixth.
+    A step of SEA's estimator on Baby's 14,100 pairs takes 5.1 instead of the 7.4 ms of
+    autograd (CPU time of one thread), as few passes over the samples are made. Samples
+    are columns, as with a handful of hidden units the products are then three times as
+    fast. Between the hidden units of the two networks lies a row of ones, the input of
+    both biases. tanh is :math:`2 s - 1` with a sigmoid :math:`s`, a sixth of its cost.
     """
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, y: Tensor, *weights: Tensor) -> Tensor:
         x, y = x.T, y.T
-        first = torch.cat(weights[0::4]), torch.cat(weights[1::4])
-        (w_mean, w_var), (b_mean, b_var) = weights[2::4], weights[3::4]
-        hidden = torch.addmm(first[1].unsqueeze(1), first[0], x).relu_()
-        of_mean, of_var = hidden.chunk(2)
-        mean = torch.addmm(b_mean.unsqueeze(1), w_mean, of_mean)
-        log_var = torch.addmm(b_var.unsqueeze(1), w_var, of_var)
-        log_var = log_var.mul_(2).sigmoid_().mul_(2).sub_(1)  # tanh
+        w_1, b_1, w_2, b_2, v_1, c_1, v_2, c_2 = weights
+        units, n = len(w_1), y.size(1)
+        first = torch.cat([w_1, torch.zeros_like(w_1[:1]), v_1])
+        bias = torch.cat([b_1, torch.ones_like(b_1[:1]), c_1])
+        hidden = torch.addmm(bias.unsqueeze(1), first, x).relu_()
+        of_mean, of_var = hidden[: units + 1], hidden[units:]
+        mean = torch.cat([w_2, b_2.unsqueeze(1)], dim=1) @ of_mean
+        s = (2 * torch.cat([c_2.unsqueeze(1), v_2], dim=1) @ of_var).sigmoid_()
+        negative_log_var = torch.add(1, s, alpha=-2)
+        total = negative_log_var.sum()
         error = torch.sub(y, mean, out=mean)
-        scaled = log_var.neg().exp_().mul_(error)
+        scaled = negative_log_var.exp_().mul_(error)
         square = error.mul_(scaled)
-        loss = (square.sum() + log_var.sum()) / (2 * y.size(1))
+        loss = (square.sum() - total) / (2 * n)
 
-        # From here the gradients of 2 N times the loss.
-        slope = 1 - log_var * log_var
-        to_mean, to_var = scaled.mul_(-2), slope.sub_(square.mul_(slope))
-        back = torch.cat([w_mean.T @ to_mean, w_var.T @ to_var])
-        back *= hidden > 0
-        of_first = zip((back @ x.T).chunk(2), back.sum(1).chunk(2), strict=True)
-        of_second = [
-            (to_out @ h.T, to_out.sum(1))
-            for to_out, h in ((to_mean, of_mean), (to_var, of_var))
-        ]
-        grads = [g for a, b in zip(of_first, of_second, strict=True) for g in (*a, *b)]
-        ctx.save_for_backward(*(g / (2 * y.size(1)) for g in grads))
+        # Gradients of the mean by -1 / n, of the argument of tanh by 2 / n.
+        slope = torch.addcmul(s, s, s, value=-1)
+        to_var = torch.addcmul(slope, slope, square, value=-1, out=slope)
+        back = torch.empty_like(hidden)
+        torch.mm(w_2.T / -n, scaled, out=back[:units])
+        back[units] = 0
+        torch.mm(v_2.T * (2 / n), to_var, out=back[units + 1 :])
+        back = torch.ops.aten.threshold_backward(back, hidden, 0)
+        to_first, to_bias = back @ x.T, back.sum(dim=1)
+        to_w_2, to_b_2 = (scaled @ of_mean.T / -n).split([units, 1], dim=1)
+        to_c_2, to_v_2 = (to_var @ of_var.T * (2 / n)).split([1, units], dim=1)
+        ctx.save_for_backward(
+            to_first[:units],
+            to_bias[:units],
+            to_w_2,
+            to_b_2.squeeze(1),
+            to_first[units + 1 :],
+            to_bias[units + 1 :],
+            to_v_2,
+            to_c_2.squeeze(1),
+        )
         return loss
 
     @staticmethod
