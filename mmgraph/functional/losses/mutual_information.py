@@ -67,7 +67,9 @@ def gaussian_network_loss(
         tensor(-1.5000)
     """
     with torch.autocast(x.device.type, enabled=False):
-        loss: Tensor = _GaussianNetworkLoss.apply(x, y, *mean, *log_var)
+        loss: Tensor = _GaussianNetworkLoss.apply(
+            x.detach(), y.detach(), *mean, *log_var
+        )
     return loss
 
 
