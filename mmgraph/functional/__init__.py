@@ -26,6 +26,7 @@ from mmgraph.functional.losses.mutual_information import (
     club_bound,
     club_bound_sampled,
     gaussian_log_likelihood,
+    gaussian_network_loss,
 )
 from mmgraph.functional.losses.regularizers import (
     half_square_penalty,
@@ -101,6 +102,7 @@ __all__ = [
     "energy_ratio",
     "fixed_neighbors",
     "gaussian_log_likelihood",
+    "gaussian_network_loss",
     "grace",
     "gumbel_softmax",
     "half_square_penalty",

@@ -87,7 +87,10 @@ class _Composed(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, to_weights: Tensor, to_biases: Tensor) -> tuple[Any, ...]:
         weight, bias, *narrow = ctx.saved_tensors
-        to_weight, to_bias = torch.zeros_like(weight), torch.zeros_like(bias)
+        # Where the first consumer reads every row it also writes every row first.
+        kept = ctx.slices[0] != slice(None)
+        to_weight = torch.zeros_like(weight) if kept else torch.empty_like(weight)
+        to_bias = torch.zeros_like(bias)
         sizes = [a.size(0) for a in narrow]
         parts = zip(
             ctx.slices,
@@ -98,7 +101,8 @@ class _Composed(torch.autograd.Function):
         )
         to_narrow = []
         for s, a, to_w, to_b in parts:
-            to_weight[s].addmm_(a.T, to_w)
+            to_weight[s].addmm_(a.T, to_w, beta=float(kept))
+            kept = True
             to_bias[s].addmv_(a.T, to_b)
             to_narrow.append(torch.addmm(to_b[:, None] * bias[s], to_w, weight[s].T))
         return to_weight, to_bias, None, *to_narrow

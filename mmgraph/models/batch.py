@@ -42,6 +42,20 @@ class Batch(NamedTuple):
         pos, neg = both.split(self.pos_item.numel())
         return take_rows(user, self.user), pos, neg
 
+    def nodes(self, num_users: int) -> Tensor:
+        """Users, positives and negatives, one after the other, as nodes of one graph.
+
+        Args:
+            num_users: Number of users, which come before the items.
+
+        Example:
+            >>> Batch(*torch.tensor([[0], [3], [5]])).nodes(num_users=10)
+            tensor([ 0, 13, 15])
+        """
+        assert self.neg_item is not None
+        items = torch.cat([self.pos_item, self.neg_item])
+        return torch.cat([self.user, items + num_users])
+
     def items(self) -> Tensor:
         """The distinct items, ascending.
 

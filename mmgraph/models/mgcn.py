@@ -152,7 +152,10 @@ class MGCN(Recommender):
 
     def loss(self, data: HeteroData, batch: Batch) -> dict[str, Tensor]:
         behaviour, content = self.views(data)
-        user, pos, neg = batch.rows(*self.split(behaviour + content))
+        # Rows first: what is added up for a batch need not be for all nodes.
+        nodes = batch.nodes(self.num_users)
+        b, c = (take_rows(x, nodes).chunk(3) for x in (content, behaviour))
+        user, pos, neg = (b_rows + c_rows for b_rows, c_rows in zip(b, c, strict=True))
         size = 2048 if self.released else len(user)
         penalty = half_square_penalty(user, pos, neg, batch_size=size)
         terms = {
@@ -160,15 +163,10 @@ class MGCN(Recommender):
             "reg": self.reg_weight * penalty,
         }
         if self.contrast_weight:
-            ids = (batch.user, batch.pos_item)
-            pairs = zip(self.split(content), self.split(behaviour), ids, strict=True)
-            contrast = [
-                solosim(
-                    take_rows(b, rows), take_rows(c, rows), self.contrast_temperature
-                )
-                for b, c, rows in pairs
-            ]
-            terms["contrast"] = self.contrast_weight * torch.stack(contrast).sum()
+            users, items = (
+                solosim(b[side], c[side], self.contrast_temperature) for side in (0, 1)
+            )
+            terms["contrast"] = self.contrast_weight * (users + items)
         return terms
 
     def views(self, data: HeteroData) -> tuple[Tensor, Tensor]:
@@ -185,14 +183,12 @@ class MGCN(Recommender):
             views.append(torch.cat([user, item]))
 
         common = self.fuse(views)
-        gates = [prefer(c).sigmoid() for prefer in self.prefer.values()]
-        specific = [
-            gate * (view - common) for gate, view in zip(gates, views, strict=True)
-        ]
-        total = torch.stack(specific).sum(dim=0)
-        if self.released:
-            return c, (common + total) / (len(views) + 1)
-        return c, common + total / len(views)
+        content = common
+        weight = 1.0 if self.released else 1 / len(views)
+        for prefer, view in zip(self.prefer.values(), views, strict=True):
+            gate = prefer(c).sigmoid()
+            content = torch.addcmul(content, gate, view - common, value=weight)
+        return c, content / (len(views) + 1) if self.released else content
 
     def item_user_graph(self, data: HeteroData) -> Adjacency:
         r"""The symmetrically normalised graph :math:`\hat{\mathbf{R}}` to the users."""

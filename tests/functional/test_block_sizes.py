@@ -51,6 +51,8 @@ def test_what_decides_the_order_of_sums_is_what_it_was():
     assert block_sizes.COVARIANCE_ROWS == 2048
     assert block_sizes.CONTRAST_SCORES.cpu == 2**19
     assert block_sizes.GRACE_SCORES.cpu == 2**18
+    assert block_sizes.WIDE_CONTRAST_SCORES.cpu == 2**23
+    assert block_sizes.WIDE_CONTRAST_ROWS == 256
     assert (block_sizes.USER_SCORES.cpu, block_sizes.USER_SCORES.gpu) == (2**22, 2**26)
     assert block_sizes.REFINED_ROWS.cpu == 2048
 
@@ -107,7 +109,7 @@ def test_other_errors_come_through_at_once():
 
 def test_what_results_depend_on_is_never_halved():
     sizes = ("CONTRAST_SCORES", "GRACE_SCORES", "USER_SCORES", "RANKED_SCORES")
-    for name in (*sizes, "REFINED_ROWS"):
+    for name in (*sizes, "WIDE_CONTRAST_SCORES", "REFINED_ROWS"):
         assert getattr(block_sizes, name).fixed
     for name in ("READ", "WORKING_COPY", "SEARCH_SCORES", "CANDIDATE_PAIRS"):
         assert not getattr(block_sizes, name).fixed

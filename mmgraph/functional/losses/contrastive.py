@@ -13,6 +13,7 @@ from mmgraph.functional.losses.streaming import (
     GradientsMadeForward,
     at_least_float32,
     check_contrast,
+    contrast_rows,
     needs_gradient,
 )
 from mmgraph.functional.shrinking_blocks import shrinking_blocks
@@ -150,7 +151,7 @@ def _contrast(
     a: Tensor, b: Tensor, block_size: int, match: Tensor | None, *, with_grad: bool
 ) -> tuple[Tensor, Tensor | None, Tensor | None]:
     num_anchors = a.size(0)
-    block_size = min(block_size, CONTRAST_SCORES.rows(b.size(0), a.device, least=32))
+    block_size = min(block_size, contrast_rows(b, CONTRAST_SCORES))
     loss = a.new_empty(num_anchors)
     grad_a = torch.empty_like(a) if with_grad else None
     grad_b = torch.zeros_like(b) if with_grad else None

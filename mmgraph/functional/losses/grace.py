@@ -13,6 +13,7 @@ from mmgraph.functional.losses.streaming import (
     GradientsMadeForward,
     at_least_float32,
     check_contrast,
+    contrast_rows,
     needs_gradient,
 )
 from mmgraph.functional.shrinking_blocks import shrinking_blocks
@@ -81,7 +82,7 @@ def _grace(
     a: Tensor, b: Tensor, block_size: int, *, with_grad: bool
 ) -> tuple[Tensor, Tensor, Tensor]:
     num_rows = a.size(0)
-    block_size = min(block_size, GRACE_SCORES.rows(num_rows, a.device, least=32))
+    block_size = min(block_size, contrast_rows(b, GRACE_SCORES))
     loss = a.new_empty(num_rows)
     grad_a, grad_b = torch.zeros_like(a), torch.zeros_like(b)
 

@@ -7,6 +7,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from mmgraph.functional.block_sizes import (
+    WIDE_CONTRAST_ROWS,
+    WIDE_CONTRAST_SCORES,
+    BlockSize,
+)
+
 
 class GradientsMadeForward(torch.autograd.Function):
     """A loss whose forward saves the gradients of its first two inputs.
@@ -26,6 +32,29 @@ class GradientsMadeForward(torch.autograd.Function):
         grad_a, grad_b = ctx.saved_tensors
         others = [None] * (len(ctx.needs_input_grad) - 2)
         return grad * grad_a, grad * grad_b, *others
+
+
+def contrast_rows(candidates: Tensor, in_cache: BlockSize) -> int:
+    """Anchors whose similarities with all candidates are held at a time.
+
+    Args:
+        candidates: ``[N, d]``.
+        in_cache: Similarities that stay in a core's cache.
+
+    Returns:
+        At least 32; on a GPU there is no limit.
+
+    Example:
+        >>> from mmgraph.functional.block_sizes import CONTRAST_SCORES
+        >>> [contrast_rows(torch.ones(8192, d), CONTRAST_SCORES) for d in (32, 64)]
+        [64, 256]
+    """
+    num_candidates, dim = candidates.shape
+    rows = in_cache.rows(num_candidates, candidates.device, least=32)
+    if dim < 64:
+        return rows
+    wide = WIDE_CONTRAST_SCORES.rows(num_candidates, candidates.device)
+    return max(rows, min(wide, WIDE_CONTRAST_ROWS))
 
 
 def check_contrast(temperature: float, block_size: int) -> None:

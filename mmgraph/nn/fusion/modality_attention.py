@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor, nn
 
+from mmgraph.functional.attention_fusion import attention_fusion
 from mmgraph.options import CheckedOptions, Dimension
 
 
@@ -29,6 +29,7 @@ class ModalityAttention(CheckedOptions, nn.Module):
         - **output:** :math:`(N, d)`
 
     Example:
+        >>> import torch
         >>> fusion = ModalityAttention(channels=4)
         >>> fusion([torch.ones(3, 4), torch.ones(3, 4)]).shape
         torch.Size([3, 4])
@@ -45,9 +46,8 @@ class ModalityAttention(CheckedOptions, nn.Module):
         self.second.reset_parameters()
 
     def forward(self, views: list[Tensor]) -> Tensor:
-        h = torch.stack(views)
-        beta: Tensor = self.second(self.first(h).tanh()).softmax(dim=0)
-        return (beta * h).sum(dim=0)
+        query = self.second.weight.squeeze(0)
+        return attention_fusion(views, self.first.weight, self.first.bias, query)
 
     def __repr__(self) -> str:
         return f"ModalityAttention({self.first.in_features})"

@@ -10,9 +10,10 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from mmgraph.functional.losses.mutual_information import (
+    TwoLayers,
     club_bound,
     club_bound_sampled,
-    gaussian_log_likelihood,
+    gaussian_network_loss,
 )
 from mmgraph.nn.losses.rows import check_rows
 from mmgraph.options import CheckedOptions, Dimension, FeatureDimension
@@ -103,8 +104,7 @@ class CLUBLoss(CheckedOptions, nn.Module):
         """Negative log-likelihood of ``y`` given ``x``; the inputs get no gradient."""
         check_rows(x, "CLUBLoss")
         self.is_fitted = True
-        mean, log_var = self.conditional(x.detach())
-        return -gaussian_log_likelihood(mean, log_var, y.detach())
+        return gaussian_network_loss(x, y, *self.conditional.layers())
 
     def _load_from_state_dict(self, *args: Any) -> None:
         self.is_fitted = True
@@ -130,6 +130,10 @@ class _GaussianConditional(nn.Module):
             nn.Tanh(),
         )
 
+    def layers(self) -> tuple[TwoLayers, TwoLayers]:
+        """Weights and biases of the mean's network and of the log-variance's."""
+        return _two_layers(self.mean), _two_layers(self.log_var)
+
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         # Samples as columns: with a handful of hidden units and thousands of samples
         # these products are three times as fast as those of nn.Linear (CPU).
@@ -139,6 +143,11 @@ class _GaussianConditional(nn.Module):
         for layer in self.log_var:
             log_var = _on_columns(layer, log_var)
         return mean.T, log_var.T
+
+
+def _two_layers(network: nn.Sequential) -> TwoLayers:
+    first, second = (m for m in network if isinstance(m, nn.Linear))
+    return first.weight, first.bias, second.weight, second.bias
 
 
 def _on_columns(layer: nn.Module, x: Tensor) -> Tensor:

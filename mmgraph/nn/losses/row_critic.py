@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.func import functional_call
 
+from mmgraph.functional.gram import gram
 from mmgraph.options import (
     CheckedOptions,
     Dimension,
@@ -120,7 +121,7 @@ class RowCritic(CheckedOptions, nn.Module):
         # The gradient of a row is W_1 g; its length by what needs less memory.
         num_rows, dim = g.shape
         if dim * dim <= num_rows * self.table.size(0):
-            square = ((g @ (self.table.t() @ self.table)) * g).sum(dim=1)
+            square = ((g @ gram(self.table)) * g).sum(dim=1)
         else:
             square = (g @ self.table.t()).square().sum(dim=1)
         tiny = torch.finfo(square.dtype).tiny

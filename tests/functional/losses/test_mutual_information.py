@@ -11,6 +11,7 @@ from mmgraph.functional import (
     club_bound,
     club_bound_sampled,
     gaussian_log_likelihood,
+    gaussian_network_loss,
 )
 
 TIGHT = {"atol": 1e-10, "rtol": 1e-10}
@@ -37,11 +38,55 @@ def test_log_likelihood_is_that_of_torch_distributions():
         torch.testing.assert_close(grad, reference, **TIGHT)
 
 
-def test_second_derivative_of_the_likelihood_is_refused():
-    inputs = [t.requires_grad_() for t in case()]
-    text = r"^gaussian_log_likelihood has no second .* with create_graph=True\)$"
+def networks(d_x=4, hidden=3, d_y=5, dtype=torch.float64):
+    """Layers of the mean and of the log-variance, with gradients."""
+    shapes = [(hidden, d_x), (hidden,), (d_y, hidden), (d_y,)]
+    return [
+        tuple(torch.randn(s, dtype=dtype, requires_grad=True) for s in shapes)
+        for _ in range(2)
+    ]
+
+
+def network_moments(x, mean, log_var):
+    mu, rho = ((x @ w1.T + b1).relu() @ w2.T + b2 for w1, b1, w2, b2 in (mean, log_var))
+    return mu, rho.tanh()
+
+
+@pytest.mark.parametrize(
+    ("dtype", "tolerance"), [(torch.float64, 1e-10), (torch.float32, 2e-5)]
+)
+def test_network_loss_is_the_negative_likelihood_of_the_networks(dtype, tolerance):
+    x, y = torch.randn(23, 4, dtype=dtype), torch.randn(23, 5, dtype=dtype)
+    mean, log_var = networks(dtype=dtype)
+    weights = [*mean, *log_var]
+    expected = -gaussian_log_likelihood(*network_moments(x, mean, log_var), y)
+    actual = gaussian_network_loss(x, y, mean, log_var)
+    near = {"atol": tolerance, "rtol": tolerance}
+    torch.testing.assert_close(actual, expected, **near)
+    grads = torch.autograd.grad(3 * actual, weights)
+    references = torch.autograd.grad(3 * expected, weights)
+    for grad, reference in zip(grads, references, strict=True):
+        torch.testing.assert_close(grad, reference, **near)
+
+
+def test_network_loss_gives_its_data_no_gradient():
+    x = torch.randn(7, 4, dtype=torch.float64, requires_grad=True)
+    y = torch.randn(7, 5, dtype=torch.float64, requires_grad=True)
+    # Not even the graph of the data is reached: it may go backward once more.
+    doubled = 2 * x
+    for _ in range(2):
+        gaussian_network_loss(doubled, y, *networks()).backward()
+    assert x.grad is None
+    assert y.grad is None
+
+
+def test_second_derivative_of_the_network_loss_is_refused():
+    x, y = torch.randn(7, 4).double(), torch.randn(7, 5).double()
+    mean, log_var = networks()
+    text = r"^gaussian_network_loss has no second .* with create_graph=True\)$"
+    loss = gaussian_network_loss(x, y, mean, log_var)
     with pytest.raises(RuntimeError, match=text):
-        torch.autograd.grad(gaussian_log_likelihood(*inputs), inputs, create_graph=True)
+        torch.autograd.grad(loss, mean, create_graph=True)
 
 
 def test_closed_form_equals_the_mean_over_all_pairs():

@@ -7,7 +7,12 @@ import torch
 from reference.memory import LargestTensor
 
 from mmgraph.functional import grace, info_nce, solosim
-from mmgraph.functional.block_sizes import CONTRAST_SCORES, GRACE_SCORES
+from mmgraph.functional.block_sizes import (
+    CONTRAST_SCORES,
+    GRACE_SCORES,
+    WIDE_CONTRAST_ROWS,
+)
+from mmgraph.functional.losses.streaming import contrast_rows
 from mmgraph.nn.losses import InfoNCELoss, SoloSimLoss
 
 LOSSES = pytest.mark.parametrize("loss", [solosim, info_nce, grace])
@@ -72,6 +77,21 @@ def test_a_cpu_takes_as_many_rows_as_fit_its_cache(loss, cache):
     with LargestTensor() as largest:
         loss(x, y, 0.2)
     assert largest.size == cache.cpu // 3000 * 3000
+
+
+@pytest.mark.parametrize("loss", [solosim, grace])
+def test_a_cpu_takes_more_rows_of_wide_views(loss):
+    x, y = torch.randn(2, 3000, 64)
+    with LargestTensor() as largest:
+        loss(x, y, 0.2)
+    assert largest.size == WIDE_CONTRAST_ROWS * 3000
+
+
+def test_wide_views_of_large_catalogues_stay_within_their_memory():
+    large = torch.empty(1, 64).expand(2**17, 64)
+    assert contrast_rows(large, CONTRAST_SCORES) == 2**23 // 2**17
+    larger = torch.empty(1, 64).expand(2**20, 64)
+    assert contrast_rows(larger, CONTRAST_SCORES) == 32
 
 
 @LOSSES
