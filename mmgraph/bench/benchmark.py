@@ -17,11 +17,13 @@ from mmgraph.bench.jobs.processes import Processes, TaskData
 from mmgraph.bench.jobs.task import Task, TaskResult, perform
 from mmgraph.bench.jobs.task_queue import TaskQueue
 from mmgraph.bench.jobs.watch import Watch, unwatched
+from mmgraph.bench.parallel import jobs_for, run_threads
 from mmgraph.bench.recipe import Choice, Recipe, stages
 from mmgraph.bench.records import GridPoint, ResultLine, Selection
 from mmgraph.bench.results_folder import FIRST, OTHERS, BenchFolder, read_results
 from mmgraph.bench.source import DataSource
 from mmgraph.bench.spec import ModelSpec
+from mmgraph.device import resolve_device
 from mmgraph.errors import UserError
 from mmgraph.folders import check_output_folder
 from mmgraph.lock import locked_folder
@@ -59,7 +61,7 @@ class Benchmark:
         watch: Shows progress.
         jobs: Runs at once, each in a process of its own; their results do not depend
             on it. Files are written by this process alone.
-        threads: CPU threads of each such process; 0 leaves torch's choice.
+        threads: CPU threads of each such process.
         source: Source of the data for the processes, needed with several jobs.
 
     Raises:
@@ -273,8 +275,8 @@ def run_benchmark(
         device: As the trainer takes it.
         resume: Keep the finished runs of the folder and skip them.
         watch: Shows progress.
-        jobs: Runs at once, each in a process of its own.
-        threads: CPU threads of each such process; 0 leaves torch's choice.
+        jobs: Runs at once, each in a process of its own; 0: as many as suit the data.
+        threads: CPU threads of each run; 0: as many as suit the data.
 
     Returns:
         The lines of results of these runs.
@@ -306,7 +308,11 @@ def run_benchmark(
             "choose other systems, or add features",
             path=source.location,
         )
-    with locked_folder(Path(out)):
+    train = splits[0]
+    with locked_folder(Path(out)), run_threads(train, device, threads) as threads:
+        on_cpu = resolve_device(device).type == "cpu"
+        runs = len(accepted) * len(seeds)
+        jobs = jobs or (jobs_for(train, runs, threads) if on_cpu else 1)
         benchmark = Benchmark(
             splits,
             source.name,

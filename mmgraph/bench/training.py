@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Literal
 
@@ -11,6 +12,7 @@ import pandas as pd
 from mmgraph.bench.config import RunConfig
 from mmgraph.bench.experiment import CUTOFFS, Splits, build_run, train
 from mmgraph.bench.jobs.watch import Watch, unwatched
+from mmgraph.bench.parallel import run_threads
 from mmgraph.bench.records import RunInfo
 from mmgraph.bench.run_directory import (
     CHECKPOINT,
@@ -46,6 +48,7 @@ def train_run(
     device: str = "auto",
     test: bool = True,
     resume: bool = False,
+    threads: int = 0,
     watch: Watch = unwatched,
     loaded: tuple[Splits, str] | None = None,
 ) -> RunInfo:
@@ -61,6 +64,7 @@ def train_run(
         device: As the trainer takes it.
         test: False leaves the test split alone, as selection must.
         resume: Go on with an interrupted run; one that has finished is left as it is.
+        threads: CPU threads; 0: as many as suit the data.
         watch: Shows progress.
         loaded: Result of ``source.load()``, where it was called already.
 
@@ -90,8 +94,9 @@ def train_run(
             [run.spec.model], lambda sha256: may_hold(folder, run.key(seed, sha256))
         )
     splits, sha256 = loaded
-    untrained = build_run(run, splits, seed=seed, device=device)
-    with locked_folder(folder):
+    with run_threads(splits[0], device, threads), ExitStack() as stack:
+        untrained = build_run(run, splits, seed=seed, device=device)
+        stack.enter_context(locked_folder(folder))
         going_on = begin_run(folder, run.key(seed, sha256), resume=resume)
         if going_on and read_info(folder)["status"] == "finished":
             return finished_info(folder)

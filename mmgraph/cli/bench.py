@@ -45,8 +45,8 @@ def bench(
     ] = False,
     jobs: Annotated[
         int,
-        typer.Option("--jobs", help="Runs at once; --threads are those of each."),
-    ] = 1,
+        typer.Option("--jobs", help="Runs at once, by default as suits the data."),
+    ] = 0,
     seed: opt.Seed = 999,
     device: opt.Device = "auto",
     threads: opt.Threads = 0,

@@ -30,7 +30,7 @@ Device = Annotated[
     typer.Option("--device", metavar="auto|cpu|cuda[:n]", help="Device to compute on."),
 ]
 Threads = Annotated[
-    int, typer.Option("--threads", help="CPU threads; 0 leaves torch's choice.")
+    int, typer.Option("--threads", help="CPU threads; by default as suits the work.")
 ]
 Json = Annotated[
     bool, typer.Option("--json", help="Write results to stdout as JSON, for machines.")
@@ -104,7 +104,7 @@ def set_up(
     Args:
         seed: The seed, or the first of several that follow each other.
         device: Device to compute on.
-        threads: CPU threads; 0 leaves torch's choice.
+        threads: CPU threads; 0 leaves torch's choice, or the command's.
         quiet: Show warnings alone.
         seeds: Number of seeds.
         jobs: Number of processes.
@@ -116,7 +116,7 @@ def set_up(
         >>> set_up(seed=0, device="cpu", threads=0, quiet=True)
     """
     check_range("seeds", seeds, 1, _MOST_SEEDS)
-    check_range("jobs", jobs, 1, most_threads())
+    check_range("jobs", jobs, 0, most_threads())
     check_range("threads", threads, 0, most_threads())
     # The trainer puts the epoch into the lower half of torch's 64 bits.
     check_range("seed", seed, 0, 2**32 - seeds)

@@ -95,6 +95,7 @@ def reproduce(
         runs=runs,
         resume=resume,
         device=device,
+        threads=threads,
         watch=partial(training_bar, quiet=quiet),
     ):
         results[name] = result.numbers

@@ -57,6 +57,7 @@ def train(
         seed=seed,
         device=device,
         resume=resume,
+        threads=threads,
         watch=partial(training_bar, quiet=quiet),
     )
     if as_json:

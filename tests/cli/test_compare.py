@@ -87,7 +87,7 @@ def test_the_data_of_several_runs_are_read_and_told_once(
     run, catalogue, tmp_path, capsys
 ):
     other = tmp_path / "other"
-    words = ["train", "VBPR:embedding_dim=8,epochs=1", "--data", str(catalogue)]
+    words = ["train", "MF-BPR:embedding_dim=8,epochs=1", "--data", str(catalogue)]
     assert main([*words, "--out", str(other), "--device", "cpu", "--quiet"]) == 0
     assert main(["compare", str(run), str(other)]) == 0
     told = capsys.readouterr().err

@@ -58,6 +58,7 @@ class ExperimentContext:
         recipe: Options and grids per system.
         grid: Values that the experiment goes through, by name.
         device: As the trainer takes it.
+        threads: CPU threads; 0: as many as suit the data.
         watch: Shows progress; nothing by default.
         epochs: Epochs that the user gave, for experiments that train fewer by default.
         fidelity: ``"released"``: tables run systems of others as their public code,
@@ -75,6 +76,7 @@ class ExperimentContext:
     recipe: Recipe | None = None
     grid: Mapping[str, Sequence[Any]] = field(default_factory=dict)
     device: str = "auto"
+    threads: int = 0
     epochs: int | None = None
     fidelity: str = "released"
 
@@ -222,6 +224,7 @@ class ExperimentContext:
             device=self.device,
             test=False,
             resume=True,
+            threads=self.threads,
             watch=self.watch,
             loaded=(self.splits, self.data_sha256),
         )

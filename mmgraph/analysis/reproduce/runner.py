@@ -30,6 +30,7 @@ from mmgraph.analysis.reproduce.result import (
 from mmgraph.bench.config import check_settings
 from mmgraph.bench.failures import enough_memory
 from mmgraph.bench.jobs.watch import Watch, unwatched
+from mmgraph.bench.parallel import run_threads
 from mmgraph.bench.recipe import Recipe
 from mmgraph.bench.source import DataSource
 from mmgraph.bench.spec import FIDELITIES, check_names, check_sizes
@@ -61,6 +62,7 @@ def reproduce_experiments(
     runs: str | Path | None = None,
     resume: bool = False,
     device: str = "auto",
+    threads: int = 0,
     watch: Watch = unwatched,
 ) -> Iterator[tuple[str, ExperimentResult, list[str]]]:
     """Repeat experiments of the papers on a data set, one folder for each.
@@ -81,6 +83,7 @@ def reproduce_experiments(
         runs: Folder of all that is trained; ``runs`` in ``out`` without it.
         resume: Go on where an earlier, equal call stopped.
         device: As the trainer takes it.
+        threads: CPU threads; 0: as many as suit the data.
         watch: Shows progress.
 
     Returns:
@@ -118,6 +121,7 @@ def reproduce_experiments(
         settings={**(source.default_settings if recipe is None else {}), **given},
         recipe=recipe,
         device=device,
+        threads=threads,
         epochs=epochs,
         fidelity=fidelity,
     )
@@ -166,6 +170,7 @@ def run_experiments(
         for name in EXPERIMENTS:
             if name != next(iter(chosen)):  # it is written before the report is
                 read_section(context.folder / name)
+        stack.enter_context(run_threads(context.train, context.device, context.threads))
         yield from _run_all(chosen, context, grids, required=required)
 
 
