@@ -136,11 +136,10 @@ def check_splits(train: HeteroData, **held_out: HeteroData) -> None:
         >>> check_splits(train, valid=val)
     """
     keys, checked = {}, _Checked()
-    training = train[INTERACTS].edge_index
     for name, data in {"train": train, **held_out}.items():
         _validate(data, checked)
         _check_same_nodes(name, data, train)
-        edges = data[INTERACTS].edge_index
+        edges, training = (split[INTERACTS].edge_index for split in (data, train))
         if edges is not training and not torch.equal(edges, training):
             raise UserError(
                 f"edge_index of {name} is not that of train",
