@@ -5,25 +5,25 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-_EPS = 1e-12  # least length a row counts with, as in torch's normalize
+from mmgraph.functional.unit_rows import unit_rows
 
 
 def cosine_factors(
     narrow_a: Tensor, wide_a: Tensor, narrow_b: Tensor, wide_b: Tensor
 ) -> tuple[Tensor, Tensor]:
-    r"""Two matrices as narrow as the factors, whose inner products are the cosines.
+    r"""Two narrow matrices whose inner products are the cosines of wide rows.
 
     .. math::
         \mathbf{P} \mathbf{Q}^\top = \cos(\mathbf{H}_a \mathbf{G}_a,
         \mathbf{H}_b \mathbf{G}_b), \qquad
-        \mathbf{p}_i = \frac{\mathbf{h}^a_i \mathbf{G}_a \mathbf{G}_b^\top}
-        {\|\mathbf{h}^a_i \mathbf{G}_a\|}, \qquad
-        \mathbf{q}_j = \frac{\mathbf{h}^b_j}{\|\mathbf{h}^b_j \mathbf{G}_b\|}
+        \mathbf{P} = \mathrm{norm}(\mathbf{H}_a \mathbf{G}_a) \mathbf{B}, \qquad
+        \mathbf{Q} = \mathrm{norm}(\mathbf{H}_b \mathbf{G}_b) \mathbf{B}
 
-    All inner products of :math:`N` and :math:`M` rows then cost :math:`N M k` and not
-    :math:`N M d`. A row of length 0 has inner products 0. Where the parts of a row
-    :math:`\mathbf{h} \mathbf{G}` cancel to a fraction :math:`r` of their size, the
-    relative error grows with :math:`1 / r^2`.
+    where the columns of :math:`\mathbf{B}` are an orthonormal basis of what the rows of
+    :math:`\mathbf{G}_a` and :math:`\mathbf{G}_b` span together. All inner products of
+    :math:`N` and :math:`M` rows then cost :math:`N M (k + l)` and not :math:`N M d`. As
+    both sides lie in that span, the gradient is that of the cosines although
+    :math:`\mathbf{B}` is held constant; there is no second derivative.
 
     Args:
         narrow_a: :math:`\mathbf{H}_a`.
@@ -33,7 +33,7 @@ def cosine_factors(
 
     Shapes:
         - **input:** :math:`(N, k)`, :math:`(k, d)`, :math:`(M, l)`, :math:`(l, d)`
-        - **output:** :math:`(N, l)` and :math:`(M, l)`
+        - **output:** :math:`(N, \min(k + l, d))` and :math:`(M, \min(k + l, d))`
 
     Example:
         >>> narrow, wide = torch.tensor([[1.0], [2.0]]), torch.tensor([[3.0, 4.0]])
@@ -42,10 +42,10 @@ def cosine_factors(
         tensor([[1., 1.],
                 [1., 1.]])
     """
-    p = narrow_a @ (wide_a @ wide_b.T) / _lengths(narrow_a, wide_a)
-    return p, narrow_b / _lengths(narrow_b, wide_b)
-
-
-def _lengths(narrow: Tensor, wide: Tensor) -> Tensor:
-    length: Tensor = torch.linalg.vector_norm(narrow @ wide, dim=1, keepdim=True)
-    return length.clamp_min(_EPS)
+    p, q = unit_rows(narrow_a @ wide_a), unit_rows(narrow_b @ wide_b)
+    spanning = torch.cat([wide_a, wide_b])
+    if spanning.size(0) >= spanning.size(1):
+        return p, q
+    with torch.no_grad():
+        basis = torch.linalg.qr(spanning.T).Q
+    return p @ basis, q @ basis
