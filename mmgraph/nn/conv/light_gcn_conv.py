@@ -61,7 +61,7 @@ class LightGCNConv(WeightedSumConv):
         if isinstance(edge_index, Adjacency) or not self.normalize:
             return super().forward(x, edge_index, edge_weight, size)
         if isinstance(x, Tensor) and size is None:
-            edge_index, edge_weight = gcn_norm(
+            normalized = gcn_norm(
                 edge_index,
                 edge_weight,
                 x.size(0),
@@ -69,6 +69,9 @@ class LightGCNConv(WeightedSumConv):
                 flow=self.flow,
                 dtype=x.dtype,
             )
+            if not isinstance(normalized, tuple):  # a SparseTensor holds its weights
+                return super().forward(x, normalized)
+            edge_index, edge_weight = normalized
             return super().forward(x, edge_index, edge_weight)
         size = _sizes(x) if size is None else size
         edges, weight = edge_list(edge_index, edge_weight)

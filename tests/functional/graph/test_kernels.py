@@ -20,7 +20,10 @@ def installed(monkeypatch):
     )
 
 
-def test_torch_is_the_kernel_of_a_cpu_and_torch_sparse_of_a_gpu_that_has_it(installed):
+def test_torch_is_the_kernel_of_a_cpu_and_torch_sparse_of_a_gpu_that_has_it(
+    installed, monkeypatch
+):
+    monkeypatch.delenv("MMGRAPH_KERNEL", raising=False)
     installed(True)
     assert (kernel_of("cpu"), kernel_of("cuda")) == ("torch", "torch-sparse")
     installed(False)
@@ -51,7 +54,7 @@ def test_a_kernel_that_is_unknown_or_missing_is_refused(installed, monkeypatch):
         adj.matmul(torch.ones(2, 1))
 
 
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_both_kernels_give_the_same_product_and_gradient(device, dtype):
     pytest.importorskip("torch_sparse")
     edges = torch.randint(9, (2, 40), device=device)
@@ -65,9 +68,4 @@ def test_both_kernels_give_the_same_product_and_gradient(device, dtype):
             y = adj.power_sum(adj.matmul(x), num_layers=2)
             y.backward(upstream)
         results.append((y.detach(), x.grad))
-    torch.testing.assert_close(
-        results[0],
-        results[1],
-        rtol=3e-2 if dtype == torch.bfloat16 else 1e-5,
-        atol=1e-3,
-    )
+    torch.testing.assert_close(results[0], results[1])
