@@ -17,6 +17,9 @@ SUITES = {
     "knn-shard": "kNN of a matrix far larger than memory",
     "gpu": "what a GPU has to show, in eight minutes",
     "endurance": "memory and open files over many epochs",
+    "malformed": "random damage in the place of every input",
+    "mutation": "small changes of the code that a test notices",
+    "same-numbers": "hashes of results, to compare two commits",
 }
 
 
@@ -26,12 +29,12 @@ def main() -> None:
     if not words or words[0] not in SUITES:
         print(__doc__)
         for name, what in SUITES.items():
-            print(f"  {name:12}{what}")
+            print(f"  {name:14}{what}")
         sys.exit(0 if words in ([], ["--help"], ["-h"]) else 2)
     # Read when torch loads: threads without work then sleep instead of spinning.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     name, sys.argv = words[0], [f"benchmarks {words[0]}", *words[1:]]
-    importlib.import_module(f"benchmarks.{name.replace('-', '_')}").main()
+    sys.exit(importlib.import_module(f"benchmarks.{name.replace('-', '_')}").main())
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 Trains a system on a tiny catalogue, checkpoints included, and prints resident memory
 and open descriptors after the first epochs and at the end::
 
-    python benchmarks/endurance.py MF-BPR VBPR+CLEAR --epochs 10000
+    python -m benchmarks endurance MF-BPR VBPR+CLEAR --epochs 10000
 
 The growth is that from epoch 100 on, of a line through all measurements (the
 allocator's steps make single ones differ), less what the rows of the history take,

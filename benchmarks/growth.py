@@ -1,6 +1,6 @@
 """CPU seconds and peak memory of reading, splitting, ranking as a catalogue grows.
 
-    python benchmarks/growth.py [--sizes 0.25 0.5 1 2 4] [--million] [--json FILE]
+    python -m benchmarks growth [--sizes 0.25 0.5 1 2 4] [--million] [--json FILE]
 
 A catalogue of N interactions (--sizes in millions) has N / 10 users and N / 10 items
 with string ids and 2 x 64 features, all random. Each size runs in a process of its own,

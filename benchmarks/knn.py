@@ -1,7 +1,7 @@
 """The exact kNN graph beside plain FAISS and a dense product with top-k, in one run.
 
-    OMP_NUM_THREADS=1 python benchmarks/knn.py [--size 7050x4096 ...] [--k 10]
-    OMP_NUM_THREADS=1 python benchmarks/knn.py --insert 20000x384
+    OMP_NUM_THREADS=1 python -m benchmarks knn [--size 7050x4096 ...] [--k 10]
+    OMP_NUM_THREADS=1 python -m benchmarks knn --insert 20000x384
 
 One thread. Each way gets the same float32 features and has to deliver the k nearest
 other rows by cosine: ``faiss`` normalises a copy and searches k + 1 in an

@@ -1,7 +1,7 @@
 """Blocks on disk and certified approximate search beside the exact graph in memory.
 
 CPU seconds of one run, one thread; the ratio is to the graph in memory. Example:
-python benchmarks/knn_blocks.py --rows 30000 --dim 128
+python -m benchmarks knn-blocks --rows 30000 --dim 128
 """
 
 from __future__ import annotations

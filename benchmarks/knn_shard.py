@@ -1,6 +1,6 @@
 """A shard of a table far larger than memory, through the command line.
 
-    OMP_NUM_THREADS=1 python benchmarks/knn_shard.py [--gigabytes 20] [--ram 2GB]
+    OMP_NUM_THREADS=1 python -m benchmarks knn-shard [--gigabytes 20] [--ram 2GB]
 
 Writes a table of float32 features, lets ``mmgraph knn blocks`` make the last of its
 blocks, which holds ``--queries`` rows, in a process of its own, and prints that

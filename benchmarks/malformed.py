@@ -4,8 +4,8 @@ Damages good files at random: bytes flipped, cut, doubled or put in; cells of ta
 values of JSON, TOML, arrays and tensors replaced by what does not belong there, without
 a checksum that would tell. A row per kind of file is printed::
 
-    python benchmarks/malformed.py --inputs 500
-    python benchmarks/malformed.py --kinds recipe.toml --inputs 50 --show
+    python -m benchmarks malformed --inputs 500
+    python -m benchmarks malformed --kinds recipe.toml --inputs 50 --show
 
 Commands run in this process, after each has read its good input once. What a damaged
 file may still be is read: "accepted". CPU seconds and memory (above that before the

@@ -1,6 +1,6 @@
 """Which small faults in the code no test notices: mutation testing, scope by scope.
 
-    python benchmarks/mutation.py losses [--work DIR] [--children 1]
+    python -m benchmarks mutation losses [--work DIR] [--children 1]
 
 mutmut (the extra `mutation`) changes one operator, number, name, argument or text at a
 time and runs the tests that reach the changed function. This script copies the checkout

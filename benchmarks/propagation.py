@@ -1,6 +1,6 @@
 """Forward + backward of one symmetric propagation, every known way, in one run.
 
-    python benchmarks/propagation.py [--data DIR] [--dim 64] [--device cpu]
+    python -m benchmarks propagation [--data DIR] [--dim 64] [--device cpu]
 
 Each way multiplies the same normalised user-item graph with the same matrix and is
 checked against float64 before it is timed. Rounds take the ways in turn, so that a busy

@@ -1,8 +1,8 @@
 """Hashes of what training, evaluation and the kNN builder give, to compare two commits.
 
-    python benchmarks/same_numbers.py --out before.json     # in the one checkout
-    python benchmarks/same_numbers.py --out after.json      # in the other
-    python benchmarks/same_numbers.py --compare before.json after.json
+    python -m benchmarks same-numbers --out before.json     # in the one checkout
+    python -m benchmarks same-numbers --out after.json      # in the other
+    python -m benchmarks same-numbers --compare before.json after.json
 
 A refactoring must leave every hash as it was: parameters after six steps (their values
 in the order of registration, so that names may change), the history without its times,

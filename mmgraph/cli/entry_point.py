@@ -52,7 +52,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     Example:
         >>> main(["--version"])
-        mmgraph 0.3.0
+        mmgraph 0.4.0
         0
     """
     given = list(sys.argv[1:] if argv is None else argv)
