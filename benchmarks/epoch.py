@@ -24,6 +24,7 @@ import json
 import statistics
 import sys
 import tempfile
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -172,7 +173,10 @@ def main() -> None:
 def repeat(
     system: str, args: argparse.Namespace, folder: str
 ) -> dict[str, dict[str, Any]]:
-    """Medians of our two fidelities and the peer, taken in turn."""
+    """Medians of our fidelities and the peer, taken in turn."""
+    from mmgraph.bench import parse_spec
+    from mmgraph.models.registry import resolve_model
+
     one = [
         "--size",
         args.size,
@@ -184,8 +188,8 @@ def repeat(
     ]
     one = (["--data", args.data] if args.data else []) + one
     commands = {
-        kind: ("benchmarks.epoch", *one, f"{system}{suffix}")
-        for kind, suffix in (("paper", ""), ("released", "@released"))
+        fidelity: ("benchmarks.epoch", *one, str(replace(spec, fidelity=fidelity)))
+        for fidelity in resolve_model(spec.model)[1].fidelities
     }
     if args.peer and system in PEERS:
         commands["peer"] = (
@@ -214,12 +218,13 @@ def medians(rows: list[dict[str, Any]]) -> dict[str, Any]:
 def line(system: str, rows: dict[str, dict[str, Any]]) -> str:
     """One row of the table; a dash where there is nothing."""
     none: dict[str, Any] = {}
-    paper, ours, peer = (rows.get(k, none) for k in ("paper", "released", "peer"))
+    paper, released, peer = (rows.get(k, none) for k in ("paper", "released", "peer"))
+    ours = released or paper  # some have one form alone
 
     def ratio(key: str) -> float | None:
         return peer[key] / ours[key] if peer and ours else None
 
-    cells = [paper.get("epoch"), ours.get("epoch"), ours.get("floor")]
+    cells = [paper.get("epoch"), released.get("epoch"), ours.get("floor")]
     cells += [peer.get("epoch"), ratio("epoch"), ours.get("evaluation")]
     cells += [peer.get("evaluation"), ratio("evaluation")]
     text = f"{system:12}" + "".join(
