@@ -177,6 +177,7 @@ def repeat(
     from mmgraph.bench import parse_spec
     from mmgraph.models.registry import resolve_model
 
+    spec = parse_spec(system)
     one = [
         "--size",
         args.size,
