@@ -180,7 +180,8 @@ def read_histories(
         if not path.exists():
             continue
         rows = read_json_lines(path, fault_of=fault_of_epoch)
-        if [row["epoch"] for row in rows] != list(range(1, line["epochs"] + 1)):
+        epochs = [row["epoch"] for row in rows]
+        if len(rows) != line["epochs"] or epochs != list(range(1, len(rows) + 1)):
             what = f"does not hold epochs 1 to {line['epochs']} of its run"
             raise UserError(what, _AGAIN, path=path)
         histories[line["key"]] = rows

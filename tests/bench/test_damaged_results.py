@@ -140,6 +140,16 @@ def test_any_value_in_place_of_a_field_of_results(whole, field, value):
     read_all(out)
 
 
+def test_a_huge_number_of_epochs_takes_no_memory(whole):
+    """10^17 of them were once counted one by one."""
+    out = copy(whole)
+    lines = lines_of(out / "results.jsonl")
+    lines[1]["epochs"] = 10**17
+    write_lines(out / "results.jsonl", lines)
+    with pytest.raises(UserError, match="does not hold epochs 1 to 100000000000000000"):
+        read_histories(out, read_results(out))
+
+
 @search
 @given(st.sampled_from(["counts", "metrics", "selection"]), st.data())
 def test_any_value_within_a_field_of_results(whole, field, data):
