@@ -17,6 +17,8 @@ from mmgraph.cli.knn import app as knn_app
 from mmgraph.cli.models import models
 from mmgraph.cli.recommend import recommend
 from mmgraph.cli.reproduce import reproduce
+from mmgraph.cli.serving.export import export
+from mmgraph.cli.serving.similar import similar
 from mmgraph.cli.train import train
 
 app = typer.Typer(
@@ -26,8 +28,8 @@ app = typer.Typer(
     rich_markup_mode="rich",
 )
 for command in (
-    *(train, evaluate, recommend, bench, compare, models, reproduce, diagnose),
-    doctor,
+    *(train, evaluate, recommend, similar, export),
+    *(bench, compare, models, reproduce, diagnose, doctor),
 ):
     app.command()(command)
 app.add_typer(data_app, name="data")

@@ -1,0 +1,1 @@
+"""Use of trained systems: similar items, and vectors for other programs."""
