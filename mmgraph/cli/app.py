@@ -18,6 +18,7 @@ from mmgraph.cli.models import models
 from mmgraph.cli.recommend import recommend
 from mmgraph.cli.reproduce import reproduce
 from mmgraph.cli.serving.export import export
+from mmgraph.cli.serving.serve import serve
 from mmgraph.cli.serving.similar import similar
 from mmgraph.cli.train import train
 
@@ -28,7 +29,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
 )
 for command in (
-    *(train, evaluate, recommend, similar, export),
+    *(train, evaluate, recommend, similar, export, serve),
     *(bench, compare, models, reproduce, diagnose, doctor),
 ):
     app.command()(command)

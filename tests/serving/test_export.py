@@ -10,11 +10,7 @@ import pytest
 import torch
 from safetensors.numpy import load_file
 
-from mmgraph.bench.config import run_config
 from mmgraph.bench.run_directory import load_run
-from mmgraph.bench.source import DataSource
-from mmgraph.bench.spec import parse_spec
-from mmgraph.bench.training import train_run
 from mmgraph.errors import UserError
 from mmgraph.folders import check_content, check_contents
 from mmgraph.serving import vector_files
@@ -23,15 +19,9 @@ from mmgraph.serving.export import export_run
 FORMATS = ["parquet", "npy", "safetensors", "faiss", "hnsw"]
 
 
-def trained(folder: Path, system: str) -> Path:
-    run = run_config(parse_spec(system), {"embedding_dim": 8, "epochs": 2})
-    train_run(run, DataSource("synthetic"), folder, device="cpu")
-    return folder
-
-
 @pytest.fixture(scope="module")
-def run(tmp_path_factory) -> Path:
-    return trained(tmp_path_factory.mktemp("runs") / "run", "VBPR")
+def run(vbpr) -> Path:
+    return vbpr
 
 
 @pytest.fixture(scope="module")
@@ -125,8 +115,10 @@ def test_the_folder_says_what_it_holds_and_that_it_is_whole(export):
         path.write_bytes(content)
 
 
-def test_vectors_of_a_system_with_another_score_are_written_and_not_compared(tmp_path):
-    run = trained(tmp_path / "run", "PAMD")
+def test_vectors_of_a_system_with_another_score_are_written_and_not_compared(
+    pamd, tmp_path
+):
+    run = pamd
     about = export_run(run, tmp_path / "out", ["npy"], k=10, device="cpu")
     assert about["score_is_inner_product"] is False
     assert about["formats"]["npy"]["found"] is None

@@ -1,0 +1,65 @@
+"""``mmgraph serve``: a trained system as a web service."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mmgraph.cli import options as opt
+from mmgraph.errors import UserError
+
+
+def serve(
+    run: Annotated[Path, typer.Argument(help="A folder that mmgraph train wrote.")],
+    host: Annotated[str, typer.Option("--host", help="Address.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option("--port", help="Port; 0: any.")] = 8000,
+    titles: Annotated[
+        Path | None,
+        typer.Option(
+            "--titles", metavar="FILE", help="Table with the columns item_id, title."
+        ),
+    ] = None,
+    every: Annotated[
+        float, typer.Option("--every", help="Seconds between looks for a new run.")
+    ] = 10.0,
+    data: opt.MovedData = None,
+    seed: opt.Seed = 999,
+    threads: opt.Threads = 0,
+    quiet: opt.Quiet = False,
+) -> None:
+    """Answer requests for recommendations and similar items, and show a page.
+
+    POST /recommend takes {"user_id": ...} or {"history": [...]}; GET /similar/ITEM,
+    /users, /items, /health, /version and /openapi.json; the page is at /. Requests come
+    from this machine alone unless --host says otherwise. If another run takes the place
+    of RUN, it is loaded and taken over between two requests. Example:
+    mmgraph serve runs/freedom --titles titles.csv
+    """
+    opt.set_up(seed, "cpu", threads, quiet)
+    opt.check_range("port", port, 0, 2**16 - 1)
+    if not 0 < every < 2**31:
+        raise UserError(f"cannot look every {every} seconds", "choose another --every")
+    try:
+        import uvicorn
+
+        from mmgraph.serving.app import Current, create_app
+    except ImportError:
+        raise UserError(
+            "serving needs FastAPI and uvicorn", "pip install 'mmgraph[serve]'"
+        ) from None
+    from mmgraph.serving.server import bound_socket, load_service, taking_over
+
+    load = partial(load_service, run, titles=titles, data=data)
+    current = Current(load())
+    config = uvicorn.Config(create_app(current), log_level="warning")
+    with (
+        bound_socket(host, port) as bound,
+        taking_over(run, load, partial(setattr, current, "service"), every),
+    ):
+        where = bound.getsockname()
+        name = f"[{where[0]}]" if ":" in where[0] else where[0]
+        typer.echo(f"{current.service.system} on http://{name}:{where[1]}")
+        uvicorn.Server(config).run(sockets=[bound])

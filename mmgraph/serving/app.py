@@ -1,0 +1,170 @@
+"""A trained system as a web service."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+from fastapi import FastAPI, HTTPException, Query, Request, Response
+from fastapi.responses import HTMLResponse, JSONResponse
+from pydantic import BaseModel, Field, StrictInt, StrictStr
+
+import mmgraph
+from mmgraph.errors import UserError
+from mmgraph.serving.service import Found, Service
+
+#: Most items of an answer, of a history and of a list; most bytes of a request.
+MOST_ITEMS, MOST_NAMED, MOST_BYTES = 1000, 10_000, 2**20
+_PAGE = Path(__file__).with_name("page.html")
+
+Id = StrictInt | Annotated[StrictStr, Field(max_length=1000)]
+Ids = Annotated[list[Id], Field(max_length=MOST_NAMED)]
+Start = Annotated[int, Query(ge=0, lt=2**63)]
+Count = Annotated[int, Query(ge=1, le=MOST_ITEMS)]
+
+
+class Named(BaseModel):
+    """An item."""
+
+    item_id: int | str
+    title: str | None = None
+
+
+class Item(Named):
+    """An item of an answer."""
+
+    score: float
+
+
+class Answer(BaseModel):
+    """Items, best first, and the system that they are of."""
+
+    system: str
+    items: list[Item]
+
+
+class Question(BaseModel):
+    """Whom to recommend to, and what: a user of the catalogue, or a history."""
+
+    user_id: Id | None = None
+    history: Ids | None = None
+    k: Annotated[int, Field(ge=1, le=MOST_ITEMS)] = 20
+    include_seen: bool = False
+    allow: Ids | None = None
+    deny: Ids = []
+
+
+class Current:
+    """The service that answers now; another takes its place between two requests."""
+
+    def __init__(self, service: Service) -> None:
+        self.service = service
+
+
+def create_app(current: Current) -> FastAPI:
+    """The web service.
+
+    Args:
+        current: What answers; its ``service`` may be replaced at any time.
+
+    Example:
+        >>> app = create_app(Current(Service("LightGCN", None, None)))
+        >>> list(app.openapi()["paths"])[:4]
+        ['/health', '/version', '/recommend', '/similar/{item_id}']
+    """
+    app = FastAPI(
+        title="mmgraph", version=mmgraph.__version__, docs_url=None, redoc_url=None
+    )
+    app.middleware("http")(_limit_size)
+    app.exception_handler(UserError)(_refuse)
+
+    @app.get("/health")
+    def health() -> dict[str, str]:
+        """Says that it is there."""
+        return {"status": "ok"}
+
+    @app.get("/version")
+    def version() -> dict[str, Any]:
+        """What answers: the program and the system."""
+        service = current.service
+        return {
+            "mmgraph": mmgraph.__version__,
+            "system": service.system,
+            "users": len(service.vectors.user_ids),
+            "items": len(service.vectors.item_ids),
+            "compare_by": ["trained", *service.features],
+        }
+
+    @app.post("/recommend")
+    def recommend(question: Question) -> Answer:
+        """The best items of a user, or of somebody with a history."""
+        if (question.user_id is None) == (question.history is None):
+            raise HTTPException(422, "give either user_id or history")
+        service = current.service
+        choice = {
+            "include_seen": question.include_seen,
+            "allow": question.allow,
+            "deny": question.deny,
+        }
+        if question.history is not None:
+            found = service.recommend_for(question.history, question.k, **choice)
+        else:
+            found = service.recommend(question.user_id, question.k, **choice)
+        return _answer(service, found)
+
+    @app.get("/similar/{item_id:path}")
+    def similar(item_id: str, k: Count = 10, by: str = "trained") -> Answer:
+        """The items that are most like one, by the system or by a modality."""
+        service = current.service
+        return _answer(service, service.similar(item_id, k, by))
+
+    @app.get("/users")
+    def users(start: Start = 0, count: Count = 50) -> list[int | str]:
+        """Ids of users, in their order."""
+        ids: list[int | str] = current.service.vectors.user_ids[start:][:count].tolist()
+        return ids
+
+    @app.get("/items")
+    def items(start: Start = 0, count: Count = 50) -> list[Named]:
+        """Ids and titles of items, in their order."""
+        service = current.service
+        ids = service.vectors.item_ids[start:][:count].tolist()
+        return [Named(item_id=one, title=service.title(one)) for one in ids]
+
+    @app.get("/", response_class=HTMLResponse)
+    def page() -> str:
+        """A page to look at users, items and what is recommended to them."""
+        return _PAGE.read_text("utf-8")
+
+    return app
+
+
+def _answer(service: Service, found: list[Found]) -> Answer:
+    items = [
+        Item(item_id=one.item_id, score=one.score, title=service.title(one.item_id))
+        for one in found
+    ]
+    return Answer(system=service.system, items=items)
+
+
+async def _limit_size(
+    request: Request, call_next: Callable[[Request], Awaitable[Response]]
+) -> Response:
+    """Refuse a body that is too large, or that does not say how large it is."""
+    length = request.headers.get("content-length", "0")
+    if "transfer-encoding" in request.headers:
+        return _error(411, "say the length of the request")
+    if not length.isdecimal() or int(length) > MOST_BYTES:
+        return _error(413, f"a request may have {MOST_BYTES} bytes")
+    return await call_next(request)
+
+
+async def _refuse(request: Request, error: Exception) -> Response:
+    assert isinstance(error, UserError)
+    status = 404 if error.what.startswith("unknown") else 422
+    return _error(status, f"{error.what} - {error.fix}")
+
+
+def _error(status: int, detail: str) -> JSONResponse:
+    return JSONResponse({"detail": detail}, status)
