@@ -69,7 +69,11 @@ def create_app(current: Current) -> FastAPI:
         current: What answers; its ``service`` may be replaced at any time.
 
     Example:
-        >>> app = create_app(Current(Service("LightGCN", None, None)))
+        >>> import numpy as np, torch
+        >>> from mmgraph.serving.vectors import Vectors
+        >>> none, vectors = np.array([]), torch.ones(0, 8)
+        >>> service = Service("LightGCN", Vectors(none, none, vectors, vectors), None)
+        >>> app = create_app(Current(service))
         >>> list(app.openapi()["paths"])[:4]
         ['/health', '/version', '/recommend', '/similar/{item_id}']
     """
@@ -93,7 +97,7 @@ def create_app(current: Current) -> FastAPI:
             "system": service.system,
             "users": len(service.vectors.user_ids),
             "items": len(service.vectors.item_ids),
-            "compare_by": ["trained", *service.features],
+            "compare_by": service.compare_by,
         }
 
     @app.post("/recommend")

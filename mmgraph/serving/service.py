@@ -6,12 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from mmgraph.bench.run_directory import Run
-from mmgraph.data.ids import as_ids, match_ids
 from mmgraph.errors import UserError
 from mmgraph.functional.graph.adjacency import Adjacency
 from mmgraph.functional.unit_rows import unit_rows
@@ -35,7 +33,7 @@ class Service:
         system: The system with its options.
         vectors: Its final vectors.
         history: The training items of each user.
-        features: Rows of length 1 by modality, where the system read features.
+        features: Item features by modality, rows of length 1.
         titles: Title of each item that has one, by its id as text.
     """
 
@@ -44,6 +42,16 @@ class Service:
     history: Adjacency
     features: Mapping[str, Tensor] = field(default_factory=dict)
     titles: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._users = {str(n): row for row, n in enumerate(self.vectors.user_ids)}
+        self._items = {str(n): row for row, n in enumerate(self.vectors.item_ids)}
+        self._unit = {TRAINED: unit_rows(self.vectors.item), **self.features}
+
+    @property
+    def compare_by(self) -> list[str]:
+        """What :meth:`similar` can compare by."""
+        return list(self._unit)
 
     def recommend(self, user_id: object, k: int, **choice: Any) -> list[Found]:
         """The best items for a user of the catalogue.
@@ -56,7 +64,7 @@ class Service:
         Raises:
             UserError: If she, or an item that is named, is unknown.
         """
-        user = self._rows(self.vectors.user_ids, [user_id], "user")
+        user = _rows(self._users, [user_id], "user")
         seen = self.history.rows(user).col.long()
         return self.best(self.vectors.user[user[0]], seen, k, **choice)
 
@@ -79,7 +87,7 @@ class Service:
         """
         if not history:
             raise UserError("the history is empty", "name at least one item")
-        items = self._rows(self.vectors.item_ids, history, "item")
+        items = _rows(self._items, history, "item")
         return self.best(self.vectors.item[items].mean(dim=0), items, k, **choice)
 
     def best(
@@ -103,13 +111,15 @@ class Service:
             deny: Original ids of items that may not.
         """
         score = self.vectors.item @ user
-        out = torch.zeros(len(score), dtype=torch.bool)
-        if not include_seen:
-            out[seen] = True
         if allow is not None:
-            out |= ~self._mask(allow)
-        out |= self._mask(deny)
-        return self._found(score.masked_fill_(out, float("-inf")), k)
+            allowed = _rows(self._items, allow, "item")
+            score = torch.full_like(score, float("-inf")).index_copy_(
+                0, allowed, score[allowed]
+            )
+        if not include_seen:
+            score[seen] = float("-inf")
+        score[_rows(self._items, deny, "item")] = float("-inf")
+        return self._found(score, k)
 
     def similar(self, item_id: object, k: int, by: str = TRAINED) -> list[Found]:
         """The items that are most like one.
@@ -123,14 +133,13 @@ class Service:
         Raises:
             UserError: If the item or the modality is unknown.
         """
-        if by != TRAINED and by not in self.features:
-            known = ", ".join([TRAINED, *self.features])
-            raise UserError(f"nothing to compare by {by!r}", f"choose from {known}")
-        row = self._rows(self.vectors.item_ids, [item_id], "item")
-        if by == TRAINED:
-            cosine = unit_rows(self.vectors.item) @ unit_rows(self.vectors.item[row])[0]
-        else:
-            cosine = self.features[by] @ self.features[by][row[0]]
+        if by not in self._unit:
+            known = ", ".join(self._unit)
+            raise UserError(
+                f"nothing to compare by {by[:99]!r}", f"choose from {known}"
+            )
+        row = _rows(self._items, [item_id], "item")
+        cosine = self._unit[by] @ self._unit[by][row[0]]
         cosine[row] = float("-inf")
         return self._found(cosine, k)
 
@@ -144,19 +153,14 @@ class Service:
         pairs = zip(ids, best.tolist(), strict=True)
         return [Found(*pair) for pair in pairs if pair[1] > float("-inf")]
 
-    def _mask(self, ids: Sequence[object]) -> Tensor:
-        mask = torch.zeros(len(self.vectors.item_ids), dtype=torch.bool)
-        if ids:
-            mask[self._rows(self.vectors.item_ids, ids, "item")] = True
-        return mask
 
-    def _rows(self, known: np.ndarray, ids: Sequence[object], kind: str) -> Tensor:
-        rows = match_ids(known, as_ids([str(one) for one in ids]))
-        unknown = [one for one, row in zip(ids, rows, strict=True) if row < 0]
-        if unknown:
-            what = f"unknown {kind} id {str(unknown[0])[:99]!r}"
+def _rows(known: Mapping[str, int], ids: Sequence[object], kind: str) -> Tensor:
+    """Rows of ids, which are compared by their spelling."""
+    for one in ids:
+        if str(one) not in known:
+            what = f"unknown {kind} id {str(one)[:99]!r}"
             raise UserError(what, "use an id of the catalogue")
-        return torch.from_numpy(rows)
+    return torch.tensor([known[str(one)] for one in ids], dtype=torch.long)
 
 
 def service_of(run: Run, titles: Mapping[str, str] | None = None) -> Service:

@@ -68,7 +68,7 @@ def test_ids_health_version_and_contract(client, current):
         ({"user_id": "u001", "k": 1001}, 422, "less than or equal to 1000"),
         ({"user_id": True}, 422, "valid"),
         ({"user_id": 2**70}, 404, "unknown user id"),
-        ({"user_id": "a\0b"}, 422, "NUL"),
+        ({"user_id": "a\0b"}, 404, "unknown user id"),
         ({"user_id": "u" * 2000}, 422, "at most 1000"),
         ({"history": ["i001"] * 10_001}, 422, "at most 10000"),
         ({"user_id": "u001", "allow": ["x"]}, 404, "unknown item id 'x'"),
