@@ -92,7 +92,7 @@ def test_no_path_leads_to_a_file(client, path):
     assert client.get(path).status_code == 404
 
 
-def test_another_service_takes_over_between_two_requests(current, pamd):
+def test_another_service_takes_over_between_two_requests(current):
     mine = Current(current.service)
     client = TestClient(create_app(mine))
     before = client.get("/version").json()["system"]

@@ -26,7 +26,7 @@ def test_a_port_in_use_and_no_address_are_one_line():
         bound_socket("no.such.host.invalid", 1)
 
 
-def test_a_new_run_is_taken_over_and_a_damaged_one_is_not(vbpr, pamd, tmp_path, caplog):
+def test_a_new_run_is_taken_over_and_a_damaged_one_is_not(vbpr, tmp_path, caplog):
     folder = tmp_path / "run"
     shutil.copytree(vbpr, folder)
     taken, loads = [], []
