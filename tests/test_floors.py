@@ -36,8 +36,9 @@ ALLOWED["models"] = ALLOWED["transforms"] | {"nn", "models"}
 ALLOWED["train"] = ALLOWED["models"] | {"allocator", "train"}
 ALLOWED["bench"] = ALLOWED["train"] | {"bench"}
 ALLOWED["analysis"] = ALLOWED["bench"] | {"analysis"}
+ALLOWED["tuning"] = ALLOWED["bench"] | {"tuning"}
 ALLOWED["serving"] = ALLOWED["bench"] | {"serving"}
-ALLOWED["cli"] = ALLOWED["analysis"] | {"serving", "cli"}
+ALLOWED["cli"] = ALLOWED["analysis"] | {"serving", "tuning", "cli"}
 
 MOST_FILES = 16
 LARGE_FOLDERS = {"models": "one file for each of eighteen systems, and nothing else"}

@@ -15,12 +15,13 @@ from mmgraph.cli.doctor import doctor
 from mmgraph.cli.evaluate import evaluate
 from mmgraph.cli.knn import app as knn_app
 from mmgraph.cli.models import models
-from mmgraph.cli.recommend import recommend
 from mmgraph.cli.reproduce import reproduce
 from mmgraph.cli.serving.export import export
+from mmgraph.cli.serving.recommend import recommend
 from mmgraph.cli.serving.serve import serve
 from mmgraph.cli.serving.similar import similar
 from mmgraph.cli.train import train
+from mmgraph.cli.tune import tune
 
 app = typer.Typer(
     help="Multimodal recommendation: train, compare, recommend, build item graphs.",
@@ -29,7 +30,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
 )
 for command in (
-    *(train, evaluate, recommend, similar, export, serve),
+    *(train, tune, evaluate, recommend, similar, export, serve),
     *(bench, compare, models, reproduce, diagnose, doctor),
 ):
     app.command()(command)

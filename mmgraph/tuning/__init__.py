@@ -1,0 +1,1 @@
+"""The choice of options by trial: spaces, searches, what they found."""

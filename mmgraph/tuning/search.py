@@ -1,0 +1,171 @@
+"""A search of options in a folder, which a kill leaves whole."""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+from mmgraph.bench.config import run_config
+from mmgraph.bench.jobs.watch import Watch, unwatched
+from mmgraph.bench.parallel import run_threads
+from mmgraph.bench.source import DataSource
+from mmgraph.child_processes import end_process, signals_blocked, worker_process
+from mmgraph.errors import UserError
+from mmgraph.files import read_json, write_json
+from mmgraph.folders import check_output_folder
+from mmgraph.lock import locked_folder
+from mmgraph.tuning.study import (
+    JOURNAL,
+    importance,
+    load_optuna,
+    open_study,
+    trials_by_end,
+    tried,
+)
+from mmgraph.tuning.trials import Search, run_trials
+
+QUESTION, RESULT = "question.json", "tune.json"
+_SECONDS_BETWEEN_LOOKS = 0.2
+
+
+def tune(
+    search: Search,
+    source: DataSource,
+    folder: str | Path,
+    *,
+    trials: int = 30,
+    jobs: int = 1,
+    resume: bool = False,
+    threads: int = 0,
+    watch: Watch = unwatched,
+) -> dict[str, Any]:
+    """Try options of a system on validation.
+
+    The first trials are drawn at random, the others by the tree-structured Parzen
+    estimator (Bergstra et al., "Algorithms for Hyper-Parameter Optimization", NeurIPS
+    2011). A trial whose best value so far is below the median of the earlier ones,
+    after as many evaluations, is ended early. Test is never looked at. With one job, a
+    search that was interrupted and goes on finds what one without a break finds.
+
+    Args:
+        search: What is searched for.
+        source: The data.
+        folder: Gets ``question.json``, ``tune.journal`` (Optuna's own) and, at the end,
+            ``tune.json``.
+        trials: Trials to have in the end, failed ones not counted.
+        jobs: Processes.
+        resume: Go on with a search that lies there.
+        threads: CPU threads of each; 0: as many as suit the data, or one with several
+            jobs.
+        watch: Shows the progress of a trial, with one job.
+
+    Returns:
+        What ``tune.json`` says: the question; ``trials`` by their end; ``best`` with
+        its value of the monitored metric and its options; ``importance`` of each
+        option, None where there are too few trials.
+
+    Raises:
+        UserError: If Optuna is missing, the folder holds another search (or this one,
+            without ``resume``), the data or the system do not suit, or trials fail one
+            after the other.
+    """
+    folder = Path(folder)
+    load_optuna()
+    check_output_folder(folder, first=[QUESTION], others=[RESULT, JOURNAL])
+    source, (splits, sha256) = source.load_for([search.spec.model], lambda _: True)
+    question = search.question(sha256)
+    with locked_folder(folder):
+        _begin(folder, question, resume=resume)
+        _forget_running(folder)
+        if jobs == 1:
+            with run_threads(splits[0], search.device, threads):
+                run_trials(open_study(folder), search, splits, trials, watch)
+        else:
+            _run_in_processes(folder, search, source, trials, jobs, threads or 1)
+        result = question | _found(folder, search)
+        write_json(folder / RESULT, result)
+    return result
+
+
+def _begin(folder: Path, question: dict[str, Any], *, resume: bool) -> None:
+    """Claim the folder, or find the search that is to go on."""
+    path, fix = folder / QUESTION, "choose another --out"
+    if not path.exists():
+        write_json(path, question)
+        return
+    there = read_json(path, fix="search again in another folder")
+    for name, value in json.loads(json.dumps(question)).items():
+        if there.get(name) != value:
+            raise UserError(f"holds a search with another {name}", fix, path=folder)
+    if not resume:
+        raise UserError(
+            "there is a search already", f"go on with --resume, or {fix}", path=folder
+        )
+
+
+def _forget_running(folder: Path) -> None:
+    """Trials that a killed process left count as failed."""
+    study, failed = open_study(folder), load_optuna().trial.TrialState.FAIL
+    for trial in trials_by_end(study)["running"]:
+        study.tell(trial.number, state=failed)
+
+
+def _run_in_processes(
+    folder: Path,
+    search: Search,
+    source: DataSource,
+    trials: int,
+    jobs: int,
+    threads: int,
+) -> None:
+    context, args = get_context("spawn"), (folder, search, source, trials, threads)
+    processes = [worker_process(context, _run_alone, *args) for _ in range(jobs)]
+    try:
+        with signals_blocked():
+            for process in processes:
+                process.start()
+        while any(process.is_alive() for process in processes):
+            time.sleep(_SECONDS_BETWEEN_LOOKS)
+        if any(process.exitcode for process in processes):
+            what = "a process of the search has ended before its time"
+            raise UserError(what, "see above, and run again with --resume")
+    finally:
+        for process in processes:
+            if process.is_alive():
+                process.terminate()
+            if process.pid is not None:
+                end_process(process)
+
+
+def _run_alone(
+    folder: Path, search: Search, source: DataSource, trials: int, threads: int
+) -> None:
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    splits, _ = source.load()
+    with run_threads(splits[0], search.device, threads):
+        try:
+            run_trials(open_study(folder), search, splits, trials, unwatched)
+        except UserError as error:
+            raise SystemExit(f"error: {error}") from None
+
+
+def _found(folder: Path, search: Search) -> dict[str, Any]:
+    study = open_study(folder)
+    ended = trials_by_end(study)
+    if not ended["complete"]:
+        raise UserError("no trial came to its end", "search a smaller space")
+    best = study.best_trial
+    return {
+        "monitor": run_config(search.spec, search.settings).trainer["monitor"],
+        "trials": {name: len(ended[name]) for name in ("complete", "pruned", "failed")},
+        "best": {
+            "value": best.value,
+            "epoch": best.user_attrs["epoch"],
+            "options": tried(best, search.space),
+        },
+        "importance": importance(study),
+    }

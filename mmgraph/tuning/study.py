@@ -1,0 +1,104 @@
+"""Optuna's side of a search: its storage, what it draws, what it says in the end."""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+from typing import Any
+
+from mmgraph.errors import UserError
+from mmgraph.tuning.space import Choices, Interval, Space
+
+JOURNAL = "tune.journal"
+#: Trials that are drawn at random, and ended ones from which a median is taken.
+STARTUP_TRIALS = 5
+
+
+def load_optuna() -> Any:
+    """The package, with its log kept silent.
+
+    Raises:
+        UserError: If it is not installed.
+    """
+    try:
+        optuna = importlib.import_module("optuna")
+    except ImportError:
+        raise UserError("tuning needs Optuna", "pip install 'mmgraph[tune]'") from None
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    return optuna
+
+
+def open_study(folder: Path) -> Any:
+    """The study whose journal lies in a folder; it is made if there is none.
+
+    A journal is only ever appended to, so a kill leaves all ended trials.
+    """
+    optuna = load_optuna()
+    journal = importlib.import_module("optuna.storages.journal")
+    backend = journal.JournalFileBackend(str(folder / JOURNAL))
+    return optuna.create_study(
+        storage=optuna.storages.JournalStorage(backend),
+        study_name="mmgraph",
+        direction="maximize",
+        load_if_exists=True,
+        pruner=optuna.pruners.MedianPruner(
+            n_startup_trials=STARTUP_TRIALS, n_min_trials=STARTUP_TRIALS
+        ),
+    )
+
+
+def trials_by_end(study: Any) -> dict[str, list[Any]]:
+    """Its trials under ``complete``, ``pruned``, ``failed`` and ``running``."""
+    states = load_optuna().trial.TrialState
+    named = {
+        "complete": states.COMPLETE,
+        "pruned": states.PRUNED,
+        "failed": states.FAIL,
+        "running": states.RUNNING,
+    }
+    return {
+        name: study.get_trials(deepcopy=False, states=[state])
+        for name, state in named.items()
+    }
+
+
+def next_trial(study: Any, seed: int) -> Any:
+    """A trial by the tree-structured Parzen estimator, whose draws the seed decides."""
+    study.sampler = load_optuna().samplers.TPESampler(
+        seed=seed, n_startup_trials=STARTUP_TRIALS, multivariate=True
+    )
+    return study.ask()
+
+
+def draw(trial: Any, name: str, values: Interval | Choices) -> Any:
+    """What a trial is to try of one option."""
+    if isinstance(values, list):
+        return values[trial.suggest_categorical(name, list(range(len(values))))]
+    if values.is_integer:
+        return trial.suggest_int(name, int(values.low), int(values.high))
+    return trial.suggest_float(name, values.low, values.high, log=values.is_logarithmic)
+
+
+def tried(trial: Any, space: Space) -> dict[str, Any]:
+    """What a trial that has ended has tried."""
+    return {
+        name: values[trial.params[name]]
+        if isinstance(values, list)
+        else trial.params[name]
+        for name, values in space.items()
+    }
+
+
+def importance(study: Any) -> dict[str, float] | None:
+    """Share of each option in how much the value varies; None with too few trials.
+
+    By PED-ANOVA (Watanabe et al., IJCAI 2023).
+    """
+    evaluate = load_optuna().importance
+    try:
+        shares = evaluate.get_param_importances(
+            study, evaluator=evaluate.PedAnovaImportanceEvaluator()
+        )
+    except (ValueError, RuntimeError):  # too few trials, or all alike
+        return None
+    return {name: float(share) for name, share in shares.items()} or None
