@@ -20,7 +20,9 @@ from mmgraph.folders import check_output_folder
 from mmgraph.lock import locked_folder
 from mmgraph.tuning.study import (
     JOURNAL,
+    check_journal,
     importance,
+    journal_extent,
     load_optuna,
     open_study,
     trials_by_end,
@@ -105,6 +107,9 @@ def _begin(folder: Path, question: dict[str, Any], *, resume: bool) -> None:
         raise UserError(
             "there is a search already", f"go on with --resume, or {fix}", path=folder
         )
+    if (folder / RESULT).exists():
+        result = read_json(folder / RESULT, fix="delete it, and run again")
+        check_journal(folder, result["journal"])
 
 
 def _forget_running(folder: Path) -> None:
@@ -168,4 +173,5 @@ def _found(folder: Path, search: Search) -> dict[str, Any]:
             "options": tried(best, search.space),
         },
         "importance": importance(study),
+        "journal": journal_extent(folder),
     }

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 from mmgraph.errors import UserError
 from mmgraph.tuning.space import Choices, Interval, Space
@@ -32,19 +33,57 @@ def open_study(folder: Path) -> Any:
     """The study whose journal lies in a folder; it is made if there is none.
 
     A journal is only ever appended to, so a kill leaves all ended trials.
+
+    Raises:
+        UserError: If Optuna cannot read it.
     """
     optuna = load_optuna()
     journal = importlib.import_module("optuna.storages.journal")
-    backend = journal.JournalFileBackend(str(folder / JOURNAL))
-    return optuna.create_study(
-        storage=optuna.storages.JournalStorage(backend),
-        study_name="mmgraph",
-        direction="maximize",
-        load_if_exists=True,
-        pruner=optuna.pruners.MedianPruner(
-            n_startup_trials=STARTUP_TRIALS, n_min_trials=STARTUP_TRIALS
-        ),
+    pruner = optuna.pruners.MedianPruner(
+        n_startup_trials=STARTUP_TRIALS, n_min_trials=STARTUP_TRIALS
     )
+    try:
+        backend = journal.JournalFileBackend(str(folder / JOURNAL))
+        return optuna.create_study(
+            storage=optuna.storages.JournalStorage(backend),
+            study_name="mmgraph",
+            direction="maximize",
+            load_if_exists=True,
+            pruner=pruner,
+        )
+    except (ValueError, KeyError, TypeError, AssertionError) as error:
+        raise damaged_journal(folder) from error
+
+
+def damaged_journal(folder: Path) -> UserError:
+    """The error about a journal that is not as it was written."""
+    fix = "search again in another folder"
+    return UserError("the journal is damaged", fix, path=folder / JOURNAL)
+
+
+class Extent(TypedDict):
+    """How far a journal went, and the SHA-256 of that part."""
+
+    bytes: int
+    sha256: str
+
+
+def journal_extent(folder: Path) -> Extent:
+    """The extent of a journal as it is."""
+    content = (folder / JOURNAL).read_bytes()
+    return {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+
+
+def check_journal(folder: Path, extent: Extent) -> None:
+    """Refuse a journal that does not begin as it did.
+
+    Raises:
+        UserError: If it is shorter, or differs.
+    """
+    path = folder / JOURNAL
+    content = path.read_bytes()[: extent["bytes"]] if path.exists() else b""
+    if hashlib.sha256(content).hexdigest() != extent["sha256"]:
+        raise damaged_journal(folder)
 
 
 def trials_by_end(study: Any) -> dict[str, list[Any]]:

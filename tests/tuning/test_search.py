@@ -3,6 +3,8 @@ from __future__ import annotations
 import itertools
 import json
 import os
+import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -29,6 +31,14 @@ SEARCH = Search(
     {"epochs": 2},
     device="cpu",
 )
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """The folder of a search with two trials."""
+    folder = tmp_path_factory.mktemp("searches") / "s"
+    tune(SEARCH, SOURCE, folder, trials=2)
+    return folder
 
 
 def tried(folder):
@@ -92,6 +102,29 @@ def test_another_question_is_not_mixed_in(tmp_path):
     other = Search(SEARCH.spec, {"lr": [1e-3]}, SEARCH.settings, device="cpu")
     with pytest.raises(UserError, match="holds a search with another space"):
         tune(other, SOURCE, tmp_path / "s", trials=1, resume=True)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_flipped_bit_in_the_journal_is_seen(finished, tmp_path, seed):
+    folder = tmp_path / "s"
+    shutil.copytree(finished, folder)
+    draw, path = random.Random(seed), folder / "tune.journal"
+    content = bytearray(path.read_bytes())
+    content[draw.randrange(len(content))] ^= 1 << draw.randrange(8)
+    path.write_bytes(content)
+    with pytest.raises(UserError, match=r"tune\.journal: the journal is damaged"):
+        tune(SEARCH, SOURCE, folder, trials=3, resume=True)
+
+
+def test_a_journal_that_is_none_is_refused_also_before_there_is_a_result(
+    finished, tmp_path
+):
+    folder = tmp_path / "s"
+    shutil.copytree(finished, folder)
+    (folder / "tune.json").unlink()
+    (folder / "tune.journal").write_text("{}\n[]\n")
+    with pytest.raises(UserError, match=r"tune\.journal: the journal is damaged"):
+        tune(SEARCH, SOURCE, folder, trials=3, resume=True)
 
 
 def test_several_processes_share_the_trials(tmp_path):
