@@ -88,12 +88,13 @@ class OnDevice(torch.Tensor):
 class PretendedDevice(TorchDispatchMode):
     """While it is entered, tensors are made on it, moved to it and computed with.
 
-    ``waits`` counts how often the host waited, by operation and place.
+    ``waits`` counts how often the host waited, by operation and place, ``doubles`` the
+    results in float64, by place.
     """
 
     def __init__(self):
         super().__init__()
-        self.waits = Counter()
+        self.waits, self.doubles = Counter(), Counter()
 
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):
         kwargs = dict(kwargs or {})
@@ -113,6 +114,8 @@ class PretendedDevice(TorchDispatchMode):
         out = func(*cpu_args, **cpu_kwargs)
         if not lands:
             return out
+        if getattr(out, "dtype", None) == torch.float64:
+            self.doubles[place()] += 1
         out = tree_map(lambda x: OnDevice(x) if isinstance(x, torch.Tensor) else x, out)
         return return_and_correct_aliasing(func, args, kwargs, out)
 

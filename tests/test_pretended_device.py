@@ -99,6 +99,13 @@ def test_a_step_of_training_is_that_of_the_cpu_and_waits_for_nothing(device):
     assert not torch.equal(trained[0], start.weight)
 
 
+def test_results_in_float64_are_counted(device, x):
+    x.float().sum()
+    assert not device.doubles
+    x.double().sum()
+    assert device.doubles == {"the test": 2}
+
+
 def test_waits_say_which_line_of_the_package_asked(device):
     stacked = torch.tensor([[0, 1], [1, 0]], device=DEVICE)
     device.waits.clear()
