@@ -12,7 +12,7 @@ as soon as it has it, so that what fails or is cut off costs nothing else:
 - waits: how often a step of each system makes the host wait for the device;
 - determinism: two epochs of every system twice, bit by bit;
 - tf32: the epoch of the systems that multiply most, with TF32;
-- profile: the kernels of a step of SEA.
+- profile: launches and kernels of a step of SEA.
 
 ``--quick`` tries all of it on little: one system, a tiny catalogue, a few tests.
 """
@@ -185,7 +185,7 @@ def determinism(device: str, note: Note, quick: bool) -> None:
 
 
 def profile(device: str, note: Note, quick: bool) -> None:
-    """The costliest kernels of five steps of SEA."""
+    """Launches per step of SEA, and the costliest kernels of five steps."""
     from torch.profiler import ProfilerActivity, profile
 
     from benchmarks.epoch import catalogue
@@ -204,10 +204,13 @@ def profile(device: str, note: Note, quick: bool) -> None:
     kinds = [ProfilerActivity.CPU]
     kinds += [] if device == "cpu" else [ProfilerActivity.CUDA]
     with profile(activities=kinds) as profiler:
-        for _ in range(1 if quick else 5):
+        for _ in range(steps := 1 if quick else 5):
             run.step(next(batches))
+    events = profiler.key_averages()
+    launched = sum(e.count for e in events if e.key.startswith("cudaLaunch"))
+    note(steps=steps, launches_per_step=launched / steps)
     key = "self_cpu_time_total" if device == "cpu" else "self_device_time_total"
-    for event in sorted(profiler.key_averages(), key=lambda e: -getattr(e, key))[:25]:
+    for event in sorted(events, key=lambda e: -getattr(e, key))[:25]:
         note(kernel=event.key, calls=event.count, us=getattr(event, key))
 
 
