@@ -120,13 +120,13 @@ def knn(device: str, note: Note, quick: bool) -> None:
 
 
 def waits(device: str, note: Note, quick: bool) -> None:
-    """How often the host waits in a step, by torch's own count: 0 on a CPU."""
+    """How often the host waits in a step, by torch's own count; None on a CPU."""
     for system in systems(quick):
         step = steps_of(system, device)
         with counted_waits(device) as found:
             for _ in range(4):
                 step()
-        note(system=system, waits_per_step=len(found) / 4)
+        note(system=system, waits_per_step=None if device == "cpu" else len(found) / 4)
 
 
 def steps_of(system: str, device: str) -> Callable[[], Any]:
