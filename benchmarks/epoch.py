@@ -39,8 +39,9 @@ from benchmarks.record import append_record, in_own_process, peak_mib, surroundi
 from benchmarks.roofline import Roofline, gemm_rate, memory_bandwidth, now
 
 DIMS = {"visual": 4096, "textual": 384}
-#: Users, items and interactions of the papers' data.
+#: Users, items and interactions: the papers' data, after a size to try things with.
 SIZES = {
+    "tiny": (1_000, 300, 12_000),
     "baby": (19_445, 7_050, 160_792),
     "sports": (35_598, 18_357, 296_337),
     "clothing": (39_387, 23_033, 278_677),

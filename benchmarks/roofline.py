@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import torch
@@ -75,12 +76,14 @@ def _size(tensor: Tensor) -> int:
     return min(tensor.nbytes, tensor.untyped_storage().nbytes())
 
 
+@cache
 def gemm_rate(device: str = "cpu") -> float:
     """Floating-point operations per second of a float32 matrix product."""
     x = torch.ones(2048, 2048, device=device)
     return 2 * 2048**3 / _seconds(lambda: x @ x, device)
 
 
+@cache
 def memory_bandwidth(device: str = "cpu") -> float:
     """Bytes read and written per second by an addition of large matrices."""
     x = torch.ones(4096, 4096, device=device)

@@ -59,6 +59,21 @@ def check_device_name(name: str | torch.device) -> None:
         )
 
 
+def device_name(device: torch.device) -> str:
+    """What a run says about the device of its figures.
+
+    Args:
+        device: The device, to whose name "TF32" is added where torch rounds the factors
+            of its float32 products to that format.
+
+    Example:
+        >>> device_name(torch.device("cpu"))
+        'cpu'
+    """
+    rounds = torch.backends.cuda.matmul.fp32_precision == "tf32"
+    return f"{device}, TF32" if device.type == "cuda" and rounds else str(device)
+
+
 def device_of(module: nn.Module) -> torch.device:
     """The device of a module's first parameter or buffer; the CPU if it has none.
 

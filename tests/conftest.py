@@ -10,6 +10,7 @@ import hypothesis
 import numpy as np
 import pytest
 import torch
+from pretended_device import DEVICE, pretended_device
 from typer.testing import CliRunner
 
 CHECKOUT = Path(__file__).parent.parent
@@ -41,24 +42,23 @@ def _seed():
     torch.manual_seed(0)
 
 
-def _devices() -> list:
-    return [
-        "cpu",
-        pytest.param(
-            "cuda",
-            marks=[
-                pytest.mark.gpu,
-                pytest.mark.skipif(
-                    not torch.cuda.is_available(), reason="no CUDA device"
-                ),
-            ],
-        ),
-    ]
+@pytest.fixture
+def gpu():
+    """A CUDA device; where there is none, a pretended one."""
+    if torch.cuda.is_available():
+        yield torch.device("cuda")
+    else:
+        with pretended_device():
+            yield DEVICE
 
 
-@pytest.fixture(params=_devices())
+@pytest.fixture(params=["cpu", pytest.param("gpu", marks=pytest.mark.gpu)])
 def device(request) -> torch.device:
-    return torch.device(request.param)
+    return (
+        torch.device("cpu")
+        if request.param == "cpu"
+        else request.getfixturevalue("gpu")
+    )
 
 
 @pytest.fixture(scope="session")

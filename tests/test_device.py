@@ -1,19 +1,22 @@
 from __future__ import annotations
 
 import copy
+import os
+import subprocess
+import sys
 
 import pytest
 import torch
 from torch_geometric.data import HeteroData
 
-from mmgraph.device import device_of, resolve_device, to_device
+from mmgraph.device import device_name, device_of, resolve_device, to_device
 from mmgraph.errors import UserError
 
 
-def test_names(device):
-    assert resolve_device(device.type).type == device.type
-    expected = "cuda" if torch.cuda.is_available() else "cpu"
-    assert resolve_device("auto").type == expected
+def test_names():
+    best = "cuda" if torch.cuda.is_available() else "cpu"
+    for name, expected in (("cpu", "cpu"), ("auto", best), (best, best)):
+        assert resolve_device(name).type == expected
 
 
 @pytest.mark.parametrize(
@@ -46,3 +49,29 @@ def test_a_module_is_where_its_parameters_or_buffers_are():
         assert device_of(torch.nn.Linear(1, 1)) == meta
         assert device_of(torch.nn.BatchNorm1d(1, affine=False)) == meta
     assert device_of(torch.nn.Identity()) == torch.device("cpu")
+
+
+def test_the_name_of_a_device_says_when_products_are_rounded():
+    matmul, cuda = torch.backends.cuda.matmul, torch.device("cuda:1")
+    before = matmul.fp32_precision
+    try:
+        matmul.fp32_precision = "ieee"
+        assert device_name(cuda) == "cuda:1"
+        matmul.fp32_precision = "tf32"
+        assert device_name(cuda) == "cuda:1, TF32"
+        assert device_name(torch.device("cpu")) == "cpu"
+    finally:
+        matmul.fp32_precision = before
+
+
+def test_torch_rounds_products_when_its_variable_says_so():
+    """The switch that docs/reproducing.md names."""
+    said = "import torch; print(torch.backends.cuda.matmul.fp32_precision)"
+    done = subprocess.run(
+        [sys.executable, "-c", said],
+        env={**os.environ, "TORCH_ALLOW_TF32_CUBLAS_OVERRIDE": "1"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout == "tf32\n"

@@ -19,7 +19,7 @@ from mmgraph.bench.memory import peak_memory, reset_peak_memory
 from mmgraph.bench.records import ResultLine
 from mmgraph.bench.versions import versions
 from mmgraph.data.content_hash import fingerprint
-from mmgraph.device import device_of, resolve_device, to_device
+from mmgraph.device import device_name, device_of, resolve_device, to_device
 from mmgraph.models import build_model
 from mmgraph.models.base import Recommender
 from mmgraph.schema import INTERACTS, ITEM, USER
@@ -205,7 +205,7 @@ def train(
         "seconds_per_epoch": history.seconds_per_epoch,
         "seconds_per_evaluation": history.seconds_per_evaluation,
         "peak_memory_bytes": peak_memory(device),
-        "device": str(device),
+        "device": device_name(device),
         "key": run.key(untrained.seed, data_sha256),
     }
     return TrainedRun(line, model, history, per_user)

@@ -33,6 +33,35 @@ def take_rows(x: Tensor, index: Tensor | None) -> Tensor:
     return x if index is None else F.embedding(index, x)
 
 
+def distinct_rows(index: Tensor, *, shared: bool = False) -> tuple[Tensor, Tensor]:
+    r"""Row numbers without repeats, and where each entry is among them.
+
+    What costs much per row is then done once for each. On a CPU they are the distinct
+    ones, ascending. Their number would have to be read from any other device, which the
+    host would wait for: there they are all of them, in their order.
+
+    Args:
+        index: Row numbers.
+        shared: Equal entries lead to one place everywhere, so that what is drawn for a
+            row is the same wherever the row comes back.
+
+    Shapes:
+        - **index:** :math:`(B)` int64
+        - **output:** :math:`(K)` with :math:`K \le B`, and :math:`(B)`
+
+    Example:
+        >>> distinct_rows(torch.tensor([7, 3, 7]))
+        (tensor([3, 7]), tensor([1, 0, 1]))
+    """
+    if index.device.type == "cpu":
+        distinct, place = torch.unique(index, return_inverse=True)
+        return distinct, place
+    if not shared:
+        return index, torch.arange(index.numel(), device=index.device)
+    ascending, order = index.sort(stable=True)
+    return index, order[torch.searchsorted(ascending, index)]
+
+
 @torch.no_grad()
 def row_dots(a: Tensor, index_a: Tensor, b: Tensor, index_b: Tensor) -> Tensor:
     r"""Inner products of picked rows, :math:`\langle a_{r}, b_{s} \rangle`.

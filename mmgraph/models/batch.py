@@ -7,7 +7,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from mmgraph.functional.rows import take_rows
+from mmgraph.functional.rows import distinct_rows, take_rows
 
 
 class Batch(NamedTuple):
@@ -70,18 +70,14 @@ class Batch(NamedTuple):
     def distinct_positives(self) -> tuple[Tensor, Tensor]:
         """The distinct positives, and where each positive is in them.
 
-        On a GPU, which would have to be waited for, all of them in their order.
+        As :func:`~mmgraph.functional.rows.distinct_rows` gives them, here and below.
 
         Example:
             >>> user = torch.tensor([0, 1, 2])
             >>> Batch(user, torch.tensor([7, 3, 7])).distinct_positives()
             (tensor([3, 7]), tensor([1, 0, 1]))
         """
-        item = self.pos_item
-        if item.device.type != "cpu":
-            return item, torch.arange(item.numel(), device=item.device)
-        items, place = torch.unique(item, return_inverse=True)
-        return items, place
+        return distinct_rows(self.pos_item)
 
     def distinct_items(self) -> tuple[Tensor, Tensor, Tensor]:
         """The distinct items, and where each positive and each negative is in them.
@@ -96,6 +92,6 @@ class Batch(NamedTuple):
         """
         assert self.neg_item is not None
         both = torch.cat([self.pos_item, self.neg_item])
-        items, place = torch.unique(both, return_inverse=True)
+        items, place = distinct_rows(both)
         pos, neg = place.split(self.pos_item.numel())
         return items, pos, neg

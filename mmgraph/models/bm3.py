@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch_geometric.data import HeteroData
 
 from mmgraph.functional.losses.bootstrap import bootstrap_loss
 from mmgraph.functional.losses.regularizers import norm_penalty
-from mmgraph.functional.rows import take_rows
+from mmgraph.functional.rows import distinct_rows, take_rows
 from mmgraph.models.base import Recommender
 from mmgraph.models.batch import Batch
 from mmgraph.models.parts.item_features import TrainedFeatures, encode_features
@@ -133,8 +132,8 @@ class BM3(Recommender):
         h_user, h_item = self.embed(data)
         # Each node is predicted, and has its target drawn, once per batch: what comes
         # back in it shares both, as if dropout were of whole matrices.
-        users, user_place = torch.unique(batch.user, return_inverse=True)
-        items, item_place = torch.unique(batch.pos_item, return_inverse=True)
+        users, user_place = distinct_rows(batch.user, shared=True)
+        items, item_place = distinct_rows(batch.pos_item, shared=True)
         user, item = take_rows(h_user, users), take_rows(h_item, items)
         user_target = take_rows(self.target(user), user_place)
         item_target = take_rows(self.target(item), item_place)

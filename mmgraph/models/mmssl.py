@@ -219,7 +219,7 @@ class MMSSL(Recommender):
         return encode_features(self.project, data, items)
 
     def encoders_reach_scores(self) -> bool:
-        by_graph = self.graph_weight and self.generated.lists.size(-1)
+        by_graph = self.graph_weight and self.generated.k
         return bool(self.feature_weight or by_graph)
 
     def encode(self, data: HeteroData) -> Pair:
@@ -229,7 +229,7 @@ class MMSSL(Recommender):
 
     def loss(self, data: HeteroData, batch: Batch) -> dict[str, Tensor]:
         by_batch = self.released and self.training
-        collects = by_batch and not self.generated.next_batch()
+        collects = by_batch and not self.generated.next_batch() and self.generated.k
         features = self.feature_views(data)
         p, (u_mean, v_mean) = self.propagate(data)
         z_user, z_item = self.add_features((u_mean, v_mean), features)
@@ -317,7 +317,7 @@ class MMSSL(Recommender):
         self, data: HeteroData, features: dict[str, Pair], users: Tensor | None = None
     ) -> Tensor:
         """Best unseen items of all or the given users in each modality."""
-        seen, k = self.seen(data, users), self.generated.lists.size(-1)
+        seen, k = self.seen(data, users), self.generated.k
         neighbours = [
             top_unseen_items(take_rows(u, users), v, seen, k)
             for u, v in features.values()

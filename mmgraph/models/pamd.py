@@ -294,7 +294,7 @@ def pointwise_loss(pos: Tensor, neg: Tensor, eps: float = 1e-24) -> Tensor:
         >>> pointwise_loss(torch.zeros(2), torch.zeros(2))
         tensor(2.7726)
     """
-    log_eps = pos.new_tensor(math.log(eps))
+    log_eps = pos.new_full((), math.log(eps))  # made on the device
     good = torch.logaddexp(F.logsigmoid(pos), log_eps)
     bad = torch.logaddexp(F.logsigmoid(-neg), log_eps)
     return -(good + bad).sum()

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 
 import mmgraph
+from mmgraph.device import device_name
 from mmgraph.models.base import Recommender
 from mmgraph.options import options_of
 from mmgraph.train.training_options import TrainingOptions
@@ -52,7 +53,7 @@ def surroundings(device: torch.device) -> dict[str, str]:
     return {
         "mmgraph": mmgraph.__version__,
         "torch": torch.__version__,
-        "device": device.type,
+        "device": device_name(torch.device(device.type)),
     }
 
 

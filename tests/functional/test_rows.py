@@ -2,9 +2,10 @@ from __future__ import annotations
 
 import pytest
 import torch
+from pretended_device import DEVICE, pretended_device
 
 from mmgraph.functional import rows
-from mmgraph.functional.rows import row_dots, take_rows
+from mmgraph.functional.rows import distinct_rows, row_dots, take_rows
 
 
 def test_values_and_gradient_equal_plain_indexing():
@@ -46,3 +47,23 @@ def test_inner_products_do_not_depend_on_the_blocks(edges, monkeypatch):
     torch.testing.assert_close(whole, expected)
     monkeypatch.setattr(rows, "PICKED_ROWS", 3)
     assert torch.equal(row_dots(a, r, b, s), whole)
+
+
+def test_distinct_rows_lead_back_to_every_entry(device):
+    index = torch.randint(6, (20,)).to(device)
+    for shared in (False, True):
+        rows, place = distinct_rows(index, shared=shared)
+        assert torch.equal(rows[place], index)
+        assert set(rows.tolist()) == set(index.tolist())
+        if shared or device.type == "cpu":
+            places = dict(zip(index.tolist(), place.tolist(), strict=True))
+            assert [places[i] for i in index.tolist()] == place.tolist()
+
+
+def test_no_device_is_waited_for_the_number_of_distinct_rows():
+    with pretended_device() as device:
+        index = torch.randint(6, (20,), device=DEVICE)
+        for shared in (False, True):
+            rows, _ = distinct_rows(index, shared=shared)
+            assert rows is index
+        assert not device.waits

@@ -7,7 +7,8 @@ import torch
 import torch.nn.functional as F
 
 from mmgraph.errors import UserError
-from mmgraph.models import Batch, build_model
+from mmgraph.functional.losses.bootstrap import bootstrap_loss
+from mmgraph.models import Batch, bm3, build_model
 
 WIDTHS = {"visual": 6, "textual": 4}
 FIDELITIES = ["paper", "released"]
@@ -202,3 +203,23 @@ def test_the_default_weight_of_the_penalty_is_that_of_its_form(catalogue):
     data = catalogue(WIDTHS)
     for fidelity, weight in (("released", 0.1), ("paper", 1e-3)):
         assert make(data, fidelity, reg_weight=None).reg_weight == weight
+
+
+def test_a_node_that_comes_back_has_one_target(
+    catalogue, first_epoch, device, monkeypatch
+):
+    data = catalogue(WIDTHS).to(device)
+    model = make(data, dropout=0.5).to(device)
+    targets = []
+
+    def keep(q, target):
+        targets.append(target.tolist())
+        return bootstrap_loss(q, target)
+
+    monkeypatch.setattr(bm3, "bootstrap_loss", keep)
+    model.train()
+    user, item = torch.tensor([[3, 1, 3, 3], [0, 2, 0, 1]], device=device)
+    model.loss(data, Batch(user, item))
+    of_items, of_users, *_ = targets
+    assert of_users[0] == of_users[2] == of_users[3] != of_users[1]
+    assert of_items[0] == of_items[2] != of_items[3]

@@ -223,7 +223,8 @@ class Adjacency:
     def row(self) -> Tensor:
         """Target of each entry, ascending."""
         ids = torch.arange(self.num_dst, device=self.col.device, dtype=self.col.dtype)
-        return ids.repeat_interleave(self.rowptr.diff().long())
+        size = self.col.numel()  # given, so that no device is waited for
+        return ids.repeat_interleave(self.rowptr.diff().long(), output_size=size)
 
     def edge_index(self) -> Tensor:
         """Source (row 0) and target (row 1) of each entry, int64."""

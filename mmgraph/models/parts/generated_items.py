@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
@@ -46,17 +48,19 @@ class GeneratedItems(CheckedOptions, nn.Module):
         refresh_batches: PositiveInt = 1,
     ) -> None:
         super().__init__()
-        self.refresh_batches = refresh_batches
+        self.k, self.refresh_batches = k, refresh_batches
         empty = torch.full((num_modalities, num_users, k), -1, dtype=torch.int32)
         self.register_buffer("lists", empty)
         # False until the first lists are there.
         self.register_buffer("known", torch.tensor(False))
+        self._is_empty = False  # True where they are known to be, without a look
         self.start_epoch()
 
     def replace(self, found: Tensor) -> None:
         """Take lists ``[M, U, k]``, -1 where a list is short."""
         self.lists.copy_(found)
         self.known.fill_(True)
+        self._is_empty = False
 
     def start_epoch(self) -> None:
         """Forget what an earlier epoch has collected."""
@@ -68,11 +72,13 @@ class GeneratedItems(CheckedOptions, nn.Module):
         number, self.batch_number = self.batch_number, self.batch_number + 1
         if number == 0 or number % self.refresh_batches:
             return False
-        lists = torch.full_like(self.lists, -1)
-        for users, found in self.collected:
-            lists[:, users] = found.to(lists.dtype)
-        self.replace(lists)
-        self.collected = []
+        if self.collected or not self._is_empty:
+            lists = torch.full_like(self.lists, -1)
+            for users, found in self.collected:
+                lists[:, users] = found.to(lists.dtype)
+            self.replace(lists)
+            self._is_empty = not self.collected
+            self.collected = []
         return True
 
     def collect(self, users: Tensor, found: Tensor) -> None:
@@ -85,9 +91,13 @@ class GeneratedItems(CheckedOptions, nn.Module):
         user, place = (items >= 0).nonzero(as_tuple=True)
         return torch.stack([user, items[user, place].long()])
 
+    def _load_from_state_dict(self, *args: Any, **kwargs: Any) -> None:
+        self._is_empty = False
+        super()._load_from_state_dict(*args, **kwargs)
+
     def __repr__(self) -> str:
-        modalities, users, k = self.lists.shape
+        modalities, users, _ = self.lists.shape
         return (
-            f"GeneratedItems({modalities}, {users}, {k}, "
+            f"GeneratedItems({modalities}, {users}, {self.k}, "
             f"refresh_batches={self.refresh_batches})"
         )

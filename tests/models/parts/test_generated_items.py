@@ -58,6 +58,25 @@ def test_batches_that_refresh_take_over_what_was_collected_since(every, expected
     assert generated.edge_index(0).tolist() == [[7, 7], [70, 71]]
 
 
+def test_empty_lists_are_emptied_once():
+    """What is built from the lists then stays, too."""
+    generated = GeneratedItems(1, num_users=3, k=2, refresh_batches=1)
+    seen = []
+    for number in range(6):
+        assert generated.next_batch() == (number > 0)
+        seen.append(generated.lists._version)
+        if number == 3:
+            generated.load_state_dict(filled())
+    assert seen[0] < seen[1] == seen[2] == seen[3] < seen[4] == seen[5]
+    assert users_with_lists(generated) == []
+
+
+def filled():
+    generated = GeneratedItems(1, num_users=3, k=2)
+    generated.replace(lists_of([0, 1, 2]))
+    return generated.state_dict()
+
+
 def test_the_lists_are_saved_with_the_model():
     generated, other = (GeneratedItems(1, num_users=2, k=2) for _ in range(2))
     generated.replace(lists_of([0, 1]))
