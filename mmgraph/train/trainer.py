@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from dataclasses import fields
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import torch
 from torch_geometric.data import HeteroData
@@ -25,7 +26,14 @@ from mmgraph.options import (
     PositiveInt,
     Range,
 )
+from mmgraph.schema import INTERACTS
 from mmgraph.train.arguments import check_kinds, remember_features
+from mmgraph.train.batch_size import (
+    MOST_STEPS,
+    USUAL_BATCH_SIZE,
+    automatic_batch_size,
+    scaled_learning_rate,
+)
 from mmgraph.train.checkpoint import drop_checkpoints, has_checkpoint
 from mmgraph.train.evaluation import CutOffs, check_sizes
 from mmgraph.train.history import History
@@ -34,6 +42,10 @@ from mmgraph.train.loop import TrainingRun
 from mmgraph.train.periodic_checkpoints import PeriodicCheckpoints
 from mmgraph.train.training_options import MODELS_OWN, TrainingOptions
 
+logger = logging.getLogger(__name__)
+
+#: Steps of an epoch from which the log says that there could be fewer.
+_MANY_STEPS = 1000
 #: The epoch takes the lower half of torch's 64 bits.
 Seed = Annotated[int, Range(0, 2**32 - 1)]
 
@@ -49,6 +61,8 @@ class Trainer(CheckedOptions):
         epochs: Most epochs to train.
         patience: Evaluations in a row without improvement that are borne.
         batch_size: Interactions per step; the last batch of an epoch may be smaller.
+            ``"auto"``: 2048, or a 64th of the interactions where that is more, and the
+            learning rate times the root of the batch over 2048.
         lr: Adam's learning rate (default: the model's own).
         weight_decay: Adam's weight decay (default: the model's own).
         lr_decay: Factor of the learning rate per 50 epochs (default: the model's own).
@@ -79,7 +93,7 @@ class Trainer(CheckedOptions):
         *,
         epochs: PositiveInt = 1000,
         patience: NonNegativeInt = 20,
-        batch_size: PositiveInt = 2048,
+        batch_size: PositiveInt | Literal["auto"] = USUAL_BATCH_SIZE,
         lr: PositiveFloat | None = None,
         weight_decay: NonNegativeFloat | None = None,
         lr_decay: PositiveFraction | None = None,
@@ -102,14 +116,41 @@ class Trainer(CheckedOptions):
         self.monitor, self.ks = monitor, tuple(ks)
         self.checkpoint_seconds = checkpoint_seconds
 
-    def options_for(self, model: Recommender) -> TrainingOptions:
-        """The options of a run with this model, its own filled in."""
+    def options_for(
+        self, model: Recommender, num_interactions: int = 0
+    ) -> TrainingOptions:
+        """The options of a run with this model, its own filled in.
+
+        Args:
+            model: The model.
+            num_interactions: Training interactions, by which an automatic batch goes.
+        """
         names = [each.name for each in fields(TrainingOptions)]
         options = {name: getattr(self, name) for name in names}
         for name in MODELS_OWN:
             if options[name] is None:
                 options[name] = getattr(model, name)
+        if self.batch_size == "auto":
+            size = automatic_batch_size(num_interactions)
+            options |= {
+                "batch_size": size,
+                "lr": scaled_learning_rate(options["lr"], size),
+            }
         return TrainingOptions(**options)
+
+    def _log_batch_size(self, options: TrainingOptions, num_interactions: int) -> None:
+        """Say what the automatic batch is, or that it would save many steps."""
+        size, lr = options.batch_size, options.lr
+        if self.batch_size == "auto":
+            logger.info(
+                "batch_size auto: %d interactions, learning rate %.3g", size, lr
+            )
+        elif num_interactions > _MANY_STEPS * size:
+            steps = -(-num_interactions // size)
+            logger.info(
+                "%d steps per epoch; batch_size=auto would make %d of them",
+                *(steps, MOST_STEPS),
+            )
 
     def fit(
         self,
@@ -159,7 +200,9 @@ class Trainer(CheckedOptions):
         lines = None if history_file is None else HistoryFile(Path(history_file))
         data_sha256 = "" if folder is None else fingerprint(train, val)
         train, val = model.add_graphs(train), model.add_graphs(val)
-        options = self.options_for(model)
+        num_interactions = train[INTERACTS].edge_index.size(1)
+        options = self.options_for(model, num_interactions)
+        self._log_batch_size(options, num_interactions)
         run = TrainingRun(options, model, train, device, data_sha256, lines)
         if resume and folder is not None and has_checkpoint(folder):
             run.load(folder)
