@@ -161,7 +161,7 @@ class _WholeWrites(io.FileIO):
     """A file that writes all that it is given, or raises."""
 
     def write(self, content: Any) -> int:
-        _write_all(super(), content)
+        _write_all(super().write, content)
         return memoryview(content).nbytes
 
 
@@ -221,11 +221,11 @@ def _lock(file: io.FileIO, *, wait: bool) -> bool:
     return True
 
 
-def _write_all(file: io.FileIO | super, content: bytes) -> None:
+def _write_all(write: Callable[[Any], int], content: bytes) -> None:
     """Write without a buffer, which would try again when the file is closed."""
     rest = memoryview(content)
     while rest:
-        rest = rest[file.write(rest) :]
+        rest = rest[write(rest) :]
 
 
 def _umask() -> int:
@@ -322,7 +322,7 @@ def append_json_line(path: Path, value: Mapping[str, Any]) -> None:
             file.seek(max(end - 1, 0))
             is_open = file.read(1) not in (b"", b"\n")  # its line break was lost
             try:
-                _write_all(file, b"\n" + line if is_open else line)
+                _write_all(file.write, b"\n" + line if is_open else line)
                 os.fsync(file.fileno())
             except (
                 OSError

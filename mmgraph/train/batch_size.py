@@ -7,6 +7,8 @@ bounded, it costs as much as the graph is large.
 
 from __future__ import annotations
 
+import math
+
 #: The batch of the papers, for which their learning rates were chosen.
 USUAL_BATCH_SIZE = 2048
 #: Most steps of an epoch.
@@ -44,4 +46,4 @@ def scaled_learning_rate(lr: float, batch_size: int) -> float:
         >>> scaled_learning_rate(1e-3, 8192)
         0.002
     """
-    return lr * (batch_size / USUAL_BATCH_SIZE) ** 0.5
+    return lr * math.sqrt(batch_size / USUAL_BATCH_SIZE)

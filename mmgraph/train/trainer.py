@@ -48,6 +48,8 @@ logger = logging.getLogger(__name__)
 _MANY_STEPS = 1000
 #: The epoch takes the lower half of torch's 64 bits.
 Seed = Annotated[int, Range(0, 2**32 - 1)]
+#: Neighbours that a node draws; -1 for all, as in PyG.
+NeighborCount = Annotated[int, Range(-1)]
 
 
 class Trainer(CheckedOptions):
@@ -63,6 +65,13 @@ class Trainer(CheckedOptions):
         batch_size: Interactions per step; the last batch of an epoch may be smaller.
             ``"auto"``: 2048, or a 64th of the interactions where that is more, and the
             learning rate times the root of the batch over 2048.
+        sampled_neighbors: Train on as many sampled neighbours of each node per layer of
+            the propagation, and not on the whole graph (-1: all). For systems that have
+            a loss for that, LightGCN.
+        optimizer: ``"adam"``, or ``"sparse-adam"``: in each step, embeddings of users
+            and items that are not in the batch stay as they are, which is another
+            optimiser. For systems that read no others in a step: MF-BPR, VBPR, and
+            LightGCN with ``sampled_neighbors``.
         lr: Adam's learning rate (default: the model's own).
         weight_decay: Adam's weight decay (default: the model's own).
         lr_decay: Factor of the learning rate per 50 epochs (default: the model's own).
@@ -94,6 +103,8 @@ class Trainer(CheckedOptions):
         epochs: PositiveInt = 1000,
         patience: NonNegativeInt = 20,
         batch_size: PositiveInt | Literal["auto"] = USUAL_BATCH_SIZE,
+        sampled_neighbors: tuple[NeighborCount, ...] | None = None,
+        optimizer: Literal["adam", "sparse-adam"] = "adam",
         lr: PositiveFloat | None = None,
         weight_decay: NonNegativeFloat | None = None,
         lr_decay: PositiveFraction | None = None,
@@ -110,6 +121,10 @@ class Trainer(CheckedOptions):
         if monitor not in metrics:
             raise unknown_name("metric of validation", monitor, metrics)
         self.epochs, self.patience, self.batch_size = epochs, patience, batch_size
+        self.sampled_neighbors = (
+            None if sampled_neighbors is None else tuple(sampled_neighbors)
+        )
+        self.optimizer = optimizer
         self.lr, self.weight_decay, self.lr_decay = lr, weight_decay, lr_decay
         self.seed, self.device = seed, device
         self.eval_every, self.min_epochs = eval_every, min_epochs
