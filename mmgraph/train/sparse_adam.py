@@ -42,8 +42,8 @@ def row_wise_optimizer(
         ('SparseAdam', True)
     """
     tables = model.row_tables(sampled=options.sampled_neighbors is not None)
-    for table in tables:
-        table.sparse = options.optimizer == "sparse-adam"
+    for table in model.row_tables(sampled=True):  # as a training before left them
+        table.sparse = False
     if options.optimizer != "sparse-adam":
         return None
     if not tables:
@@ -58,6 +58,8 @@ def row_wise_optimizer(
             f"sparse-adam has no weight decay (got {options.weight_decay})",
             "use weight_decay=0, or optimizer=adam",
         )
+    for table in tables:
+        table.sparse = True
     return torch.optim.SparseAdam(
         _groups(model, {id(table.weight) for table in tables}), lr=options.lr
     )

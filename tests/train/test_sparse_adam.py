@@ -20,7 +20,8 @@ def splits():
 
 def begin(name, train, **options):
     torch.manual_seed(0)
-    model = build_model(name, train, embedding_dim=4)
+    name, _, fidelity = name.partition("@")
+    model = build_model(name, train, embedding_dim=4, fidelity=fidelity or "paper")
     trainer = Trainer(batch_size=16, device="cpu", **options)
     count = train[INTERACTS].edge_index.size(1)
     return TrainingRun(trainer.options_for(model, count), model, train, CPU)
@@ -38,7 +39,7 @@ def lazy_adam(table, gradient, state, step, lr, betas=(0.9, 0.999), eps=1e-8):
         table[row] -= rate * m / (v.sqrt() + eps)
 
 
-@pytest.mark.parametrize("name", ["MF-BPR", "VBPR"])
+@pytest.mark.parametrize("name", ["MF-BPR", "VBPR", "VBPR@released"])
 def test_steps_equal_a_loop_and_rows_outside_the_batch_stay(splits, name):
     train = splits[0]
     run = begin(name, train, optimizer="sparse-adam", lr=0.05)
@@ -117,9 +118,17 @@ def test_what_cannot_be_is_refused_in_one_line(splits, name, options, message):
         begin(name, splits[0], optimizer="sparse-adam", **options)
 
 
-def test_another_training_with_adam_has_dense_gradients_again(splits):
+@pytest.mark.parametrize("name", ["MF-BPR", "LightGCN"])
+def test_another_training_with_adam_has_dense_gradients_again(splits, name):
     train, val, _ = splits
-    model = build_model("MF-BPR", train, embedding_dim=4)
-    for optimizer in ("sparse-adam", "adam"):
-        Trainer(epochs=1, optimizer=optimizer, device="cpu").fit(model, train, val)
+    model = build_model(name, train, embedding_dim=4)
+    options = {"epochs": 1, "device": "cpu"}
+    layers = model.sampled_layers()
+    sampled = None if layers is None else (2,) * layers
+    rows = Trainer(optimizer="sparse-adam", sampled_neighbors=sampled, **options)
+    rows.fit(model, train, val)
+    assert model.user.weight.grad.is_sparse
+    model.zero_grad()
+    Trainer(**options).fit(model, train, val)
+    assert not model.user.sparse
     assert not model.user.weight.grad.is_sparse
