@@ -128,28 +128,55 @@ def write_atomic(path: Path, content: bytes | str) -> None:
         'whole'
     """
     raw = content.encode() if isinstance(content, str) else content
+    write_atomic_by(path, lambda file: file.write(raw))
+
+
+def write_atomic_by(path: Path, write: Callable[[io.FileIO], object]) -> None:
+    """:func:`write_atomic` of what a function writes, which need not fit into memory.
+
+    Args:
+        path: The file; its folder is made.
+        write: Called once with the open file.
+
+    Raises:
+        UserError: If it cannot be written, or something else than a file lies there.
+
+    Example:
+        >>> path = Path(tempfile.mkdtemp()) / "a.txt"
+        >>> write_atomic_by(path, lambda file: [file.write(b"a"), file.write(b"b")])
+        >>> path.read_text()
+        'ab'
+    """
     check_file(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         clear_temporary(path.parent)
-        while not _write_beside(path, raw):
+        while not _write_beside(path, write):
             pass
     except OSError as error:
         raise unwritable(path, error) from error
 
 
-def _write_beside(path: Path, content: bytes) -> bool:
+class _WholeWrites(io.FileIO):
+    """A file that writes all that it is given, or raises."""
+
+    def write(self, content: Any) -> int:
+        _write_all(super().write, content)
+        return memoryview(content).nbytes
+
+
+def _write_beside(path: Path, write: Callable[[io.FileIO], object]) -> bool:
     """Write a file under another name, locked meanwhile, and rename it.
 
     False if another writer cleared it before it was locked.
     """
     handle, temporary = tempfile.mkstemp(_TEMPORARY, f".{path.name}.", path.parent)
     try:
-        with open(handle, "wb", buffering=0) as file:
+        with _WholeWrites(handle, "wb") as file:
             is_locked = _lock(file, wait=True)
             if not os.fstat(handle).st_nlink:
                 return False
-            _write_all(file, content)
+            write(file)
             os.fsync(handle)
             os.chmod(temporary, 0o666 & ~_umask())  # mkstemp's 0600 would hide it
             if is_locked:
@@ -194,11 +221,11 @@ def _lock(file: io.FileIO, *, wait: bool) -> bool:
     return True
 
 
-def _write_all(file: io.FileIO, content: bytes) -> None:
+def _write_all(write: Callable[[Any], int], content: bytes) -> None:
     """Write without a buffer, which would try again when the file is closed."""
     rest = memoryview(content)
     while rest:
-        rest = rest[file.write(rest) :]
+        rest = rest[write(rest) :]
 
 
 def _umask() -> int:
@@ -295,7 +322,7 @@ def append_json_line(path: Path, value: Mapping[str, Any]) -> None:
             file.seek(max(end - 1, 0))
             is_open = file.read(1) not in (b"", b"\n")  # its line break was lost
             try:
-                _write_all(file, b"\n" + line if is_open else line)
+                _write_all(file.write, b"\n" + line if is_open else line)
                 os.fsync(file.fileno())
             except (
                 OSError

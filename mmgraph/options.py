@@ -465,7 +465,8 @@ def _domain(annotation: Any) -> str:
     if origin in (Union, UnionType):
         return " or ".join(_domain(part) for part in parts)
     if origin is Literal:
-        return f"one of {', '.join(map(repr, parts))}"
+        one_of = "one of " if len(parts) > 1 else ""
+        return f"{one_of}{', '.join(map(repr, parts))}"
     if origin in (dict, Mapping):
         each = f", each {_domain(parts[1])}" if parts else ""
         return f"a mapping of names to values{each}"

@@ -22,6 +22,8 @@ from mmgraph.train.training_options import MODELS_OWN
 
 # Seed and device have flags of their own; the other two change no result.
 _NOT_OPTIONS = {"seed", "device", "ks", "checkpoint_seconds"}
+#: Options of the trainer that older runs do not name, and had by default.
+_LATER = {"sampled_neighbors", "optimizer"}
 #: What is no option of a system, but can be given otherwise.
 _GIVEN_OTHERWISE = {
     "fidelity": "write NAME@released, or give --fidelity where the command has it",
@@ -54,7 +56,13 @@ class RunConfig:
             >>> run.key(1, "") == run.key(1, ""), run.key(1, "") == run.key(2, "")
             (True, False)
         """
-        parts = [self.label, self.options, self.trainer, seed, data_sha256]
+        known = trainer_options()
+        trainer = {
+            name: value
+            for name, value in self.trainer.items()
+            if name not in _LATER or value != known[name].default
+        }
+        parts = [self.label, self.options, trainer, seed, data_sha256]
         text = json.dumps(parts, sort_keys=True, default=str)
         return hashlib.sha256(text.encode()).hexdigest()
 

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import pandas as pd
 
 from mmgraph.bench.config import RunConfig
 from mmgraph.bench.experiment import CUTOFFS, Splits, build_run, train
-from mmgraph.bench.jobs.watch import Watch, unwatched
+from mmgraph.bench.jobs.watch import OnUsers, Watch, unwatched
 from mmgraph.bench.parallel import run_threads
 from mmgraph.bench.records import RunInfo
 from mmgraph.bench.run_directory import (
@@ -30,13 +30,21 @@ from mmgraph.bench.run_directory import (
 from mmgraph.bench.source import DataSource
 from mmgraph.folders import check_output_file, check_output_folder
 from mmgraph.lock import locked_folder
+from mmgraph.schema import USER
 from mmgraph.train.evaluation import evaluate
 from mmgraph.train.recommendations import (
     check_table_name,
     read_user_ids,
-    recommend_table,
+    recommend_blocks,
     write_table,
 )
+
+
+class Written(NamedTuple):
+    """Rows of a table of recommendations, and users in it."""
+
+    rows: int
+    users: int
 
 
 def train_run(
@@ -153,7 +161,32 @@ def recommend_run(
     data: str | None = None,
     device: str = "auto",
 ) -> pd.DataFrame:
+    """:func:`write_recommendations`, and what was written as one table.
+
+    Returns:
+        As :func:`~mmgraph.train.recommendations.recommend_table` gives it.
+    """
+    parts: list[pd.DataFrame] = []
+    write_recommendations(
+        folder, out, users=users, k=k, data=data, device=device, on_part=parts.append
+    )
+    return pd.concat(parts, ignore_index=True)
+
+
+def write_recommendations(
+    folder: str | Path,
+    out: str | Path,
+    *,
+    users: str | None = None,
+    k: int = 20,
+    data: str | None = None,
+    device: str = "auto",
+    on_users: OnUsers | None = None,
+    on_part: Callable[[pd.DataFrame], None] | None = None,
+) -> Written:
     """Write the best items of users, by original ids, with a run directory's model.
+
+    The table is written part by part, so that memory does not grow with the users.
 
     Args:
         folder: The run directory.
@@ -162,10 +195,11 @@ def recommend_run(
         k: Items per user.
         data: The data set, if it has moved since.
         device: Device to compute on, as the trainer takes it.
+        on_users: Shows progress.
+        on_part: Called with each part of the table.
 
     Returns:
-        What was written, as :func:`~mmgraph.train.recommendations.recommend_table`
-        gives it.
+        How much was written.
 
     Raises:
         UserError: If the table has another ending or cannot be written, a user is
@@ -177,6 +211,16 @@ def recommend_run(
     loaded = load_run(folder, data=data, device=device)
     train_split = loaded.splits[0]
     ids = None if users is None else read_user_ids(users, train_split)
-    table = recommend_table(loaded.model, train_split, ids, k)
-    write_table(table, out)
-    return table
+    count = len(ids) if ids is not None else int(train_split[USER].num_nodes)
+    done = None if on_users is None else on_users(count)
+    written: list[Written] = []
+
+    def parts() -> Iterator[pd.DataFrame]:
+        for part in recommend_blocks(loaded.model, train_split, ids, k, on_users=done):
+            written.append(Written(len(part), part["user_id"].nunique()))
+            if on_part is not None:
+                on_part(part)
+            yield part
+
+    write_table(parts(), out)
+    return Written(*map(sum, zip(*written, strict=True)))

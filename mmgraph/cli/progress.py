@@ -10,7 +10,7 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from mmgraph.bench.jobs.watch import OnEpoch, Watch, unwatched
+from mmgraph.bench.jobs.watch import OnEpoch, OnUsers, Watch, unwatched
 
 
 @contextmanager
@@ -81,6 +81,32 @@ def training_bar(
     """
     with training_bars(quiet=quiet) as watch, watch(label, seed, epochs) as on_epoch:
         yield on_epoch
+
+
+@contextmanager
+def user_bar(*, quiet: bool = False) -> Iterator[OnUsers | None]:
+    """A bar that counts users: call it with their number for what counts them.
+
+    It is there on a terminal alone.
+
+    Example:
+        >>> with user_bar(quiet=True) as on_users:
+        ...     on_users is None
+        True
+    """
+    console = Console(stderr=True)
+    if quiet or not console.is_terminal:
+        yield None
+        return
+    columns = (
+        TextColumn("users {task.completed}/{task.total}"),
+        BarColumn(bar_width=20),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=console, transient=True) as progress:
+        yield lambda count: partial(
+            progress.advance, progress.add_task("", total=count)
+        )
 
 
 def _state(row: dict[str, Any]) -> str:

@@ -21,6 +21,7 @@ from mmgraph.data.line_up import (
     open_features,
 )
 from mmgraph.data.load import load_dataset
+from mmgraph.data.neighbor_sampler import NeighborSampler
 from mmgraph.data.planted import PlantedTruth, plant_catalogue, synthetic
 from mmgraph.data.report import data_report
 from mmgraph.data.splits import (
@@ -41,6 +42,7 @@ __all__ = [
     "Interactions",
     "ItemFeatures",
     "ModalityGraph",
+    "NeighborSampler",
     "PlantedTruth",
     "catalogue_features",
     "check_finite",

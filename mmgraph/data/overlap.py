@@ -38,8 +38,11 @@ def log_overlap(
         ...     np.array([7]), np.array(["07", "1"]), label="a.npz", known_label="table"
         ... )
     """
-    strangers = ids[match_ids(known, ids) < 0]
-    without = known[match_ids(ids, known) < 0]
+    place = match_ids(known, ids)
+    strangers = ids[place < 0]
+    has_row = np.zeros(len(known), bool)
+    has_row[place[place >= 0]] = True
+    without = known[~has_row]
     if strangers.size:
         zeros = _differ_in_zeros(strangers, without)
         hint = f"; {zeros} of them differ in leading zeros alone" if zeros else ""

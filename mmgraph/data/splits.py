@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+from scipy.sparse import csr_array
 from torch_geometric.data import HeteroData
 
 from mmgraph.data.ids import distinct, pair_keys
@@ -214,9 +215,22 @@ def _random_keys(data: HeteroData, seed: int) -> np.ndarray:
 
 def _rank_within(user: np.ndarray, *keys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Rank of each pair within its user (last key first) and the user's pair count."""
-    order = np.lexsort((*keys, user))
+    by_key = np.argsort(keys[0], kind="stable") if len(keys) == 1 else np.lexsort(keys)
     count = np.bincount(user)
     start = np.cumsum(count) - count
+    order = _stably_grouped(by_key, user[by_key], count)
     rank = np.empty(len(user), np.int64)
-    rank[order] = np.arange(len(user)) - start[user[order]]
+    rank[order] = np.arange(len(user)) - np.repeat(start, count)
     return rank, count[user]
+
+
+def _stably_grouped(
+    values: np.ndarray, group: np.ndarray, count: np.ndarray
+) -> np.ndarray:
+    """The values by group, in each in their order: a sort in linear time."""
+    # SciPy counts the entries of each row and puts them into their places.
+    size = (len(count), len(values))
+    places = (group, np.arange(len(values)))
+    rows = csr_array((np.ones(len(values), np.bool_), places), shape=size)
+    grouped: np.ndarray = values[rows.indices]
+    return grouped

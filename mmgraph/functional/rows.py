@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from mmgraph.functional.block_sizes import PICKED_ROWS
 
 
-def take_rows(x: Tensor, index: Tensor | None) -> Tensor:
+def take_rows(x: Tensor | nn.Embedding, index: Tensor | None) -> Tensor:
     """``x[index]``, or ``x`` itself without an index.
 
     The backward of plain indexing adds up repeated rows with atomics on several CPU
@@ -17,7 +17,7 @@ def take_rows(x: Tensor, index: Tensor | None) -> Tensor:
     does not, and is faster.
 
     Args:
-        x: Matrix.
+        x: Matrix, or a table, whose gradient is sparse if it says so (``sparse``).
         index: Row numbers, or None for all rows.
 
     Shapes:
@@ -30,6 +30,9 @@ def take_rows(x: Tensor, index: Tensor | None) -> Tensor:
         tensor([[0., 0., 1.],
                 [0., 0., 1.]])
     """
+    if isinstance(x, nn.Embedding):
+        looked_up: Tensor = x.weight if index is None else x(index)
+        return looked_up
     return x if index is None else F.embedding(index, x)
 
 

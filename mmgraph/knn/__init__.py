@@ -9,11 +9,13 @@ builds into blocks. The searches:
   once, ranked by ``exact_neighbours``;
 * ``graph`` on a GPU or with FAISS: ``block_search`` with the whole matrix as one block;
 * ``blocks``, for a matrix larger than memory: ``block_search``, block after block;
-* ``approximate``: ``block_search`` over the proposals of ``inverted_lists``.
+* ``approximate``: ``block_search`` over the proposals of ``inverted_lists``;
+* ``by_size``: the graph, or for a large matrix the approximate one.
 """
 
 from mmgraph.knn.approximate import ApproximateGraph, approximate_knn_graph
 from mmgraph.knn.blocks import build_blocks
+from mmgraph.knn.by_size import knn_graph_by_size
 from mmgraph.knn.graph import knn_graph
 from mmgraph.knn.merge import merge_shards, read_shards
 from mmgraph.knn.undirected import symmetrise
@@ -28,6 +30,7 @@ __all__ = [
     "edge_weights",
     "insert",
     "knn_graph",
+    "knn_graph_by_size",
     "merge_shards",
     "read_shards",
     "symmetrise",

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch_geometric.data import HeteroData
 
 from mmgraph.errors import UserError
+from mmgraph.functional.recommend.neighbor_sampling import SampledGraph
 from mmgraph.models.batch import Batch
 from mmgraph.models.parts.item_features import TrainedFeatures
 from mmgraph.models.parts.model_graphs import ModelGraphs
@@ -171,6 +172,27 @@ class Recommender(ModelGraphs, CheckedOptions, nn.Module):
         """Optimisers that parts of the model step by themselves, by name."""
         return {}
 
+    def sampled_layers(self) -> int | None:
+        """Layers that :meth:`sampled_loss` propagates over; None if there is none."""
+        return None
+
+    def sampled_loss(self, batch: Batch, graph: SampledGraph) -> dict[str, Tensor]:
+        """:meth:`loss`, from what the batch's nodes need of the user-item graph.
+
+        Args:
+            batch: The batch.
+            graph: Sampled for :meth:`Batch.nodes`, a hop per layer.
+        """
+        raise NotImplementedError
+
+    def row_tables(self, *, sampled: bool) -> list[nn.Embedding]:
+        """Tables of which the loss reads the rows of its batch alone.
+
+        Args:
+            sampled: It is :meth:`sampled_loss`.
+        """
+        return []
+
     def parameter_groups(self) -> list[dict[str, Any]]:
         """:meth:`main_parameters` as Adam takes them.
 
@@ -252,13 +274,23 @@ class Recommender(ModelGraphs, CheckedOptions, nn.Module):
         self._plugin_was_applied = False
 
     @final
-    def training_loss(self, data: HeteroData, batch: Batch) -> dict[str, Tensor]:
+    def training_loss(
+        self, data: HeteroData, batch: Batch, graph: SampledGraph | None = None
+    ) -> dict[str, Tensor]:
         """:meth:`loss` and the terms of the plug-in.
+
+        Args:
+            data: The training split with the model's graphs.
+            batch: The batch.
+            graph: Sampled neighbours, for :meth:`sampled_loss` in the place of
+                :meth:`loss`.
 
         Raises:
             TypeError: If :meth:`loss` passes a plug-in by that is to change embeddings.
         """
-        terms = self.loss(data, batch)
+        terms = (
+            self.loss(data, batch) if graph is None else self.sampled_loss(batch, graph)
+        )
         if self.plugin is None:
             return terms
         if self.plugin.where == "encoder":

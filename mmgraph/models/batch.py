@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from mmgraph.functional.rows import distinct_rows, take_rows
 
@@ -22,15 +22,17 @@ class Batch(NamedTuple):
     pos_item: Tensor
     neg_item: Tensor | None = None
 
-    def rows(self, user: Tensor, item: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def rows(
+        self, user: Tensor | nn.Embedding, item: Tensor | nn.Embedding
+    ) -> tuple[Tensor, Tensor, Tensor]:
         """Rows of the users, the positives and the negatives.
 
         Positives and negatives share one look-up, so that the backward makes one
         gradient of the item embeddings and not two.
 
         Args:
-            user: One row per user ``[U, d]``.
-            item: One row per item ``[I, d]``.
+            user: One row per user ``[U, d]``, or a table of them.
+            item: One row per item ``[I, d]``, or a table of them.
 
         Example:
             >>> batch = Batch(torch.tensor([0]), torch.tensor([2]), torch.tensor([1]))

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from torch import Tensor
+import torch
+from torch import Tensor, nn
 from torch_geometric.data import HeteroData
 
 from mmgraph.functional.losses.bpr import inner_product_bpr
+from mmgraph.functional.recommend.neighbor_sampling import SampledGraph
+from mmgraph.functional.rows import take_rows
 from mmgraph.models.base import Recommender
 from mmgraph.models.batch import Batch
 from mmgraph.models.parts.regularize import embedding_penalty
@@ -63,11 +66,31 @@ class LightGCN(Recommender):
         e_0 = self.id_embeddings()
         return self.split(self.propagate(e_0, self.user_item_graph(data)))
 
+    def sampled_layers(self) -> int:
+        return self.num_layers
+
+    def row_tables(self, *, sampled: bool) -> list[nn.Embedding]:
+        return [self.user, self.item] if sampled else []
+
     def loss(self, data: HeteroData, batch: Batch) -> dict[str, Tensor]:
-        z_user, z_item = self.encode(data)
-        user, pos, neg = batch.rows(z_user, z_item)
-        ego = batch.rows(self.user.weight, self.item.weight)
+        return self._terms(batch, *batch.rows(*self.encode(data)))
+
+    def sampled_loss(self, batch: Batch, graph: SampledGraph) -> dict[str, Tensor]:
+        z = graph.power_sum(self._rows_of(graph.nodes), 1 / (self.num_layers + 1))
+        return self._terms(batch, *z.chunk(3))
+
+    def _terms(
+        self, batch: Batch, user: Tensor, pos: Tensor, neg: Tensor
+    ) -> dict[str, Tensor]:
+        ego = batch.rows(self.user, self.item)
         return {
             "bpr": inner_product_bpr(user, pos, neg),
             "reg": self.reg_weight * embedding_penalty(self.fidelity, *ego),
         }
+
+    def _rows_of(self, nodes: Tensor) -> Tensor:
+        """ID embeddings of some nodes, users and items mixed."""
+        is_item = nodes >= self.num_users
+        user, item = nodes[~is_item], nodes[is_item] - self.num_users
+        place = is_item.sort(stable=True).indices.argsort()
+        return take_rows(torch.cat([self.user(user), self.item(item)]), place)

@@ -59,8 +59,11 @@ class MFBPR(Recommender):
     def encode(self, data: HeteroData) -> tuple[Tensor, Tensor]:
         return self.user.weight, self.item.weight
 
+    def row_tables(self, *, sampled: bool) -> list[nn.Embedding]:
+        return [self.user, self.item]
+
     def loss(self, data: HeteroData, batch: Batch) -> dict[str, Tensor]:
-        user, pos, neg = batch.rows(self.user.weight, self.item.weight)
+        user, pos, neg = batch.rows(self.user, self.item)
         return {
             "bpr": inner_product_bpr(user, pos, neg),
             "reg": self.reg_weight * embedding_penalty(self.fidelity, user, pos, neg),

@@ -89,24 +89,28 @@ class VBPR(Recommender):
 
     def encode_items(self, data: HeteroData, items: Tensor | None = None) -> Tensor:
         """Item vectors, of all items or of the given rows only."""
-        gamma = take_rows(self.item.weight, items)
+        gamma = take_rows(self.item, items)
         content = torch.stack(list(self.encode_modalities(data, items).values())).sum(0)
         if self.released:
             return torch.cat([gamma, content + self.bias], dim=1)
-        beta = take_rows(self.item_bias.weight, items)
+        beta = take_rows(self.item_bias, items)
         for m, linear in self.feature_bias.items():
             beta = beta + linear(take_rows(data[ITEM][feature_key(m)], items))
         return torch.cat([gamma, content, beta], dim=1)
 
     def encode_users(self, users: Tensor | None = None) -> Tensor:
         """User vectors; a column of ones meets the items' biases."""
-        user = take_rows(self.user.weight, users)
+        user = take_rows(self.user, users)
         if self.released:
             return user
         return torch.cat([user, user.new_ones(user.size(0), 1)], dim=1)
 
     def encode(self, data: HeteroData) -> tuple[Tensor, Tensor]:
         return self.encode_users(), self.encode_items(data)
+
+    def row_tables(self, *, sampled: bool) -> list[nn.Embedding]:
+        biases = [] if self.released else [self.item_bias]
+        return [self.user, self.item, *biases]
 
     def loss(self, data: HeteroData, batch: Batch) -> dict[str, Tensor]:
         # Only the batch's items are projected: same values and gradients.

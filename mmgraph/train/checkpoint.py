@@ -167,7 +167,7 @@ def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
     """
     state = optimizer.state_dict()["state"]
     return {
-        f"{index}.{name}": value
+        f"{index}.{name}": torch.as_tensor(value)  # SparseAdam counts in Python
         for index, entries in state.items()
         for name, value in entries.items()
     }
@@ -183,10 +183,11 @@ def restore_optimizer(
         >>> optimizer = torch.optim.Adam([p])
         >>> restore_optimizer(optimizer, {})
     """
-    state: dict[int, dict[str, Tensor]] = {}
+    state: dict[int, dict[str, Tensor | int]] = {}
     for key, value in tensors.items():
         index, name = key.split(".", 1)
-        state.setdefault(int(index), {})[name] = value.clone()
+        counts = name == "step" and isinstance(optimizer, torch.optim.SparseAdam)
+        state.setdefault(int(index), {})[name] = int(value) if counts else value.clone()
     whole = optimizer.state_dict()
     whole["state"] = state
     optimizer.load_state_dict(whole)

@@ -15,7 +15,9 @@ from torch import Tensor
 from torch_geometric.data import HeteroData
 
 from mmgraph.errors import UserError
+from mmgraph.functional.graph.adjacency import Adjacency
 from mmgraph.functional.recommend.negative_sampling import NegativeSampler
+from mmgraph.functional.recommend.neighbor_sampling import sample_neighbors
 from mmgraph.models.base import Recommender
 from mmgraph.models.batch import Batch
 from mmgraph.schema import INTERACTS, ITEM, USER
@@ -30,6 +32,7 @@ from mmgraph.train.evaluation import split_metrics
 from mmgraph.train.history import History
 from mmgraph.train.history_file import HistoryFile
 from mmgraph.train.run_identity import run_identity, surroundings
+from mmgraph.train.sparse_adam import dense_groups, row_wise_optimizer
 from mmgraph.train.training_options import TrainingOptions
 
 logger = logging.getLogger(__name__)
@@ -60,8 +63,10 @@ class TrainingRun:
         self._data_sha256, self._saved = data_sha256, False
         self._history_file = history_file
         self.train, self.device = train, device
+        self._graph = graph_to_sample(model, train, options.sampled_neighbors)
+        self.row_optimizer = row_wise_optimizer(model, options)
         self.optimizer = torch.optim.Adam(
-            model.parameter_groups(),
+            dense_groups(model, self.row_optimizer),
             lr=options.lr,
             weight_decay=options.weight_decay,
             decoupled_weight_decay=model.decoupled_weight_decay,
@@ -91,10 +96,11 @@ class TrainingRun:
         """Train one epoch; its mean loss terms, the model's measures, and seconds."""
         start = time.perf_counter()
         self._seed(epoch)
-        for group in self.optimizer.param_groups:
-            ratio = group.get("lr_ratio", 1.0)
-            decay = self.options.lr_decay ** ((epoch - 1) / 50)
-            group["lr"] = self.options.lr * ratio * decay
+        for optimizer in self._main_optimizers().values():
+            for group in optimizer.param_groups:
+                ratio = group.get("lr_ratio", 1.0)
+                decay = self.options.lr_decay ** ((epoch - 1) / 50)
+                group["lr"] = self.options.lr * ratio * decay
         self.model.train()
         self.model.start_epoch(self.train, epoch, self.generator)
         steps: list[Tensor] = []
@@ -114,10 +120,18 @@ class TrainingRun:
 
     def step(self, batch: Batch) -> dict[str, Tensor]:
         """Train on one batch; its loss terms."""
-        terms = self.model.training_loss(self.train, batch)
-        self.optimizer.zero_grad()
+        graph = None
+        if self._graph is not None and self.options.sampled_neighbors is not None:
+            nodes = batch.nodes(self.train[USER].num_nodes)
+            graph = sample_neighbors(
+                self._graph, nodes, self.options.sampled_neighbors, self.generator
+            )
+        terms = self.model.training_loss(self.train, batch, graph)
+        for optimizer in self._main_optimizers().values():
+            optimizer.zero_grad()
         torch.stack(list(terms.values())).sum().backward()
-        self.optimizer.step()
+        for optimizer in self._main_optimizers().values():
+            optimizer.step()
         return terms
 
     def batches(self) -> Iterator[Batch]:
@@ -188,9 +202,14 @@ class TrainingRun:
 
     # Checkpoints ----------------------------------------------------------------
 
+    def _main_optimizers(self) -> dict[str, torch.optim.Optimizer]:
+        if self.row_optimizer is None:
+            return {"main": self.optimizer}
+        return {"main": self.optimizer, "rows": self.row_optimizer}
+
     def optimizers(self) -> dict[str, torch.optim.Optimizer]:
         """All optimisers by name."""
-        return {"main": self.optimizer} | self.model.all_auxiliary_optimizers()
+        return self._main_optimizers() | self.model.all_auxiliary_optimizers()
 
     @cached_property
     def identity(self) -> dict[str, Any]:
@@ -293,3 +312,40 @@ class TrainingRun:
             self.history.rows = self._history_file.cut(
                 state["history"], fix=f"delete {folder} and start again"
             )
+
+
+def graph_to_sample(
+    model: Recommender, train: HeteroData, sampled_neighbors: tuple[int, ...] | None
+) -> Adjacency | None:
+    """The user-item graph, where training is to sample neighbours from it.
+
+    Args:
+        model: The model.
+        train: Training split.
+        sampled_neighbors: Sampled neighbours of each hop; None for all.
+
+    Raises:
+        UserError: If the model has no loss for that, or another number of layers.
+
+    Example:
+        >>> from mmgraph.data import from_interactions
+        >>> from mmgraph.models.light_gcn import LightGCN
+        >>> data = from_interactions([0, 1], [0, 1])
+        >>> graph_to_sample(LightGCN(2, 2, num_layers=1), data, (5,))
+        Adjacency(4 x 4, 4 edges)
+    """
+    if sampled_neighbors is None:
+        return None
+    name, layers = type(model).__name__, model.sampled_layers()
+    if layers is None:
+        raise UserError(
+            f"{name} trains on the whole graph, not on sampled neighbours",
+            "leave sampled_neighbors out, or choose LightGCN",
+        )
+    if len(sampled_neighbors) != layers:
+        raise UserError(
+            f"sampled_neighbors has {len(sampled_neighbors)} numbers, {name} {layers} "
+            "layers",
+            "give one per layer",
+        )
+    return model.user_item_graph(train)

@@ -4,20 +4,30 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
+from itertools import chain
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import torch
+from torch import Tensor
 from torch_geometric.data import HeteroData
 
 from mmgraph.data.ids import as_ids, ids_to_index, match_ids
 from mmgraph.errors import UserError
-from mmgraph.files import write_atomic
+from mmgraph.files import write_atomic_by
 from mmgraph.models.base import Recommender
 from mmgraph.schema import ITEM, USER
-from mmgraph.train.evaluation import recommend
+from mmgraph.train.arguments import check_kinds
+from mmgraph.train.evaluation import rank_items
+
+#: Rows of a table that are held and written at a time.
+_ROWS = 2**18
 
 
 def recommend_table(
@@ -51,17 +61,79 @@ def recommend_table(
         >>> list(table.columns), list(table["rank"])
         (['user_id', 'item_id', 'rank', 'score'], [1, 2, 3])
     """
-    user_raw, item_raw = np.asarray(data[USER].raw_id), np.asarray(data[ITEM].raw_id)
+    blocks = recommend_blocks(model, data, user_ids, k)
+    return pd.concat(list(blocks), ignore_index=True)
+
+
+def recommend_blocks(
+    model: Recommender,
+    data: HeteroData,
+    user_ids: Sequence[object] | None = None,
+    k: int = 20,
+    *,
+    on_users: Callable[[int], None] | None = None,
+) -> Iterator[pd.DataFrame]:
+    """:func:`recommend_table` in parts of some hundred thousand rows, one at a time.
+
+    Args:
+        model: A trained model.
+        data: The data it was trained on.
+        user_ids: Original ids, as they are or as text; None for all users.
+        k: Items per user.
+        on_users: Called with the number of users that were ranked since its last call.
+
+    Yields:
+        Parts of the table, the users of one part together; one at least.
+
+    Raises:
+        UserError: If an id is unknown, naming it.
+
+    Example:
+        >>> from mmgraph.data import load_dataset
+        >>> from mmgraph.models import build_model
+        >>> train, _, _ = load_dataset("synthetic")
+        >>> parts = recommend_blocks(build_model("MF-BPR", train), train, k=1)
+        >>> [len(part) for part in parts] == [train["user"].num_nodes]
+        True
+    """
+    check_kinds(model, data=data)
     if user_ids is None:
-        index = np.arange(len(user_raw))
+        users = torch.arange(int(data[USER].num_nodes))
     else:
-        index = np.asarray(ids_to_index(data, USER, user_ids))
-    best = recommend(model, data, torch.from_numpy(index), k)
-    item, score = (tensor.cpu().numpy() for tensor in best)
-    row, column = np.nonzero(item >= 0)
+        users = ids_to_index(data, USER, user_ids)
+    return _blocks(model, data, users, k, on_users)
+
+
+def _blocks(
+    model: Recommender,
+    data: HeteroData,
+    users: Tensor,
+    k: int,
+    on_users: Callable[[int], None] | None,
+) -> Iterator[pd.DataFrame]:
+    ranked: list[tuple[Tensor, ...]] = []
+    rows = 0
+    for block in rank_items(model, data, users, k):
+        ranked.append(block)
+        rows += block[1].numel()
+        if on_users is not None:
+            on_users(len(block[0]))
+        if rows >= _ROWS:
+            yield _table(data, ranked)
+            ranked, rows = [], 0
+    if ranked:
+        yield _table(data, ranked)
+
+
+def _table(data: HeteroData, ranked: list[tuple[Tensor, ...]]) -> pd.DataFrame:
+    """Users, items and scores by original ids, as :func:`recommend_table` says."""
+    parts = (torch.cat(each).cpu().numpy() for each in zip(*ranked, strict=True))
+    user, item, score = parts
+    user_raw, item_raw = np.asarray(data[USER].raw_id), np.asarray(data[ITEM].raw_id)
+    row, column = np.nonzero(score > -np.inf)
     return pd.DataFrame(
         {
-            "user_id": user_raw[index[row]],
+            "user_id": user_raw[user[row]],
             "item_id": item_raw[item[row, column]],
             "rank": column + 1,
             "score": score[row, column],
@@ -112,26 +184,43 @@ def check_table_name(path: Path) -> None:
         raise UserError(f"cannot write {path.name!r}", "name it .csv or .parquet")
 
 
-def write_table(table: pd.DataFrame, path: Path) -> None:
+def write_table(table: pd.DataFrame | Iterable[pd.DataFrame], path: Path) -> None:
     """Write a table as ``.csv`` or ``.parquet``; it is there whole or not at all.
 
+    Args:
+        table: The table, or its parts, of which one at a time is held.
+        path: The file.
+
     Raises:
-        UserError: If the name has another ending.
+        UserError: If the name has another ending, or the file cannot be written.
 
     Example:
         >>> import tempfile
         >>> path = Path(tempfile.mkdtemp()) / "top.csv"
-        >>> write_table(pd.DataFrame({"rank": [1]}), path)
+        >>> parts = [pd.DataFrame({"rank": [rank]}) for rank in (1, 2)]
+        >>> write_table(parts, path)
         >>> path.read_text().split()
-        ['rank', '1']
+        ['rank', '1', '2']
     """
     check_table_name(path)
-    buffer = io.BytesIO()
-    if path.suffix == ".csv":
-        table.to_csv(buffer, index=False)
-    else:
-        table.to_parquet(buffer, index=False)
-    write_atomic(path, buffer.getvalue())
+    parts = iter([table] if isinstance(table, pd.DataFrame) else table)
+    write = _write_csv if path.suffix == ".csv" else _write_parquet
+    write_atomic_by(path, partial(write, parts))
+
+
+def _write_csv(parts: Iterator[pd.DataFrame], file: io.FileIO) -> None:
+    for number, part in enumerate(parts):
+        file.write(part.to_csv(index=False, header=number == 0).encode())
+
+
+def _write_parquet(parts: Iterator[pd.DataFrame], file: Any) -> None:
+    first = next(parts)
+    while first.empty and (following := next(parts, None)) is not None:
+        first = following  # an empty part does not show what its columns hold
+    schema = pa.Schema.from_pandas(first, preserve_index=False)
+    with pq.ParquetWriter(file, schema) as writer:
+        for part in chain([first], parts):
+            writer.write_table(pa.Table.from_pandas(part, schema, preserve_index=False))
 
 
 def _unknown_user(word: str, path: str | None, row: int, *, alone: bool) -> UserError:

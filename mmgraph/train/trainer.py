@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from dataclasses import fields
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import torch
 from torch_geometric.data import HeteroData
@@ -25,7 +26,14 @@ from mmgraph.options import (
     PositiveInt,
     Range,
 )
+from mmgraph.schema import INTERACTS
 from mmgraph.train.arguments import check_kinds, remember_features
+from mmgraph.train.batch_size import (
+    MOST_STEPS,
+    USUAL_BATCH_SIZE,
+    automatic_batch_size,
+    scaled_learning_rate,
+)
 from mmgraph.train.checkpoint import drop_checkpoints, has_checkpoint
 from mmgraph.train.evaluation import CutOffs, check_sizes
 from mmgraph.train.history import History
@@ -34,8 +42,14 @@ from mmgraph.train.loop import TrainingRun
 from mmgraph.train.periodic_checkpoints import PeriodicCheckpoints
 from mmgraph.train.training_options import MODELS_OWN, TrainingOptions
 
+logger = logging.getLogger(__name__)
+
+#: Steps of an epoch from which the log says that there could be fewer.
+_MANY_STEPS = 1000
 #: The epoch takes the lower half of torch's 64 bits.
 Seed = Annotated[int, Range(0, 2**32 - 1)]
+#: Neighbours that a node draws; -1 for all, as in PyG.
+NeighborCount = Annotated[int, Range(-1)]
 
 
 class Trainer(CheckedOptions):
@@ -49,6 +63,15 @@ class Trainer(CheckedOptions):
         epochs: Most epochs to train.
         patience: Evaluations in a row without improvement that are borne.
         batch_size: Interactions per step; the last batch of an epoch may be smaller.
+            ``"auto"``: 2048, or a 64th of the interactions where that is more, and the
+            learning rate times the root of the batch over 2048.
+        sampled_neighbors: Train on as many sampled neighbours of each node per layer of
+            the propagation, and not on the whole graph (-1: all). For systems that have
+            a loss for that, LightGCN.
+        optimizer: ``"adam"``, or ``"sparse-adam"``: in each step, embeddings of users
+            and items that are not in the batch stay as they are, which is another
+            optimiser. For systems that read no others in a step: MF-BPR, VBPR, and
+            LightGCN with ``sampled_neighbors``.
         lr: Adam's learning rate (default: the model's own).
         weight_decay: Adam's weight decay (default: the model's own).
         lr_decay: Factor of the learning rate per 50 epochs (default: the model's own).
@@ -79,7 +102,9 @@ class Trainer(CheckedOptions):
         *,
         epochs: PositiveInt = 1000,
         patience: NonNegativeInt = 20,
-        batch_size: PositiveInt = 2048,
+        batch_size: PositiveInt | Literal["auto"] = USUAL_BATCH_SIZE,
+        sampled_neighbors: tuple[NeighborCount, ...] | None = None,
+        optimizer: Literal["adam", "sparse-adam"] = "adam",
         lr: PositiveFloat | None = None,
         weight_decay: NonNegativeFloat | None = None,
         lr_decay: PositiveFraction | None = None,
@@ -96,20 +121,51 @@ class Trainer(CheckedOptions):
         if monitor not in metrics:
             raise unknown_name("metric of validation", monitor, metrics)
         self.epochs, self.patience, self.batch_size = epochs, patience, batch_size
+        self.sampled_neighbors = (
+            None if sampled_neighbors is None else tuple(sampled_neighbors)
+        )
+        self.optimizer = optimizer
         self.lr, self.weight_decay, self.lr_decay = lr, weight_decay, lr_decay
         self.seed, self.device = seed, device
         self.eval_every, self.min_epochs = eval_every, min_epochs
         self.monitor, self.ks = monitor, tuple(ks)
         self.checkpoint_seconds = checkpoint_seconds
 
-    def options_for(self, model: Recommender) -> TrainingOptions:
-        """The options of a run with this model, its own filled in."""
+    def options_for(
+        self, model: Recommender, num_interactions: int = 0
+    ) -> TrainingOptions:
+        """The options of a run with this model, its own filled in.
+
+        Args:
+            model: The model.
+            num_interactions: Training interactions, by which an automatic batch goes.
+        """
         names = [each.name for each in fields(TrainingOptions)]
         options = {name: getattr(self, name) for name in names}
         for name in MODELS_OWN:
             if options[name] is None:
                 options[name] = getattr(model, name)
+        if self.batch_size == "auto":
+            size = automatic_batch_size(num_interactions)
+            options |= {
+                "batch_size": size,
+                "lr": scaled_learning_rate(options["lr"], size),
+            }
         return TrainingOptions(**options)
+
+    def _log_batch_size(self, options: TrainingOptions, num_interactions: int) -> None:
+        """Say what the automatic batch is, or that it would save many steps."""
+        size, lr = options.batch_size, options.lr
+        if self.batch_size == "auto":
+            logger.info(
+                "batch_size auto: %d interactions, learning rate %.3g", size, lr
+            )
+        elif num_interactions > _MANY_STEPS * size:
+            steps = -(-num_interactions // size)
+            logger.info(
+                "%d steps per epoch; batch_size=auto would make %d of them",
+                *(steps, MOST_STEPS),
+            )
 
     def fit(
         self,
@@ -159,7 +215,9 @@ class Trainer(CheckedOptions):
         lines = None if history_file is None else HistoryFile(Path(history_file))
         data_sha256 = "" if folder is None else fingerprint(train, val)
         train, val = model.add_graphs(train), model.add_graphs(val)
-        options = self.options_for(model)
+        num_interactions = train[INTERACTS].edge_index.size(1)
+        options = self.options_for(model, num_interactions)
+        self._log_batch_size(options, num_interactions)
         run = TrainingRun(options, model, train, device, data_sha256, lines)
         if resume and folder is not None and has_checkpoint(folder):
             run.load(folder)

@@ -16,6 +16,8 @@ class TrainingOptions:
     Args:
         seed: Seed of shuffling, negatives, graph sampling and dropout.
         batch_size: Interactions per step.
+        sampled_neighbors: Sampled neighbours of each hop; None for all.
+        optimizer: ``"adam"`` or ``"sparse-adam"``.
         lr: Adam's learning rate.
         weight_decay: Adam's weight decay.
         lr_decay: Factor of the learning rate per 50 epochs.
@@ -34,6 +36,8 @@ class TrainingOptions:
 
     seed: int
     batch_size: int
+    sampled_neighbors: tuple[int, ...] | None
+    optimizer: str
     lr: float
     weight_decay: float
     lr_decay: float
@@ -48,6 +52,8 @@ class TrainingOptions:
         return {
             "seed": self.seed,
             "batch_size": self.batch_size,
+            "sampled_neighbors": self.sampled_neighbors,
+            "optimizer": self.optimizer,
             "lr": self.lr,
             "weight_decay": self.weight_decay,
             "lr_decay": self.lr_decay,

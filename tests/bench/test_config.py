@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import hashlib
+import json
 import re
 from dataclasses import replace
 from itertools import product
@@ -201,3 +203,20 @@ def test_the_defaults_of_every_system_are_of_their_own_types():
 def test_an_integer_is_a_number_and_stays_as_it_was_written():
     run = run_config(parse_spec("MF-BPR"), {"reg_weight": 1})
     assert type(run.options["reg_weight"]) is int  # keys of runs hang on it
+
+
+def test_keys_of_runs_from_before_an_option_stay():
+    run = run_config(parse_spec("LightGCN"))
+    older = {
+        k: v
+        for k, v in run.trainer.items()
+        if k not in {"sampled_neighbors", "optimizer"}
+    }
+    before = replace(run, trainer=older)
+    parts = [run.label, run.options, older, 1, "sha"]
+    text = json.dumps(parts, sort_keys=True, default=str)
+    digest = hashlib.sha256(text.encode()).hexdigest()
+    assert run.key(1, "sha") == before.key(1, "sha") == digest
+    for name, value in {"optimizer": "sparse-adam", "sampled_neighbors": [3]}.items():
+        other = replace(run, trainer=run.trainer | {name: value})
+        assert other.key(1, "sha") != digest

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from mmgraph.cli.progress import training_bar, training_bars
+from mmgraph.cli.progress import training_bar, training_bars, user_bar
 
 ROW = {"epoch": 3, "loss/bpr": 0.25, "loss/reg": 0.5, "valid/recall@20": 0.125}
 
@@ -40,6 +40,21 @@ def test_on_a_terminal_every_run_has_a_bar_as_long_as_it_lasts(monkeypatch, caps
     assert both == [("VBPR seed 1", 3, 10), ("SEA seed 2", 0, 20)]
     assert one == []
     assert "SEA seed 2" in capsys.readouterr().err
+
+
+def test_users_are_counted_on_a_terminal_alone(monkeypatch, capsys):
+    with user_bar() as on_users:
+        assert on_users is None
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    with user_bar(quiet=True) as on_users:
+        assert on_users is None
+    with user_bar() as on_users:
+        tell = on_users(100)
+        tell(30)
+        tell(50)
+        (task,) = tell.func.__self__.tasks
+        assert (task.completed, task.total) == (80, 100)
+    assert "users" in capsys.readouterr().err
 
 
 def test_brackets_in_a_name_are_shown_on_a_terminal(monkeypatch, capsys):

@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch_geometric.nn.models import LightGCN as Reference
 
+from mmgraph.functional.recommend.neighbor_sampling import ALL, sample_neighbors
 from mmgraph.models import build_model
 
 
@@ -72,3 +73,21 @@ def test_tables_start_xavier_uniform_each_by_itself(catalogue):
     for table, rows in ((model.user.weight, 9), (model.item.weight, 2000)):
         bound = (6 / (rows + 64)) ** 0.5
         assert 0.98 * bound < table.abs().max().item() <= bound
+
+
+@pytest.mark.parametrize("num_layers", [0, 1, 3])
+def test_all_sampled_neighbours_give_the_loss_of_the_whole_graph(
+    catalogue, batch, num_layers
+):
+    data = catalogue()
+    model = build_model("LightGCN", data, embedding_dim=5, num_layers=num_layers)
+    graph = sample_neighbors(
+        model.user_item_graph(data), batch.nodes(9), [ALL] * model.sampled_layers()
+    )
+    gradients = []
+    for terms in (model.sampled_loss(batch, graph), model.loss(data, batch)):
+        loss = terms["bpr"] + 100 * terms["reg"]
+        tables = model.user.weight, model.item.weight
+        gradients.append((loss, *torch.autograd.grad(loss, tables)))
+    for one, other in zip(*gradients, strict=True):
+        torch.testing.assert_close(one, other, rtol=0, atol=1e-12)

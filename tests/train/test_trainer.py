@@ -8,6 +8,7 @@ import torch
 from mmgraph.data import synthetic
 from mmgraph.errors import UserError
 from mmgraph.models import build_model
+from mmgraph.schema import INTERACTS
 from mmgraph.train import Trainer, evaluate
 from mmgraph.train.checkpoint import (
     FILE_NAME,
@@ -356,3 +357,32 @@ def test_the_batch_is_never_changed(splits):
         batch = Batch(*(torch.tensor([1, 2, 3]) for _ in range(3)))
         model.training_loss(data, batch)
         assert all(torch.equal(part, torch.tensor([1, 2, 3])) for part in batch)
+
+
+def test_the_log_says_which_batch_the_rule_made(splits, caplog, monkeypatch):
+    train, val, _ = splits
+    rules = "mmgraph.train.batch_size"
+    monkeypatch.setattr(f"{rules}.USUAL_BATCH_SIZE", 8)
+    monkeypatch.setattr(f"{rules}.MOST_STEPS", 4)
+    size = -(-train[INTERACTS].edge_index.size(1) // 4)
+    options = {"epochs": 1, "device": "cpu", "lr": 1e-3}
+    one, other = (build("MF-BPR", train) for _ in range(2))
+    with caplog.at_level("INFO", "mmgraph"):
+        Trainer(batch_size="auto", **options).fit(one, train, val)
+    assert f"batch_size auto: {size} interactions, learning rate" in caplog.text
+    lr = 1e-3 * (size / 8) ** 0.5
+    Trainer(batch_size=size, **options | {"lr": lr}).fit(other, train, val)
+    assert torch.equal(one.user.weight, other.user.weight)
+
+
+def test_the_log_says_that_an_epoch_has_many_steps(splits, caplog):
+    train, val, _ = splits
+    with caplog.at_level("INFO", "mmgraph"):
+        Trainer(batch_size=1, epochs=1, device="cpu").fit(
+            build("MF-BPR", train), train, val
+        )
+    steps = train[INTERACTS].edge_index.size(1)
+    text = f"{steps} steps per epoch; batch_size=auto would make 64 of them"
+    assert text in caplog.text
+    with pytest.raises(UserError, match=r"must be .* or 'auto' \(got 0\)"):
+        Trainer(batch_size=0)

@@ -10,6 +10,8 @@ from typing import Any
 OnEpoch = Callable[[dict[str, Any]], None]
 #: Called with label, seed and the epochs to come at most; gives the epoch callback.
 Watch = Callable[[str, int, int], AbstractContextManager[OnEpoch | None]]
+#: Called with the number of users to rank; gives what takes how many were since.
+OnUsers = Callable[[int], Callable[[int], None]]
 
 
 def unwatched(label: str, seed: int, epochs: int) -> AbstractContextManager[None]:

@@ -37,10 +37,13 @@ def recommend(
     """
     opt.set_up(seed, device, threads, quiet)
     opt.check_range("k", k, 1, opt.MOST_ITEMS)
-    from mmgraph.bench.training import recommend_run
+    from mmgraph.bench.training import write_recommendations
+    from mmgraph.cli.progress import user_bar
 
-    table = recommend_run(run, out, users=users, k=k, data=data, device=device)
-    rows, people = len(table), table["user_id"].nunique()
+    with user_bar(quiet=quiet) as on_users:
+        rows, people = write_recommendations(
+            run, out, users=users, k=k, data=data, device=device, on_users=on_users
+        )
     if as_json:
         opt.emit_json({"out": str(out), "rows": rows, "users": people, "k": k})
     else:

@@ -29,7 +29,7 @@ def parse_ids(column: pa.Array, role: str, path: Path, first_row: int) -> CodedI
     """Ids as int64 where every one is spelled as an integer, else as strings.
 
     Args:
-        column: Strings or integers.
+        column: Strings, also coded, or integers.
         role: "user" or "item", for messages.
         path: The file, for messages.
         first_row: Row of the first value in the file, for messages.
@@ -54,11 +54,13 @@ def parse_ids(column: pa.Array, role: str, path: Path, first_row: int) -> CodedI
         _refuse(large, f"no int64 holds this {role} id", fix, path, first_row)
     if pa.types.is_integer(column.type):
         return code_ids(as_ids(_to_numpy(column)))
-    if not is_text(column.type):
+    is_coded = pa.types.is_dictionary(column.type)
+    if not is_text(column.type.value_type if is_coded else column.type):
         raise UserError(
             f"{role} ids are {column.type}", "write integers or strings", path=path
         )
-    coded = column.dictionary_encode()  # each id is looked at once, not in every row
+    # Each id is looked at once, not in every row.
+    coded = _own_codes(column) if is_coded else column.dictionary_encode()
     for wrong, what, fix in (
         (pc.equal(coded.dictionary, ""), f"empty {role} id", "fill it in"),
         (
@@ -73,6 +75,18 @@ def parse_ids(column: pa.Array, role: str, path: Path, first_row: int) -> CodedI
         return ascending(code, _to_numpy(pc.cast(coded.dictionary, pa.int64())))
     _check_lengths(coded, role, path, first_row)
     return ascending(code, _to_numpy(coded.dictionary).astype(str))
+
+
+def _own_codes(column: pa.DictionaryArray) -> pa.DictionaryArray:
+    """Coded strings whose categories are the strings that occur, each once.
+
+    Those of a file may be more, or stand there twice.
+    """
+    names = column.dictionary
+    uses = np.bincount(_to_numpy(column.indices), minlength=len(names))
+    if uses.all() and pc.count_distinct(names).as_py() == len(names):
+        return column
+    return column.dictionary_decode().dictionary_encode()
 
 
 def _refuse(wrong: pa.Array, what: str, fix: str, path: Path, first_row: int) -> None:

@@ -240,7 +240,8 @@ def _parquet(path: Path, roles: Sequence[str]) -> dict[str, pa.Array]:
                 f"column {name!r} holds lists", f"give one {role} per row", path=path
             )
     columns = {}
-    for name, column in read_columns(path, list(names.values())).items():
+    ids = [names[role] for role in ("user", "item")]
+    for name, column in read_columns(path, list(names.values()), coded=ids).items():
         role = next(role for role, own in names.items() if own == name)
         empty = np.flatnonzero(column.is_null().to_numpy())
         if empty.size:

@@ -7,7 +7,7 @@ million times.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -86,15 +86,18 @@ def num_rows(path: Path) -> int:
         return int(pq.read_metadata(path).num_rows)
 
 
-def read_columns(path: Path, names: Sequence[str]) -> dict[str, pa.ChunkedArray]:
+def read_columns(
+    path: Path, names: Sequence[str], *, coded: Collection[str] = ()
+) -> dict[str, pa.ChunkedArray]:
     """Read columns of numbers, times, strings or lists of numbers, and nothing else.
 
     Args:
         path: The file.
         names: The columns, see :func:`read_schema`.
+        coded: Columns of strings that may be left as categories, if they are read so.
 
     Returns:
-        The columns by name; categories are spelled out.
+        The columns by name; other categories are spelled out.
 
     Raises:
         UserError: If the file is damaged, or unpacks to far more than its size or than
@@ -123,9 +126,10 @@ def read_columns(path: Path, names: Sequence[str]) -> dict[str, pa.ChunkedArray]
         columns = {name: table.column(name) for name in names}
         for column in columns.values():
             column.validate(full=True)  # codes out of range, strings that are no UTF-8
-        coded = {n: c for n, c in columns.items() if pa.types.is_dictionary(c.type)}
-        check_budget(path, sum(_spelled_out(column) for column in coded.values()))
-        columns.update({n: _decode(column) for n, column in coded.items()})
+        read = {n: c for n, c in columns.items() if pa.types.is_dictionary(c.type)}
+        check_budget(path, sum(_spelled_out(column) for column in read.values()))
+        kept = {n for n in coded if n in read and is_text(read[n].type.value_type)}
+        columns.update({n: _decode(read[n]) for n in read.keys() - kept})
     return columns
 
 

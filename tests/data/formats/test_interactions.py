@@ -206,3 +206,33 @@ def test_what_else_is_wrong_is_refused_where_times_are_not_asked(tmp_path):
     table = read_interactions(path, times=False, duplicates="last")
     assert table.time is None
     assert table.row.tolist() == [2]
+
+
+@pytest.mark.parametrize("row_group_size", [2, 10])
+def test_categories_of_a_file_are_the_ids_that_occur_each_once(
+    tmp_path, row_group_size
+):
+    categories = ["z", "unused", "a", "z", "7"]  # one for nothing, one twice
+    user = pa.DictionaryArray.from_arrays([0, 2, 3, 4, 0], categories)
+    item = pa.DictionaryArray.from_arrays([0, 1, 1, 0, 2], ["3", "1", "2"])
+    path = tmp_path / "t.parquet"
+    pq.write_table(
+        pa.table({"user": user, "item": item}), path, row_group_size=row_group_size
+    )
+    table = read_interactions(path)
+    assert table.user_codes.names.tolist() == ["7", "a", "z"]
+    assert table.user.tolist() == ["z", "a", "z", "7", "z"]
+    assert table.item_codes.names.tolist() == [1, 2, 3]
+    assert table.item.tolist() == [3, 1, 1, 3, 2]
+
+
+@pytest.mark.parametrize("categories", [["a", "b"], ["a", "b", ""], ["", "b", "a"]])
+def test_an_empty_id_is_refused_where_a_row_has_it(tmp_path, categories):
+    path = tmp_path / "t.parquet"
+    user = pa.DictionaryArray.from_arrays([1, 0], categories)
+    pq.write_table(pa.table({"user": user, "item": [1, 2]}), path)
+    if categories[0]:
+        assert read_interactions(path).user.tolist() == ["b", "a"]
+    else:
+        with pytest.raises(UserError, match=r"t.parquet:2: empty user id"):
+            read_interactions(path)
