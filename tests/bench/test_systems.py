@@ -21,8 +21,8 @@ OPTIONS = {("MMGCN", "SEA"): {"map_above": 0}}
 def test_the_modalities_that_a_system_needs_are_those_it_is_built_with(names):
     train = load_dataset("synthetic", modalities=names)[0]
     systems = list_systems()
-    names = [system.name for system in systems]
-    assert names == available_models() + available_floors()
+    listed = [system.name for system in systems]
+    assert listed == available_models() + available_floors()
     for system in systems:
         if len(names) >= system.least_modalities:
             build_model(system.name, train)

@@ -57,8 +57,8 @@ def co_occurrence(
     if not centres:
         return edge_index.new_zeros((2, 0)), edge_index.new_zeros(0)
     edges = np.stack([np.concatenate(neighbours), np.concatenate(centres)])
-    count = torch.from_numpy(np.concatenate(counts))
-    return torch.from_numpy(edges).to(edge_index.device), count.to(edge_index.device)
+    number = torch.from_numpy(np.concatenate(counts))
+    return torch.from_numpy(edges).to(edge_index.device), number.to(edge_index.device)
 
 
 def co_occurrence_blocks(

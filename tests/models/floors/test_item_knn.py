@@ -2,9 +2,16 @@ import numpy as np
 import pytest
 import torch
 
+from mmgraph.data import load_dataset
 from mmgraph.models import build_model
+from mmgraph.models.registry import reads_features
 from mmgraph.schema import INTERACTS
 from mmgraph.train import evaluate
+
+
+@pytest.fixture(scope="module")
+def splits():
+    return load_dataset("synthetic")
 
 
 def dense_scores(data, k, shrinkage):
@@ -46,7 +53,5 @@ def test_recall_is_that_of_a_slow_ranking(splits):
     assert evaluate(model, valid)["recall@20"] == pytest.approx(np.mean(recalls))
 
 
-def test_it_reads_no_features(splits):
-    from mmgraph.models.registry import reads_features
-
+def test_it_reads_no_features():
     assert not reads_features("ItemKNN")
