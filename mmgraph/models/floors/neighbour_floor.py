@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import torch
 from torch import Tensor
 from torch_geometric.data import HeteroData
@@ -40,7 +42,7 @@ class NeighbourFloor(Recommender):
     """
 
     trains = False
-    shown = ("k",)
+    shown: ClassVar[tuple[str, ...]] = ("k",)
 
     k: int
     _history: Adjacency | None = None
