@@ -130,7 +130,7 @@ def test_the_probe_is_drawn_with_its_numbers_and_words():
     places = [ProbedPlace("visual", None, points)]
     words = "Projecting pays for visual."
     probe = Probe("recall@20", "valid", 10, 99, places, words)
-    drawing, (axes,) = panels(1)
+    _, (axes,) = panels(1)
     draw_probe(axes, probe, 1.0)
     (line,) = (line for line in axes.get_lines() if line.get_marker() == "o")
     assert list(line.get_xdata()) == [0, 4]
