@@ -13,7 +13,7 @@ import numpy as np
 
 from mmgraph.analysis.leaderboard.table import latest_runs
 from mmgraph.bench.experiment import CUTOFFS, Splits
-from mmgraph.bench.floors import is_floor
+from mmgraph.bench.floors.tuned_floors import is_floor
 from mmgraph.bench.records import same_data
 from mmgraph.bench.results_folder import RESULTS, read_per_user, read_results
 from mmgraph.bench.run_directory import INFO, finished_info, load_run

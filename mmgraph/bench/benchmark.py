@@ -11,8 +11,9 @@ from typing import Any
 
 from mmgraph.bench.buildable import buildable_systems
 from mmgraph.bench.config import canonical, check_settings, run_config
-from mmgraph.bench.experiment import Splits, popularity_line
-from mmgraph.bench.floors import with_floors
+from mmgraph.bench.experiment import Splits
+from mmgraph.bench.floors.popularity_line import popularity_line
+from mmgraph.bench.floors.tuned_floors import with_floors
 from mmgraph.bench.jobs.executors import Executor, SequentialExecutor
 from mmgraph.bench.jobs.processes import Processes, TaskData
 from mmgraph.bench.jobs.task import Task, TaskResult, perform

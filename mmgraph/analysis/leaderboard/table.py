@@ -22,7 +22,7 @@ from mmgraph.analysis.statistics.significance import (
     compare_runs,
     holm_corrected,
 )
-from mmgraph.bench.floors import is_floor
+from mmgraph.bench.floors.tuned_floors import is_floor
 from mmgraph.bench.records import same_data
 from mmgraph.bench.spec import format_options, parse_spec
 from mmgraph.models.registry import VARIANTS

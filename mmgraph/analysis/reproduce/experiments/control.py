@@ -99,9 +99,10 @@ def control_verdict(spec: str, rows: Sequence[ComparedSystem]) -> str:
     if SHUFFLED in tied:
         seen = decimals(shuffled.difference.detectable)
         return (
-            f"Shuffled features tie with the true ones ({change}): these data cannot "
-            f"tell what {spec} makes of its features, nor what an ablation of its "
-            f"encoders is worth. A loss below {seen} would not be seen.{also}"
+            f"Shuffled features tie with the true ones ({change}): with these options "
+            f"the data cannot tell what {spec} makes of its features, nor what an "
+            f"ablation of its encoders is worth. A loss below {seen} would not be "
+            f"seen.{also}"
         )
     return (
         f"Shuffled features cost recall ({change}): these data can tell that {spec} "

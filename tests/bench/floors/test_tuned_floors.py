@@ -5,8 +5,14 @@ import pytest
 from mmgraph.bench.benchmark import run_benchmark
 from mmgraph.bench.config import run_config
 from mmgraph.bench.experiment import run_experiment
-from mmgraph.bench.floors import floor_systems, is_floor, with_floors
-from mmgraph.bench.recipe import Recipe, System, grid_points
+from mmgraph.bench.floors.tuned_floors import floor_systems, is_floor, with_floors
+from mmgraph.bench.recipe import (
+    Recipe,
+    System,
+    grid_points,
+    load_recipe,
+    possible_runs,
+)
 from mmgraph.bench.results_folder import read_histories, read_results
 from mmgraph.bench.source import DataSource
 from mmgraph.bench.spec import parse_spec
@@ -115,3 +121,18 @@ def test_several_processes_leave_the_same_lines(source, tmp_path):
     bench(source, tmp_path / "one", "VBPR", seeds=(1,), jobs=1, threads=1)
     bench(source, tmp_path / "two", "VBPR", seeds=(1,), jobs=2, threads=1)
     assert content("one") == content("two")
+
+
+def test_a_recipe_file_may_search_floors(tmp_path):
+    path = tmp_path / "floors.toml"
+    path.write_text(
+        'models = ["ItemKNN", "ContentKNN:modality=visual"]\n'
+        "[system.ItemKNN]\ngrid = {k = [5, 10], shrinkage = [0.0, 2.0]}\n"
+        '[system."ContentKNN:modality=visual"]\ngrid = {k = [5]}\n'
+    )
+    recipe = load_recipe(path)
+    assert [str(spec) for spec in recipe.models] == [
+        *("ItemKNN", "ContentKNN:modality=visual")
+    ]
+    runs = possible_runs(recipe.models[0], recipe)
+    assert [run.options["k"] for run in runs] == [5, 5, 10, 10]
