@@ -185,6 +185,7 @@ def probe_figure(probe: Probe) -> Figure:
     drawing, axes = panels(len(strengths), width=5.2)
     for ax, strength in zip(axes, strengths, strict=True):
         draw_probe(ax, probe, strength)
+    axes[0].legend(fontsize="x-small")
     return to_figure(
         drawing,
         f"Change of {probe.metric} on validation when shared directions are projected "
@@ -212,4 +213,3 @@ def draw_probe(axes: Axes, probe: Probe, strength: float) -> None:
     axes.axhline(0, color="gray", lw=1)
     axes.set(xlabel="rank", ylabel=f"change of {probe.metric}")
     axes.set_title(f"strength {strength:g}")
-    axes.legend(fontsize="x-small")

@@ -22,6 +22,10 @@ from mmgraph.analysis.report.page import Figure, Section, page
 from mmgraph.errors import UserError
 from mmgraph.files import write_atomic, write_json
 
+_CONTROL = (
+    "Whether a trained system uses what these features say at all: mmgraph reproduce "
+    "control --data DIR --model NAME."
+)
 _FIRST = 20  # directions in the table; the data of the figure hold all
 
 
@@ -95,6 +99,7 @@ def _probe_section(probe: Probe, *, with_figure: bool) -> Section:
         f"Measured without training, on validation alone: items by their {probe.k} "
         f"nearest by content, ranked for {probe.num_users} users. Features are centred "
         "and of one scale.",
+        _CONTROL,
     ]
     figures = [probe_figure(probe)] if with_figure else []
     tables = [] if with_figure else [probe_table(probe)]
