@@ -109,7 +109,7 @@ def parse(words: list[str]) -> dict:
 def test_every_command_parses_and_names_what_exists(command):
     options = parse(shlex.split(command)[1:])
     models = options.get("models") or []
-    if "model" in options:
+    if options.get("model"):
         models = [options["model"]]
     specs = [canonical(parse_spec(model)) for model in models]
     if specs:

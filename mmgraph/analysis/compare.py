@@ -7,25 +7,32 @@ from dataclasses import dataclass, replace
 
 from mmgraph.analysis.per_user import PerUserMetrics
 from mmgraph.analysis.report.formatting import (
+    decimals,
     interval_text,
     p_value_text,
     signed_interval_text,
+    signed_series_text,
     spread_text,
+    starred_text,
 )
 from mmgraph.analysis.report.table import Table
+from mmgraph.analysis.statistics.crossed_bootstrap import crossed_bootstrap
 from mmgraph.analysis.statistics.intervals import Interval, bootstrap_interval
 from mmgraph.analysis.statistics.significance import (
-    PairedComparison,
+    RunsComparison,
+    compare_runs,
     holm_corrected,
-    paired_comparison,
 )
 
 #: What a reader of :func:`comparison_table` must know.
 NOTES = (
-    "Test metrics, each user's averaged over the seeds; sd over seeds. 95 % intervals: "
-    "percentile bootstrap of users, or of seeds. Differences to the first system.",
-    "p of the paired t test and of Wilcoxon's signed-rank test over users, corrected "
-    "over the table by Holm's method. They speak of users, not of seeds.",
+    "Test metrics, mean and sd over seeds. 95 %: bootstrap of users and seeds alike "
+    "(of a single seed: of users). Differences to the first system; by seed: of the "
+    "runs of each seed.",
+    "p: of that bootstrap; p (t), p (Wilcoxon): of paired tests over users alone, each "
+    "one's metric averaged over the seeds. All corrected over the table by Holm's "
+    "method; * marks p below .05. Detectable: the smallest difference that would be "
+    "seen, before the correction, in four of five experiments like this one.",
 )
 
 
@@ -33,8 +40,12 @@ NOTES = (
 class Difference:
     """A system minus the first one, on the same users.
 
-    ``over_seeds`` is None unless both were run with the same seeds, at least two. The
-    p-values are corrected over all systems (Holm).
+    ``over_users`` and ``over_seeds`` resample one of the two, ``over_both`` both.
+    ``over_seeds`` is None unless both were run with the same seeds, at least two,
+    ``per_seed`` (the difference of each seed) unless both were run with the same ones.
+    ``p_value`` is that of ``over_both``; all p-values are corrected over all systems
+    (Holm). ``detectable`` is the smallest difference that would be told from 0 in four
+    of five experiments like this one.
     """
 
     base: str
@@ -43,14 +54,18 @@ class Difference:
     over_seeds: Interval | None
     t_p_value: float
     wilcoxon_p_value: float
+    over_both: Interval
+    per_seed: tuple[float, ...] | None
+    p_value: float
+    detectable: float
 
 
 @dataclass(frozen=True)
 class ComparedSystem:
     """One metric of one system, and its difference to the first system.
 
-    ``sd`` (n - 1) and ``over_seeds`` are None with a single seed; ``difference`` is
-    None for the first system.
+    ``sd`` (n - 1) and ``over_seeds`` are None with a single seed, where ``over_both``
+    is of users alone; ``difference`` is None for the first system.
     """
 
     label: str
@@ -60,6 +75,7 @@ class ComparedSystem:
     sd: float | None
     over_users: Interval
     over_seeds: Interval | None
+    over_both: Interval
     difference: Difference | None = None
 
 
@@ -71,7 +87,9 @@ def compare_systems(
     Two questions have two spreads. *Over users*: would another group of users give
     another result? Each user's metric is averaged over the seeds, and users are
     resampled; the paired tests ask the same. *Over seeds*: would another run? The
-    means of the runs are resampled, or their differences seed by seed.
+    means of the runs are resampled, or their differences seed by seed. *Over both*:
+    would another experiment? That is the one to go by
+    (:func:`~mmgraph.analysis.statistics.crossed_bootstrap.crossed_bootstrap`).
 
     Args:
         systems: Metrics of the systems, of the same users.
@@ -94,18 +112,25 @@ def compare_systems(
     if not systems:
         raise ValueError("there is no system to compare")
     first, *others = systems
-    users = [system.values[metric].mean(axis=0) for system in systems]
-    paired = holm_corrected(
-        [paired_comparison(new, users[0], seed=seed) for new in users[1:]]
+    compared = holm_corrected(
+        [
+            compare_runs(
+                system.values[metric],
+                first.values[metric],
+                same_seeds=system.seeds == first.seeds,
+                seed=seed,
+            )
+            for system in others
+        ]
     )
     return [
         _summary(first, metric, seed),
         *(
             replace(
                 _summary(system, metric, seed),
-                difference=_difference(system, first, metric, tested, seed),
+                difference=_difference(first.label, tested, seed),
             )
-            for system, tested in zip(others, paired, strict=True)
+            for system, tested in zip(others, compared, strict=True)
         ),
     ]
 
@@ -122,9 +147,9 @@ def comparison_table(systems: Sequence[ComparedSystem], metric: str) -> Table:
         ('System', 'Seeds', 'recall@20')
     """
     columns = (
-        *("System", "Seeds", metric, "95 %, users", "95 %, seeds"),
-        *("Difference", "Difference 95 %, users", "Difference 95 %, seeds"),
-        *("p (t)", "p (Wilcoxon)"),
+        *("System", "Seeds", metric, "95 %"),
+        *("Difference", "Difference 95 %", "By seed", "Detectable"),
+        *("p", "p (t)", "p (Wilcoxon)"),
     )
     return Table(columns, [_cells(system) for system in systems])
 
@@ -134,17 +159,18 @@ def _cells(system: ComparedSystem) -> list[str]:
         system.label,
         str(len(system.seeds)),
         spread_text(system.mean, system.sd),
-        interval_text(system.over_users),
-        interval_text(system.over_seeds),
+        interval_text(system.over_both),
     ]
     difference = system.difference
     if difference is None:
-        return texts + [""] * 5
+        return texts + [""] * 7
     return [
         *texts,
-        f"{difference.mean:+.4f}",
-        signed_interval_text(difference.over_users),
-        signed_interval_text(difference.over_seeds),
+        starred_text(difference.mean, difference.p_value),
+        signed_interval_text(difference.over_both),
+        signed_series_text(difference.per_seed),
+        decimals(difference.detectable),
+        p_value_text(difference.p_value),
         p_value_text(difference.t_p_value),
         p_value_text(difference.wilcoxon_p_value),
     ]
@@ -154,33 +180,33 @@ def _summary(system: PerUserMetrics, metric: str, seed: int) -> ComparedSystem:
     values = system.values[metric]
     runs = values.mean(axis=1)
     many = runs.size > 1
+    both = crossed_bootstrap(values, seed=seed)
     return ComparedSystem(
         system.label,
         system.seeds,
         system.users.size,
         float(runs.mean()),
         float(runs.std(ddof=1)) if many else None,
-        bootstrap_interval(values.mean(axis=0), seed=seed),
+        both.over_users,
         bootstrap_interval(runs, seed=seed) if many else None,
+        both.interval,
     )
 
 
-def _difference(
-    system: PerUserMetrics,
-    base: PerUserMetrics,
-    metric: str,
-    paired: PairedComparison,
-    seed: int,
-) -> Difference:
+def _difference(base: str, compared: RunsComparison, seed: int) -> Difference:
+    both, per_seed = compared.over_both, compared.per_seed
     over_seeds = None
-    if system.seeds == base.seeds and len(system.seeds) > 1:
-        runs = system.values[metric].mean(axis=1) - base.values[metric].mean(axis=1)
-        over_seeds = bootstrap_interval(runs, seed=seed)
+    if per_seed is not None and len(per_seed) > 1:
+        over_seeds = bootstrap_interval(per_seed, seed=seed)
     return Difference(
-        base.label,
-        paired.mean_difference,
-        paired.interval,
+        base,
+        both.mean,
+        both.over_users,
         over_seeds,
-        paired.t_p_value,
-        paired.wilcoxon_p_value,
+        compared.t_p_value,
+        compared.wilcoxon_p_value,
+        both.interval,
+        per_seed,
+        both.p_value,
+        both.detectable,
     )

@@ -13,6 +13,7 @@ import numpy as np
 
 from mmgraph.analysis.leaderboard.table import latest_runs
 from mmgraph.bench.experiment import CUTOFFS, Splits
+from mmgraph.bench.floors.tuned_floors import is_floor
 from mmgraph.bench.records import same_data
 from mmgraph.bench.results_folder import RESULTS, read_per_user, read_results
 from mmgraph.bench.run_directory import INFO, finished_info, load_run
@@ -50,7 +51,8 @@ def load_per_user(
 
     A run directory holds no metrics of single users; they are computed from its model.
     Of a benchmark folder the runs on the data of its last line count, of each system
-    those with its latest settings; *Popularity* is left out.
+    those with its latest settings; *Popularity* is left out, and where others were
+    trained, so are the other floors.
 
     Args:
         paths: Run directories and benchmark folders.
@@ -123,6 +125,7 @@ def _runs_of_benchmark(path: Path) -> list[_Run]:
         for line in lines
         if same_data(line, lines[-1]) and line["seed"] is not None
     ]
+    lines = [line for line in lines if not is_floor(line)] or lines
     latest = [run["key"] for runs in latest_runs(lines).values() for run in runs]
     if not latest:
         raise UserError(

@@ -11,7 +11,9 @@ from typing import Any
 
 from mmgraph.bench.buildable import buildable_systems
 from mmgraph.bench.config import canonical, check_settings, run_config
-from mmgraph.bench.experiment import Splits, popularity_line
+from mmgraph.bench.experiment import Splits
+from mmgraph.bench.floors.popularity_line import popularity_line
+from mmgraph.bench.floors.tuned_floors import with_floors
 from mmgraph.bench.jobs.executors import Executor, SequentialExecutor
 from mmgraph.bench.jobs.processes import Processes, TaskData
 from mmgraph.bench.jobs.task import Task, TaskResult, perform
@@ -27,6 +29,7 @@ from mmgraph.device import resolve_device
 from mmgraph.errors import UserError
 from mmgraph.folders import check_output_folder
 from mmgraph.lock import locked_folder
+from mmgraph.models.registry import kind_of
 
 _log = logging.getLogger(__name__)
 
@@ -101,7 +104,8 @@ class Benchmark:
 
         Args:
             specs: The systems.
-            seeds: The seeds; grids are decided with the first.
+            seeds: The seeds; grids are decided with the first, which is all that floors
+                are run with: they draw nothing.
             settings: Options that hold for all systems that have them; over a recipe.
             recipe: Options and grids per system.
 
@@ -118,7 +122,11 @@ class Benchmark:
             self.splits, data=self.data, data_sha256=self.data_sha256
         )
         self._folder.add_result(floor)
-        rounds = [self._rounds(spec, seeds, settings, recipe) for spec in specs]
+        seeds_of = [_seeds_of(spec, seeds) for spec in specs]
+        rounds = [
+            self._rounds(spec, own, settings, recipe)
+            for spec, own in zip(specs, seeds_of, strict=True)
+        ]
         finished = [(key, True) for key in self._folder.done]
         finished += [(key, False) for key in self._folder.tried]
         queue = TaskQueue(rounds, finished)
@@ -130,7 +138,7 @@ class Benchmark:
         self._folder.sort(keys, [task.key for task in order if not task.test])
         self._folder.drop_all()
         if self._failed:
-            raise _failed_runs(self._failed, len(specs) * len(seeds))
+            raise _failed_runs(self._failed, sum(map(len, seeds_of)))
         by_key = {line["key"]: line for line in self.lines()}
         return [by_key[key] for key in dict.fromkeys(keys)]
 
@@ -229,6 +237,11 @@ class Benchmark:
         self._folder.add_point(point, task.grid_keys, trained)
 
 
+def _seeds_of(spec: ModelSpec, seeds: Sequence[int]) -> Sequence[int]:
+    """The seeds to run a system with: all of them, but one for a floor."""
+    return seeds[:1] if kind_of(spec.model) == "floor" else seeds
+
+
 def _failed_runs(failed: Mapping[str, UserError], num_runs: int) -> FailedRunsError:
     run, first = next(iter(failed.items()))
     error = FailedRunsError(
@@ -249,6 +262,7 @@ def run_benchmark(
     seeds: Sequence[int] = (999, 1000, 1001),
     settings: Mapping[str, Any] | None = None,
     recipe: Recipe | None = None,
+    floors: bool = False,
     required: bool = True,
     on_left_out: Callable[[str, str], None] | None = None,
     device: str = "auto",
@@ -269,6 +283,7 @@ def run_benchmark(
         settings: Options that hold for all systems that have them; over a recipe.
         recipe: Options and grids per system. Without one, settings that suit the
             embedded catalogue hold there where ``settings`` do not say otherwise.
+        floors: Add the systems without training, with a small grid each.
         required: Refuse data that a system cannot be built on; otherwise it is left
             out, with a warning.
         on_left_out: Called with the name of a system that is left out, and the reason.
@@ -299,6 +314,7 @@ def run_benchmark(
     accepted, reasons = buildable_systems(
         specs, splits[0], settings=settings, recipe=recipe, required=required
     )
+    runs = sum(len(_seeds_of(spec, seeds)) for spec in accepted)
     for name, reason in reasons.items():
         if on_left_out is not None:
             on_left_out(name, reason)
@@ -309,9 +325,10 @@ def run_benchmark(
             path=source.location,
         )
     train = splits[0]
+    if floors:
+        accepted, recipe = with_floors(accepted, recipe, train)
     with locked_folder(Path(out)), run_threads(train, device, threads) as threads:
         on_cpu = resolve_device(device).type == "cpu"
-        runs = len(accepted) * len(seeds)
         jobs = jobs or (jobs_for(train, runs, threads) if on_cpu else 1)
         benchmark = Benchmark(
             splits,

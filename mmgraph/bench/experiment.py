@@ -25,7 +25,6 @@ from mmgraph.models.base import Recommender
 from mmgraph.schema import INTERACTS, ITEM, USER
 from mmgraph.train.evaluation import evaluate
 from mmgraph.train.history import History
-from mmgraph.train.popularity import Popularity
 from mmgraph.train.trainer import Trainer
 
 Splits = tuple[HeteroData, HeteroData, HeteroData]
@@ -191,7 +190,7 @@ def train(
         "data": data,
         "data_sha256": data_sha256,
         "interactions_sha256": fingerprint(*untrained.splits, features=False),
-        "counts": _counts(untrained.splits),
+        "counts": split_counts(untrained.splits),
         "metrics": metrics,
         "versions": versions(),
         "model": run.spec.model,
@@ -256,44 +255,6 @@ def finish_experiment(
     return tested, per_user
 
 
-def popularity_line(splits: Splits, *, data: str, data_sha256: str) -> ResultLine:
-    """The line of :class:`Popularity`, which needs no seed and no training.
-
-    Example:
-        >>> from mmgraph.data import load_dataset
-        >>> splits = load_dataset("synthetic")
-        >>> line = popularity_line(splits, data="synthetic", data_sha256="")
-        >>> line["model"], line["seed"], line["epochs"]
-        ('Popularity', None, 0)
-    """
-    model = Popularity.from_data(splits[0])
-    return {
-        "spec": "Popularity",
-        "data": data,
-        "data_sha256": data_sha256,
-        "interactions_sha256": fingerprint(*splits, features=False),
-        "counts": _counts(splits),
-        "metrics": {
-            "valid": evaluate(model, splits[1], ks=CUTOFFS),
-            "test": evaluate(model, splits[2], ks=CUTOFFS),
-        },
-        "versions": versions(),
-        "model": "Popularity",
-        "plugin": None,
-        "fidelity": "paper",
-        "options": {},
-        "trainer": {},
-        "seed": None,
-        "best_epoch": 0,
-        "epochs": 0,
-        "seconds_per_epoch": 0.0,
-        "seconds_per_evaluation": 0.0,
-        "peak_memory_bytes": 0,
-        "device": "cpu",
-        "key": f"Popularity-{data_sha256}",
-    }
-
-
 @enough_memory()
 def build(run: RunConfig, train: HeteroData) -> Recommender:
     """The untrained model of a run.
@@ -320,8 +281,14 @@ def make_trainer(run: RunConfig, seed: int, device: str) -> Trainer:
     return Trainer(seed=seed, device=device, **run.trainer)
 
 
-def _counts(splits: Sequence[HeteroData]) -> dict[str, int]:
-    """Users, items, and interactions of each split."""
+def split_counts(splits: Sequence[HeteroData]) -> dict[str, int]:
+    """Users, items, and interactions of each split.
+
+    Example:
+        >>> from mmgraph.data import load_dataset
+        >>> split_counts(load_dataset("synthetic"))["users"]
+        1000
+    """
     counts = {"users": splits[0][USER].num_nodes, "items": splits[0][ITEM].num_nodes}
     for name, split in zip(("train", "valid", "test"), splits, strict=True):
         counts[name] = split[INTERACTS].edge_label_index.size(1)

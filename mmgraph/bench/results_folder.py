@@ -181,7 +181,10 @@ def read_histories(
             continue
         rows = read_json_lines(path, fault_of=fault_of_epoch)
         epochs = [row["epoch"] for row in rows]
-        if len(rows) != line["epochs"] or epochs != list(range(1, len(rows) + 1)):
+        first = 1 if line["epochs"] else 0  # 0: a floor's evaluation
+        rows_of_run = max(1, line["epochs"])
+        numbered = epochs == list(range(first, first + len(rows)))
+        if len(rows) != rows_of_run or not numbered:
             what = f"does not hold epochs 1 to {line['epochs']} of its run"
             raise UserError(what, _AGAIN, path=path)
         histories[line["key"]] = rows

@@ -342,6 +342,7 @@ def _check_files(folder: Path, info: Mapping[str, Any]) -> None:
             raise UserError("the weights are of another run", fix, path=weights)
     if history.exists():
         rows = read_json_lines(history, fault_of=fault_of_epoch, fix=fix)
-        if len(rows) != info["epochs"]:
-            what = f"has {len(rows)} epochs, {INFO} says {info['epochs']}"
+        epochs = sum(row["epoch"] > 0 for row in rows)  # 0: a floor's evaluation
+        if epochs != info["epochs"]:
+            what = f"has {epochs} epochs, {INFO} says {info['epochs']}"
             raise UserError(what, fix, path=history)

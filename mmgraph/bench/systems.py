@@ -21,8 +21,10 @@ from mmgraph.data import from_interactions
 from mmgraph.errors import UserError
 from mmgraph.models.base import Recommender
 from mmgraph.models.registry import (
+    available_floors,
     available_models,
     available_plugins,
+    kind_of,
     model_options,
     resolve_model,
     resolve_plugin,
@@ -42,12 +44,14 @@ class SystemSummary:
             use no features.
         fidelities: Its fidelities.
         plugins: Plug-ins that attach to it.
+        kind: ``"trained"``, or ``"floor"`` for one that others are to be better than.
     """
 
     name: str
     least_modalities: int
     fidelities: tuple[str, ...]
     plugins: tuple[str, ...]
+    kind: str
 
 
 @dataclass(frozen=True)
@@ -64,13 +68,13 @@ class SystemOptions:
 
 
 def list_systems() -> list[SystemSummary]:
-    """A row per system, in the order of the registry.
+    """A row per system, in the order of the registry, then one per floor.
 
     Example:
         >>> {s.name: s.plugins for s in list_systems()}["CLEAR"]
         ('SEA',)
     """
-    return [_summary(name) for name in available_models()]
+    return [_summary(name) for name in (*available_models(), *available_floors())]
 
 
 def system_options(spec: ModelSpec) -> SystemOptions:
@@ -159,7 +163,8 @@ def _summary(name: str) -> SystemSummary:
     if model_class.multimodal:
         least = 1 if _is_built(model_class, 1) else 2
     plugins = [p for p in available_plugins() if _attaches(model_class, p)]
-    return SystemSummary(name, least, model_class.fidelities, tuple(plugins))
+    fidelities, kind = model_class.fidelities, kind_of(name)
+    return SystemSummary(name, least, fidelities, tuple(plugins), kind)
 
 
 def _is_built(model_class: type[Recommender], num_modalities: int) -> bool:

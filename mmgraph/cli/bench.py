@@ -18,7 +18,10 @@ SYSTEMS = (
     *("VBPR+CLEAR", "VBPR+SEA", "FREEDOM+CLEAR", "FREEDOM+SEA"),
 )
 #: Columns that the terminal goes without; leaderboard.md has them.
-LEFT_OUT = ("R@20 95 %", "N@10", "vs base 95 %", "Peak MB")
+LEFT_OUT = (
+    *("R@20 95 %", "N@10", "vs base 95 %", "By seed", "Detectable"),
+    *("p (t)", "p (Wilcoxon)", "Peak MB"),
+)
 
 
 def bench(
@@ -43,6 +46,13 @@ def bench(
     resume: Annotated[
         bool, typer.Option("--resume", help="Keep finished runs and skip them.")
     ] = False,
+    floors: Annotated[
+        bool,
+        typer.Option(
+            "--floors/--no-floors",
+            help="Neighbours by interactions and by content beside the systems.",
+        ),
+    ] = True,
     jobs: Annotated[
         int,
         typer.Option("--jobs", help="Runs at once, by default as suits the data."),
@@ -53,7 +63,7 @@ def bench(
     as_json: opt.Json = False,
     quiet: opt.Quiet = False,
 ) -> None:
-    """Train systems, compare them with each other and with the papers.
+    """Train systems, compare them with each other, with floors and with the papers.
 
     Writes results.jsonl, leaderboard.md and report.html. Example:
     mmgraph bench LightGCN VBPR+CLEAR --data DIR --seeds 3
@@ -83,6 +93,7 @@ def bench(
                 seeds=range(seed, seed + seeds),
                 settings=opt.read_settings(set_, epochs),
                 recipe=plan,
+                floors=floors,
                 required=bool(named),
                 on_left_out=left_out.__setitem__,
                 device=device,

@@ -11,9 +11,11 @@ from mmgraph.cli import options as opt
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from torch_geometric.data import HeteroData
 
     from mmgraph.analysis.redundancy.diagnosis import Diagnosis
     from mmgraph.analysis.redundancy.pair_diagnosis import PairDiagnosis
+    from mmgraph.analysis.redundancy.probe import Probe
     from mmgraph.data import FeatureRows
 
 
@@ -28,6 +30,15 @@ def diagnose(
     centres: Annotated[
         int, typer.Option("--centres", min=2, help="Items whose neighbours to compare.")
     ] = 1000,
+    probe: Annotated[
+        bool,
+        typer.Option(
+            "--probe/--no-probe",
+            help="Measure on validation whether projecting pays, where there are "
+            "interactions.",
+        ),
+    ] = True,
+    split_rule: opt.SplitRule = "label",
     seed: opt.Seed = 999,
     device: opt.Device = "auto",
     threads: opt.Threads = 0,
@@ -37,10 +48,12 @@ def diagnose(
     """Report how much the modalities of a catalogue say twice.
 
     For every pair: spectrum of the cross-covariance, shared neighbours against chance,
-    a rank and a strength for CLEAR with the reason, and what they cost. Writes
-    diagnosis.json and report.html, a page with figures if matplotlib is there. Only
-    feature files are read, float32 .npy files without loading them. Example:
-    mmgraph diagnose --data synthetic --out report
+    a rank and a strength for CLEAR with the reason, and what they cost. Where there are
+    interactions and at most 30,000 items, a probe shows on validation whether
+    projecting pays, without training; else only feature files are read, float32 .npy
+    files without loading them. Writes diagnosis.json and report.html, a page with
+    figures if matplotlib is there. Example: mmgraph diagnose --data synthetic --out
+    report
     """
     opt.set_up(seed, device, threads, quiet)
     import logging
@@ -48,6 +61,7 @@ def diagnose(
 
     from mmgraph.analysis.redundancy import diagnose as run
     from mmgraph.analysis.redundancy import write_diagnosis
+    from mmgraph.analysis.redundancy.diagnosis import can_probe
     from mmgraph.bench.memory import peak_memory, reset_peak_memory
     from mmgraph.device import resolve_device
     from mmgraph.folders import check_output_folder
@@ -57,13 +71,20 @@ def diagnose(
     where, log = resolve_device(device), logging.getLogger(__name__)
     reset_peak_memory()
     start = time.perf_counter()
+    features = _features(data)
+    interactions = reason = None
+    if probe and can_probe(features):
+        interactions, reason = _interactions(data, split_rule)
     diagnosis = run(
-        _features(data),
+        features,
+        interactions=interactions,
         num_centres=centres,
         seed=seed,
         device=where,
         on_step=log.info,
     )
+    if reason is not None:
+        diagnosis.notes.append(f"The probe of the projection is left out: {reason}.")
     with locked_folder(out):
         result = write_diagnosis(
             out,
@@ -88,6 +109,22 @@ def _features(data: str) -> dict[str, FeatureRows]:
     return open_features(data)
 
 
+def _interactions(
+    data: str, split_rule: str
+) -> tuple[tuple[HeteroData, HeteroData] | None, str | None]:
+    """Training and validation split, or the reason why there are none."""
+    from mmgraph.data import load_dataset
+    from mmgraph.errors import UserError
+
+    try:
+        train, valid, _ = load_dataset(data, split=split_rule)
+    except UserError as error:
+        if split_rule != "label":  # the user's own choice
+            raise
+        return None, error.what  # the report is about the features
+    return (train, valid), None
+
+
 def _show(diagnosis: Diagnosis, console: Console) -> None:
     columns = ("modality", "dim", "items", "missing", "zero", "duplicate rows")
     rows = [
@@ -95,10 +132,28 @@ def _show(diagnosis: Diagnosis, console: Console) -> None:
         for name, m in diagnosis.modalities.items()
     ]
     _print_table(console, columns, rows)
+    if diagnosis.probe is not None:
+        _show_probe(diagnosis.probe, console)
     for pair in diagnosis.pairs:
         _show_pair(pair, console)
     for note in diagnosis.notes:
         console.print(f"Note: {note}", highlight=False, soft_wrap=True)
+
+
+def _show_probe(probe: Probe, console: Console) -> None:
+    from rich.text import Text
+
+    heading = Text("\nDoes projecting pay here?", "bold")
+    about = f" {probe.metric} on validation, {probe.num_users} users, no training"
+    console.print(heading.append(about, "not bold"))
+    columns = ["neighbours by", "as it is"]
+    columns += [f"rank {p.rank}, {p.strength:g}" for p in probe.places[0].points[1:]]
+    rows = [
+        (place.name, *(f"{point.recall:.4f}" for point in place.points))
+        for place in probe.places
+    ]
+    _print_table(console, tuple(columns), rows)
+    console.print(probe.suggestion, highlight=False, soft_wrap=True)
 
 
 def _show_pair(pair: PairDiagnosis, console: Console) -> None:

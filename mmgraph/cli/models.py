@@ -69,11 +69,12 @@ def _option_as_json(option: Option) -> dict[str, Any]:
 def _show_systems(systems: Sequence[SystemSummary]) -> None:
     from rich.table import Table
 
-    table = Table("System", "Modalities", "Fidelities", "Plug-ins")
+    table = Table("System", "Kind", "Modalities", "Fidelities", "Plug-ins")
     for system in systems:
         least = system.least_modalities
         table.add_row(
             system.name,
+            system.kind,
             f"{least} or more" if least else "not used",
             ", ".join(system.fidelities),
             ", ".join(system.plugins) or "none",

@@ -110,8 +110,8 @@ def user_bar(*, quiet: bool = False) -> Iterator[OnUsers | None]:
 
 
 def _state(row: dict[str, Any]) -> str:
-    loss = sum(value for key, value in row.items() if key.startswith("loss/"))
-    text = f"loss {loss:.4f}"
+    losses = [value for key, value in row.items() if key.startswith("loss/")]
+    parts = [f"loss {sum(losses):.4f}"] if losses else []  # floors have none
     if "valid/recall@20" in row:
-        text += f" valid recall@20 {row['valid/recall@20']:.4f}"
-    return text
+        parts.append(f"valid recall@20 {row['valid/recall@20']:.4f}")
+    return " ".join(parts)

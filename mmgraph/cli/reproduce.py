@@ -21,8 +21,13 @@ def reproduce(
         Path | None, typer.Option("--out", help="Folder; reproduce-<data> by default.")
     ] = None,
     seeds: Annotated[
-        int, typer.Option("--seeds", help="Seeds; single models use the first.")
-    ] = 3,
+        int | None,
+        typer.Option(
+            "--seeds",
+            help="Seeds, 3 by default, 5 of the control alone; single models use the "
+            "first.",
+        ),
+    ] = None,
     epochs: Annotated[int | None, typer.Option("--epochs", help="At most.")] = None,
     recipe: Annotated[
         Path | None, typer.Option("--recipe", help="TOML file with options and grids.")
@@ -40,6 +45,10 @@ def reproduce(
             "--fidelity", help="Tables: systems of others as released, or paper."
         ),
     ] = "released",
+    model: Annotated[
+        str | None,
+        typer.Option("--model", help="System of the control; CLEAR without it."),
+    ] = None,
     runs: Annotated[
         Path | None,
         typer.Option("--runs", help="Folder of trained runs; OUT/runs by default."),
@@ -58,9 +67,12 @@ def reproduce(
 ) -> None:
     """Repeat the experiments of the CLEAR and SEA papers on a data set.
 
+    The control asks whether these data can tell what a system makes of its features.
     Each leaves its numbers, table or figure in OUT/NAME; OUT/report.html shows all.
     Example: mmgraph reproduce clear-figure1 sea-theorems --data DIR --out OUT
     """
+    if seeds is None:
+        seeds = 5 if names == ["control"] else 3
     opt.set_up(seed, device, threads, quiet, seeds=seeds)
     from functools import partial
 
@@ -92,6 +104,7 @@ def reproduce(
         recipe=load_recipe(recipe) if recipe else None,
         grid=parse_options(grid or []),
         fidelity=fidelity,
+        model=model,
         runs=runs,
         resume=resume,
         device=device,
@@ -102,6 +115,8 @@ def reproduce(
         if not as_json:
             for table in result.tables:
                 print_table(table)
+            if name == "control":
+                typer.echo(result.numbers["results"]["verdict"])
             typer.echo(f"{name}: {folder / name}: {', '.join(files)}")
     if as_json:
         opt.emit_json(results)

@@ -5,6 +5,8 @@ from mmgraph.models.batch import Batch
 from mmgraph.models.bm3 import BM3
 from mmgraph.models.clear import CLEAR
 from mmgraph.models.dual_gnn import DualGNN
+from mmgraph.models.floors.content_knn import ContentKNN
+from mmgraph.models.floors.item_knn import ItemKNN
 from mmgraph.models.freedom import FREEDOM
 from mmgraph.models.lattice import LATTICE
 from mmgraph.models.layer_gcn import LayerGCN
@@ -21,6 +23,7 @@ from mmgraph.models.plugins.base import Plugin
 from mmgraph.models.plugins.clear import CLEARPlugin
 from mmgraph.models.plugins.sea import SEAPlugin
 from mmgraph.models.registry import (
+    available_floors,
     available_models,
     available_plugins,
     build_model,
@@ -50,7 +53,9 @@ __all__ = [
     "VBPR",
     "Batch",
     "CLEARPlugin",
+    "ContentKNN",
     "DualGNN",
+    "ItemKNN",
     "LGMRec",
     "LayerGCN",
     "LightGCN",
@@ -58,6 +63,7 @@ __all__ = [
     "Recommender",
     "SEAPlugin",
     "SLMRec",
+    "available_floors",
     "available_models",
     "available_plugins",
     "build_model",

@@ -52,6 +52,8 @@ class Recommender(ModelGraphs, CheckedOptions, nn.Module):
     decoupled_weight_decay: ClassVar[bool] = False
     #: Factor of the learning rate per 50 epochs, unless the trainer is given another.
     lr_decay: ClassVar[float] = 1.0
+    #: False for floors, which have nothing to train.
+    trains: ClassVar[bool] = True
     #: False for systems that learn from positives alone.
     needs_negatives: ClassVar[bool] = True
     #: True if the constructor takes the dimensions of the item features.

@@ -15,6 +15,8 @@ from mmgraph.models.base import Recommender
 from mmgraph.models.bm3 import BM3
 from mmgraph.models.clear import CLEAR
 from mmgraph.models.dual_gnn import DualGNN
+from mmgraph.models.floors.content_knn import ContentKNN
+from mmgraph.models.floors.item_knn import ItemKNN
 from mmgraph.models.freedom import FREEDOM
 from mmgraph.models.lattice import LATTICE
 from mmgraph.models.layer_gcn import LayerGCN
@@ -55,6 +57,8 @@ MODELS: dict[str, type[Recommender]] = {
     "CLEAR": CLEAR,
     "SEA": SEA,
 }
+#: Systems without training, which others are to be better than.
+FLOORS: dict[str, type[Recommender]] = {"ItemKNN": ItemKNN, "ContentKNN": ContentKNN}
 PLUGINS: dict[str, type[Plugin]] = {"CLEAR": CLEARPlugin, "SEA": SEAPlugin}
 #: Names of a model with options set, as the papers' tables use them.
 VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
@@ -81,7 +85,7 @@ def register_model(name: str, model_class: type[Recommender]) -> None:
         mmgraph.errors.UserError: the name 'MF-BPR' is taken - choose another
     """
     _check_class("system", model_class, Recommender, ["encode", "loss"])
-    _check_new_name(name, [*MODELS, *VARIANTS], "-_")
+    _check_new_name(name, [*MODELS, *VARIANTS, *FLOORS], "-_")
     MODELS[name] = model_class
 
 
@@ -108,13 +112,36 @@ def register_plugin(name: str, plugin_class: type[Plugin]) -> None:
 
 
 def available_models() -> list[str]:
-    """Names of all systems.
+    """Names of all systems that are trained.
 
     Example:
-        >>> "LightGCN" in available_models()
-        True
+        >>> "LightGCN" in available_models(), "ItemKNN" in available_models()
+        (True, False)
     """
     return list(MODELS)
+
+
+def available_floors() -> list[str]:
+    """Names of the systems without training, which others are to be better than.
+
+    Example:
+        >>> available_floors()
+        ['ItemKNN', 'ContentKNN']
+    """
+    return list(FLOORS)
+
+
+def kind_of(name: str) -> str:
+    """``"floor"`` for a system without training, ``"trained"`` for any other.
+
+    Raises:
+        UserError: If there is no such model.
+
+    Example:
+        >>> kind_of("content_knn"), kind_of("VBPR")
+        ('floor', 'trained')
+    """
+    return "trained" if resolve_model(name)[1].trains else "floor"
 
 
 def available_plugins() -> list[str]:
@@ -137,9 +164,10 @@ def resolve_model(name: str) -> tuple[str, type[Recommender], dict[str, Any]]:
         >>> resolve_model("light_gcn")[0]
         'LightGCN'
     """
-    canonical = _look_up(name, [*MODELS, *VARIANTS], "model")
+    known = MODELS | FLOORS
+    canonical = _look_up(name, [*MODELS, *VARIANTS, *FLOORS], "model")
     base, preset = VARIANTS.get(canonical, (canonical, {}))
-    return canonical, MODELS[base], dict(preset)
+    return canonical, known[base], dict(preset)
 
 
 def resolve_plugin(name: str) -> tuple[str, type[Plugin]]:
@@ -179,7 +207,7 @@ def reads_features(name: str) -> bool:
     """True if a system may read item features.
 
     Args:
-        name: One of :func:`available_models`.
+        name: One of :func:`available_models` or :func:`available_floors`.
 
     Raises:
         UserError: If there is no such model.
@@ -203,7 +231,8 @@ def build_model(
     """Build a system for the users, items and features of ``data``.
 
     Args:
-        name: One of :func:`available_models`; case, ``-`` and ``_`` do not matter.
+        name: One of :func:`available_models` or :func:`available_floors`; case,
+            ``-`` and ``_`` do not matter.
         data: A data set of :mod:`mmgraph.data` or of the same schema.
         plugin: ``"clear"`` or ``"sea"``, on models with modality encoders.
         fidelity: ``"paper"``, or ``"released"`` for what the public code does where

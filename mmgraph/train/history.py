@@ -26,8 +26,8 @@ class History:
 
     @property
     def epochs(self) -> int:
-        """Epochs that were trained."""
-        return len(self.rows)
+        """Epochs that were trained; epoch 0 is an evaluation without training."""
+        return sum(row["epoch"] > 0 for row in self.rows)
 
     @property
     def best_valid(self) -> dict[str, float]:

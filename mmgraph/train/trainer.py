@@ -180,6 +180,8 @@ class Trainer(CheckedOptions):
     ) -> History:
         """Train in place; the model ends with the parameters of its best epoch.
 
+        A floor, which has nothing to train, is evaluated once.
+
         Args:
             model: A model; it is moved to the trainer's device.
             train: Training split.
@@ -225,8 +227,23 @@ class Trainer(CheckedOptions):
             run.pretrain()
             if folder is not None:
                 drop_checkpoints(folder)
-        self._train(run, val, folder, on_epoch)
+        if model.trains:
+            self._train(run, val, folder, on_epoch)
+        else:
+            self._evaluate_only(run, val, on_epoch)
         return run.finish()
+
+    def _evaluate_only(
+        self,
+        run: TrainingRun,
+        val: HeteroData,
+        on_epoch: Callable[[dict[str, Any]], None] | None,
+    ) -> None:
+        """Validate a system that has nothing to train, once, as epoch 0."""
+        row = {"epoch": 0, **run.evaluate(val, 0)}
+        run.record(row)
+        if on_epoch is not None:
+            on_epoch(row)
 
     def _train(
         self,

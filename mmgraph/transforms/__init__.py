@@ -6,6 +6,7 @@ from mmgraph.transforms.item_knn_graph import ItemKNNGraph
 from mmgraph.transforms.null_space_projection import NullSpaceProjection
 from mmgraph.transforms.per_user_split import PerUserSplit
 from mmgraph.transforms.prune_edges import PruneEdges
+from mmgraph.transforms.replace_features import ReplaceFeatures
 from mmgraph.transforms.user_co_occurrence import UserCoOccurrence
 
 __all__ = [
@@ -15,5 +16,6 @@ __all__ = [
     "NullSpaceProjection",
     "PerUserSplit",
     "PruneEdges",
+    "ReplaceFeatures",
     "UserCoOccurrence",
 ]

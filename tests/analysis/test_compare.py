@@ -4,7 +4,7 @@ import statistics
 
 import numpy as np
 import pytest
-from reference.intervals import percentile_interval
+from reference.intervals import crossed_interval, percentile_interval
 from scipy import stats
 
 from mmgraph.analysis.compare import compare_systems, comparison_table
@@ -85,10 +85,35 @@ def test_the_table_holds_what_was_compared():
     table = comparison_table([first, better, single], METRIC)
     assert table.columns[2] == METRIC
     base, row, alone = (dict(zip(table.columns, r, strict=True)) for r in table.rows)
-    assert [*base.values()][5:] == [""] * 5
+    assert [*base.values()][4:] == [""] * 7
     assert (row["System"], row["Seeds"]) == ("better", "3")
     mean, sd = (f"{x:.4f}".removeprefix("0") for x in (better.mean, better.sd))
     assert row[METRIC] == f"{mean} ± {sd}"
-    low, high = better.difference.over_seeds
-    assert row["Difference 95 %, seeds"] == f"{low:+.4f} to {high:+.4f}"
-    assert alone["95 %, seeds"] == alone["Difference 95 %, seeds"] == ""
+    low, high = better.difference.over_both
+    assert row["Difference 95 %"] == f"{low:+.4f} to {high:+.4f}"
+    by_seed = (SYSTEMS[1].values[METRIC] - BASE).mean(axis=1)
+    assert row["By seed"] == ", ".join(f"{value:+.4f}" for value in by_seed)
+    assert row["Difference"].endswith(" *") == (better.difference.p_value < 0.05)
+    assert alone["By seed"] == ""  # not the seeds of the base
+
+
+def test_the_interval_of_both_is_that_of_the_formulas():
+    rows = compare_systems(SYSTEMS, METRIC, seed=7)
+    for row, given in zip(rows, SYSTEMS, strict=True):
+        values = given.values[METRIC]
+        pairs = [(row.over_both, crossed_interval(values))]
+        if row.label in ("better", "single"):
+            same = given.seeds == (1, 2, 3)
+            sides = (values - BASE,) if same else (values, BASE)
+            pairs.append((row.difference.over_both, crossed_interval(*sides)))
+        for found, (low, high) in pairs:
+            assert found == pytest.approx((low, high), abs=0.06 * (high - low))
+
+
+def test_the_p_values_of_both_are_corrected_by_holm():
+    alone = [compare_systems([SYSTEMS[0], s], METRIC)[1] for s in SYSTEMS[1:]]
+    better, same, single = (row.difference.p_value for row in alone)
+    assert better < single < same == 1.0
+    together = [r.difference.p_value for r in compare_systems(SYSTEMS, METRIC)[1:]]
+    expected = [3 * better, 1.0, min(1.0, max(3 * better, 2 * single))]
+    assert together == pytest.approx(expected)

@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from mmgraph.bench.config import run_config
-from mmgraph.bench.experiment import popularity_line, run_experiment
+from mmgraph.bench.experiment import run_experiment
+from mmgraph.bench.floors.popularity_line import popularity_line
 from mmgraph.bench.spec import parse_spec
 from mmgraph.errors import UserError
 from mmgraph.train.evaluation import evaluate

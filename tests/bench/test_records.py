@@ -6,7 +6,8 @@ import pytest
 from reference.result_lines import point, result
 
 from mmgraph.bench.config import run_config
-from mmgraph.bench.experiment import popularity_line, run_experiment
+from mmgraph.bench.experiment import run_experiment
+from mmgraph.bench.floors.popularity_line import popularity_line
 from mmgraph.bench.records import (
     GridPoint,
     ResultLine,

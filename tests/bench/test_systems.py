@@ -10,7 +10,7 @@ from mmgraph.bench.spec import parse_spec
 from mmgraph.bench.systems import check_system, list_systems, system_options
 from mmgraph.data import load_dataset
 from mmgraph.errors import UserError
-from mmgraph.models import available_models, build_model
+from mmgraph.models import available_floors, available_models, build_model
 from mmgraph.models.registry import resolve_model
 
 #: What features as narrow as those of the embedded catalogue ask for.
@@ -21,7 +21,8 @@ OPTIONS = {("MMGCN", "SEA"): {"map_above": 0}}
 def test_the_modalities_that_a_system_needs_are_those_it_is_built_with(names):
     train = load_dataset("synthetic", modalities=names)[0]
     systems = list_systems()
-    assert [system.name for system in systems] == available_models()
+    listed = [system.name for system in systems]
+    assert listed == available_models() + available_floors()
     for system in systems:
         if len(names) >= system.least_modalities:
             build_model(system.name, train)
@@ -43,7 +44,7 @@ def test_the_plug_ins_of_a_system_are_those_that_can_be_attached():
 
 
 def test_every_option_of_the_constructor_is_described():
-    for name in available_models():
+    for name in available_models() + available_floors():
         described = system_options(parse_spec(name))
         own = set(inspect.signature(resolve_model(name)[1]).parameters)
         listed = {option.name for option in described.options}

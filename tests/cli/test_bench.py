@@ -18,8 +18,9 @@ from mmgraph.models import VBPR
 TINY = ["--set", "embedding_dim=8", "--epochs", "2", "--device", "cpu", "--quiet"]
 
 
-def bench(catalogue, out, *words):
-    return main(["bench", *words, "--data", str(catalogue), "--out", str(out), *TINY])
+def bench(catalogue, out, *words, floors="--no-floors"):
+    words = ["bench", *words, floors, "--data", str(catalogue), "--out", str(out)]
+    return main([*words, *TINY])
 
 
 def lines(out):
@@ -41,6 +42,20 @@ def test_results_leaderboard_and_report_are_written(catalogue, tmp_path, capsys)
         assert name in report
         assert name in shown
     assert "(VBPR) |" in markdown  # the plug-in is tested against its base
+
+
+def test_floors_stand_beside_the_systems_by_default(catalogue, tmp_path, capsys):
+    words = ["bench", "VBPR", "--data", str(catalogue), "--out", str(tmp_path)]
+    assert main([*words, "--seeds", "2", *TINY]) == 0
+    markdown = (tmp_path / "leaderboard.md").read_text()
+    shown = capsys.readouterr().out
+    floors = ["ItemKNN", "ContentKNN", "ContentKNN:modality=visual"]
+    floors.append("ContentKNN:modality=textual")
+    for name in floors:
+        assert f"| {name} | 1 |" in markdown
+        assert name in shown
+    assert "Floors, without training: " in markdown
+    assert [line["seed"] for line in lines(tmp_path)] == [None, 999, 1000, *[999] * 4]
 
 
 def test_a_failed_run_ends_in_an_error_after_the_report(catalogue, tmp_path, capsys):
@@ -91,6 +106,7 @@ def test_ctrl_c_ends_all_processes_and_resume_goes_on(catalogue, tmp_path):
     words = ["bench", "MF-BPR", "MF-BPR:patience=100000", "--data", str(catalogue)]
     words += ["--seeds", "2", "--jobs", "2", "--threads", "1", "--device", "cpu"]
     words += ["--set", "embedding_dim=4", "--quiet", "--out", str(tmp_path)]
+    words += ["--no-floors"]
     # A shell that starts tests in the background leaves them deaf to Ctrl-C.
     code = (
         "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler);"

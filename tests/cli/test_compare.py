@@ -4,7 +4,12 @@ import json
 
 import numpy as np
 import pytest
-from reference.intervals import percentile_interval
+from reference.intervals import (
+    crossed_detectable,
+    crossed_interval,
+    crossed_p_value,
+    percentile_interval,
+)
 from scipy import stats
 
 from mmgraph.bench.results_folder import read_per_user
@@ -44,13 +49,21 @@ def test_json_holds_the_figures_that_scipy_gives(results, capsys):
         assert system["sd"] == pytest.approx(values.mean(1).std(ddof=1), abs=1e-12)
         assert system["over_users"] == interval(values.mean(0))
         assert system["over_seeds"] == interval(values.mean(1))
+        low, high = crossed_interval(values)
+        width = pytest.approx([low, high], abs=0.06 * (high - low))
+        assert system["over_both"] == width
     assert first["difference"] is None
     paired = new.mean(0), old.mean(0)
+    low, high = crossed_interval(new - old)
     assert second["difference"] == {
         "base": "MF-BPR",
         "mean": pytest.approx((new - old).mean(), abs=1e-12),
         "over_users": interval(paired[0] - paired[1]),
         "over_seeds": interval(new.mean(1) - old.mean(1)),
+        "over_both": pytest.approx([low, high], abs=0.06 * (high - low)),
+        "per_seed": pytest.approx((new - old).mean(1).tolist()),
+        "p_value": pytest.approx(crossed_p_value(new - old), abs=0.03),
+        "detectable": pytest.approx(crossed_detectable(new - old), rel=0.05),
         "t_p_value": pytest.approx(stats.ttest_rel(*paired).pvalue),
         "wilcoxon_p_value": pytest.approx(
             stats.wilcoxon(np.subtract(*paired)[paired[0] != paired[1]]).pvalue

@@ -9,12 +9,18 @@ import pytest
 from mmgraph.analysis import diagnose
 from mmgraph.analysis.redundancy.page import diagnosis_page
 from mmgraph.cli import main
-from mmgraph.data import open_features
+from mmgraph.data import load_dataset, open_features
 from mmgraph.files import read_json
+from mmgraph.schema import INTERACTS
 
 
 def run(*words):
     return main(["diagnose", *map(str, words), "--device", "cpu"])
+
+
+def diagnosis(data):
+    interactions = load_dataset(data)[:2]
+    return diagnose(open_features(data), interactions=interactions, seed=3)
 
 
 def test_json_is_the_diagnosis_and_the_file(catalogue, tmp_path, capsys):
@@ -25,7 +31,9 @@ def test_json_is_the_diagnosis_and_the_file(catalogue, tmp_path, capsys):
     result = json.loads(shown.out)
     assert read_json(out / "diagnosis.json") == result
     assert shown.err == ""
-    expected = diagnose(open_features(catalogue), seed=3).to_dict()
+    expected = diagnosis(catalogue).to_dict()
+    expected = json.loads(json.dumps(expected))
+    assert expected["probe"]["split"] == "valid"
     assert {key: result[key] for key in expected} == expected
     assert result["data"] == str(catalogue)
     assert result["seconds"] > 0
@@ -68,7 +76,7 @@ def test_the_embedded_catalogue_can_be_named(tmp_path, capsys):
 def test_the_report_is_the_page_of_the_diagnosis(catalogue, tmp_path, capsys):
     words = ("--data", catalogue, "--out", tmp_path, "--seed", 3, "--quiet")
     assert run(*words) == 0
-    expected = diagnosis_page(diagnose(open_features(catalogue), seed=3), catalogue)
+    expected = diagnosis_page(diagnosis(catalogue), catalogue)
     assert (tmp_path / "report.html").read_text("utf-8") == expected
     assert sorted(path.name for path in tmp_path.iterdir()) == [
         "diagnosis.json",
@@ -115,3 +123,57 @@ def test_errors_are_one_line_and_leave_nothing(tmp_path, capsys, kind):
     assert line in error
     assert error.count("\n") == 1
     assert out.is_file() if kind == "out is a file" else not out.exists()
+
+
+def test_the_probe_is_shown_with_what_it_suggests(catalogue, tmp_path, capsys):
+    assert run("--data", catalogue, "--out", tmp_path, "--quiet") == 0
+    shown = capsys.readouterr().out
+    probe = read_json(tmp_path / "diagnosis.json")["probe"]
+    assert probe["suggestion"] in shown
+    assert f"recall@20 on validation, {probe['num_users']} users" in shown
+    assert "all features side by side" in shown
+    report = (tmp_path / "report.html").read_text("utf-8")
+    assert "Does projecting pay here?</h2>" in report
+    assert probe["suggestion"] in report
+
+
+def test_the_probe_never_reads_test(catalogue, tmp_path, capsys, monkeypatch):
+    results = []
+    for n, positives in enumerate(("as they are", "others", "none that can be read")):
+        splits = load_dataset(catalogue)
+        store = splits[2][INTERACTS]
+        if positives == "others":
+            store.edge_label_index = store.edge_label_index.flip(1) * 0
+        elif n == 2:
+            splits = (*splits[:2], None)
+        monkeypatch.setattr("mmgraph.data.load_dataset", lambda *_, s=splits, **__: s)
+        out = tmp_path / str(n)
+        assert run("--data", catalogue, "--out", out, "--quiet") == 0
+        results.append(read_json(out / "diagnosis.json")["probe"])
+        assert results[-1] == results[0] is not None
+
+
+@pytest.mark.parametrize("words", [["--no-probe"], []])
+def test_without_a_probe_or_interactions_the_rest_is_there(
+    catalogue, tmp_path, capsys, words
+):
+    data = tmp_path / "shop"
+    data.mkdir()
+    for path in catalogue.iterdir():
+        if words or path.name.startswith(("visual", "textual")):
+            (data / path.name).write_bytes(path.read_bytes())
+    assert run("--data", data, "--out", tmp_path / "out", "--quiet", *words) == 0
+    result = read_json(tmp_path / "out" / "diagnosis.json")
+    assert result["probe"] is None
+    assert len(result["pairs"]) == 1
+    left_out = [n for n in result["notes"] if n.startswith("The probe of the proj")]
+    assert len(left_out) == (0 if words else 1)
+
+
+def test_a_split_of_the_users_choice_is_used_or_refused(catalogue, tmp_path, capsys):
+    words = ("--data", catalogue, "--quiet", "--json")
+    assert run(*words, "--out", tmp_path / "a", "--split", "per_user") == 0
+    assert json.loads(capsys.readouterr().out)["probe"]["num_users"] > 1
+    assert run(*words, "--out", tmp_path / "b", "--split", "labl") == 2
+    assert "unknown split 'labl'" in capsys.readouterr().err
+    assert not (tmp_path / "b").exists()

@@ -4,7 +4,7 @@ import json
 
 from mmgraph.cli import main
 from mmgraph.cli.models import _plain
-from mmgraph.models import available_models
+from mmgraph.models import available_floors, available_models
 
 
 def test_the_table_names_every_system(capsys):
@@ -12,18 +12,21 @@ def test_the_table_names_every_system(capsys):
     shown = capsys.readouterr().out
     rows = [line.split("│")[1:-1] for line in shown.splitlines() if "│" in line]
     table = {row[0].strip(): [cell.strip() for cell in row[1:]] for row in rows}
-    assert list(table) == available_models()
-    assert table["MF-BPR"] == ["not used", "paper, released", "none"]
-    assert table["PAMD"] == ["2 or more", "paper, released", "CLEAR, SEA"]
-    assert table["CLEAR"] == ["1 or more", "paper", "SEA"]
+    names = available_models() + available_floors()
+    assert list(table) == names
+    assert table["MF-BPR"] == ["trained", "not used", "paper, released", "none"]
+    assert table["PAMD"] == ["trained", "2 or more", "paper, released", "CLEAR, SEA"]
+    assert table["CLEAR"] == ["trained", "1 or more", "paper", "SEA"]
+    assert table["ContentKNN"] == ["floor", "1 or more", "paper", "none"]
     assert main(["models", "--json"]) == 0
     systems = json.loads(capsys.readouterr().out)
-    assert [system["name"] for system in systems] == available_models()
+    assert [system["name"] for system in systems] == names
     assert systems[0] == {
         "name": "MF-BPR",
         "least_modalities": 0,
         "fidelities": ["paper", "released"],
         "plugins": [],
+        "kind": "trained",
     }
 
 

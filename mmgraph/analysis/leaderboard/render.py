@@ -18,7 +18,9 @@ from mmgraph.analysis.report.formatting import (
     interval_text,
     p_value_text,
     signed_interval_text,
+    signed_series_text,
     spread_text,
+    starred_text,
 )
 from mmgraph.analysis.report.page import Section, page
 from mmgraph.analysis.report.table import Table, markdown_text
@@ -38,6 +40,9 @@ COLUMNS = (
     "Valid R@20",
     "vs base",
     "vs base 95 %",
+    "By seed",
+    "Detectable",
+    "p",
     "p (t)",
     "p (Wilcoxon)",
     "Epochs",
@@ -112,17 +117,21 @@ def to_html(board: Leaderboard) -> str:
 
 
 def comparison_cells(comparison: Comparison | None) -> list[str]:
-    """Difference and base, interval, p of both tests; four empty cells without a base.
+    """Difference and base, interval, by seed, detectable, p; empty without a base.
 
     Example:
-        >>> comparison_cells(None)
-        ['', '', '', '']
+        >>> set(comparison_cells(None)), len(comparison_cells(None))
+        ({''}, 7)
     """
     if comparison is None:
-        return [""] * 4
+        return [""] * 7
+    difference = starred_text(comparison.difference, comparison.p_value)
     return [
-        f"{comparison.difference:+.4f} ({comparison.base})",
+        f"{difference} ({comparison.base})",
         signed_interval_text(comparison.interval),
+        signed_series_text(comparison.per_seed),
+        decimals(comparison.detectable),
+        p_value_text(comparison.p_value),
         p_value_text(comparison.t_p_value),
         p_value_text(comparison.wilcoxon_p_value),
     ]

@@ -15,12 +15,28 @@ from mmgraph.analysis.leaderboard.published import (
     published,
     recognise,
 )
-from mmgraph.analysis.statistics.intervals import Interval, bootstrap_interval
-from mmgraph.analysis.statistics.significance import holm_corrected, paired_comparison
+from mmgraph.analysis.statistics.crossed_bootstrap import crossed_bootstrap
+from mmgraph.analysis.statistics.intervals import Interval
+from mmgraph.analysis.statistics.significance import (
+    RunsComparison,
+    compare_runs,
+    holm_corrected,
+)
+from mmgraph.bench.floors.tuned_floors import is_floor
 from mmgraph.bench.records import same_data
 from mmgraph.bench.spec import format_options, parse_spec
 from mmgraph.models.registry import VARIANTS
 
+#: What a reader of comparisons with a base must know.
+COMPARED = (
+    "vs base: difference of recall@20 to the named base; its 95 % interval, by the "
+    "bootstrap of users and seeds alike (of a single seed: of users); the difference "
+    "of each seed; p of that bootstrap, and of the paired t test and of Wilcoxon's "
+    "signed-rank test over users alone (metric of each user averaged over seeds). All "
+    "p are corrected over the table by Holm's method; * marks p below .05. Detectable: "
+    "the smallest difference that would be seen, before the correction, in four of "
+    "five experiments like this one."
+)
 METRICS = ("recall@10", "recall@20", "ndcg@10", "ndcg@20")
 TESTED = "recall@20"
 
@@ -32,7 +48,11 @@ PerUser = Mapping[str, Mapping[str, np.ndarray]]
 class Comparison:
     """A variant against its base, p-values corrected over the whole table (Holm).
 
-    ``interval`` is the 95 % bootstrap interval of the difference over users.
+    ``interval`` is the 95 % bootstrap interval of the difference over users and seeds,
+    of a single seed over users alone, as ``over_users`` is; ``p_value`` goes with
+    ``interval``, the other two are over users alone. ``per_seed`` has the difference of
+    each seed, None where the two were run with other seeds. ``detectable`` is the
+    smallest difference that would be told from 0 in four of five such experiments.
     ``other_options`` are those that both have, with its value and the base's, where
     they differ and the variant's name does not say so: the difference is theirs, too.
     """
@@ -44,14 +64,19 @@ class Comparison:
     t_p_value: float
     wilcoxon_p_value: float
     other_options: dict[str, tuple[Any, Any]] = field(default_factory=dict)
+    over_users: Interval | None = None
+    per_seed: tuple[float, ...] | None = None
+    p_value: float = 1.0
+    detectable: float | None = None
 
 
 @dataclass
 class Row:
     """One system. ``sd`` is over seeds (n - 1), None with a single seed.
 
-    ``interval`` is the 95 % bootstrap interval of recall@20 over users, None where
-    their metrics were not kept.
+    ``interval`` is the 95 % bootstrap interval of recall@20 over users and seeds (of a
+    single seed over users), None where their metrics were not kept. ``is_floor`` is
+    True for systems without training.
     """
 
     label: str
@@ -67,6 +92,7 @@ class Row:
     tried: int
     comparison: Comparison | None = None
     interval: Interval | None = None
+    is_floor: bool = False
 
 
 @dataclass
@@ -86,7 +112,7 @@ def build_leaderboard(
     Only lines of the same data as the last one count; where one system was run with
     several settings, the latest stand. Every variant is compared with the nearest
     system that it is a variant of (``FREEDOM+CLEAR:strength=0`` with ``FREEDOM+CLEAR``,
-    that with ``FREEDOM``), over users, each user's recall@20 averaged over seeds.
+    that with ``FREEDOM``), over users and seeds. Floors are compared with nothing.
 
     Args:
         lines: Lines of ``results.jsonl``, in their order.
@@ -114,10 +140,10 @@ def build_leaderboard(
     dataset = recognise(*counts_of(latest))
     groups = latest_runs([line for line in lines if same_data(line, latest)])
     rows = {label: _row(label, runs, dataset) for label, runs in groups.items()}
-    users = {label: _user_means(runs, per_user or {}) for label, runs in groups.items()}
+    users = {label: _of_users(runs, per_user or {}) for label, runs in groups.items()}
     for label, values in users.items():
-        if values is not None and values.size > 1:
-            rows[label].interval = bootstrap_interval(values)
+        if values is not None and values.shape[1] > 1:
+            rows[label].interval = crossed_bootstrap(values).interval
     _compare(rows, users, groups)
     ranked = sorted(rows.values(), key=lambda row: -row.mean[TESTED])
     return Leaderboard(latest["data"], ranked, _notes(ranked, latest, dataset))
@@ -162,6 +188,7 @@ def _row(label: str, runs: list[Mapping[str, Any]], dataset: str | None) -> Row:
         published=_published(dataset, label),
         chosen=dict(selection.get("chosen", {})),
         tried=selection.get("tried", 0),
+        is_floor=is_floor(runs[-1]),
     )
 
 
@@ -176,29 +203,46 @@ def _compare(
     users: Mapping[str, np.ndarray | None],
     groups: Mapping[str, list[Mapping[str, Any]]],
 ) -> None:
-    bases, paired = {}, []
-    for label in rows:
+    bases, compared = {}, []
+    for label, row in rows.items():
         base = next(
             (str(a) for a in parse_spec(label).ancestors() if str(a) in rows), None
         )
-        if base is None:
+        if base is None or row.is_floor:
             continue
         new, old = users[label], users[base]
-        if new is not None and old is not None and new.size > 1:
+        if new is not None and old is not None and new.shape[1] > 1:
             bases[label] = base
-            paired.append(paired_comparison(new, old))
+            same = _seeds(groups[label]) == _seeds(groups[base])
+            compared.append(compare_runs(new, old, same_seeds=same))
     for (label, base), result in zip(
-        bases.items(), holm_corrected(paired), strict=True
+        bases.items(), holm_corrected(compared), strict=True
     ):
-        rows[label].comparison = Comparison(
-            base,
-            result.mean_difference,
-            result.interval,
-            result.num_users,
-            result.t_p_value,
-            result.wilcoxon_p_value,
-            _other_options(groups[label][-1], groups[base][-1]),
-        )
+        other_options = _other_options(groups[label][-1], groups[base][-1])
+        rows[label].comparison = _comparison(base, result, other_options)
+
+
+def _comparison(
+    base: str, result: RunsComparison, other_options: dict[str, tuple[Any, Any]]
+) -> Comparison:
+    both = result.over_both
+    return Comparison(
+        base,
+        both.mean,
+        both.interval,
+        result.num_users,
+        result.t_p_value,
+        result.wilcoxon_p_value,
+        other_options,
+        both.over_users,
+        result.per_seed,
+        both.p_value,
+        both.detectable,
+    )
+
+
+def _seeds(runs: Sequence[Mapping[str, Any]]) -> list[Any]:
+    return [run["seed"] for run in runs]
 
 
 def _other_options(
@@ -212,6 +256,26 @@ def _other_options(
         for key, value in mine.items()
         if key not in named and key in theirs and value != theirs[key]
     }
+
+
+def _floor_notes(rows: Sequence[Row]) -> list[str]:
+    """The floors, and the systems that do not come up to the highest of them."""
+    floors = [row for row in rows if row.is_floor]
+    if len(floors) < 2:  # Popularity is in every leaderboard, and explained elsewhere
+        return []
+    highest = floors[0]
+    notes = [
+        f"Floors, without training: {', '.join(row.label for row in floors)}; all but "
+        "Popularity are tuned on validation and run once, since they draw nothing."
+    ]
+    below = [
+        row.label
+        for row in rows
+        if not row.is_floor and row.mean[TESTED] < highest.mean[TESTED]
+    ]
+    if below:
+        notes.append(f"Below the highest floor, {highest.label}: {', '.join(below)}.")
+    return notes
 
 
 def other_options_note(label: str, comparison: Comparison) -> str | None:
@@ -234,11 +298,11 @@ def other_options_note(label: str, comparison: Comparison) -> str | None:
     return f"{label} differs from {base} in {options}, too."
 
 
-def _user_means(runs: list[Mapping[str, Any]], per_user: PerUser) -> np.ndarray | None:
-    """Recall@20 of each user, averaged over seeds; users come in ascending order."""
+def _of_users(runs: list[Mapping[str, Any]], per_user: PerUser) -> np.ndarray | None:
+    """Recall@20 of each run and user ``[S, U]``; users come in ascending order."""
     users = [per_user.get(run["key"]) for run in runs]
     known = [values[TESTED] for values in users if values is not None]
-    return np.mean(known, axis=0) if known and len(known) == len(runs) else None
+    return np.stack(known) if known and len(known) == len(runs) else None
 
 
 def _notes(
@@ -255,17 +319,11 @@ def _notes(
     ]
     if any(row.interval for row in rows):
         notes.append(
-            "R@20 95 %: percentile bootstrap of the users, each one's recall@20 "
-            "averaged over the seeds."
+            "R@20 95 %: bootstrap of users and seeds alike; of a single seed, of users."
         )
     if any(row.comparison for row in rows):
-        notes.append(
-            "vs base: difference of recall@20 to the named base, its 95 % bootstrap "
-            "interval, p of the paired t test and of Wilcoxon's signed-rank test, all "
-            "over users (metric of each user averaged over seeds); p corrected over "
-            "the table by Holm's method. They speak of users, not of seeds: compare "
-            "the difference with the sd, too."
-        )
+        notes.append(COMPARED)
+    notes += _floor_notes(rows)
     for row in rows:
         if row.comparison and (note := other_options_note(row.label, row.comparison)):
             notes.append(note)

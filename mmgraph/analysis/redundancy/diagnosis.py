@@ -8,6 +8,7 @@ from itertools import combinations
 from typing import Any
 
 import torch
+from torch_geometric.data import HeteroData
 
 from mmgraph.analysis.redundancy.findings import modality_notes
 from mmgraph.analysis.redundancy.modality_summary import (
@@ -15,6 +16,7 @@ from mmgraph.analysis.redundancy.modality_summary import (
     summarise_modality,
 )
 from mmgraph.analysis.redundancy.pair_diagnosis import PairDiagnosis, diagnose_pair
+from mmgraph.analysis.redundancy.probe import MOST_ITEMS, Probe, probe_projection
 from mmgraph.data import FeatureRows
 
 LEAST_ROWS = 3
@@ -29,12 +31,15 @@ class Diagnosis:
         pairs: Every pair that has enough items in common.
         notes: Warnings for the reader.
         settings: Samples and seed.
+        probe: What projecting does to content neighbours on validation; None without
+            interactions, with one modality, or where there are too many items.
     """
 
     modalities: dict[str, ModalitySummary]
     pairs: list[PairDiagnosis]
     notes: list[str]
     settings: dict[str, int]
+    probe: Probe | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Plain dictionaries, lists and numbers, for JSON."""
@@ -44,6 +49,7 @@ class Diagnosis:
 def diagnose(
     features: Mapping[str, FeatureRows],
     *,
+    interactions: tuple[HeteroData, HeteroData] | None = None,
     num_centres: int = 1000,
     num_sampled: int = 4000,
     seed: int = 0,
@@ -58,6 +64,8 @@ def diagnose(
 
     Args:
         features: Modalities over the same items.
+        interactions: Training and validation split of the same catalogue, for the
+            probe (:func:`~mmgraph.analysis.redundancy.probe.probe_projection`).
         num_centres: Items whose neighbours are compared.
         num_sampled: Items in the sample of the sliced Wasserstein distance.
         seed: Of everything drawn.
@@ -106,6 +114,10 @@ def diagnose(
         )
     if len(features) == 1:
         notes.append("There is one modality: no pair to compare.")
+    probe = None
+    if interactions is not None:
+        report_step("probing the projection on validation")
+        probe = _probe(*interactions, seed, notes)
     return Diagnosis(
         modalities=summaries,
         pairs=pairs,
@@ -115,4 +127,27 @@ def diagnose(
             "num_sampled": num_sampled,
             "seed": seed,
         },
+        probe=probe,
     )
+
+
+def can_probe(features: Mapping[str, FeatureRows]) -> bool:
+    """True if there are two modalities, and not too many items.
+
+    Example:
+        >>> from mmgraph.data import catalogue_features, plant_catalogue
+        >>> can_probe(catalogue_features(plant_catalogue(num_users=9)[0]))
+        True
+    """
+    items = max(rows.num_items for rows in features.values())
+    return len(features) > 1 and items <= MOST_ITEMS
+
+
+def _probe(
+    train: HeteroData, valid: HeteroData, seed: int, notes: list[str]
+) -> Probe | None:
+    try:
+        return probe_projection(train, valid, seed=seed)
+    except ValueError as error:  # one modality, or no user to ask
+        notes.append(f"The probe of the projection is left out: {error}.")
+        return None

@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from mmgraph.analysis.redundancy.pair_diagnosis import PairDiagnosis
+from mmgraph.analysis.redundancy.probe import Probe
 from mmgraph.analysis.redundancy.tables import (
     cost_table,
     density_table,
     direction_table,
     neighbour_table,
+    probe_table,
 )
 from mmgraph.analysis.report.page import Figure
 from mmgraph.analysis.report.plots import panels, to_figure
@@ -168,3 +170,46 @@ def draw_costs(axes: Axes, pair: PairDiagnosis) -> None:
     axes.set(xlabel="rank", ylabel="fraction", ylim=(0, 1))
     axes.set_xticks(x, [str(cost.rank) for cost in pair.costs])
     axes.legend()
+
+
+def probe_figure(probe: Probe) -> Figure:
+    """Change of recall on validation by place, rank and strength.
+
+    Args:
+        probe: The probe of a catalogue.
+
+    Raises:
+        UserError: If matplotlib is not installed.
+    """
+    strengths = sorted({p.strength for place in probe.places for p in place.points[1:]})
+    drawing, axes = panels(len(strengths), width=5.2)
+    for ax, strength in zip(axes, strengths, strict=True):
+        draw_probe(ax, probe, strength)
+    axes[0].legend(fontsize="x-small")
+    return to_figure(
+        drawing,
+        f"Change of {probe.metric} on validation when shared directions are projected "
+        f"out, of the {probe.k} nearest items by content; lines one standard error "
+        f"over {probe.num_users} users either way.",
+        f"Line charts over the rank. {probe.suggestion}",
+        probe_table(probe),
+    )
+
+
+def draw_probe(axes: Axes, probe: Probe, strength: float) -> None:
+    """Draw the change in every place by rank, at one strength."""
+    for place in probe.places:
+        points = [p for p in place.points if not p.rank or p.strength == strength]
+        errors = [point.error if point.rank else 0.0 for point in points]
+        axes.errorbar(
+            [point.rank for point in points],
+            [point.difference for point in points],
+            yerr=errors,
+            marker="o",
+            ms=3,
+            capsize=2,
+            label=place.name,
+        )
+    axes.axhline(0, color="gray", lw=1)
+    axes.set(xlabel="rank", ylabel=f"change of {probe.metric}")
+    axes.set_title(f"strength {strength:g}")

@@ -7,19 +7,25 @@ from pathlib import Path
 from typing import Any
 
 from mmgraph.analysis.redundancy.diagnosis import Diagnosis
-from mmgraph.analysis.redundancy.figures import pair_figures
+from mmgraph.analysis.redundancy.figures import pair_figures, probe_figure
 from mmgraph.analysis.redundancy.pair_diagnosis import PairDiagnosis
+from mmgraph.analysis.redundancy.probe import Probe
 from mmgraph.analysis.redundancy.tables import (
     cost_table,
     direction_table,
     fact_table,
     modality_table,
     neighbour_table,
+    probe_table,
 )
 from mmgraph.analysis.report.page import Figure, Section, page
 from mmgraph.errors import UserError
 from mmgraph.files import write_atomic, write_json
 
+_CONTROL = (
+    "Whether a trained system uses what these features say at all: mmgraph reproduce "
+    "control --data DIR --model NAME."
+)
 _FIRST = 20  # directions in the table; the data of the figure hold all
 
 
@@ -54,9 +60,9 @@ def write_diagnosis(
 def diagnosis_page(diagnosis: Diagnosis, data: str) -> str:
     """The diagnosis as one self-contained HTML page.
 
-    A section for the modalities, then one for each pair: the suggestion and why, the
-    figures with their numbers, the tables, and what to beware of. Without matplotlib
-    the figures are left out, and the page says how to get them.
+    A section for the modalities, one for the probe, then one for each pair: the
+    suggestion and why, the figures with their numbers, the tables, and what to beware
+    of. Without matplotlib the figures are left out, and the page says how to get them.
 
     Args:
         diagnosis: The modalities and pairs to show.
@@ -82,7 +88,22 @@ def diagnosis_page(diagnosis: Diagnosis, data: str) -> str:
     ]
     for pair, drawn in zip(diagnosis.pairs, figures, strict=True):
         sections.append(_pair_section(pair, drawn, diagnosis.settings))
+    if diagnosis.probe is not None:
+        sections.insert(1, _probe_section(diagnosis.probe, with_figure=not about))
     return page(f"Redundancy: {data}", sections)
+
+
+def _probe_section(probe: Probe, *, with_figure: bool) -> Section:
+    paragraphs = [
+        probe.suggestion,
+        f"Measured without training, on validation alone: items by their {probe.k} "
+        f"nearest by content, ranked for {probe.num_users} users. Features are centred "
+        "and of one scale.",
+        _CONTROL,
+    ]
+    figures = [probe_figure(probe)] if with_figure else []
+    tables = [] if with_figure else [probe_table(probe)]
+    return Section("Does projecting pay here?", paragraphs, tables, figures)
 
 
 def _pair_section(

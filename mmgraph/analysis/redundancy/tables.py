@@ -8,6 +8,7 @@ from itertools import zip_longest
 
 from mmgraph.analysis.redundancy.diagnosis import Diagnosis
 from mmgraph.analysis.redundancy.pair_diagnosis import PairDiagnosis
+from mmgraph.analysis.redundancy.probe import Probe
 from mmgraph.analysis.report.table import Cell, Table
 
 
@@ -152,6 +153,31 @@ def density_table(pair: PairDiagnosis) -> Table:
     columns = ("cosine from", "to", *(f"{name}: density" for name in density))
     rows = zip(edges[:-1], edges[1:], *density.values(), strict=True)
     return Table(columns, list(rows), "Densities of the similarities")
+
+
+def probe_table(probe: Probe) -> Table:
+    """Recall on validation by place, rank and strength, with the difference's error.
+
+    Args:
+        probe: The probe of a catalogue.
+    """
+    rows = [
+        (
+            place.name,
+            point.rank,
+            point.strength,
+            point.recall,
+            point.difference if point.rank else None,
+            point.error if point.rank else None,
+        )
+        for place in probe.places
+        for point in place.points
+    ]
+    columns = (
+        *("neighbours by", "rank", "strength", f"{probe.metric}, validation"),
+        *("difference to rank 0", "its standard error"),
+    )
+    return Table(columns, rows, "Content neighbours after the projection")
 
 
 def cost_table(pair: PairDiagnosis) -> Table:

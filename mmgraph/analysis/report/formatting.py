@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from mmgraph.analysis.statistics.intervals import Interval
 
 
@@ -56,6 +58,26 @@ def signed_interval_text(ends: Interval | None) -> str:
         '-0.0012 to +0.0034'
     """
     return "" if ends is None else f"{ends.low:+.4f} to {ends.high:+.4f}"
+
+
+def signed_series_text(values: Sequence[float] | None) -> str:
+    """Differences one after the other; nothing for None.
+
+    Example:
+        >>> signed_series_text([-0.0012, 0.0034]), signed_series_text(None)
+        ('-0.0012, +0.0034', '')
+    """
+    return ", ".join(f"{value:+.4f}" for value in values or ())
+
+
+def starred_text(difference: float, p_value: float) -> str:
+    """A difference, with a star where its p-value is below .05.
+
+    Example:
+        >>> starred_text(0.0123, 0.01), starred_text(-0.0123, 0.2)
+        ('+0.0123 *', '-0.0123')
+    """
+    return f"{difference:+.4f} *" if p_value < 0.05 else f"{difference:+.4f}"
 
 
 def p_value_text(p: float) -> str:

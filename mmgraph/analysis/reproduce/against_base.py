@@ -13,11 +13,16 @@ from mmgraph.analysis.leaderboard.table import (
 from mmgraph.analysis.reproduce.context import ExperimentContext
 
 #: Heads of the cells that ``leaderboard.render.comparison_cells`` gives.
-COLUMNS = ("R@20 less base", "95 %", "p (t)", "p (Wilcoxon)")
+COLUMNS = (
+    *("R@20 less base", "95 %", "By seed", "Detectable"),
+    *("p", "p (t)", "p (Wilcoxon)"),
+)
 NOTE = (
-    "Base: the nearest system that this one is a variant of. 95 %: bootstrap interval "
-    "of the difference; p: paired tests, corrected by Holm's method. Both are over "
-    "users, each one's recall@20 averaged over the seeds, and do not speak of seeds."
+    "Base: the nearest system that this one is a variant of. 95 % and p: bootstrap of "
+    "the difference over users and seeds alike (of a single seed: over users); p (t), "
+    "p (Wilcoxon): paired tests over users alone, each one's recall@20 averaged over "
+    "the seeds. All p are corrected by Holm's method; * marks p below .05. Detectable: "
+    "the smallest difference that would be seen in four of five such experiments."
 )
 
 

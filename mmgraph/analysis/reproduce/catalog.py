@@ -6,10 +6,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from mmgraph.analysis.reproduce.context import ExperimentContext
+from mmgraph.analysis.reproduce.context import DEFAULT_MODEL, ExperimentContext
 from mmgraph.analysis.reproduce.experiments import (
     ablation,
     accuracy,
+    control,
     efficiency,
     embedding,
     redundancy,
@@ -20,7 +21,7 @@ from mmgraph.analysis.reproduce.experiments import (
 from mmgraph.analysis.reproduce.result import ExperimentResult
 from mmgraph.bench.spec import ModelSpec, check_names, parse_spec
 
-ALL = "all"
+ALL, CONTROL = "all", "control"
 
 
 @dataclass(frozen=True)
@@ -142,6 +143,13 @@ EXPERIMENTS: dict[str, PaperExperiment] = {
         "SEA, Theorems 1 and 2 in numbers",
         theorems.sea_theorems,
         grid={"dim": (3, 8, 16, 32, 64, 128)},
+    ),
+    CONTROL: PaperExperiment(
+        "Control: can these data tell whether a system uses its features?",
+        control.control,
+        [DEFAULT_MODEL],
+        grid={"keep_graph": (1,)},
+        plots=False,
     ),
 }
 

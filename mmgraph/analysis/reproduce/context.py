@@ -29,6 +29,9 @@ from mmgraph.files import read_json_lines
 from mmgraph.models.base import Recommender
 from mmgraph.schema import INTERACTS, ITEM, USER, modalities
 
+#: The system of the control, unless another is named.
+DEFAULT_MODEL = "CLEAR"
+
 
 @dataclass
 class Trained:
@@ -63,6 +66,7 @@ class ExperimentContext:
         epochs: Epochs that the user gave, for experiments that train fewer by default.
         fidelity: ``"released"``: tables run systems of others as their public code,
             which made the published rows; ``"paper"``: all as their papers.
+        model: The system of the control.
     """
 
     source: DataSource
@@ -79,6 +83,7 @@ class ExperimentContext:
     threads: int = 0
     epochs: int | None = None
     fidelity: str = "released"
+    model: str = DEFAULT_MODEL
 
     @property
     def train(self) -> HeteroData:

@@ -14,12 +14,13 @@ from mmgraph.analysis.report.page import page
 from mmgraph.analysis.report.plots import require_plots
 from mmgraph.analysis.reproduce.catalog import (
     ALL,
+    CONTROL,
     EXPERIMENTS,
     PaperExperiment,
     select,
     systems_of,
 )
-from mmgraph.analysis.reproduce.context import ExperimentContext
+from mmgraph.analysis.reproduce.context import DEFAULT_MODEL, ExperimentContext
 from mmgraph.analysis.reproduce.result import (
     SECTION,
     ExperimentResult,
@@ -33,7 +34,7 @@ from mmgraph.bench.jobs.watch import Watch, unwatched
 from mmgraph.bench.parallel import run_threads
 from mmgraph.bench.recipe import Recipe
 from mmgraph.bench.source import DataSource
-from mmgraph.bench.spec import FIDELITIES, check_names, check_sizes
+from mmgraph.bench.spec import FIDELITIES, check_names, check_sizes, parse_spec
 from mmgraph.bench.versions import versions
 from mmgraph.errors import UserError
 from mmgraph.files import read_json, write_atomic, write_json
@@ -59,6 +60,7 @@ def reproduce_experiments(
     recipe: Recipe | None = None,
     grid: Mapping[str, Any] | None = None,
     fidelity: str = "released",
+    model: str | None = None,
     runs: str | Path | None = None,
     resume: bool = False,
     device: str = "auto",
@@ -80,6 +82,7 @@ def reproduce_experiments(
         grid: Values to go through instead of those of the experiments.
         fidelity: ``"released"``: tables run systems of others as their public code;
             ``"paper"``: all as their papers.
+        model: The system of the control; CLEAR without it.
         runs: Folder of all that is trained; ``runs`` in ``out`` without it.
         resume: Go on where an earlier, equal call stopped.
         device: As the trainer takes it.
@@ -107,7 +110,13 @@ def reproduce_experiments(
     check_names([fidelity], FIDELITIES, "fidelity")
     chosen = select(names)
     given = {**(settings or {}), **({} if epochs is None else {"epochs": epochs})}
-    check_settings(given, systems_of(chosen))
+    systems = systems_of(chosen)
+    if model is not None:
+        if CONTROL not in chosen:
+            what = f"none of {', '.join(chosen)} takes a model"
+            raise UserError(what, f"leave --model out, or name {CONTROL}")
+        systems.append(parse_spec(model))
+    check_settings(given, systems)
     splits, sha256 = source.load()
     folder = Path(out)
     context = ExperimentContext(
@@ -124,6 +133,7 @@ def reproduce_experiments(
         threads=threads,
         epochs=epochs,
         fidelity=fidelity,
+        model=model or DEFAULT_MODEL,
     )
     return run_experiments(
         chosen, context, grid=grid, resume=resume, required=ALL not in names
@@ -270,6 +280,8 @@ def _request(
         "grid": {key: list(values) for key, values in grid.items()},
         "recipe": None if context.recipe is None else _content(context.recipe),
     }
+    if context.model != DEFAULT_MODEL:  # results of before have no such entry
+        request["model"] = context.model
     content: dict[str, Any] = json.loads(json.dumps(request))
     return content
 

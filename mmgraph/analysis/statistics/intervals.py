@@ -52,20 +52,39 @@ def bootstrap_interval(
     sample = np.asarray(values, np.float64)
     if sample.ndim != 1 or sample.size < 2:
         raise ValueError(f"at least two values are needed (got shape {sample.shape})")
+    means = resampled_means(sample, resamples, seed)
+    low, high = np.quantile(means, [0.5 - level / 2, 0.5 + level / 2])
+    return Interval(float(low), float(high))
+
+
+def resampled_means(values: ArrayLike, resamples: int, seed: int) -> np.ndarray:
+    """Means of samples drawn with replacement, as many values as there are.
+
+    Equal seeds draw equal positions.
+
+    Args:
+        values: The values.
+        resamples: Samples that are drawn.
+        seed: Seed of the draws.
+
+    Example:
+        >>> resampled_means([0.5, 0.5], 3, seed=0)
+        array([0.5, 0.5, 0.5])
+    """
+    sample = np.asarray(values, np.float64)
     if np.ptp(sample) == 0:  # the mean of equal values can be off by its last digit
-        return Interval(float(sample[0]), float(sample[0]))
+        return np.full(resamples, sample[0])
     result = stats.bootstrap(
         (sample,),
         np.mean,
         n_resamples=resamples,
         batch=max(1, RESAMPLED_VALUES // sample.size),
         vectorized=True,
-        confidence_level=level,
         method="percentile",
         random_state=np.random.default_rng(seed),
     )
-    interval = result.confidence_interval
-    return Interval(float(interval.low), float(interval.high))
+    means: np.ndarray = result.bootstrap_distribution
+    return means
 
 
 def student_interval(values: ArrayLike, *, level: float = 0.95) -> Interval:

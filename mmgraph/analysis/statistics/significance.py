@@ -9,6 +9,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
+from mmgraph.analysis.statistics.crossed_bootstrap import (
+    CrossedMean,
+    crossed_bootstrap,
+)
 from mmgraph.analysis.statistics.intervals import Interval, bootstrap_interval
 
 
@@ -54,15 +58,77 @@ def paired_comparison(
             f"(got shapes {new.shape} and {old.shape})"
         )
     difference = new - old
-    # Without this, t is 0/0 for equal systems and infinite for a constant shift.
-    if not difference.any():
-        return PairedComparison(0.0, Interval(0.0, 0.0), new.size, 1.0, 1.0)
-    t_p = 0.0 if np.ptp(difference) == 0 else float(stats.ttest_rel(new, old).pvalue)
-    wilcoxon_p = float(stats.wilcoxon(difference[difference != 0]).pvalue)
+    t_p, wilcoxon_p = _paired_tests(difference)
     interval = bootstrap_interval(difference, seed=seed)
     return PairedComparison(
         float(difference.mean()), interval, new.size, t_p, wilcoxon_p
     )
+
+
+def _paired_tests(difference: NDArray[np.float64]) -> tuple[float, float]:
+    """p-values of Student's t and of Wilcoxon's test, two-sided."""
+    # Without this, t is 0/0 for equal systems and infinite for a constant shift.
+    if not difference.any():
+        return 1.0, 1.0
+    zeros = np.zeros_like(difference)
+    constant = np.ptp(difference) == 0
+    t_p = 0.0 if constant else float(stats.ttest_rel(difference, zeros).pvalue)
+    return t_p, float(stats.wilcoxon(difference[difference != 0]).pvalue)
+
+
+@dataclass(frozen=True)
+class RunsComparison:
+    """Difference of two systems over the same users and over runs.
+
+    Attributes:
+        over_both: Its mean over users and seeds, with all that is said of it.
+        per_seed: The difference of the two runs of each seed; None where the systems
+            were run with other seeds.
+        num_users: Number of users.
+        t_p_value: Of the paired t test over users, each one's metric averaged over
+            the seeds.
+        wilcoxon_p_value: Of Wilcoxon's signed-rank test over the same.
+    """
+
+    over_both: CrossedMean
+    per_seed: tuple[float, ...] | None
+    num_users: int
+    t_p_value: float
+    wilcoxon_p_value: float
+
+
+def compare_runs(
+    variant: ArrayLike, base: ArrayLike, *, same_seeds: bool, seed: int = 0
+) -> RunsComparison:
+    """Compare the runs of two systems, user by user.
+
+    Args:
+        variant: A metric of each run and user.
+        base: The same metric of the same users under the other system.
+        same_seeds: True if run :math:`n` of both has the same seed: then the two are
+            compared seed by seed.
+        seed: Seed of the bootstrap.
+
+    Shapes:
+        variant: ``[S, U]``; base: ``[S', U]``.
+
+    Raises:
+        ValueError: If they are not of the same users, or there are fewer than two.
+
+    Example:
+        >>> base = [[0.1, 0.2, 0.2, 0.1]]
+        >>> result = compare_runs([[0.2, 0.4, 0.5, 0.3]], base, same_seeds=True)
+        >>> round(result.over_both.mean, 3), [round(d, 3) for d in result.per_seed]
+        (0.2, [0.2])
+    """
+    new, old = np.asarray(variant, np.float64), np.asarray(base, np.float64)
+    if same_seeds:
+        over_both = crossed_bootstrap(new - old, seed=seed)
+        per_seed = tuple((new - old).mean(axis=1).tolist())
+    else:
+        over_both, per_seed = crossed_bootstrap(new, old, seed=seed), None
+    t_p, wilcoxon_p = _paired_tests(new.mean(axis=0) - old.mean(axis=0))
+    return RunsComparison(over_both, per_seed, new.shape[1], t_p, wilcoxon_p)
 
 
 def holm(p_values: Sequence[float]) -> NDArray[np.float64]:
@@ -83,17 +149,26 @@ def holm(p_values: Sequence[float]) -> NDArray[np.float64]:
     return adjusted
 
 
-def holm_corrected(comparisons: Sequence[PairedComparison]) -> list[PairedComparison]:
+def holm_corrected(comparisons: Sequence[RunsComparison]) -> list[RunsComparison]:
     """Comparisons of one table with the p-values of each test corrected over all.
 
     Example:
-        >>> one = paired_comparison([0.2, 0.4, 0.5, 0.3], [0.1, 0.2, 0.2, 0.1])
+        >>> base = [[0.1, 0.2, 0.2, 0.1]]
+        >>> one = compare_runs([[0.2, 0.4, 0.5, 0.3]], base, same_seeds=True)
         >>> [round(c.wilcoxon_p_value, 3) for c in holm_corrected([one, one])]
         [0.25, 0.25]
     """
+    both = holm([comparison.over_both.p_value for comparison in comparisons])
     t = holm([comparison.t_p_value for comparison in comparisons])
     wilcoxon = holm([comparison.wilcoxon_p_value for comparison in comparisons])
     return [
-        replace(comparison, t_p_value=float(t_p), wilcoxon_p_value=float(wilcoxon_p))
-        for comparison, t_p, wilcoxon_p in zip(comparisons, t, wilcoxon, strict=True)
+        replace(
+            comparison,
+            over_both=replace(comparison.over_both, p_value=float(p)),
+            t_p_value=float(t_p),
+            wilcoxon_p_value=float(wilcoxon_p),
+        )
+        for comparison, p, t_p, wilcoxon_p in zip(
+            comparisons, both, t, wilcoxon, strict=True
+        )
     ]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 import torch
 from scipy import sparse
@@ -44,14 +46,47 @@ def co_occurrence(
     """
     if top is not None and top < 1:
         raise ValueError(f"'top' must be at least 1 (got {top})")
+    centres, neighbours, counts = [], [], []
+    for centre, neighbour, count in co_occurrence_blocks(
+        edge_index, num_users, num_items
+    ):
+        kept = strongest(centre, neighbour, count, top)
+        centres.append(centre[kept])
+        neighbours.append(neighbour[kept])
+        counts.append(count[kept])
+    if not centres:
+        return edge_index.new_zeros((2, 0)), edge_index.new_zeros(0)
+    edges = np.stack([np.concatenate(neighbours), np.concatenate(centres)])
+    number = torch.from_numpy(np.concatenate(counts))
+    return torch.from_numpy(edges).to(edge_index.device), number.to(edge_index.device)
+
+
+def co_occurrence_blocks(
+    edge_index: Tensor, num_users: int, num_items: int
+) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    """The pairs of users with common items, a block of centres at a time.
+
+    Args:
+        edge_index: User (row 0) and item (row 1) of each interaction.
+        num_users: Number of users.
+        num_items: Number of items.
+
+    Yields:
+        Centre, neighbour and number of common items of each pair, int64. The centres
+        of a block come after those of the block before it.
+
+    Example:
+        >>> edge_index = torch.tensor([[0, 1], [0, 0]])
+        >>> [(centre.tolist(), neighbour.tolist(), count.tolist())
+        ...  for centre, neighbour, count in co_occurrence_blocks(edge_index, 2, 1)]
+        [([0, 1], [1, 0], [1, 1])]
+    """
     user, item = edge_index.cpu().numpy()
     ones = np.ones(len(user), dtype=np.int64)
     matrix = sparse.csr_array((ones, (user, item)), shape=(num_users, num_items))
     matrix.sum_duplicates()
     matrix.data[:] = 1
     transpose = matrix.T.tocsr()
-
-    centres, neighbours, counts = [], [], []
     products = (matrix @ transpose.sum(axis=1)).cumsum()
     start = 0
     while start < num_users:
@@ -61,19 +96,31 @@ def co_occurrence(
         centre, neighbour = (index.astype(np.int64) for index in block.coords)
         centre += start
         other = centre != neighbour
-        centre, neighbour, count = centre[other], neighbour[other], block.data[other]
-        order = np.lexsort((neighbour, -count, centre))
-        if top is not None:
-            order = order[_position_in_run(centre[order]) < top]
-        centres.append(centre[order])
-        neighbours.append(neighbour[order])
-        counts.append(count[order])
+        yield centre[other], neighbour[other], block.data[other]
         start = stop
-    if not centres:
-        return edge_index.new_zeros((2, 0)), edge_index.new_zeros(0)
-    edges = np.stack([np.concatenate(neighbours), np.concatenate(centres)])
-    count = torch.from_numpy(np.concatenate(counts))
-    return torch.from_numpy(edges).to(edge_index.device), count.to(edge_index.device)
+
+
+def strongest(
+    centre: np.ndarray, neighbour: np.ndarray, value: np.ndarray, top: int | None
+) -> np.ndarray:
+    """Positions of the ``top`` largest values of each centre, all of them by default.
+
+    Args:
+        centre: Centre of each pair.
+        neighbour: Neighbour of each pair.
+        value: Value of each pair.
+        top: Pairs to keep per centre.
+
+    Returns:
+        Ordered by centre ascending, value descending, neighbour ascending.
+
+    Example:
+        >>> centre, neighbour = np.array([0, 0, 0]), np.array([3, 2, 1])
+        >>> strongest(centre, neighbour, np.array([1, 5, 5]), 2).tolist()
+        [2, 1]
+    """
+    order: np.ndarray = np.lexsort((neighbour, -value, centre))
+    return order if top is None else order[_position_in_run(centre[order]) < top]
 
 
 def _position_in_run(

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import pytest
@@ -56,7 +57,10 @@ def make_row(**changes):
         "tried": 0,
         "interval": Interval(0.1195, 0.12751),
         "comparison": Comparison(
-            "VBPR", -0.00123, Interval(-0.00312, 0.00066), 30, 0.0004, 0.0521
+            *("VBPR", -0.00123, Interval(-0.00312, 0.00066), 30, 0.0004, 0.0521),
+            per_seed=(-0.002, 0.0004, -0.001),
+            p_value=0.2,
+            detectable=0.00271,
         ),
     }
     return Row(**(values | changes))
@@ -80,6 +84,9 @@ def test_a_full_row_reads_as_expected():
         "Valid R@20": ".2000",
         "vs base": "-0.0012 (VBPR)",
         "vs base 95 %": "-0.0031 to +0.0007",
+        "By seed": "-0.0020, +0.0004, -0.0010",
+        "Detectable": ".0027",
+        "p": ".200",
         "p (t)": "< .001",
         "p (Wilcoxon)": ".052",
         "Epochs": "42",
@@ -114,9 +121,15 @@ def test_the_page_is_self_contained_and_shows_the_cells_and_notes():
 
 def test_a_comparison_has_sign_base_interval_and_both_tests():
     comparison = Comparison("SEA", -0.00123, Interval(-0.004, 0.0015), 9, 0.03, 0.0001)
-    texts = ["-0.0012 (SEA)", "-0.0040 to +0.0015", ".030", "< .001"]
+    texts = ["-0.0012 (SEA)", "-0.0040 to +0.0015", "", "", "1.000", ".030", "< .001"]
     assert comparison_cells(comparison) == texts
-    assert comparison_cells(None) == [""] * 4
+    assert comparison_cells(None) == [""] * 7
+
+
+def test_a_star_marks_a_corrected_p_below_a_twentieth():
+    comparison = Comparison("SEA", 0.02, Interval(0.01, 0.03), 9, 0.03, 0.0001)
+    for p_value, text in ((0.049, "+0.0200 * (SEA)"), (0.05, "+0.0200 (SEA)")):
+        assert comparison_cells(replace(comparison, p_value=p_value))[0] == text
 
 
 def test_a_leaderboard_is_written_from_a_folder_of_results(tmp_path):

@@ -4,7 +4,7 @@ import statistics
 
 import numpy as np
 import pytest
-from reference.intervals import percentile_interval
+from reference.intervals import crossed_interval, percentile_interval
 from scipy import stats
 
 from mmgraph.analysis.leaderboard.table import METRICS, build_leaderboard
@@ -85,8 +85,12 @@ def test_variants_are_tested_against_their_nearest_base_over_users():
     def mean(spec):
         return (users[f"{spec}-1"]["recall@20"] + users[f"{spec}-2"]["recall@20"]) / 2
 
-    def interval(values):
-        return pytest.approx(percentile_interval(values))
+    def matrix(spec):
+        return np.stack([users[f"{spec}-{seed}"]["recall@20"] for seed in (1, 2)])
+
+    def interval(values):  # the draws move its ends by some per cent of its width
+        low, high = crossed_interval(values)
+        return pytest.approx((low, high), abs=0.04 * (high - low))
 
     pairs = [("VBPR+CLEAR", "VBPR"), ("VBPR+CLEAR:strength=0", "VBPR+CLEAR")]
     raw = [stats.ttest_rel(mean(a), mean(b)).pvalue for a, b in pairs]
@@ -97,7 +101,13 @@ def test_variants_are_tested_against_their_nearest_base_over_users():
         assert found.num_users == 30
         expected = (mean(variant) - mean(base)).mean()
         assert found.difference == pytest.approx(expected, abs=1e-12)
-        assert found.interval == interval(mean(variant) - mean(base))
+        assert found.interval == interval(matrix(variant) - matrix(base))
+        assert found.over_users == pytest.approx(
+            percentile_interval(mean(variant) - mean(base))
+        )
+        assert found.per_seed == pytest.approx(
+            (matrix(variant) - matrix(base)).mean(axis=1)
+        )
         for p, value in ((raw, found.t_p_value), (raw_w, found.wilcoxon_p_value)):
             # Holm with two p-values, written out.
             small, large = min(p), max(p)
@@ -105,7 +115,7 @@ def test_variants_are_tested_against_their_nearest_base_over_users():
             if p[n] == large:
                 adjusted = max(adjusted, large)
             assert value == pytest.approx(adjusted, abs=1e-12)
-        assert row(board, variant).interval == interval(mean(variant))
+        assert row(board, variant).interval == interval(matrix(variant))
     assert row(board, "VBPR").comparison is None
     assert row(board, "SEA").comparison is None
 
@@ -149,3 +159,38 @@ def test_the_choice_on_validation_is_told():
 def test_no_lines_are_refused():
     with pytest.raises(ValueError, match=r"at least one line \(got none\)"):
         build_leaderboard([])
+
+
+def test_floors_are_compared_with_nothing_and_named_in_a_note():
+    lines = [
+        line("Popularity", 0, 0.2, model="Popularity"),
+        line("ContentKNN", 1, 0.3, model="ContentKNN"),
+        line("ContentKNN:modality=visual", 1, 0.1, model="ContentKNN"),
+        line("VBPR", 1, 0.25, model="VBPR"),
+        line("VBPR+CLEAR", 1, 0.35, model="VBPR"),
+    ]
+    users = {x["key"]: {"recall@20": np.arange(5.0) * i} for i, x in enumerate(lines)}
+    board = build_leaderboard(lines, users)
+    floors = [row.label for row in board.rows if row.is_floor]
+    assert floors == ["ContentKNN", "Popularity", "ContentKNN:modality=visual"]
+    compared = [row.label for row in board.rows if row.comparison]
+    assert compared == ["VBPR+CLEAR"]
+    assert "Below the highest floor, ContentKNN: VBPR." in board.notes
+    (note,) = (n for n in board.notes if n.startswith("Floors, without training: "))
+    assert "ContentKNN, Popularity, ContentKNN:modality=visual;" in note
+
+
+def test_runs_of_other_seeds_are_compared_without_pairing_them():
+    rng = np.random.default_rng(1)
+    lines = [line("VBPR", s, 0.1) for s in (1, 2)]
+    lines += [line("VBPR+CLEAR", s, 0.1) for s in (2, 3)]
+    users = {x["key"]: {"recall@20": rng.random(30)} for x in lines}
+    board = build_leaderboard(lines, users)
+    found = row(board, "VBPR+CLEAR").comparison
+    old, new = (
+        np.stack([users[key]["recall@20"] for key in keys])
+        for keys in (("VBPR-1", "VBPR-2"), ("VBPR+CLEAR-2", "VBPR+CLEAR-3"))
+    )
+    low, high = crossed_interval(new, old)
+    assert found.interval == pytest.approx((low, high), abs=0.04 * (high - low))
+    assert found.per_seed is None

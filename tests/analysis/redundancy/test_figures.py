@@ -9,12 +9,16 @@ from mmgraph.analysis.redundancy.figures import (
     cost_figure,
     draw_costs,
     draw_overlaps,
+    draw_probe,
     draw_similarities,
     draw_spectrum,
     neighbour_figure,
     pair_figures,
+    probe_figure,
 )
 from mmgraph.analysis.redundancy.pair_diagnosis import diagnose_pair
+from mmgraph.analysis.redundancy.probe import Probe
+from mmgraph.analysis.redundancy.probed_place import ProbedPlace, ProbePoint
 from mmgraph.analysis.report.plots import panels
 from mmgraph.data import catalogue_features, plant_catalogue
 from mmgraph.data.feature_rows import FeatureRows
@@ -117,3 +121,25 @@ def test_a_missing_matplotlib_is_told_in_one_line(pair, monkeypatch):
     expected = r"^figures need matplotlib - pip install 'mmgraph\[plots\]'$"
     with pytest.raises(UserError, match=expected):
         pair_figures(pair)
+
+
+def test_the_probe_is_drawn_with_its_numbers_and_words():
+    pytest.importorskip("matplotlib", reason="figures need the extra 'plots'")
+    points = [ProbePoint(0, 0.0, 0.2, 0.0, 0.01)]
+    points += [ProbePoint(4, s, 0.2 + s / 10, s / 10, 0.01) for s in (0.5, 1.0)]
+    places = [ProbedPlace("visual", None, points)]
+    words = "Projecting pays for visual."
+    probe = Probe("recall@20", "valid", 10, 99, places, words)
+    _, (axes,) = panels(1)
+    draw_probe(axes, probe, 1.0)
+    (line,) = (line for line in axes.get_lines() if line.get_marker() == "o")
+    assert list(line.get_xdata()) == [0, 4]
+    assert list(line.get_ydata()) == [0.0, 0.1]
+    figure = probe_figure(probe)
+    assert figure.alt.endswith(words)
+    assert [row[:4] for row in figure.data.rows] == [
+        ("visual", 0, 0.0, 0.2),
+        ("visual", 4, 0.5, 0.25),
+        ("visual", 4, 1.0, pytest.approx(0.3)),
+    ]
+    assert figure.data.rows[0][4:] == (None, None)

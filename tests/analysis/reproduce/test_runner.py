@@ -269,3 +269,20 @@ def test_a_damaged_section_of_another_ends_it_before_anything_is_done(
             (tmp_path / name / "section.json").unlink()
             (tmp_path / name).rmdir()
         assert len(ran) == runs
+
+
+def test_the_control_takes_a_model_and_nothing_else_does(toy, tmp_path):
+    source = toy[0]
+    with pytest.raises(UserError, match="none of sea-theorems takes a model"):
+        reproduce_experiments(["sea-theorems"], source, tmp_path, model="VBPR")
+    options = {"seeds": [1], "epochs": 1, "settings": {"embedding_dim": 4}}
+    options |= {"device": "cpu", "model": "VBPR"}
+    ((name, result, files),) = reproduce_experiments(
+        ["control"], source, tmp_path, **options
+    )
+    assert (name, files) == ("control", ["table.md", "numbers.json"])
+    assert result.numbers["model"] == "VBPR"
+    assert result.numbers["results"]["spec"] == "VBPR"
+    again = options | {"model": "MF-BPR", "resume": True}
+    with pytest.raises(UserError, match="of another model"):
+        next(reproduce_experiments(["control"], source, tmp_path, **again))

@@ -38,6 +38,10 @@ if TYPE_CHECKING:
 
 _WITHOUT = "without null space"
 _BARS = {"recall@20": "Recall@20", "ndcg@20": "NDCG@20"}
+_CONTROL = (
+    "Whether these data can tell what the encoders' input is worth, and so what a part "
+    "acting on it is: mmgraph reproduce control --model NAME."
+)
 _REFRESHES = (
     "Undo ratio: (1-λ)² times the singular value trained with the projection over that "
     "trained without it (strength 0, same seed), before either projects and after "
@@ -137,7 +141,7 @@ def _ablate(
     )
     best = max(entries, key=lambda name: entries[name]["recall@20"]["mean"])
     alt = f"Bars for {', '.join(entries)}; the highest recall@20 is that of {best}."
-    notes = [seeds_note(context.seeds), *against_base.notes(compared)]
+    notes = [seeds_note(context.seeds), *against_base.notes(compared), _CONTROL]
     if "Paper" in table.columns:
         notes.insert(1, "Paper: change of recall@20 as its text has it.")
     figure = to_figure(drawing, caption, alt, Table(table.columns, table.rows))

@@ -105,7 +105,7 @@ def test_plug_ins_are_compared_with_their_hosts(table, plugin, make_context, tmp
         assert entry["improvement"]["recall@20"] == pytest.approx(ratio - 1)
         assert entry["comparison"]["base"] in systems
         shown = next(row for row in result.tables[0].rows if row[0] == name)
-        assert shown[6:10] == comparison_cells(Comparison(**entry["comparison"]))
+        assert shown[6:13] == comparison_cells(Comparison(**entry["comparison"]))
     # As the papers print their improvements.
     vbpr, freedom = {"CLEAR": (17.04, 0.81), "SEA": (12.07, 2.12)}[plugin]
     for host, printed in (("VBPR", vbpr), ("FREEDOM", freedom)):

@@ -1,0 +1,1 @@
+"""The floors beside every leaderboard: what others are to be better than."""

@@ -1,0 +1,16 @@
+import pytest
+
+from mmgraph.analysis.redundancy.probed_place import ProbedPlace
+
+
+@pytest.mark.parametrize(
+    ("place", "weights", "name"),
+    [
+        ("visual", None, "visual"),
+        ("graph", {"visual": 0.1, "textual": 0.9}, "the graph (visual .1, textual .9)"),
+        ("graph", dict.fromkeys("abc", 1 / 3), "the graph (a .33, b .33, c .33)"),
+        ("concatenation", None, "all features side by side"),
+    ],
+)
+def test_places_have_names_for_readers(place, weights, name):
+    assert ProbedPlace(place, weights, []).name == name
