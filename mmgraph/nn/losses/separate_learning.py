@@ -79,7 +79,7 @@ class SeparateLearningLoss(CheckedOptions, nn.Module):
             takes 50.)
         club_lr: Learning rate of the estimator. (The public code has 1e-4.)
         club_rows: Rows that a step of the estimator sees of a modality, at most: every
-            :math:`k`-th, others in the next step; 0 for all, as in the public code.
+            :math:`k`-th, from a random one on; 0 for all, as in the public code.
         club_order: Of a loss with ``fit=True``: ``"loss-first"`` with the estimator
             fitted to the batch before, as in the public code, or ``"fit-first"``.
         club_standardize: Bring each column of both halves to mean 0 and variance 1
@@ -328,9 +328,9 @@ class SeparateLearningLoss(CheckedOptions, nn.Module):
         batches = self._estimator_batches(pairs)
         loss = None
         with torch.enable_grad():
-            for step in range(self.club_inner_steps):
+            for _ in range(self.club_inner_steps):
                 self.club.zero_grad()
-                losses = [self._fitting_loss(step, *batch) for batch in batches]
+                losses = [self._fitting_loss(*batch) for batch in batches]
                 loss = torch.stack(losses).sum()
                 loss.backward()
                 optimizer.step()
@@ -374,7 +374,7 @@ class SeparateLearningLoss(CheckedOptions, nn.Module):
                 club_hidden=next(iter(self.club.values())).hidden_channels,
                 club_standardize=self.club_standardize,
             )
-        judge.to(x.device, x.dtype).fit_estimator(pairs)
+            judge.to(x.device, x.dtype).fit_estimator(pairs)
         return judge.own_bounds(pairs)
 
     def estimator_parameters(self) -> list[nn.Parameter]:
@@ -406,15 +406,16 @@ class SeparateLearningLoss(CheckedOptions, nn.Module):
         return {m: (standardized(x), standardized(y)) for m, (x, y) in pairs.items()}
 
     def _fitting_loss(
-        self, step: int, num_pairs: int, club: CLUBLoss, x: Tensor, y: Tensor
+        self, num_pairs: int, club: CLUBLoss, x: Tensor, y: Tensor
     ) -> Tensor:
-        """What a step minimises: of every :math:`k` rows one, in the next step another.
+        """What a step minimises: of every :math:`k` rows one, from a random one on.
 
         In closed form the output layers are fitted to them first.
         """
         k = -(-len(x) // (num_pairs * self.club_rows)) if self.club_rows else 1
         if k > 1:
-            first = step * max(1, k // self.club_inner_steps) % k
+            # Rows that are never drawn keep what they share: a model finds them.
+            first = int(torch.randint(k, ()))  # of the CPU on every device
             x, y = (rows.T[:, first::k].contiguous().T for rows in (x, y))
         if self.club_fit == "closed-form":
             club.fit_heads(x, y)
