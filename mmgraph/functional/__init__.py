@@ -20,6 +20,7 @@ from mmgraph.functional.linear_chain import chained_linear
 from mmgraph.functional.losses.bootstrap import bootstrap_loss
 from mmgraph.functional.losses.bpr import bpr_loss, inner_product_bpr
 from mmgraph.functional.losses.contrastive import info_nce, solosim
+from mmgraph.functional.losses.gaussian_heads import log_variance_head, mean_head
 from mmgraph.functional.losses.grace import grace
 from mmgraph.functional.losses.moments import moment_alignment
 from mmgraph.functional.losses.mutual_information import (
@@ -27,6 +28,7 @@ from mmgraph.functional.losses.mutual_information import (
     club_bound_sampled,
     gaussian_log_likelihood,
     gaussian_network_loss,
+    standardized,
 )
 from mmgraph.functional.losses.regularizers import (
     half_square_penalty,
@@ -111,7 +113,9 @@ __all__ = [
     "inner_product_bpr",
     "levelling_strength",
     "linear_cka",
+    "log_variance_head",
     "map_unseen_scores",
+    "mean_head",
     "mean_norm",
     "mean_square_penalty",
     "merge_moments",
@@ -136,6 +140,7 @@ __all__ = [
     "solosim",
     "spectral_gap",
     "stack_user_item",
+    "standardized",
     "subspace_affinity",
     "suggest_rank",
     "suppress",

@@ -160,10 +160,14 @@ class Recommender(ModelGraphs, CheckedOptions, nn.Module):
         """Called before the first batch of each epoch, counted from 1."""
 
     def epoch_measures(self, epoch: int) -> dict[str, float]:
-        """Numbers about the start of this epoch for the history, by name.
+        """Numbers about this epoch for the history, by name; called after its batches.
 
         Empty for most systems, and in epochs in which nothing was measured.
         """
+        return {}
+
+    def evaluation_measures(self, data: HeteroData) -> dict[str, float]:
+        """Numbers about the present parameters for the history, at each evaluation."""
         return {}
 
     def auxiliary_parameters(self) -> list[nn.Parameter]:
@@ -330,6 +334,15 @@ class Recommender(ModelGraphs, CheckedOptions, nn.Module):
         return of_plugin | self.epoch_measures(epoch)
 
     @final
+    def all_evaluation_measures(self, data: HeteroData) -> dict[str, float]:
+        """:meth:`evaluation_measures` of the plug-in and of the model."""
+        of_plugin: dict[str, float] = {}
+        if self.plugin is not None:
+            encode = partial(self._encode_without_gradient, data)
+            of_plugin = self.plugin.evaluation_measures(encode, data)
+        return of_plugin | self.evaluation_measures(data)
+
+    @final
     def all_auxiliary_parameters(self) -> list[nn.Parameter]:
         """:meth:`auxiliary_parameters` of the model and of the plug-in."""
         of_plugin = [] if self.plugin is None else self.plugin.auxiliary_parameters()
@@ -474,6 +487,7 @@ _HOOK_OF: dict[str, str] = {
     "ranking_embeddings": "encode",
     "training_loss": "loss",
     "all_epoch_measures": "epoch_measures",
+    "all_evaluation_measures": "evaluation_measures",
     "all_auxiliary_parameters": "auxiliary_parameters",
     "all_auxiliary_optimizers": "auxiliary_optimizers",
     "main_parameters": "auxiliary_parameters",

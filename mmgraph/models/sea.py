@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -15,6 +15,7 @@ from mmgraph.functional.losses.bpr import inner_product_bpr
 from mmgraph.functional.rows import take_rows
 from mmgraph.models.base import Recommender
 from mmgraph.models.batch import Batch
+from mmgraph.models.parts.bound_measures import BoundMeasures
 from mmgraph.models.parts.item_features import encode_features
 from mmgraph.models.parts.item_graph import fused_item_graph
 from mmgraph.models.parts.last_step import LastStepEmbeddings
@@ -22,6 +23,9 @@ from mmgraph.nn.encoder import ModalityEncoder, MultimodalGCN
 from mmgraph.nn.losses.separate_learning import (
     Alignment,
     Distance,
+    Fit,
+    Halves,
+    Order,
     SeparateLearningLoss,
 )
 from mmgraph.nn.modality_dict import ModalityDict
@@ -46,6 +50,14 @@ VARIANTS: dict[str, tuple[Alignment, Distance]] = {
     "b": ("solosim", "neg_l2"),
     "c": ("info_nce", "mim"),
     "d": ("info_nce", "neg_l2"),
+}
+#: The estimator of the public code, in whose place ``"paper"`` fits one well.
+RELEASED_ESTIMATOR: dict[str, Any] = {
+    "club_inner_steps": 50,
+    "club_lr": 1e-4,
+    "club_rows": 0,
+    "club_standardize": False,
+    "club_pairs": "released",
 }
 # What reads an encoder's output: the first layer of the MLP, and those of the losses.
 MLP, SEPARATION = ("mlp",), ("head", "generic", "unique")
@@ -81,10 +93,15 @@ class SEA(Recommender):
         align_weight: Weight :math:`\alpha` of the alignment.
         distance_weight: Weight :math:`\beta` of the distance.
         temperature: Temperature of the alignment.
-        club_inner_steps: Steps of the bound's estimator per batch.
+        club_fit: How the bound's estimator is fitted, ``"adam"`` or ``"closed-form"``,
+            see :class:`~mmgraph.nn.SeparateLearningLoss`, here and for the options
+            that follow. Those without a value are as the fidelity has them.
+        club_inner_steps: Steps of the estimator per batch.
         club_lr: Learning rate of the estimator.
-        club_pairs: Pairs that it is fitted to, ``"paper"`` or ``"released"`` (default:
-            as the fidelity has it), see :class:`~mmgraph.nn.SeparateLearningLoss`.
+        club_rows: Rows of a modality that such a step sees, 0 for all.
+        club_order: ``"loss-first"``, as in the public code, or ``"fit-first"``.
+        club_standardize: Bring the columns of both halves to variance 1 first.
+        club_pairs: Pairs that it is fitted to, ``"paper"`` or ``"released"``.
         normalize_distance: Normalise both halves before the negative distance, which
             is unbounded otherwise.
         split_at: Vectors that are split: ``"encoder"`` its output, as in the public
@@ -104,12 +121,13 @@ class SEA(Recommender):
         modality_weights: Weight of each modality instead.
         user_weights: Weights of a user's modalities, ``"free"`` or ``"softmax"``.
         fidelity: ``"paper"``: the estimator is fitted to the pair whose information it
-            bounds, over all pairs of items in closed form, and BPR has the natural
-            logarithm. ``"released"`` is the public code with its accidents: the
-            estimator is fitted to the same half of two modalities (so the bound is
-            nearly inert), the bound is sampled, BPR has base 2, and scores are those of
-            the last training step's forward pass, one step old. (The public code halves
-            its bound: its weights are twice ``distance_weight``.)
+            bounds, well enough to bound it, over all pairs of items in closed form, and
+            BPR has the natural logarithm. ``"released"`` is the public code with its
+            accidents: the estimator is fitted to the same half of two modalities (so
+            the bound is nearly inert), by 50 steps with a learning rate of 1e-4 and to
+            vectors as they are, the bound is sampled, BPR has base 2, and scores are
+            those of the last training step's forward pass, one step old. (The public
+            code halves its bound: its weights are twice ``distance_weight``.)
 
     Example:
         >>> SEA(3, 5, {"visual": 16, "textual": 8}, variant="b")
@@ -137,8 +155,12 @@ class SEA(Recommender):
         align_weight: NonNegativeFloat = 0.012,
         distance_weight: NonNegativeFloat = 0.003,
         temperature: PositiveFloat = 0.2,
-        club_inner_steps: NonNegativeInt = 50,
-        club_lr: PositiveFloat = 1e-4,
+        club_fit: Fit = "adam",
+        club_inner_steps: NonNegativeInt | None = None,
+        club_lr: PositiveFloat | None = None,
+        club_rows: NonNegativeInt | None = None,
+        club_order: Order = "loss-first",
+        club_standardize: bool | None = None,
         club_pairs: Literal["paper", "released"] | None = None,
         normalize_distance: bool = False,
         split_at: Literal["encoder", "graph"] = "encoder",
@@ -190,19 +212,32 @@ class SEA(Recommender):
             align_weight=align_weight,
             distance_weight=distance_weight,
             temperature=temperature,
-            club_inner_steps=club_inner_steps,
-            club_lr=club_lr,
-            club_pairs=club_pairs
-            or ("released" if released and len(self.dims) > 1 else "paper"),
+            club_fit=club_fit,
+            club_order=club_order,
+            **self._estimator_options(
+                club_inner_steps=club_inner_steps,
+                club_lr=club_lr,
+                club_rows=club_rows,
+                club_standardize=club_standardize,
+                club_pairs=club_pairs,
+            ),
             normalize_distance=normalize_distance,
             club_estimator="sample" if released else "closed",
             mim_proj="linear" if at_encoder else "none",
         )
+        self.measures = BoundMeasures(self.separate)
         self.last_step: LastStepEmbeddings | None = None
         if released:
             self.last_step = LastStepEmbeddings(
                 num_users, num_items, embedding_dim * len(self.dims)
             )
+
+    def _estimator_options(self, **given: Any) -> dict[str, Any]:
+        """The options of the estimator that are given, or that the fidelity has."""
+        own = dict(RELEASED_ESTIMATOR) if self.released else {}
+        if len(self.dims) < 2:
+            own.pop("club_pairs", None)  # there is no other modality to pair with
+        return own | {name: v for name, v in given.items() if v is not None}
 
     def item_graph_transform(self) -> BaseTransform:
         return self.graph_transform
@@ -228,7 +263,7 @@ class SEA(Recommender):
     def loss(self, data: HeteroData, batch: Batch) -> dict[str, Tensor]:
         separate = self.separate
         items = batch.items() if self.candidates == "batch" else None
-        if self.split_at == "encoder" and self.plugin is None and separate.club:
+        if self.maps_are_read():
             maps = self.maps(data, MLP if items is not None else MLP + SEPARATION)
             z_user, z_item, _ = self.fuse(data, {m: maps[m]["mlp"] for m in maps})
             if items is not None:
@@ -239,9 +274,9 @@ class SEA(Recommender):
             z_user, z_item, h_item = self.fuse(data, self.hidden(z))
             z = z if self.split_at == "encoder" else h_item
             z = {m: take_rows(x, items) for m, x in z.items()}
-            if self.training:
-                separate.club_step(z)
-            parts = separate(z)
+            parts = separate(z, fit=self.training)
+        if self.training:
+            self.measures.keep()
 
         user, pos, neg = batch.rows(z_user, z_item)
         base = 2 if self.released else "e"
@@ -293,6 +328,11 @@ class SEA(Recommender):
             out[m] = dict(zip(chosen, outputs, strict=True))
         return out
 
+    def maps_are_read(self) -> bool:
+        """True if the distance reads the encoders' output through :meth:`maps`."""
+        at_encoder = self.split_at == "encoder" and self.plugin is None
+        return at_encoder and len(self.separate.club) > 0
+
     def separate_from_maps(
         self, maps: dict[str, dict[str, Tensor]]
     ) -> dict[str, Tensor]:
@@ -304,10 +344,33 @@ class SEA(Recommender):
             terms["align"] = separate.align_loss({m: maps[m]["head"] for m in maps})
         if separate.distance_weight:
             pairs = {m: (maps[m]["generic"], maps[m]["unique"]) for m in maps}
-            if self.training:
-                separate.fit_estimator(pairs)
-            terms["distance"] = separate.distance_loss(pairs)
+            terms["distance"] = separate.distance_loss(pairs, fit=self.training)
         return terms
+
+    def on_epoch_start(
+        self, data: HeteroData, epoch: int, generator: torch.Generator
+    ) -> None:
+        self.measures.start_epoch()
+
+    def epoch_measures(self, epoch: int) -> dict[str, float]:
+        return self.measures.of_epoch()
+
+    @torch.no_grad()
+    def evaluation_measures(self, data: HeteroData) -> dict[str, float]:
+        separate = self.separate
+        if not (separate.club and separate.distance_weight):
+            return {}
+        return self.measures.at_evaluation(self.distance_inputs(data))
+
+    def distance_inputs(self, data: HeteroData) -> Halves:
+        """What the distance is between, of all items."""
+        if self.maps_are_read():
+            maps = self.maps(data, SEPARATION)
+            return {m: (maps[m]["generic"], maps[m]["unique"]) for m in maps}
+        z = self.encode_modalities(data)
+        if self.split_at == "graph":
+            z = self.fuse(data, self.hidden(z))[2]
+        return self.separate.distance_inputs(z)
 
     def auxiliary_parameters(self) -> list[nn.Parameter]:
         return list(self.separate.estimator_parameters())

@@ -11,9 +11,9 @@ from typing import Any
 class History:
     """One row per epoch: ``epoch``, ``seconds``, ``loss/<term>``, ``valid/<metric>``.
 
-    A system's own measures at the start of an epoch are ``measure/<name>``:
-    CLEAR, and its plug-in, log each refresh of the projection, see
-    :func:`mmgraph.functional.refresh_measures`.
+    A system's own measures are ``measure/<name>``: CLEAR, and its plug-in, log each
+    refresh of the projection, see :func:`mmgraph.functional.refresh_measures`; SEA, and
+    its plug-in, how well the estimator of each bound is fitted.
 
     Example:
         >>> history = History(rows=[{"epoch": 1, "seconds": 0.5, "loss/bpr": 0.69}])

@@ -172,6 +172,8 @@ class TrainingRun:
             state = self.model.state_dict()
             self.best = {key: value.clone() for key, value in state.items()}
         row = {f"valid/{name}": value for name, value in metrics.items()}
+        measures = self.model.all_evaluation_measures(self.train)
+        row |= {f"measure/{name}": value for name, value in measures.items()}
         return row | {"seconds_evaluation": seconds}
 
     def record(self, row: dict[str, Any]) -> None:

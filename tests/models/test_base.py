@@ -90,6 +90,9 @@ class Careless(VBPR):
     def epoch_measures(self, epoch):
         return {"own": 1.0}
 
+    def evaluation_measures(self, data):
+        return {"later": 2.0}
+
     def auxiliary_parameters(self):
         return [self.item.weight]
 
@@ -113,6 +116,9 @@ def test_hooks_without_super_lose_no_plugin(catalogue):
     assert measures["visual/rank"] == 2
 
     model = careless(data, "sea")
+    measures = model.all_evaluation_measures(data)
+    assert measures["later"] == 2.0
+    assert "visual/bound_refitted" in measures
     estimator = {id(p) for p in model.plugin.separate.estimator_parameters()}
     assert estimator
     own = {id(p) for p in model.all_auxiliary_parameters()}
@@ -128,6 +134,7 @@ def test_hooks_without_super_lose_no_plugin(catalogue):
         ("start_epoch", "on_epoch_start"),
         ("training_loss", "loss"),
         ("all_epoch_measures", "epoch_measures"),
+        ("all_evaluation_measures", "evaluation_measures"),
         ("all_auxiliary_parameters", "auxiliary_parameters"),
         ("all_auxiliary_optimizers", "auxiliary_optimizers"),
     ],

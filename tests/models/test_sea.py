@@ -242,6 +242,8 @@ def test_training_aligns_generic_halves_and_parts_the_unique_ones():
             distance_weight=beta,
             club_inner_steps=5,
             club_lr=1e-2,
+            club_standardize=False,
+            club_order="fit-first",
         )
         before = mean_cosine(model, train)
         trainer = Trainer(epochs=6, eval_every=6, lr=5e-3, batch_size=256, device="cpu")

@@ -8,6 +8,7 @@ import pytest
 import torch
 from reference.sea import WIDTHS, away_from_start, encoded, log_q, make, mapped
 
+from mmgraph.models import SEA, resolve_plugin
 from mmgraph.nn.losses import CLUBLoss
 
 CENTRED = ("first", "rest.2")  # layers in front of a batch norm
@@ -107,3 +108,55 @@ def test_the_estimator_rests_in_evaluation(planted, batch):
     model.eval()
     model.loss(data, batch)
     assert all(map(torch.equal, model.all_auxiliary_parameters(), before))
+
+
+@pytest.mark.parametrize(
+    ("fidelity", "dims", "expected"),
+    [
+        ("paper", WIDTHS, (10, 0.03, 1024, True, "paper")),
+        ("released", WIDTHS, (50, 1e-4, 0, False, "released")),
+        ("released", {"visual": 6}, (50, 1e-4, 0, False, "paper")),
+    ],
+)
+def test_the_fidelity_decides_about_the_estimator(fidelity, dims, expected):
+    names = ("inner_steps", "lr", "rows", "standardize", "pairs")
+    separate = SEA(3, 5, dims, fidelity=fidelity).separate
+    assert tuple(getattr(separate, f"club_{name}") for name in names) == expected
+    assert (separate.club_fit, separate.club_order) == ("adam", "loss-first")
+    given = {"club_inner_steps": 3, "club_standardize": fidelity != "paper"}
+    separate = SEA(3, 5, dims, fidelity=fidelity, **given).separate
+    assert {name: getattr(separate, name) for name in given} == given
+
+
+@pytest.mark.parametrize(
+    ("options", "plugin"),
+    [
+        ({}, None),
+        ({"split_at": "graph"}, None),
+        ({}, "clear"),
+        ({"variant": "b"}, None),
+    ],
+)
+def test_the_bounds_of_an_epoch_and_of_all_items_are_measured(
+    planted, batch, options, plugin
+):
+    model, data = planted(club_inner_steps=2, **options)
+    if plugin:
+        model.attach(resolve_plugin(plugin)[1], rank=2)
+    model.start_epoch(data, 1, torch.Generator())
+    for _ in range(2):
+        model.training_loss(data, batch)
+    of_epoch = model.epoch_measures(1)
+    state = torch.get_rng_state()
+    at_evaluation = model.evaluation_measures(data)
+    assert torch.equal(torch.get_rng_state(), state)
+    if "variant" in options:
+        assert of_epoch == at_evaluation == {}
+        return
+    assert set(of_epoch) == {f"{m}/{n}" for m in WIDTHS for n in ("clamped", "bound")}
+    pairs = model.distance_inputs(data)
+    for m, bound in model.separate.own_bounds(pairs).items():
+        assert at_evaluation[f"{m}/bound_own"] == bound.item()
+        assert at_evaluation[f"{m}/bound_refitted"] > bound.item()
+    model.start_epoch(data, 2, torch.Generator())
+    assert model.epoch_measures(2) == {}

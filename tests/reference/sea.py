@@ -24,6 +24,8 @@ def make(data, fidelity="paper", **options):
         "distance_weight": BETA,
         "temperature": T,
         "club_inner_steps": 0,
+        "club_order": "fit-first",
+        "club_standardize": False,
     } | options
     return build_model("SEA", data, fidelity=fidelity, **options)
 

@@ -17,7 +17,7 @@ from mmgraph.train.checkpoint import (
     save_checkpoint,
 )
 
-MODELS = ["MF-BPR", "FREEDOM", "CLEAR", "SEA", "VBPR+CLEAR"]
+MODELS = ["MF-BPR", "FREEDOM", "CLEAR", "SEA", "VBPR+CLEAR", "VBPR+SEA"]
 
 
 @pytest.fixture(scope="module")
@@ -110,6 +110,29 @@ def test_measures_change_nothing_that_is_trained(splits, monkeypatch):
         weights.append(model.state_dict())
     assert weights[0].keys() == weights[1].keys()
     assert all(torch.equal(weights[0][key], weights[1][key]) for key in weights[0])
+
+
+@pytest.mark.parametrize("name", ["SEA", "VBPR+SEA"])
+def test_the_bounds_of_sea_are_in_the_history_and_change_nothing(splits, name):
+    """Losses are the same bits, however often a fit is measured between them."""
+    train, val, _ = splits
+    histories = []
+    for every in (1, 3):  # measured at each evaluation
+        torch.manual_seed(0)
+        model = build(name, train)
+        history = Trainer(epochs=3, eval_every=every, device="cpu").fit(
+            model, train, val
+        )
+        histories.append(history)
+    often, rarely = (history.rows for history in histories)
+    for n, (row, other) in enumerate(zip(often, rarely, strict=True)):
+        assert ("measure/visual/bound_refitted" in other) == (n == 2)
+        assert row["measure/visual/bound_refitted"] > 0
+        for key, value in other.items():
+            if key.startswith(("loss/", "measure/")):
+                assert row[key] == value, key
+        clamped = row["measure/visual/clamped"]
+        assert 0 <= clamped <= 1
 
 
 def test_another_runs_checkpoint_is_refused(splits, tmp_path):

@@ -70,6 +70,8 @@ def traces(rows: Sequence[Mapping[str, Any]]) -> dict[str, Trace]:
                 modality, _, name = key.removeprefix(_PREFIX).rpartition("/")
                 measures.setdefault(modality, {})[name] = value
         for modality, values in measures.items():
+            if "rank" not in values:  # other measures than those of a refresh
+                continue
             trace = by_modality.setdefault(modality, Trace())
             trace.epoch.append(row["epoch"])
             trace.rank.append(values["rank"])

@@ -73,6 +73,24 @@ def gaussian_network_loss(
     return loss
 
 
+def standardized(x: Tensor) -> Tensor:
+    """Columns of mean 0 and variance 1; a constant one becomes 0.
+
+    Mutual information does not change with the scale of a column, an estimator whose
+    variance has limits does.
+
+    Args:
+        x: Rows ``[N, d]``.
+
+    Example:
+        >>> standardized(torch.tensor([[1.0, 5.0], [3.0, 5.0]]))
+        tensor([[-1.,  0.],
+                [ 1.,  0.]])
+    """
+    centred = x - x.mean(dim=0)
+    return centred * (centred.square().mean(dim=0) + 1e-12).rsqrt()
+
+
 def club_bound(mean: Tensor, log_var: Tensor, y: Tensor) -> Tensor:
     r"""The variational CLUB bound over all :math:`N^2` pairs, in ``O(N d)``.
 

@@ -76,7 +76,14 @@ class Plugin(CheckedOptions, nn.Module):
         """
 
     def epoch_measures(self, epoch: int) -> dict[str, float]:
-        """Numbers about the start of this epoch for the history, by name."""
+        """Numbers about this epoch for the history, by name."""
+        return {}
+
+    def evaluation_measures(self, encode: Encode, data: HeteroData) -> dict[str, float]:
+        """Numbers about the present parameters for the history, at each evaluation.
+
+        ``encode`` is then in evaluation mode and makes no gradients.
+        """
         return {}
 
     def graph_view(self, data: HeteroData) -> HeteroData:

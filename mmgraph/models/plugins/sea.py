@@ -11,9 +11,22 @@ from torch_geometric.data import HeteroData
 
 from mmgraph.errors import UserError
 from mmgraph.models.batch import Batch
+from mmgraph.models.parts.bound_measures import BoundMeasures
 from mmgraph.models.plugins.base import Encode, Plugin
-from mmgraph.nn.losses import SeparateLearningLoss
-from mmgraph.options import Dims, NonNegativeFloat, NonNegativeInt, PositiveFloat
+from mmgraph.nn.losses.separate_learning import (
+    Alignment,
+    Distance,
+    Fit,
+    Order,
+    SeparateLearningLoss,
+)
+from mmgraph.options import (
+    Dims,
+    Fidelity,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+)
 
 
 class SEAPlugin(Plugin):
@@ -36,7 +49,17 @@ class SEAPlugin(Plugin):
         align_weight: Weight :math:`\alpha` of the alignment.
         distance_weight: Weight :math:`\beta` of the distance.
         temperature: Temperature of the alignment.
-        club_inner_steps: Steps of the estimator of the mutual information per batch.
+        club_fit: How the estimator of the mutual information is fitted, ``"adam"`` or
+            ``"closed-form"``, see :class:`~mmgraph.nn.SeparateLearningLoss`, here and
+            for the options that follow.
+        club_inner_steps: Steps of the estimator per batch.
+        club_lr: Learning rate of the estimator.
+        club_rows: Rows of a modality that such a step sees, 0 for all.
+        club_order: ``"loss-first"``, as in the public code, or ``"fit-first"``.
+        club_standardize: Bring the columns of both halves to variance 1 first.
+        club_pairs: Pairs that it is fitted to, ``"paper"`` or ``"released"``.
+        normalize_distance: Normalise both halves before the negative distance, which
+            is unbounded otherwise.
         candidates: Items the losses are over: ``"all"``, or those of the ``"batch"``,
             whose cost does not grow with the catalogue.
         score_heads: Hand the heads to the host. Each has columns of its own, so that a
@@ -54,12 +77,19 @@ class SEAPlugin(Plugin):
         self,
         dims: Dims,
         *,
-        align: Literal["solosim", "info_nce"] | None = "solosim",
-        distance: Literal["mim", "neg_l2"] | None = "mim",
+        align: Alignment | None = "solosim",
+        distance: Distance | None = "mim",
         align_weight: NonNegativeFloat = 0.012,
         distance_weight: NonNegativeFloat = 0.003,
         temperature: PositiveFloat = 0.2,
-        club_inner_steps: NonNegativeInt = 50,
+        club_fit: Fit = "adam",
+        club_inner_steps: NonNegativeInt = 10,
+        club_lr: PositiveFloat = 3e-2,
+        club_rows: NonNegativeInt = 1024,
+        club_order: Order = "loss-first",
+        club_standardize: bool = True,
+        club_pairs: Fidelity = "paper",
+        normalize_distance: bool = False,
         candidates: Literal["all", "batch"] = "all",
         score_heads: bool = False,
     ) -> None:
@@ -88,9 +118,17 @@ class SEAPlugin(Plugin):
             align_weight=align_weight,
             distance_weight=distance_weight,
             temperature=temperature,
+            club_fit=club_fit,
             club_inner_steps=club_inner_steps,
+            club_lr=club_lr,
+            club_rows=club_rows,
+            club_order=club_order,
+            club_standardize=club_standardize,
+            club_pairs=club_pairs,
+            normalize_distance=normalize_distance,
             mim_proj="none" if narrow else "linear",
         )
+        self.measures = BoundMeasures(self.separate)
 
     def forward(self, z: dict[str, Tensor]) -> dict[str, Tensor]:
         if not self.score_heads:
@@ -108,10 +146,23 @@ class SEAPlugin(Plugin):
         if items is not None and len(items) < 2:
             items = None  # a single item has no other to contrast it with
         z = encode(items)
+        terms: dict[str, Tensor] = self.separate(z, fit=self.training)
         if self.training:
-            self.separate.club_step(z)
-        terms: dict[str, Tensor] = self.separate(z)
+            self.measures.keep()
         return terms
+
+    def on_epoch_start(self, encode: Encode, data: HeteroData, epoch: int) -> None:
+        self.measures.start_epoch()
+
+    def epoch_measures(self, epoch: int) -> dict[str, float]:
+        return self.measures.of_epoch()
+
+    @torch.no_grad()
+    def evaluation_measures(self, encode: Encode, data: HeteroData) -> dict[str, float]:
+        separate = self.separate
+        if not (separate.club and separate.distance_weight):
+            return {}
+        return self.measures.at_evaluation(separate.distance_inputs(encode(None)))
 
     def auxiliary_parameters(self) -> list[nn.Parameter]:
         return list(self.separate.estimator_parameters())

@@ -6,9 +6,11 @@ import logging
 from typing import Any, Literal
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.func import functional_call
 
+from mmgraph.functional.losses.gaussian_heads import log_variance_head, mean_head
 from mmgraph.functional.losses.mutual_information import (
     TwoLayers,
     club_bound,
@@ -30,12 +32,17 @@ class CLUBLoss(CheckedOptions, nn.Module):
     Information", ICML 2020 (the form of Eqs. 14-15 of "It is Never Too Late to Mend:
     Separate Learning for Multimedia Recommendation", 2024). A Gaussian
     :math:`q_\theta(y | x)` with diagonal covariance is fitted on the side: minimise
-    :meth:`estimator_loss` with an optimiser of its own, then use :meth:`bound`, which
-    has gradients for ``x`` and ``y`` only. Before the estimator is fitted the value
-    bounds nothing, which a warning says. Of a single row the closed form is 0.
+    :meth:`estimator_loss` with an optimiser of its own (:meth:`fit_heads` does without
+    one for the output layers), then use :meth:`bound`, which has gradients for ``x``
+    and ``y`` only. Before the estimator is fitted the value bounds nothing, which a
+    warning says. Of a single row the closed form is 0.
 
     :math:`\mu` and :math:`\log \sigma^2` are two-layer networks;
-    :math:`\log \sigma^2` ends in tanh, so :math:`\sigma^2 \in [1/e, e]`.
+    :math:`\log \sigma^2` ends in tanh, so :math:`\sigma^2 \in [1/e, e]`. Of a ``y``
+    whose columns vary much less than that no estimator of this form finds more than
+    :math:`e` times the variance that it explains, which may be far below the mutual
+    information: hand in columns of about variance 1
+    (:class:`SeparateLearningLoss` standardises them).
 
     Args:
         x_channels: Dimension of ``x``.
@@ -72,6 +79,7 @@ class CLUBLoss(CheckedOptions, nn.Module):
         clamp: bool = True,
     ) -> None:
         super().__init__()
+        self.hidden_channels = hidden_channels
         self.estimator = estimator
         self.clamp = clamp
         #: False until it is being fitted, or was loaded.
@@ -84,6 +92,11 @@ class CLUBLoss(CheckedOptions, nn.Module):
 
     def bound(self, x: Tensor, y: Tensor) -> Tensor:
         """Bound of the mutual information; the estimator gets no gradient."""
+        bound = self.unclamped_bound(x, y)
+        return bound.clamp(min=0) if self.clamp else bound
+
+    def unclamped_bound(self, x: Tensor, y: Tensor) -> Tensor:
+        """:meth:`bound` before it is cut off at 0."""
         check_rows(x, "CLUBLoss")
         if not (self.is_fitted or torch.compiler.is_compiling()):
             self.is_fitted = True  # once is enough
@@ -91,20 +104,47 @@ class CLUBLoss(CheckedOptions, nn.Module):
                 "CLUBLoss: the estimator was never fitted, so that its bound bounds "
                 "nothing: minimise estimator_loss first (club_inner_steps above 0)"
             )
-        frozen = {k: p.detach() for k, p in self.conditional.named_parameters()}
+        # Copies: the estimator may take its steps before this is differentiated.
+        named = self.conditional.named_parameters()
+        frozen = {k: p.detach().clone() for k, p in named}
         mean, log_var = functional_call(self.conditional, frozen, (x,))
         if self.estimator == "closed":
-            bound = club_bound(mean, log_var, y)
-        else:
-            permutation = torch.randperm(y.size(0), device=y.device)
-            bound = club_bound_sampled(mean, log_var, y, permutation)
-        return bound.clamp(min=0) if self.clamp else bound
+            return club_bound(mean, log_var, y)
+        permutation = torch.randperm(y.size(0), device=y.device)
+        return club_bound_sampled(mean, log_var, y, permutation)
 
     def estimator_loss(self, x: Tensor, y: Tensor) -> Tensor:
         """Negative log-likelihood of ``y`` given ``x``; the inputs get no gradient."""
         check_rows(x, "CLUBLoss")
         self.is_fitted = True
         return gaussian_network_loss(x, y, *self.conditional.layers())
+
+    def hidden_parameters(self) -> list[nn.Parameter]:
+        """Parameters that :meth:`fit_heads` leaves alone."""
+        heads = {id(p) for layers in self.conditional.layers() for p in layers[2:]}
+        return [p for p in self.conditional.parameters() if id(p) not in heads]
+
+    @torch.no_grad()
+    def fit_heads(self, x: Tensor, y: Tensor) -> None:
+        """Fit both output layers to the hidden units as they are.
+
+        The mean's by weighted least squares, then the log-variance's by a step of
+        scoring. Repeated, they end where the likelihood is largest.
+
+        Args:
+            x: Inputs ``[N, d_x]``.
+            y: Outputs ``[N, d_y]``.
+        """
+        check_rows(x, "CLUBLoss")
+        self.is_fitted = True
+        mean, log_var = self.conditional.layers()
+        of_mean, of_var = _hidden_units(mean, x), _hidden_units(log_var, x)
+        w, v = _output_layer(mean), _output_layer(log_var)
+        w = mean_head(of_mean, y, (of_var @ v.T).tanh(), w)
+        v = log_variance_head(of_var, (y - of_mean @ w.T).square(), v)
+        for (_, _, weight, bias), new in ((mean, w), (log_var, v)):
+            weight.copy_(new[:, :-1])
+            bias.copy_(new[:, -1])
 
     def _load_from_state_dict(self, *args: Any) -> None:
         self.is_fitted = True
@@ -148,6 +188,16 @@ class _GaussianConditional(nn.Module):
 def _two_layers(network: nn.Sequential) -> TwoLayers:
     first, second = (m for m in network if isinstance(m, nn.Linear))
     return first.weight, first.bias, second.weight, second.bias
+
+
+def _hidden_units(layers: TwoLayers, x: Tensor) -> Tensor:
+    """Hidden units and a column of ones, ``[N, hidden + 1]``."""
+    return F.pad(F.linear(x, *layers[:2]).relu(), (0, 1), value=1.0)
+
+
+def _output_layer(layers: TwoLayers) -> Tensor:
+    """Weights of the output layer, the bias as their last column."""
+    return torch.cat([layers[2], layers[3].unsqueeze(1)], dim=1)
 
 
 def _on_columns(layer: nn.Module, x: Tensor) -> Tensor:

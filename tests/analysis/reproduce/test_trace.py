@@ -65,3 +65,12 @@ def test_three_modalities_and_runs_without_refreshes_have_no_ratio():
     three = {**pair, "acoustic": pair["v"]}
     assert undo_ratios(three, three, 0.5).epoch == []
     assert undo_ratios(pair, {}, 0.5).epoch == []
+
+
+def test_measures_of_seas_bounds_are_no_refreshes():
+    sea = {"measure/visual/clamped": 0.0, "measure/visual/bound": 3.0}
+    refresh = {"rank": 2, "head_energy": 0.5, "effective_rank": 3.0, "sigma_1": 1.0}
+    clear = {f"measure/visual/{name}": value for name, value in refresh.items()}
+    rows = [{"epoch": 1, **sea}, {"epoch": 2, **sea, **clear}]
+    assert traces(rows)["visual"].epoch == [2]
+    assert traces(rows[:1]) == {}

@@ -3,8 +3,10 @@ from __future__ import annotations
 import math
 from itertools import permutations
 
+import numpy as np
 import pytest
 import torch
+from scipy import stats
 from torch.distributions import Normal
 
 from mmgraph.functional import (
@@ -12,6 +14,7 @@ from mmgraph.functional import (
     club_bound_sampled,
     gaussian_log_likelihood,
     gaussian_network_loss,
+    standardized,
 )
 
 TIGHT = {"atol": 1e-10, "rtol": 1e-10}
@@ -148,3 +151,12 @@ def test_independent_halves_have_a_bound_of_zero_in_expectation():
     rows, columns = torch.cartesian_prod(torch.arange(6), torch.arange(6)).T
     bound = club_bound(mean[rows], log_var[rows], y[columns])
     torch.testing.assert_close(bound, torch.zeros_like(bound), atol=1e-10, rtol=0)
+
+
+def test_standardised_columns_are_those_of_scipy():
+    x = 3 + 0.01 * torch.randn(50, 4, dtype=torch.float64)
+    expected = stats.zscore(x.numpy(), axis=0)
+    np.testing.assert_allclose(standardized(x).numpy(), expected, rtol=1e-6)
+    constant = torch.full((5, 2), 7.0)
+    assert not standardized(constant).any()
+    assert not standardized(torch.ones(1, 3)).any()

@@ -8,6 +8,9 @@ import torch
 from mmgraph.errors import UserError
 from mmgraph.models import build_model
 from mmgraph.models.plugins.sea import SEAPlugin
+from mmgraph.models.sea import SEA
+from mmgraph.nn.losses import SeparateLearningLoss
+from mmgraph.options import declared_options
 
 WIDTHS = {"visual": 8, "textual": 6}
 HOSTS = ["VBPR", "FREEDOM"]
@@ -193,3 +196,39 @@ def test_seas_estimator_rests_in_evaluation(catalogue, batch):
     before = [p.detach().clone() for p in model.all_auxiliary_parameters()]
     model.training_loss(data, batch)
     assert all(map(torch.equal, model.all_auxiliary_parameters(), before))
+
+
+#: Options of SEA that are not those of its losses.
+OF_THE_SYSTEM = {
+    *("variant", "split_at", "encoder_dim", "embedding_dim", "hidden_dim"),
+    *("num_layers", "num_item_layers", "k", "visual_weight", "modality_weights"),
+    *("user_weights", "fidelity"),
+}
+
+
+def test_the_plugin_has_all_options_of_seas_losses():
+    of_plugin, of_sea = (declared_options(c) for c in (SEAPlugin, SEA))
+    of_losses = declared_options(SeparateLearningLoss)
+    assert {*of_sea} - OF_THE_SYSTEM <= {*of_plugin}
+    own = {"candidates", "score_heads"}
+    for name in {*of_plugin} - own:
+        assert of_plugin[name].default == of_losses[name].default, name
+    fidelity_decides = {name for name, o in of_sea.items() if o.default is None}
+    for name in {*of_sea} - OF_THE_SYSTEM - own - fidelity_decides:
+        assert of_sea[name].default == of_losses[name].default, name
+
+
+def test_options_of_the_estimator_reach_the_losses():
+    options = {
+        "club_fit": "closed-form",
+        "club_inner_steps": 4,
+        "club_lr": 0.5,
+        "club_rows": 6,
+        "club_order": "fit-first",
+        "club_standardize": False,
+        "club_pairs": "released",
+    }
+    separate = SEAPlugin({"visual": 8, "textual": 8}, **options).separate
+    assert {name: getattr(separate, name) for name in options} == options
+    plugin = SEAPlugin({"visual": 8}, distance="neg_l2", normalize_distance=True)
+    assert plugin.separate.distancing.normalize

@@ -139,3 +139,31 @@ def test_a_bound_of_an_estimator_that_was_never_fitted_is_said_once(caplog):
     club.bound(x, y)
     club.bound(x, y)
     assert caplog.text.count("the estimator was never fitted") == 1
+
+
+def test_the_bound_is_differentiated_at_the_estimator_that_it_was_taken_with():
+    club = CLUBLoss(6, 6, clamp=False).double()
+    x, y = halves()
+    expected = torch.autograd.grad(club.bound(x, y), (x, y))
+    bound = club.bound(x, y)
+    fit(club, x, y, steps=2)
+    actual = torch.autograd.grad(bound, (x, y))
+    assert all(map(torch.equal, actual, expected))
+
+
+def test_fitting_the_output_layers_leaves_the_hidden_ones():
+    club = CLUBLoss(4, 4)
+    x = torch.randn(300, 4)
+    y = x @ torch.randn(4, 4)
+    names = {id(p): name for name, p in club.conditional.named_parameters()}
+    hidden = {"mean.0.weight", "mean.0.bias", "log_var.0.weight", "log_var.0.bias"}
+    assert {names[id(p)] for p in club.hidden_parameters()} == hidden
+    before = {k: p.detach().clone() for k, p in club.conditional.named_parameters()}
+    losses = [club.estimator_loss(x, y).item()]
+    for _ in range(5):
+        club.fit_heads(x, y)
+        losses.append(club.estimator_loss(x, y).item())
+    assert losses == sorted(losses, reverse=True)
+    assert losses[-1] < losses[0] - 0.5
+    for name, p in club.conditional.named_parameters():
+        assert torch.equal(p, before[name]) == (name in hidden)

@@ -23,9 +23,12 @@ def vectors(dims=DIMS, rows=40):
 
 
 def make(dims=DIMS, **options):
-    options = {"club_inner_steps": 3, "align_weight": 0.5, "distance_weight": 0.25} | (
-        options
-    )
+    options = {
+        "club_inner_steps": 3,
+        "align_weight": 0.5,
+        "distance_weight": 0.25,
+        "club_standardize": False,
+    } | options
     return SeparateLearningLoss(dims, **options).double()
 
 
@@ -372,7 +375,10 @@ def test_options_that_are_left_out_are_the_papers():
     loss = SeparateLearningLoss(DIMS)
     # The public code halves the bound: its 0.006.
     assert (loss.align_weight, loss.distance_weight) == (0.012, 0.006 / 2)
-    assert (loss.club_inner_steps, loss.club_lr) == (50, 0.0001)
+    assert (loss.club_fit, loss.club_order) == ("adam", "loss-first")
+    # Not the public code's 50, 1e-4, 0 and False, which do not fit the estimator.
+    assert (loss.club_inner_steps, loss.club_lr) == (10, 0.03)
+    assert (loss.club_rows, loss.club_standardize) == (1024, True)
     assert loss.alignment.temperature == 0.2
 
 
@@ -438,3 +444,149 @@ def test_a_single_row_has_no_alignment_and_an_empty_batch_is_refused(
     torch.testing.assert_close(loss(z)["align"], terms["align"])
     with pytest.raises(ValueError, match="SeparateLearningLoss: an empty batch has no"):
         loss(vectors(rows=0))
+
+
+# How the estimator is fitted ------------------------------------------------------
+
+
+def zscored(x):
+    return (x - x.mean(0)) / x.std(0, correction=0)
+
+
+def test_standardised_halves_have_the_bound_of_their_z_scores():
+    dims = {"visual": 8, "textual": 8}
+    options = {"mim_proj": "none", "club_clamp": False, "align": None}
+    loss, z = make(dims, club_standardize=True, **options), vectors(dims)
+    bounds = []
+    for m in dims:
+        x, y = zscored(z[m][:, :4]), zscored(z[m][:, 4:])
+        bounds.append(club_bound(*loss.club["shared"].conditional(x), y))
+    expected = 0.25 * sum(bounds) / 2
+    actual = loss(z)["distance"]
+    torch.testing.assert_close(actual, expected, **TIGHT)
+    inputs = list(z.values())
+    grads = torch.autograd.grad(actual, inputs), torch.autograd.grad(expected, inputs)
+    torch.testing.assert_close(*grads, **TIGHT)
+
+
+@pytest.mark.parametrize("scale", [1e-2, 1e2])
+def test_the_scale_of_the_vectors_changes_neither_fit_nor_bound(scale):
+    values = []
+    for factor in (1.0, scale):
+        torch.manual_seed(0)
+        loss, z = make(club_standardize=True, mim_proj="none", club_shared=False), {}
+        for m, d in DIMS.items():
+            z[m] = factor * torch.randn(40, d, dtype=torch.float64)
+        loss.club_step(z)
+        values.append(loss.own_bounds(loss.distance_inputs(z))["visual"])
+    torch.testing.assert_close(*values, atol=1e-6, rtol=1e-6)
+
+
+def test_vectors_of_small_scale_hide_from_an_estimator_that_is_not_standardised():
+    """Its variance is 1 / e at least: it finds e times what it explains at most."""
+    dims = {"visual": 8}
+    half = torch.randn(400, 4)
+    z = {"visual": 0.02 * torch.cat([half, half @ torch.randn(4, 4)], dim=1)}
+    found = {}
+    for standardize in (False, True):
+        loss = SeparateLearningLoss(dims, mim_proj="none", club_standardize=standardize)
+        found[standardize] = loss.refitted_bounds(loss.distance_inputs(z))["visual"]
+    assert found[False] < math.e * 4 * 0.02**2 * 20
+    assert found[True] > 5
+
+
+@pytest.mark.parametrize("club_fit", ["adam", "closed-form"])
+@pytest.mark.parametrize("order", ["loss-first", "fit-first"])
+def test_a_loss_that_fits_does_so_in_the_order_that_was_asked_for(order, club_fit):
+    loss, z = make(club_order=order, club_fit=club_fit, club_clamp=False), vectors()
+    other = copy.deepcopy(loss)
+    before = copy.deepcopy(loss.club.state_dict())
+    actual = loss(z, fit=True)
+    if order == "fit-first":
+        other.club_step(z)
+        expected = other(z)
+    else:
+        expected = other(z)
+        other.club_step(z)
+    assert torch.equal(actual["distance"], expected["distance"])
+    for key, value in loss.club.state_dict().items():
+        assert torch.equal(value, other.club.state_dict()[key])
+        assert not torch.equal(value, before[key])
+    # The estimator's steps come between the loss and its gradient.
+    inputs = list(z.values())
+    grads = [
+        torch.autograd.grad(terms["distance"], inputs) for terms in (actual, expected)
+    ]
+    assert all(map(torch.equal, *grads))
+
+
+def test_a_step_sees_as_many_rows_as_it_may(monkeypatch):
+    loss, z = make(club_rows=7, club_inner_steps=40), vectors()
+    seen = []
+    method = type(loss.club["shared"]).estimator_loss
+    monkeypatch.setattr(
+        "mmgraph.nn.losses.club.CLUBLoss.estimator_loss",
+        lambda club, x, y: seen.append((x, y)) or method(club, x, y),
+    )
+    loss.club_step(z)
+    pairs = loss.distance_inputs(z)
+    x, y = (torch.cat([pairs[m][n] for m in DIMS]).detach() for n in (0, 1))
+    k = 6  # of 80 rows at most 14
+    parts = [(x[first::k], y[first::k]) for first in range(k)]
+    drawn = set()
+    for a, b in seen:
+        (n,) = (n for n in range(k) if torch.equal(parts[n][0], a))
+        assert torch.equal(parts[n][1], b)
+        assert len(a) <= 14
+        drawn.add(n)
+    assert drawn == set(range(k))  # 40 draws of 6
+
+
+def test_closed_form_steps_end_with_the_best_output_layers():
+    options = {"club_fit": "closed-form", "club_inner_steps": 1, "club_lr": 1e-9}
+    loss, z = make(club_standardize=True, **options), vectors(rows=400)
+    for _ in range(100):
+        loss.club_step(z)
+    club = loss.club["shared"]
+    pairs = loss.distance_inputs(z)
+    x, y = (torch.cat([zscored(pairs[m][n]) for m in DIMS]) for n in (0, 1))
+    closed = club.estimator_loss(x, y).item()
+    hidden = {id(p) for p in club.hidden_parameters()}
+    heads = [p for p in club.parameters() if id(p) not in hidden]
+    assert len(heads) == len(hidden) == 4
+    optimizer = torch.optim.Adam(heads, lr=3e-3)
+    for _ in range(1500):
+        optimizer.zero_grad()
+        adam = club.estimator_loss(x, y)
+        adam.backward()
+        optimizer.step()
+    assert adam.item() == pytest.approx(closed, abs=1e-3)
+
+
+def test_refitting_finds_what_is_there_and_changes_nothing():
+    loss, z = make({"visual": 8}, mim_proj="none", club_rows=16), {}
+    half = torch.randn(300, 4, dtype=torch.float64)
+    z["visual"] = torch.cat([half, half @ torch.randn(4, 4).double()], dim=1)
+    pairs = loss.distance_inputs(z)
+    before = copy.deepcopy(loss.state_dict()), torch.get_rng_state()
+    found = loss.refitted_bounds(pairs)["visual"]
+    assert torch.equal(torch.get_rng_state(), before[1])
+    for key, value in loss.state_dict().items():
+        assert torch.equal(value, before[0][key])
+    assert loss.own_bounds(pairs)["visual"] < 0.1 * found
+    assert torch.equal(loss.refitted_bounds(pairs)["visual"], found)
+    loss(z)
+    torch.testing.assert_close(
+        loss.own_bounds(pairs)["visual"], loss.bounds["visual"], **TIGHT
+    )
+
+
+def test_a_cut_off_bound_is_kept_as_it_was():
+    loss, z = make(club_inner_steps=200, club_lr=1e-2), vectors()
+    loss.club_step(z)
+    last = loss.club["shared"].conditional.layers()[0][2:]
+    with torch.no_grad():
+        for p in last:
+            p.neg_()  # fitted to the contrary
+    assert loss(z)["distance"] == 0
+    assert all(bound < 0 for bound in loss.bounds.values())
