@@ -209,6 +209,8 @@ def test_a_huge_cut_off_takes_no_memory(splits, model):  # of 600 items
         assert values[f"{name}@{10**12}"] == values[f"{name}@600"]
     share = values[f"precision@{10**12}"] / values["precision@600"]
     assert share == pytest.approx(600 / 10**12)
+    by_user = evaluate(model, splits[2], ks=[600, 10**12], per_user=True)
+    assert {name: by_user[name].mean() for name in values} == pytest.approx(values)
 
 
 @pytest.fixture
