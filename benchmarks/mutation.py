@@ -54,6 +54,7 @@ SCOPES = {
             "train/test_early_stopping.py",
             "train/test_recommendations.py",
             "train/test_loop.py",
+            "train/test_arguments.py",
         ],
     ),
     "knn": (

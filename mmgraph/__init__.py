@@ -6,9 +6,11 @@ Everything here loads on first use, so that ``mmgraph --help`` never imports tor
 from __future__ import annotations
 
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
 
+TYPE_CHECKING = False  # importing typing would take longer than all of this
 if TYPE_CHECKING:
+    from typing import Any
+
     from mmgraph.data import load_dataset
     from mmgraph.knn import knn_graph
     from mmgraph.models import build_model

@@ -125,13 +125,20 @@ def import_(
     """Bring files of any accepted format into one checked, split data folder."""
     set_up(seed, device, threads, quiet)
     from mmgraph.data import read_catalogue, split_dataset, write_dataset
+    from mmgraph.data.splits import BY_TIME
     from mmgraph.data.write import FORCE
     from mmgraph.folders import check_new_folder
 
     files = _by_modality(feat or [], "NAME=FILE")
     inputs = [inter, *map(Path, files.values())]
     check_new_folder(out, replace=force, inputs=inputs, fix=FORCE)
-    data = read_catalogue(inter, files, duplicates=duplicates, labels=split == "label")
+    data = read_catalogue(
+        inter,
+        files,
+        duplicates=duplicates,
+        labels=split == "label",
+        times=split in BY_TIME,
+    )
     splits = split_dataset(data, split, seed=seed, path=inter)
     write_dataset(*splits, out, force=force)
     _report(splits, str(out), as_json, quiet)

@@ -1,6 +1,6 @@
 """Run the command line: exit codes, and every error in one line.
 
-Typer and the commands are imported in :func:`main`, after its signal handlers.
+Typer and the commands are imported in :func:`run`, after its signal handlers.
 """
 
 from __future__ import annotations
@@ -16,15 +16,18 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import Protocol, runtime_checkable
 
-from mmgraph.cli.signals import Signals, be_silent_about_lost_stops
+from mmgraph.cli.signals import (
+    INTERRUPTION,
+    SIGNALLED,
+    Signals,
+    be_silent_about_lost_stops,
+)
 from mmgraph.errors import UserError
 
 USER_ERROR, UNEXPECTED, INTERRUPTED = 2, 1, 130
 _NOT_WRITTEN = {
     *(errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EPIPE, errno.EBADF),
 }
-#: What a shell adds to the number of the signal that ended a command.
-_SIGNALLED = 128
 
 
 @runtime_checkable
@@ -38,34 +41,19 @@ class _ParserError(Protocol):
     def format_message(self) -> str: ...
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command and return its exit code.
-
-    Args:
-        argv: Words after ``mmgraph``; those of the process by default. ``--debug``
-            may stand anywhere and shows the traceback of an error.
-
-    Returns:
-        0 on success; 2 for an error of the user, in one line on stderr; 130 on
-        Ctrl-C and 143 on SIGTERM, see :class:`~mmgraph.cli.signals.Signals`; 1 for
-        anything unexpected.
-
-    Example:
-        >>> main(["--version"])
-        mmgraph 0.4.0
-        0
-    """
+def run(argv: Sequence[str] | None) -> int:
+    """Run one command and return its exit code, see :func:`mmgraph.cli.main`."""
     given = list(sys.argv[1:] if argv is None else argv)
     code, is_process = UNEXPECTED, argv is None
     if is_process:
         be_silent_about_lost_stops()
         _fail_where_stdout_is_closed()
     with Signals(for_good=is_process) as signals:
-        code = _run(given)
+        code = _run_app(given)
     if signals.number is not None:
-        code = _SIGNALLED + signals.number
-    if code in (INTERRUPTED, _SIGNALLED + signal.SIGTERM):
-        _write_error("interrupted", "run again, with --resume where the command has it")
+        code = SIGNALLED + signals.number
+    if code in (INTERRUPTED, SIGNALLED + signal.SIGTERM):
+        _write_error(INTERRUPTION)
     return code
 
 
@@ -80,7 +68,7 @@ def _fail_where_stdout_is_closed() -> None:
         sys.stdout = io.TextIOWrapper(closed, "utf-8", write_through=True)
 
 
-def _run(given: list[str]) -> int:
+def _run_app(given: list[str]) -> int:
     # Read when torch loads: threads without work then sleep. Spinning, they slow small
     # operations many times on shared cores.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")

@@ -1,16 +1,47 @@
-"""Ctrl-C and SIGTERM: the same way out for both, once, and never a traceback."""
+"""Ctrl-C and SIGTERM: the same way out for both, once, and never a traceback.
+
+Imports next to nothing: until :func:`end_at_a_signal` it is Python that answers.
+"""
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 import threading
 import weakref
 from types import CodeType, FrameType
-from typing import Any
+
+TYPE_CHECKING = False  # importing typing would take longer than all of this
+if TYPE_CHECKING:
+    from typing import Any
+
+#: What a command that was interrupted says.
+INTERRUPTION = "interrupted - run again, with --resume where the command has it"
+#: What a shell adds to the number of the signal that ended a command.
+SIGNALLED = 128
 
 #: Seconds until an interruption that could not be raised, or was lost, is tried again.
 _AGAIN_AFTER = 0.1
+
+
+def end_at_a_signal() -> None:
+    """End the process at a signal as a command ends, while it imports its own code.
+
+    Nothing was begun yet that had to be cleaned up.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        return  # it gets no signals
+    for number in (signal.SIGINT, signal.SIGTERM):
+        if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup wants it
+            signal.signal(number, _end)
+
+
+def _end(number: int, _: FrameType | None) -> None:
+    try:
+        os.write(2, f"error: {INTERRUPTION}\n".encode())
+    finally:
+        os._exit(SIGNALLED + number)
 
 
 class Stop(KeyboardInterrupt):

@@ -17,7 +17,7 @@ from mmgraph.data.formats.layout import (
 )
 from mmgraph.data.label_split import Split
 from mmgraph.data.planted import plant_catalogue
-from mmgraph.data.splits import SPLITS, split_dataset, split_per_user
+from mmgraph.data.splits import BY_TIME, SPLITS, split_dataset, split_per_user
 from mmgraph.errors import UserError
 from mmgraph.folders import check_contents
 from mmgraph.schema import ITEM, feature_key, mask_key
@@ -94,7 +94,7 @@ def load_dataset(
         files,
         duplicates=duplicates,
         labels=split == "label",
-        times=split in ("temporal", "leave_one_out"),
+        times=split in BY_TIME,
         items_only=not features,
     )
     splits = split_dataset(data, split, seed=seed, path=table)

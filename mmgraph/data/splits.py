@@ -163,6 +163,8 @@ SPLITS: dict[str, Callable[[HeteroData, int], Split]] = {
     "leave_one_out": lambda data, seed: leave_one_out(data, seed=seed),
     "cold_items": lambda data, seed: split_cold_items(data, seed=seed),
 }
+# Those that go by time: for others a column of times need not be readable.
+BY_TIME = frozenset({"temporal", "leave_one_out"})
 
 
 def split_dataset(

@@ -193,6 +193,7 @@ def test_of_twenty_flipped_bits_each_is_refused(saved, tmp_path, name):
                 begin_run(run, key, resume=True)
         (run / name).write_bytes(content)
     assert finished_info(run)["key"] == key
+    assert load_run(run)
 
 
 def test_a_history_that_lost_lines_is_refused(saved, tmp_path):

@@ -3,12 +3,14 @@ from __future__ import annotations
 import json
 
 import numpy as np
+import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
 from mmgraph.cli.data import app
 from mmgraph.data import fingerprint, load_dataset, synthetic
 from mmgraph.errors import UserError
+from mmgraph.schema import INTERACTS
 
 
 def run(*args):
@@ -68,6 +70,27 @@ def test_import_brings_free_files_into_one_folder(tmp_path):
             "--split",
             "per_user",
         )
+
+
+@pytest.mark.parametrize("split", ["label", "per_user", "cold_items"])
+def test_import_refuses_times_only_where_its_split_goes_by_them(tmp_path, split):
+    pairs = [(user, item) for user in "abcd" for item in range(20)]
+    labels = ["train"] * 18 + ["valid", "test"]
+    table = pd.DataFrame(pairs, columns=["user", "item"])
+    table = table.assign(split=labels * 4, time=["2020-01-01"] * 80)
+    table.loc[2, "time"] = "soon"
+    table.to_csv(tmp_path / "log.csv", index=False)
+    words = ["import", "--inter", tmp_path / "log.csv", "--out", tmp_path / "shop"]
+    for by_time in ("temporal", "leave_one_out"):
+        with pytest.raises(UserError, match=r"log.csv:4: timestamp .* - "):
+            run(*words, "--split", by_time)
+    assert not (tmp_path / "shop").exists()
+    told = run(*words, "--split", split, "--quiet").stderr
+    assert told.startswith(f"{tmp_path}/log.csv:4: timestamp ")
+    assert told.endswith("; times are left out\n")
+    assert told.count("\n") == 1
+    train, *_ = load_dataset(tmp_path / "shop")
+    assert "edge_label_time" not in train[INTERACTS]
 
 
 @pytest.mark.parametrize(

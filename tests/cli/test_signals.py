@@ -16,9 +16,15 @@ import numpy as np
 import pytest
 import torch
 
+import mmgraph
 from mmgraph.bench.results_folder import read_results
 from mmgraph.cli import main
-from mmgraph.cli.signals import Signals, Stop, be_silent_about_lost_stops
+from mmgraph.cli.signals import (
+    Signals,
+    Stop,
+    be_silent_about_lost_stops,
+    end_at_a_signal,
+)
 from mmgraph.functional.block_sizes import BlockSize
 from mmgraph.knn import knn_graph, read_shards
 from mmgraph.knn.digest import graph_digest
@@ -56,6 +62,19 @@ with signals.Signals(for_good=True) as caught:
         print("clean", flush=True)
 print("over", flush=True)
 sys.exit(128 + (caught.number or 0))
+"""
+
+
+#: Sends the process a signal when its first larger module is asked for.
+FIRST_IMPORTS = """
+import os, sys
+
+class Finder:
+    def find_spec(self, name, *_):
+        if name == "mmgraph.cli.entry_point":
+            os.kill(os.getpid(), {number})
+
+sys.meta_path.insert(0, Finder())
 """
 
 
@@ -184,11 +203,44 @@ def test_only_an_interruption_is_lost_without_a_word(monkeypatch, error, shown):
 
 
 def test_another_thread_runs_commands_without_them(capsys):
-    codes = []
-    thread = threading.Thread(target=lambda: codes.append(main(["--version"])))
+    codes, before = [], signal.getsignal(signal.SIGTERM)
+
+    def command():
+        end_at_a_signal()
+        codes.append(main(["--version"]))
+
+    thread = threading.Thread(target=command)
     thread.start()
     thread.join()
     assert codes == [0]
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+@pytest.mark.parametrize("handler", [signal.SIG_DFL, signal.SIG_IGN])
+@BOTH
+def test_a_signal_during_the_first_imports_is_one_line_or_ignored(number, handler):
+    done = subprocess.run(
+        [sys.executable, "-c", FIRST_IMPORTS.format(number=int(number)) + MAIN, "data"],
+        capture_output=True,
+        text=True,
+        preexec_fn=lambda: signal.signal(number, handler),
+    )
+    if handler is signal.SIG_DFL:
+        expected = (128 + number, LINE)
+    else:
+        expected = (2, "error: mmgraph data: no command given - see its --help\n")
+    assert (done.returncode, done.stderr) == expected
+
+
+def test_signals_are_answered_before_anything_that_takes_time_is_imported():
+    root = str(Path(mmgraph.__file__).parent.parent)
+    code = f"import sys\nsys.path.insert(0, {root!r})\nimport mmgraph.cli\n"
+    # Without `site`, which imports what the installed packages ask for.
+    words = [sys.executable, "-I", "-S", "-c", code + "print(*sys.modules)"]
+    imported = subprocess.run(words, capture_output=True, text=True).stdout.split()
+    assert "mmgraph.cli.signals" in imported
+    large = {"typing", "pathlib", "traceback", "difflib", "mmgraph.cli.entry_point"}
+    assert not large & set(imported)
 
 
 # Whole commands ---------------------------------------------------------------------

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -9,6 +11,7 @@ from mmgraph.train.checkpoint import (
     FILE_NAME,
     PREVIOUS,
     _with_own_storage,
+    drop_checkpoints,
     drop_previous,
     has_checkpoint,
     load_checkpoint,
@@ -156,6 +159,27 @@ def test_the_checkpoint_of_another_run_is_not_kept(tmp_path):
     save_two(tmp_path)
     drop_previous(tmp_path)
     assert load_checkpoint(tmp_path)[1] == {"epoch": 2}
+
+
+def test_a_run_that_starts_anew_forgets_both_and_nothing_else(tmp_path, monkeypatch):
+    (tmp_path / "mine").write_text("keep")
+    save_two(tmp_path)
+    drop_checkpoints(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["mine"]
+    save_two(tmp_path)
+    (tmp_path / FILE_NAME).unlink()  # as a kill leaves it
+    drop_checkpoints(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["mine"]
+    save_two(tmp_path)
+
+    def forbidden(*_, **__):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "unlink", forbidden)
+    with pytest.raises(UserError) as error:
+        drop_checkpoints(tmp_path)
+    assert error.value.path == tmp_path
+    assert error.value.what == "cannot be written (Permission denied)"
 
 
 def test_its_tensors_are_not_copied_unless_they_share_memory(tmp_path):

@@ -209,6 +209,8 @@ def test_a_huge_cut_off_takes_no_memory(splits, model):  # of 600 items
         assert values[f"{name}@{10**12}"] == values[f"{name}@600"]
     share = values[f"precision@{10**12}"] / values["precision@600"]
     assert share == pytest.approx(600 / 10**12)
+    by_user = evaluate(model, splits[2], ks=[600, 10**12], per_user=True)
+    assert {name: by_user[name].mean() for name in values} == pytest.approx(values)
 
 
 @pytest.fixture
@@ -218,16 +220,20 @@ def small_tiles(monkeypatch):
         monkeypatch.setattr(sys.modules[name], "RANKED_TILE", 64)
 
 
-@pytest.mark.parametrize("scores_tie", [False, True])
+@pytest.mark.parametrize("ties", ["none", "twins", "all but the best", "all"])
 @pytest.mark.parametrize("scores_at_once", [600 * 5, 2**20])
 def test_tiles_rank_as_whole_rows_do(
-    splits, monkeypatch, request, scores_tie, scores_at_once
+    splits, monkeypatch, request, ties, scores_at_once
 ):
     torch.manual_seed(1)
     model = build_model("MF-BPR", splits[0])
-    if scores_tie:
-        with torch.no_grad():
+    with torch.no_grad():
+        if ties == "twins":
             model.item.weight[300:] = model.item.weight[:300]
+        elif ties != "none":
+            model.user.weight.fill_(1)
+            model.item.weight.fill_(1)
+            model.item.weight[599] = 1 if ties == "all" else 2
     users = torch.arange(997)
     module = sys.modules["mmgraph.train.evaluation"]
     size = BlockSize(scores_at_once, scores_at_once)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from mmgraph.analysis.report.page import Figure
@@ -44,6 +45,18 @@ def test_the_section_comes_back_as_it_was(tmp_path):
     assert section.tables == given.tables
     assert section.figures == given.figures
     assert section.notes == given.notes
+
+
+def test_of_twenty_flipped_bits_of_a_section_each_is_refused(tmp_path):
+    write_result(tmp_path, "Heading", result())
+    path = tmp_path / "section.json"
+    whole = path.read_bytes()
+    for bit in np.random.default_rng(0).integers(0, 8 * len(whole), 20).tolist():
+        content = bytearray(whole)
+        content[bit // 8] ^= 1 << bit % 8
+        path.write_bytes(content)
+        with pytest.raises(UserError, match=r"section\.json: (damaged|not JSON)"):
+            read_section(tmp_path)
 
 
 WHOLE = {"heading": "H", "paragraphs": [], "tables": [], "figures": [], "notes": []}

@@ -57,6 +57,15 @@ def folder(tmp_path_factory):
 
 
 @pytest.mark.parametrize("command", COMMANDS)
+def test_a_whole_graph_is_none_of_these(folder, command, tmp_path, monkeypatch):
+    monkeypatch.chdir(folder)
+    torch.save(torch.load("g.pt", weights_only=True), "whole.pt")
+    words = [word.format(graph="whole.pt") for word in COMMANDS[command]]
+    words = [word.replace("out.pt", str(tmp_path / "out.pt")) for word in words]
+    assert main(["knn", command, *words, "--quiet"]) == 0
+
+
+@pytest.mark.parametrize("command", COMMANDS)
 @pytest.mark.parametrize("damage", DAMAGES)
 def test_a_damaged_graph_is_one_line(folder, damage, command, monkeypatch, capsys):
     monkeypatch.chdir(folder)

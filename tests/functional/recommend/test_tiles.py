@@ -34,6 +34,7 @@ def test_equals_the_whole_rows(embeddings, monkeypatch, tile, k):
     mask_seen(whole, history, users)
     best, expected = whole.topk(k, dim=1)
     assert torch.allclose(score, best)
+    assert found.dtype == torch.int64
     left = best > float("-inf")
     assert found[left].tolist() == expected[left].tolist()
 
