@@ -10,8 +10,8 @@ import torch
 
 from mmgraph.bench.run_directory import INFO, load_run
 from mmgraph.data import read_graph
+from mmgraph.data.formats.id_list import read_id_list
 from mmgraph.data.graphs.item_graphs import GraphFile
-from mmgraph.data.id_list import read_id_list
 from mmgraph.errors import UserError, unknown_name
 from mmgraph.functional.block_sizes import RANKED_SCORES
 from mmgraph.functional.graph.adjacency import Adjacency

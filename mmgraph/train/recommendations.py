@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from itertools import chain
@@ -18,7 +17,8 @@ import torch
 from torch import Tensor
 from torch_geometric.data import HeteroData
 
-from mmgraph.data.ids import as_ids, ids_to_index, match_ids
+from mmgraph.data.formats.id_list import read_id_list
+from mmgraph.data.ids import ids_to_index
 from mmgraph.errors import UserError
 from mmgraph.files import write_atomic_by
 from mmgraph.models.base import Recommender
@@ -157,21 +157,8 @@ def read_user_ids(users: str, data: HeteroData) -> list[str]:
         >>> read_user_ids("u001, u000,u001", load_dataset("synthetic")[0])
         ['u001', 'u000']
     """
-    is_file = os.path.isfile(users)  # a long list is no name that Path would ask for
-    words = _lines(Path(users)) if is_file else users.split(",")
-    rows: dict[str, int] = {}
-    for row, word in enumerate(words, start=1):
-        if word.strip():
-            rows.setdefault(word.strip(), row)
-    ids = list(rows)
-    if not ids:
-        raise UserError("no user ids given", "write one id per line, or id,id")
-    positions = match_ids(data[USER].raw_id, as_ids(ids))
-    unknown = [word for word, n in zip(ids, positions, strict=True) if n < 0]
-    if unknown:
-        path = users if is_file else None
-        raise _unknown_user(unknown[0], path, rows[unknown[0]], alone=len(ids) == 1)
-    return ids
+    known = np.asarray(data[USER].raw_id)
+    return [str(one) for one in known[read_id_list(users, known, "user")]]
 
 
 def check_table_name(path: Path) -> None:
@@ -221,28 +208,3 @@ def _write_parquet(parts: Iterator[pd.DataFrame], file: Any) -> None:
     with pq.ParquetWriter(file, schema) as writer:
         for part in chain([first], parts):
             writer.write_table(pa.Table.from_pandas(part, schema, preserve_index=False))
-
-
-def _unknown_user(word: str, path: str | None, row: int, *, alone: bool) -> UserError:
-    if path is not None:
-        return UserError(
-            f"unknown user id {word!r}",
-            "write an id of the catalogue in every row, and no header",
-            path=path,
-            row=row,
-        )
-    if alone and (os.sep in word or Path(word).suffix):
-        return UserError(
-            f"no such file or user id: {word!r}",
-            "give a file with one id per line, or id,id",
-        )
-    return UserError(f"unknown user id {word!r}", "use an id of the catalogue")
-
-
-def _lines(path: Path) -> list[str]:
-    try:
-        return path.read_text("utf-8-sig").splitlines()
-    except UnicodeDecodeError as error:
-        raise UserError(
-            "not UTF-8 text", "write one id per line, in UTF-8", path=path
-        ) from error

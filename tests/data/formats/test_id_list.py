@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from mmgraph.data.id_list import read_id_list
+from mmgraph.data.formats.id_list import read_id_list
 from mmgraph.errors import UserError
 
 
