@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,14 @@ from mmgraph.bench.jobs.watch import Watch, unwatched
 from mmgraph.bench.parallel import jobs_for, run_threads
 from mmgraph.bench.recipe import Choice, Recipe, stages
 from mmgraph.bench.records import GridPoint, ResultLine, Selection
-from mmgraph.bench.results_folder import FIRST, OTHERS, BenchFolder, read_results
+from mmgraph.bench.results_folder import (
+    FIRST,
+    MODELS,
+    OTHERS,
+    BenchFolder,
+    read_results,
+)
+from mmgraph.bench.run_directory import write_run
 from mmgraph.bench.source import DataSource
 from mmgraph.bench.spec import ModelSpec
 from mmgraph.device import resolve_device
@@ -49,7 +56,7 @@ class Benchmark:
 
     ``results.jsonl`` gets a line per finished run, ``selection.jsonl`` a line per grid
     point with its validation value, ``per_user`` the test metrics of each user, and
-    ``history`` the epochs of each run.
+    ``history`` the epochs of each run; ``models`` a run directory of each, if asked.
     The grid point that is chosen is not trained again for its line of results: its
     parameters are kept until then, and test is computed from them.
 
@@ -65,10 +72,11 @@ class Benchmark:
         jobs: Runs at once, each in a process of its own; their results do not depend
             on it. Files are written by this process alone.
         threads: CPU threads of each such process.
-        source: Source of the data for the processes, needed with several jobs.
+        source: Source of the data, needed with several jobs and for models.
+        keep_models: Keep a run directory of each run under ``models``.
 
     Raises:
-        ValueError: With several jobs and no source.
+        ValueError: With several jobs, or models to keep, and no source.
     """
 
     splits: Splits
@@ -81,10 +89,13 @@ class Benchmark:
     jobs: int = 1
     threads: int = 0
     source: DataSource | None = None
+    keep_models: bool = False
 
     def __post_init__(self) -> None:
         if self.jobs > 1 and self.source is None:
             raise ValueError(f"several jobs need a source (got jobs={self.jobs})")
+        if self.keep_models and self.source is None:
+            raise ValueError("models that are kept need a source (got None)")
         self._folder = BenchFolder(self.out, resume=self.resume)
         self._failed: dict[str, UserError] = {}
 
@@ -175,7 +186,8 @@ class Benchmark:
         for seed in seeds:
             key = run.key(seed, self.data_sha256)
             trained = self._folder.selected(key)
-            tasks.append(Task(run, seed, key, trained=trained, selection=selection))
+            task = Task(run, seed, key, trained=trained, selection=selection)
+            tasks.append(replace(task, keep=self.keep_models))
         yield tasks
 
     def _executor(self) -> SequentialExecutor | Processes:
@@ -210,6 +222,10 @@ class Benchmark:
             line = result.line
             if task.selection is not None:
                 line = {**line, "selection": task.selection}
+            if result.weights is not None and self.source is not None:
+                folder = self.out / MODELS / _model_folder(task)
+                rows = result.history or []
+                write_run(folder, line, result.weights, rows, self.source)
             self._folder.add_result(line, result.per_user, result.history)
 
     def _fail(self, run: str, error: UserError) -> None:
@@ -242,6 +258,12 @@ def _seeds_of(spec: ModelSpec, seeds: Sequence[int]) -> Sequence[int]:
     return seeds[:1] if kind_of(spec.model) == "floor" else seeds
 
 
+def _model_folder(task: Task) -> str:
+    """Name of the run directory of a task: system, seed, start of its key."""
+    system = replace(task.run.spec, options={})
+    return f"{system}-{task.seed}-{task.key[:8]}"
+
+
 def _failed_runs(failed: Mapping[str, UserError], num_runs: int) -> FailedRunsError:
     run, first = next(iter(failed.items()))
     error = FailedRunsError(
@@ -270,6 +292,7 @@ def run_benchmark(
     watch: Watch = unwatched,
     jobs: int = 1,
     threads: int = 0,
+    keep_models: bool = False,
 ) -> list[ResultLine]:
     """Run every system with every seed on one data set, and keep all in one folder.
 
@@ -292,6 +315,8 @@ def run_benchmark(
         watch: Shows progress.
         jobs: Runs at once, each in a process of its own; 0: as many as suit the data.
         threads: CPU threads of each run; 0: as many as suit the data.
+        keep_models: Keep a run directory of each run under ``models``. Runs that were
+            finished before, and are skipped, get none.
 
     Returns:
         The lines of results of these runs.
@@ -341,5 +366,6 @@ def run_benchmark(
             jobs=jobs,
             threads=threads,
             source=source,
+            keep_models=keep_models,
         )
         return benchmark.run(accepted, seeds, settings=settings, recipe=recipe)

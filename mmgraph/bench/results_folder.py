@@ -5,6 +5,7 @@
 ``selection.jsonl``    a line per grid point with its validation value
 ``per_user/``          test metrics of each user of each run
 ``history/``           a file per run with a line per epoch, as ``mmgraph train`` has it
+``models/``            a run directory per run, where they are to be kept
 ``selected/``          trained parameters of grid points that may yet be chosen; gone
                        when the benchmark ends
 =====================  ============================================================
@@ -44,16 +45,25 @@ from mmgraph.files import (
 )
 from mmgraph.train.checkpoint import FILE_NAME, has_checkpoint
 
-RESULTS, SELECTION, PER_USER, HISTORY, SELECTED = (
+RESULTS, SELECTION, PER_USER, HISTORY, MODELS, SELECTED = (
     "results.jsonl",
     "selection.jsonl",
     "per_user",
     "history",
+    "models",
     "selected",
 )
 #: One of these is in every folder of a benchmark; the others may be.
 FIRST = (RESULTS, f"{RESULTS}.previous")
-OTHERS = (SELECTION, PER_USER, HISTORY, SELECTED, "leaderboard.md", "report.html")
+OTHERS = (
+    SELECTION,
+    PER_USER,
+    HISTORY,
+    MODELS,
+    SELECTED,
+    "leaderboard.md",
+    "report.html",
+)
 _AGAIN = "delete it, or run the benchmark again without --resume"
 USER_METRICS = ("recall@20", "ndcg@20")
 

@@ -11,7 +11,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -164,14 +164,45 @@ def save_run(folder: Path, trained: TrainedRun, source: DataSource) -> None:
         trained: The run.
         source: Its data.
     """
-    state = trained.model.state_dict()
+    weights = pack_weights(trained.model.state_dict())
+    write_run(folder, trained.line, weights, trained.history.rows, source)
+
+
+def pack_weights(state: Mapping[str, Tensor]) -> bytes:
+    """The content of ``model.safetensors``.
+
+    Args:
+        state: ``state_dict`` of a model, on any device.
+
+    Example:
+        >>> len(pack_weights({})) > 0
+        True
+    """
     tensors = {name: t.detach().cpu().clone() for name, t in state.items()}
-    weights = add_checksum(save(tensors, metadata={CHECKSUM: PLACEHOLDER}))
+    return add_checksum(save(tensors, metadata={CHECKSUM: PLACEHOLDER}))
+
+
+def write_run(
+    folder: Path,
+    line: Mapping[str, Any],
+    weights: bytes,
+    history: Sequence[Mapping[str, Any]],
+    source: DataSource,
+) -> None:
+    """Write the parts of a finished run, as :func:`save_run` does.
+
+    Args:
+        folder: The run directory.
+        line: The line of results.
+        weights: As :func:`pack_weights` gives them.
+        history: Rows of the history.
+        source: The data.
+    """
     write_atomic(folder / WEIGHTS, weights)
-    write_atomic(folder / HISTORY, to_json_lines(trained.history.rows))
+    write_atomic(folder / HISTORY, to_json_lines(history))
     info = {
         "status": "finished",
-        **trained.line,
+        **line,
         "data_location": source.location,
         "split_rule": source.split,
         "split_seed": source.seed,

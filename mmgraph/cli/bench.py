@@ -53,6 +53,10 @@ def bench(
             help="Neighbours by interactions and by content beside the systems.",
         ),
     ] = True,
+    keep_models: Annotated[
+        bool,
+        typer.Option("--keep-models", help="Keep each trained run under OUT/models."),
+    ] = False,
     jobs: Annotated[
         int,
         typer.Option("--jobs", help="Runs at once, by default as suits the data."),
@@ -101,6 +105,7 @@ def bench(
                 watch=watch,
                 jobs=jobs,
                 threads=threads,
+                keep_models=keep_models,
             )
         except FailedRunsError as error:
             failure = error  # said last, after what the others gave

@@ -9,9 +9,15 @@ import pytest
 from mmgraph.bench.benchmark import Benchmark, FailedRunsError, run_benchmark
 from mmgraph.bench.jobs import task as module
 from mmgraph.bench.recipe import Recipe, System
-from mmgraph.bench.results_folder import read_histories, read_per_user
+from mmgraph.bench.results_folder import (
+    read_histories,
+    read_per_user,
+    read_results,
+)
+from mmgraph.bench.run_directory import load_run
 from mmgraph.bench.source import DataSource
 from mmgraph.bench.spec import parse_spec
+from mmgraph.bench.training import evaluate_run
 from mmgraph.data import load_dataset, write_dataset
 from mmgraph.errors import UserError
 from mmgraph.files import read_json_lines
@@ -376,3 +382,37 @@ def test_a_folder_of_another_benchmark_that_runs_is_refused(tmp_path):
     ):
         run_benchmark([parse_spec("MF-BPR")], source, tmp_path, seeds=[1])
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_models_that_are_kept_are_runs_like_those_of_a_training(tmp_path, jobs):
+    splits = load_dataset("synthetic")
+    write_dataset(*splits, tmp_path / "data")
+    source = DataSource(str(tmp_path / "data"))
+    out = tmp_path / "out"
+    lines = run_benchmark(
+        GRID_SPECS,
+        source,
+        out,
+        seeds=[7],
+        recipe=GRIDS,
+        floors=True,
+        device="cpu",
+        jobs=jobs,
+        keep_models=True,
+    )
+    for line in lines[1:]:
+        (folder,) = (out / "models").glob(f"*-7-{line['key'][:8]}")
+        assert folder.name.startswith(line["spec"].split(":")[0])
+        again = evaluate_run(folder, "test")
+        assert again == pytest.approx(line["metrics"]["test"], rel=1e-12)
+        assert load_run(folder).info["options"] == line["options"]
+    assert len(list((out / "models").iterdir())) == len(lines) - 1
+    assert read_results(out) == lines
+
+
+def test_no_models_are_kept_unasked_and_they_need_a_source(splits, tmp_path):
+    bench(splits, tmp_path).run(SPECS[:1], [1], settings=SETTINGS)
+    assert not (tmp_path / "models").exists()
+    with pytest.raises(ValueError, match="need a source"):
+        bench(splits, tmp_path, keep_models=True)

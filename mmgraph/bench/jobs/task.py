@@ -13,6 +13,7 @@ from mmgraph.bench.config import RunConfig
 from mmgraph.bench.experiment import Splits, finish_experiment, run_experiment
 from mmgraph.bench.jobs.watch import OnEpoch
 from mmgraph.bench.records import ResultLine, Selection
+from mmgraph.bench.run_directory import pack_weights
 from mmgraph.errors import UserError
 from mmgraph.train.checkpoint import load_checkpoint, pack_checkpoint
 
@@ -31,6 +32,7 @@ class Task:
         key: Digest of the run.
         test: False for a grid point, which must leave test alone.
         grid_keys: Keys of all points of its stage, in their order.
+        keep: Give the weights of the model, too, where test is computed.
         trained: Folder of the checkpoint of the same run, where it was kept.
         selection: The choice behind the run, for the line of results.
     """
@@ -39,6 +41,7 @@ class Task:
     seed: int
     key: str
     test: bool = True
+    keep: bool = False
     grid_keys: tuple[str, ...] = ()
     trained: Path | None = None
     selection: Selection | None = None
@@ -60,6 +63,7 @@ class TaskResult:
     per_user: dict[str, np.ndarray] | None = None
     trained: bytes | None = None
     history: list[dict[str, Any]] | None = None
+    weights: bytes | None = None
 
 
 def perform(
@@ -111,7 +115,8 @@ def perform(
     )
     rows = trained.history.rows
     if task.test:
-        return TaskResult(trained.line, trained.per_user, history=rows)
+        weights = pack_weights(trained.model.state_dict()) if task.keep else None
+        return TaskResult(trained.line, trained.per_user, history=rows, weights=weights)
     state = {**trained.line, _HISTORY: rows}
     packed = pack_checkpoint(trained.model.state_dict(), state)
     return TaskResult(trained.line, trained=packed)
@@ -128,4 +133,5 @@ def _test_trained(folder: Path, task: Task, splits: Splits, device: str) -> Task
     if state.get("key") != task.key:
         raise UserError("the parameters are of another run", "delete them", path=folder)
     line, per_user = finish_experiment(task.run, splits, tensors, state, device=device)
-    return TaskResult(line, per_user, history=rows)
+    weights = pack_weights(tensors) if task.keep else None
+    return TaskResult(line, per_user, history=rows, weights=weights)
