@@ -15,12 +15,11 @@ from torch import Tensor
 from torch_geometric.data import HeteroData
 
 from mmgraph.errors import UserError
-from mmgraph.functional.graph.adjacency import Adjacency
 from mmgraph.functional.recommend.negative_sampling import NegativeSampler
-from mmgraph.functional.recommend.neighbor_sampling import sample_neighbors
 from mmgraph.models.base import Recommender
 from mmgraph.models.batch import Batch
 from mmgraph.schema import INTERACTS, ITEM, USER
+from mmgraph.train.batch_sampler import batch_sampler
 from mmgraph.train.checkpoint import (
     load_checkpoint,
     optimizer_tensors,
@@ -63,7 +62,7 @@ class TrainingRun:
         self._data_sha256, self._saved = data_sha256, False
         self._history_file = history_file
         self.train, self.device = train, device
-        self._graph = graph_to_sample(model, train, options.sampled_neighbors)
+        self._sampler = batch_sampler(model, train, options.sampled_neighbors)
         self.row_optimizer = row_wise_optimizer(model, options)
         self.optimizer = torch.optim.Adam(
             dense_groups(model, self.row_optimizer),
@@ -120,12 +119,8 @@ class TrainingRun:
 
     def step(self, batch: Batch) -> dict[str, Tensor]:
         """Train on one batch; its loss terms."""
-        graph = None
-        if self._graph is not None and self.options.sampled_neighbors is not None:
-            nodes = batch.nodes(self.train[USER].num_nodes)
-            graph = sample_neighbors(
-                self._graph, nodes, self.options.sampled_neighbors, self.generator
-            )
+        sampler = self._sampler
+        graph = None if sampler is None else sampler.sample(batch, self.generator)
         terms = self.model.training_loss(self.train, batch, graph)
         for optimizer in self._main_optimizers().values():
             optimizer.zero_grad()
@@ -314,40 +309,3 @@ class TrainingRun:
             self.history.rows = self._history_file.cut(
                 state["history"], fix=f"delete {folder} and start again"
             )
-
-
-def graph_to_sample(
-    model: Recommender, train: HeteroData, sampled_neighbors: tuple[int, ...] | None
-) -> Adjacency | None:
-    """The user-item graph, where training is to sample neighbours from it.
-
-    Args:
-        model: The model.
-        train: Training split.
-        sampled_neighbors: Sampled neighbours of each hop; None for all.
-
-    Raises:
-        UserError: If the model has no loss for that, or another number of layers.
-
-    Example:
-        >>> from mmgraph.data import from_interactions
-        >>> from mmgraph.models.light_gcn import LightGCN
-        >>> data = from_interactions([0, 1], [0, 1])
-        >>> graph_to_sample(LightGCN(2, 2, num_layers=1), data, (5,))
-        Adjacency(4 x 4, 4 edges)
-    """
-    if sampled_neighbors is None:
-        return None
-    name, layers = type(model).__name__, model.sampled_layers()
-    if layers is None:
-        raise UserError(
-            f"{name} trains on the whole graph, not on sampled neighbours",
-            "leave sampled_neighbors out, or choose LightGCN",
-        )
-    if len(sampled_neighbors) != layers:
-        raise UserError(
-            f"sampled_neighbors has {len(sampled_neighbors)} numbers, {name} {layers} "
-            "layers",
-            "give one per layer",
-        )
-    return model.user_item_graph(train)
