@@ -10,7 +10,12 @@ from torch_geometric.data import HeteroData
 
 from mmgraph.bench.recipe import Grid, Recipe, System
 from mmgraph.bench.spec import ModelSpec
-from mmgraph.models.registry import available_floors, reads_features
+from mmgraph.models.registry import (
+    available_floors,
+    available_models,
+    kind_of,
+    reads_features,
+)
 from mmgraph.schema import modalities
 
 #: A few points each, chosen on validation: a floor costs seconds, not an epoch.
@@ -27,7 +32,9 @@ def is_floor(line: Mapping[str, Any]) -> bool:
         >>> is_floor({"model": "Popularity"}), is_floor({"model": "VBPR"})
         (True, False)
     """
-    return line.get("model") in {"Popularity", *available_floors()}
+    model = line.get("model")
+    known = {*available_models(), *available_floors()}
+    return model == "Popularity" or (model in known and kind_of(model) == "floor")
 
 
 def floor_systems(names: Sequence[str]) -> list[tuple[ModelSpec, System]]:
