@@ -21,7 +21,6 @@ from mmgraph.schema import modalities
 #: A few points each, chosen on validation: a floor costs seconds, not an epoch.
 _ITEM_GRID: list[Grid] = [{"k": [10, 50, 200]}, {"shrinkage": [0.0, 10.0, 100.0]}]
 _CONTENT_K: Grid = {"k": [5, 10, 20, 50]}
-_WEIGHTS: Grid = {"visual_weight": [0.1, 0.5, 0.9]}
 _FUSE: Grid = {"fuse": ["graphs", "features"]}
 
 
@@ -53,8 +52,7 @@ def floor_systems(names: Sequence[str]) -> list[tuple[ModelSpec, System]]:
     """
     floors = [(ModelSpec("ItemKNN"), System(grid=_ITEM_GRID))]
     if len(names) > 1:
-        weights = [_WEIGHTS] if "visual" in names else []
-        grid = [*weights, _FUSE, _CONTENT_K]
+        grid: list[Grid] = [{"modality_weights": _weights(names)}, _FUSE, _CONTENT_K]
         floors.append((ModelSpec("ContentKNN"), System(grid=grid)))
         floors += [
             (
@@ -66,6 +64,15 @@ def floor_systems(names: Sequence[str]) -> list[tuple[ModelSpec, System]]:
     elif names:
         floors.append((ModelSpec("ContentKNN"), System(grid=[_CONTENT_K])))
     return floors
+
+
+def _weights(names: Sequence[str]) -> list[dict[str, float]]:
+    """Equal weights, and for each modality those in which it has nine tenths."""
+    number = len(names)
+    heavy = [
+        {m: 0.9 if m == first else 0.1 / (number - 1) for m in names} for first in names
+    ]
+    return [dict.fromkeys(names, 1.0 / number), *heavy]
 
 
 def with_floors(
