@@ -19,7 +19,7 @@ from mmgraph.models.registry import (
 from mmgraph.schema import modalities
 
 #: A few points each, chosen on validation: a floor costs seconds, not an epoch.
-_ITEM_GRID: list[Grid] = [{"k": [10, 50, 200]}, {"shrinkage": [0.0, 10.0, 100.0]}]
+_ITEM_GRID: list[Grid] = [{"k": [20, 100, 500]}, {"shrinkage": [0.0, 30.0, 300.0]}]
 _CONTENT_K: Grid = {"k": [5, 10, 20, 50]}
 _FUSE: Grid = {"fuse": ["graphs", "features"]}
 
