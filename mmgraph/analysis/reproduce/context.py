@@ -16,6 +16,7 @@ from mmgraph.bench.benchmark import Benchmark
 from mmgraph.bench.buildable import buildable
 from mmgraph.bench.config import RunConfig, canonical, run_config
 from mmgraph.bench.experiment import Splits, build
+from mmgraph.bench.floors.tuned_floors import floor_systems, with_floors
 from mmgraph.bench.jobs.watch import Watch, unwatched
 from mmgraph.bench.recipe import Recipe, System, choose, fixed_options
 from mmgraph.bench.records import RunInfo
@@ -167,6 +168,15 @@ class ExperimentContext:
         order = {str(spec): n for n, spec in enumerate(specs)}
         own: list[Any] = [line for line in lines if line["spec"] in order]
         return sorted(own, key=lambda line: order[line["spec"]])
+
+    def floors(self) -> list[dict[str, Any]]:
+        """Lines of results of the floors, the one of popularity first."""
+        every = [spec for spec, _ in floor_systems(self.modalities)]
+        _, recipe = with_floors(every, self.recipe, self.train)
+        lines: list[Any] = self._benchmark.run(
+            every, self.seeds, settings=self.settings, recipe=recipe
+        )
+        return lines
 
     def per_user(self, lines: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         """Test metrics of each user by key of the run."""

@@ -10,13 +10,17 @@ from torch_geometric.data import HeteroData
 
 from mmgraph.bench.recipe import Grid, Recipe, System
 from mmgraph.bench.spec import ModelSpec
-from mmgraph.models.registry import available_floors, reads_features
+from mmgraph.models.registry import (
+    available_floors,
+    available_models,
+    kind_of,
+    reads_features,
+)
 from mmgraph.schema import modalities
 
 #: A few points each, chosen on validation: a floor costs seconds, not an epoch.
-_ITEM_GRID: list[Grid] = [{"k": [10, 50, 200]}, {"shrinkage": [0.0, 10.0, 100.0]}]
+_ITEM_GRID: list[Grid] = [{"k": [20, 100, 500]}, {"shrinkage": [0.0, 30.0, 300.0]}]
 _CONTENT_K: Grid = {"k": [5, 10, 20, 50]}
-_WEIGHTS: Grid = {"visual_weight": [0.1, 0.5, 0.9]}
 _FUSE: Grid = {"fuse": ["graphs", "features"]}
 
 
@@ -27,7 +31,9 @@ def is_floor(line: Mapping[str, Any]) -> bool:
         >>> is_floor({"model": "Popularity"}), is_floor({"model": "VBPR"})
         (True, False)
     """
-    return line.get("model") in {"Popularity", *available_floors()}
+    model = line.get("model")
+    known = {*available_models(), *available_floors()}
+    return model == "Popularity" or (model in known and kind_of(model) == "floor")
 
 
 def floor_systems(names: Sequence[str]) -> list[tuple[ModelSpec, System]]:
@@ -46,8 +52,7 @@ def floor_systems(names: Sequence[str]) -> list[tuple[ModelSpec, System]]:
     """
     floors = [(ModelSpec("ItemKNN"), System(grid=_ITEM_GRID))]
     if len(names) > 1:
-        weights = [_WEIGHTS] if "visual" in names else []
-        grid = [*weights, _FUSE, _CONTENT_K]
+        grid: list[Grid] = [{"modality_weights": _weights(names)}, _FUSE, _CONTENT_K]
         floors.append((ModelSpec("ContentKNN"), System(grid=grid)))
         floors += [
             (
@@ -59,6 +64,15 @@ def floor_systems(names: Sequence[str]) -> list[tuple[ModelSpec, System]]:
     elif names:
         floors.append((ModelSpec("ContentKNN"), System(grid=[_CONTENT_K])))
     return floors
+
+
+def _weights(names: Sequence[str]) -> list[dict[str, float]]:
+    """Equal weights, and for each modality those in which it has nine tenths."""
+    number = len(names)
+    heavy = [
+        {m: 0.9 if m == first else 0.1 / (number - 1) for m in names} for first in names
+    ]
+    return [dict.fromkeys(names, 1.0 / number), *heavy]
 
 
 def with_floors(

@@ -15,8 +15,8 @@ from mmgraph.models.parts.content_neighbours import (
     nearest_items,
     weighted_union,
 )
-from mmgraph.models.parts.item_graph import modality_weights
-from mmgraph.options import Dims, Fraction, NodeCount, PositiveInt
+from mmgraph.models.parts.item_graph import checked_weights
+from mmgraph.options import Dims, Fraction, ModalityWeights, NodeCount, PositiveInt
 from mmgraph.schema import ITEM, feature_key, mask_key
 
 
@@ -41,6 +41,8 @@ class ContentKNN(NeighbourFloor):
             ``"features"``: one graph of all features side by side.
         visual_weight: Weight :math:`\alpha` of ``visual`` in the union, where the
             others share the rest; without a modality of that name all get the same.
+        modality_weights: Weights :math:`\alpha_m` of all modalities by name, in place
+            of ``visual_weight``; without effect where one modality alone counts.
 
     Example:
         >>> ContentKNN(3, 5, {"visual": 16}, k=2)
@@ -59,6 +61,7 @@ class ContentKNN(NeighbourFloor):
         k: PositiveInt = 10,
         fuse: Literal["graphs", "features"] = "graphs",
         visual_weight: Fraction = 0.1,
+        modality_weights: ModalityWeights | None = None,
     ) -> None:
         super().__init__(num_users, num_items, dims)
         if modality is not None and modality not in self.dims:
@@ -67,18 +70,19 @@ class ContentKNN(NeighbourFloor):
                 "name a modality of the data",
                 owner="",
             )
-        self.k, self.fuse, self.visual_weight = k, fuse, visual_weight
-        self.modalities = list(self.dims) if modality is None else [modality]
+        self.k, self.fuse = k, fuse
+        self.weights = checked_weights(list(self.dims), modality_weights, visual_weight)
+        if modality is not None:
+            self.weights = {modality: 1.0}
 
     def neighbours(self, data: HeteroData) -> Adjacency:
-        keys = [key(m) for m in self.modalities for key in (feature_key, mask_key)]
+        keys = [key(m) for m in self.weights for key in (feature_key, mask_key)]
         features = tuple(data[ITEM][key] for key in keys if key in data[ITEM])
         return self.cached("neighbours", features, lambda: self._find(data))
 
     def _find(self, data: HeteroData) -> Adjacency:
-        x = {m: comparable_features(data, m) for m in self.modalities}
+        x = {m: comparable_features(data, m) for m in self.weights}
         if self.fuse == "features":
             return nearest_items(torch.cat(list(x.values()), dim=1), self.k)
         graphs = {m: nearest_items(features, self.k) for m, features in x.items()}
-        weights = modality_weights(self.modalities, self.visual_weight)
-        return weighted_union(graphs, weights)
+        return weighted_union(graphs, self.weights)

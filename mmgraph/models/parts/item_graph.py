@@ -30,27 +30,18 @@ def modality_weights(
     return {m: visual_weight if m == "visual" else rest for m in modalities}
 
 
-def fused_item_graph(
-    modalities: list[str],
-    k: int,
-    weights: dict[str, float] | None,
-    visual_weight: float = 0.1,
-) -> BaseTransform:
-    r"""The fused graph :math:`\mathbf{S} = \sum_m w_m \mathbf{S}^m`.
-
-    Each :math:`\mathbf{S}^m` holds the :math:`k` nearest items by cosine of the raw
-    features, the item itself among them, with weight :math:`1/k` each.
+def checked_weights(
+    modalities: list[str], weights: dict[str, float] | None, visual_weight: float = 0.1
+) -> dict[str, float]:
+    """The given weights, or by default those of :func:`modality_weights`.
 
     Raises:
         UserError: If ``weights`` names other modalities than the data have, or all are
             0.
 
     Example:
-        >>> fused_item_graph(["visual"], 10, None)
-        Compose([
-          ItemKNNGraph('visual', k=10),
-          FuseItemGraphs({'visual': 1.0})
-        ])
+        >>> checked_weights(["visual", "textual"], None, 0.5)
+        {'visual': 0.5, 'textual': 0.5}
     """
     if not 0 <= visual_weight <= 1:
         raise UserError(
@@ -73,6 +64,32 @@ def fused_item_graph(
             "give a modality a weight",
             owner="",
         )
+    return weights
+
+
+def fused_item_graph(
+    modalities: list[str],
+    k: int,
+    weights: dict[str, float] | None,
+    visual_weight: float = 0.1,
+) -> BaseTransform:
+    r"""The fused graph :math:`\mathbf{S} = \sum_m w_m \mathbf{S}^m`.
+
+    Each :math:`\mathbf{S}^m` holds the :math:`k` nearest items by cosine of the raw
+    features, the item itself among them, with weight :math:`1/k` each.
+
+    Raises:
+        UserError: If ``weights`` names other modalities than the data have, or all are
+            0.
+
+    Example:
+        >>> fused_item_graph(["visual"], 10, None)
+        Compose([
+          ItemKNNGraph('visual', k=10),
+          FuseItemGraphs({'visual': 1.0})
+        ])
+    """
+    weights = checked_weights(modalities, weights, visual_weight)
     graphs: list[BaseTransform] = [ItemKNNGraph(m, k) for m in modalities]
     return Compose([*graphs, FuseItemGraphs(weights)])
 

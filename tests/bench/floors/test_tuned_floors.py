@@ -18,6 +18,7 @@ from mmgraph.bench.source import DataSource
 from mmgraph.bench.spec import parse_spec
 from mmgraph.data import load_dataset, write_dataset
 from mmgraph.files import read_json_lines
+from mmgraph.models import ItemKNN, registry
 
 SETTINGS = {"embedding_dim": 4, "epochs": 1}
 FLOORS = [
@@ -136,3 +137,14 @@ def test_a_recipe_file_may_search_floors(tmp_path):
     ]
     runs = possible_runs(recipe.models[0], recipe)
     assert [run.options["k"] for run in runs] == [5, 5, 10, 10]
+
+
+def test_a_floor_of_ones_own_is_one(monkeypatch):
+    class Mine(ItemKNN):
+        """Another floor."""
+
+    monkeypatch.setattr(registry, "MODELS", dict(registry.MODELS))
+    assert not is_floor({"model": "Mine"})  # of a results folder of someone else
+    registry.register_model("Mine", Mine)
+    assert is_floor({"model": "Mine"})
+    assert not is_floor({"model": "MF-BPR"})

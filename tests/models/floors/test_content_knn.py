@@ -51,6 +51,7 @@ def expected_scores(data, options):
         graph = dense_graph(np.concatenate([x["visual"], x["textual"]], axis=1))
     else:
         weight = options.get("visual_weight", 0.1)
+        weight = options.get("modality_weights", {"visual": weight})["visual"]
         graph = weight * dense_graph(x["visual"])
         graph += (1 - weight) * dense_graph(x["textual"])
     r = np.zeros((data["user"].num_nodes, data["item"].num_nodes))
@@ -64,6 +65,8 @@ def expected_scores(data, options):
         {},
         {"visual_weight": 0.5},
         {"visual_weight": 1.0},
+        {"modality_weights": {"textual": 0.25, "visual": 0.75}},
+        {"modality_weights": {"textual": 0.5, "visual": 0.5}, "modality": "textual"},
         {"fuse": "features"},
         {"modality": "visual"},
         {"modality": "textual", "fuse": "features"},
@@ -109,3 +112,9 @@ def test_other_features_give_other_neighbours(data):
 def test_a_modality_that_the_data_lack_is_refused(data):
     with pytest.raises(UserError, match="'modality' must be one of visual, textual"):
         build_model("ContentKNN", data, modality="audio")
+
+
+@pytest.mark.parametrize("weights", [{"visual": 1.0}, {"visual": 0.0, "textual": 0.0}])
+def test_weights_that_name_too_little_or_nothing_are_refused(data, weights):
+    with pytest.raises(UserError, match="ContentKNN: 'modality_weights' must "):
+        build_model("ContentKNN", data, modality_weights=weights)

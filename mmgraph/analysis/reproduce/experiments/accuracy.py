@@ -166,7 +166,7 @@ def _result(
 ) -> ExperimentResult:
     caption = f"Test metrics on {context.source.name}, systems of {numbers['table']}"
     table = drop_empty_paper_columns(Table(columns, rows, caption))
-    notes = [*notes, *_notes(context, numbers)]
+    notes = [*notes, *_notes(context, numbers), _floors(context, numbers)]
     return ExperimentResult(numbers, tables=[table], notes=notes)
 
 
@@ -224,6 +224,19 @@ def _ratio(
     if paper is None or entry is None:
         return None
     return float(entry["mean"] / paper["recall@20"])
+
+
+def _floors(context: ExperimentContext, numbers: dict[str, Any]) -> str:
+    """Recall of the floors as a note, and all their metrics among the numbers."""
+    lines = context.floors()
+    numbers["floors"] = {line["spec"]: line["metrics"]["test"] for line in lines}
+    values = (
+        f"{name} {decimals(metrics['recall@20'])}"
+        for name, metrics in numbers["floors"].items()
+    )
+    return (
+        f"R@20 of floors, without training, tuned on validation: {', '.join(values)}."
+    )
 
 
 def _notes(context: ExperimentContext, numbers: Mapping[str, Any]) -> list[str]:

@@ -122,3 +122,18 @@ def test_plug_ins_are_compared_with_their_hosts(table, plugin, make_context, tmp
             systems[f"VBPR+SEA@released{form}"] for form in (":score_heads=true", "")
         )
         assert heads["published"] == plain["published"]
+
+
+def test_floors_stand_under_the_table(make_context, tmp_path):
+    result = clear_table_3(make_context(tmp_path))
+    found = results(tmp_path)
+    floors = result.numbers["floors"]
+    assert list(floors) == [
+        *("Popularity", "ItemKNN", "ContentKNN", "ContentKNN:modality=visual"),
+        "ContentKNN:modality=textual",
+    ]
+    (note,) = (note for note in result.notes if note.startswith("R@20 of floors"))
+    for name, metrics in floors.items():
+        assert metrics["recall@20"] == found[name]["recall@20"]
+        text = f"{metrics['recall@20']:.4f}".removeprefix("0")
+        assert f"{name} {text}" in note
