@@ -55,6 +55,12 @@ def test_the_critic_is_fitted_to_softened_interactions_once_per_generator(seen):
     assert all(x.grad is None for pair in [*generators, final] for x in pair)
 
 
+def test_options_of_the_critic_reach_it():
+    options = {"slope": 0.2, "dropout": (0.0, 0.1), "penalty_weight": 3.0, "lr": 0.5}
+    loss = AdversarialScoreLoss(6, 4, **options)
+    assert {name: getattr(loss, name) for name in options} == options
+
+
 def test_options_out_of_range_are_refused_also_those_of_the_critic():
     with pytest.raises(ValueError, match="'noise_scale' must be above 0"):
         AdversarialScoreLoss(6, 4, noise_scale=0.0)

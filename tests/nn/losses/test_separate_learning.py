@@ -350,22 +350,27 @@ def test_errors_name_the_value():
         make(club_lr=-1.0)
     with pytest.raises(ValueError, match="'club_inner_steps' must be at least 0"):
         make(club_inner_steps=-1)
-    text = r"'neg_l2' needs even dimensions \(got .*7}\) - choose the distance 'mim'$"
+    text = (
+        r"^SeparateLearningLoss: 'neg_l2' needs even dimensions \(got .*7}\) - "
+        r"choose the distance 'mim'$"
+    )
     with pytest.raises(ValueError, match=text):
         make({"visual": 7}, distance="neg_l2")
     text = (
-        r"one estimator for all modalities needs equal dimensions \(got "
+        r"^SeparateLearningLoss: one estimator for all modalities needs equal "
+        r"dimensions \(got "
         r".*'textual': 8.* - use mim_proj='linear' or club_shared=False$"
     )
     with pytest.raises(ValueError, match=text):
         make(mim_proj="none")
     text = (
-        r"club_pairs='released' needs two modalities and club_shared=True "
+        r"^SeparateLearningLoss: club_pairs='released' needs two modalities and "
+        r"club_shared=True "
         r"\(got \['visual'\], club_shared=True\) - choose club_pairs='paper'$"
     )
     with pytest.raises(ValueError, match=text):
         make({"visual": 8}, club_pairs="released")
-    with pytest.raises(ValueError, match=r"dimension of 2 .* 1}\) - use a larger emb"):
+    with pytest.raises(ValueError, match=r"^Sep\w+: every .* 1}\) - use a larger emb"):
         make({"visual": 1})
     with pytest.raises(ValueError, match=r"dimensions must be .* \(got {'visual': 4"):
         make().split({"visual": torch.zeros(2, 4)})
@@ -442,8 +447,19 @@ def test_a_single_row_has_no_alignment_and_an_empty_batch_is_refused(
     assert all(x.grad.isfinite().all() for x in z.values())
     loss.eval()  # where the heads take one row, too
     torch.testing.assert_close(loss(z)["align"], terms["align"])
-    with pytest.raises(ValueError, match="SeparateLearningLoss: an empty batch has no"):
+    zeros = loss.align_loss({m: torch.zeros(1, 8) for m in loss.dims})
+    assert zeros == 0
+    text = r"SeparateLearningLoss: an empty batch has no .* - leave empty batches out$"
+    with pytest.raises(ValueError, match=text):
         loss(vectors(rows=0))
+
+
+def test_terms_that_are_not_asked_for_are_zero():
+    terms = make(align=None, distance=None)(vectors())
+    assert {name: float(term) for name, term in terms.items()} == {
+        "align": 0,
+        "distance": 0,
+    }
 
 
 # How the estimator is fitted ------------------------------------------------------
