@@ -90,7 +90,7 @@ def test_help_imports_nothing_heavy(words):
         ),
         (
             ["train", "SEA", "--set", "club_lr=-1.0", "--out", "R"],
-            "SEA: 'club_lr' must be above 0 (got -1.0) - correct the option",
+            "SEA: 'club_lr' must be above 0 or null (got -1.0) - correct the option",
         ),
         (
             ["bench", "--set", "embedding_dim=-4"],
