@@ -11,7 +11,7 @@ from typing import Any
 
 from mmgraph.bench.buildable import buildable_systems
 from mmgraph.bench.config import canonical, check_settings, run_config
-from mmgraph.bench.experiment import Splits
+from mmgraph.bench.experiment import Splits, check_held_out
 from mmgraph.bench.floors.popularity_line import popularity_line
 from mmgraph.bench.floors.tuned_floors import with_floors
 from mmgraph.bench.jobs.executors import Executor, SequentialExecutor
@@ -336,6 +336,7 @@ def run_benchmark(
     source, (splits, sha256) = source.load_for(
         [spec.model for spec in specs], lambda sha256: not before or sha256 in before
     )
+    check_held_out(splits)
     accepted, reasons = buildable_systems(
         specs, splits[0], settings=settings, recipe=recipe, required=required
     )

@@ -20,6 +20,7 @@ from mmgraph.bench.records import ResultLine
 from mmgraph.bench.versions import versions
 from mmgraph.data.content_hash import fingerprint
 from mmgraph.device import device_name, device_of, resolve_device, to_device
+from mmgraph.errors import UserError
 from mmgraph.models import build_model
 from mmgraph.models.base import Recommender
 from mmgraph.schema import INTERACTS, ITEM, USER
@@ -174,15 +175,17 @@ def train(
     history = untrained.trainer.fit(
         model,
         training,
-        valid,
+        valid if _has_pairs(valid) else None,
         on_epoch=on_epoch,
         checkpoint_dir=checkpoint_dir,
         history_file=history_file,
         resume=resume,
     )
-    metrics = {"valid": evaluate(model, valid, ks=CUTOFFS)}
+    metrics = {}
+    if _has_pairs(valid):
+        metrics["valid"] = evaluate(model, valid, ks=CUTOFFS)
     per_user = None
-    if test:
+    if test and _has_pairs(held_out):
         per_user, metrics["test"] = _test(model, held_out)
     device = device_of(model)
     line: ResultLine = {
@@ -208,6 +211,27 @@ def train(
         "key": run.key(untrained.seed, data_sha256),
     }
     return TrainedRun(line, model, history, per_user)
+
+
+def _has_pairs(split: HeteroData) -> bool:
+    return bool(split[INTERACTS].edge_label_index.numel())
+
+
+def check_held_out(splits: Splits) -> None:
+    """Refuse data of which nothing is held out, where options are to be chosen.
+
+    Raises:
+        UserError: If validation or test has no pairs.
+
+    Example:
+        >>> from mmgraph.data import load_dataset
+        >>> check_held_out(load_dataset("synthetic"))
+    """
+    if not all(map(_has_pairs, splits)):
+        raise UserError(
+            "nothing is held out to compare or to choose by",
+            "choose another --split",
+        )
 
 
 @enough_memory()

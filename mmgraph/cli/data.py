@@ -25,7 +25,7 @@ app = typer.Typer(no_args_is_help=True, help="Look at, plant and import data set
 
 Split = Annotated[
     str,
-    typer.Option(help="label, per_user, temporal, leave_one_out or cold_items."),
+    typer.Option(help="label, per_user, temporal, leave_one_out, cold_items, none."),
 ]
 Force = Annotated[bool, typer.Option("--force", help="Replace OUT if mmgraph made it.")]
 Out = Annotated[Path, typer.Option(help="Folder to make.")]

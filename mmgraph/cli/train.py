@@ -33,6 +33,8 @@ def train(
 ) -> None:
     """Train one system, keep its best epoch, test it once.
 
+    With --split none every pair trains: give --epochs, those that were best before.
+
     Example: mmgraph train FREEDOM+CLEAR --data DIR --out runs/freedom --set lr=1e-3
     """
     opt.set_up(seed, device, threads, quiet)
@@ -44,6 +46,11 @@ def train(
     from mmgraph.bench.training import train_run
     from mmgraph.cli.progress import training_bar
 
+    if split_rule == "none" and epochs is None:
+        raise UserError(
+            "--split none leaves nothing to stop by",
+            "give --epochs, those that a run with validation had best",
+        )
     spec = parse_spec(model)
     if plugin and spec.plugin and name_key(plugin) != name_key(spec.plugin):
         raise UserError(
@@ -62,6 +69,10 @@ def train(
     )
     if as_json:
         opt.emit_json({"run": str(out), **info})
+        return
+    if not info["metrics"]:
+        epochs_done = f"epoch {info['epochs']} of {info['epochs']}, not validated"
+        typer.echo(f"{info['spec']}: {epochs_done}")
         return
     typer.echo(f"{info['spec']}: best epoch {info['best_epoch']} of {info['epochs']}")
     for split, metrics in info["metrics"].items():

@@ -29,6 +29,7 @@ from mmgraph.data.splits import (
     leave_one_out,
     split_cold_items,
     split_dataset,
+    split_none,
     split_per_user,
     split_temporal,
 )
@@ -65,6 +66,7 @@ __all__ = [
     "split_by_label",
     "split_cold_items",
     "split_dataset",
+    "split_none",
     "split_per_user",
     "split_temporal",
     "synthetic",

@@ -19,7 +19,9 @@ TRAIN, VALID, TEST = range(3)
 Split = tuple[HeteroData, HeteroData, HeteroData]
 
 
-def split_by_label(data: HeteroData, label: Any = None) -> Split:
+def split_by_label(
+    data: HeteroData, label: Any = None, *, held_out: bool = True
+) -> Split:
     """Split by a given label: 0 train, 1 valid, 2 test.
 
     The other splits compute a label and end here. Valid and test pairs of users
@@ -30,6 +32,7 @@ def split_by_label(data: HeteroData, label: Any = None) -> Split:
         data: Catalogue of all interactions, see
             :func:`~mmgraph.data.from_interactions`.
         label: 0, 1 or 2 per interaction; ``split_label`` of the catalogue by default.
+        held_out: False if valid and test may be empty.
 
     Returns:
         ``(train, val, test)``: all three hold the training edges as ``edge_index`` and
@@ -75,7 +78,7 @@ def split_by_label(data: HeteroData, label: Any = None) -> Split:
         dropped = int(of_split.sum() - chosen.sum())
         if dropped:
             log.info("%s: %d pairs of users without a training pair", name, dropped)
-        if not chosen.any():
+        if not chosen.any() and (held_out or number == TRAIN):
             raise UserError(
                 f"the {name} split is empty ({dropped} pairs dropped)",
                 "label more interactions or choose another split",

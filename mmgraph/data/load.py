@@ -50,7 +50,7 @@ def load_dataset(
         path_or_name: The folder, or ``"synthetic"`` for the embedded planted catalogue
             (always the same one; a folder of that name is ``"./synthetic"``).
         split: ``"label"`` (the split column of the file), ``"per_user"``,
-            ``"temporal"``, ``"leave_one_out"`` or ``"cold_items"``.
+            ``"temporal"``, ``"leave_one_out"``, ``"cold_items"`` or ``"none"``.
         seed: Seed of the random splits.
         modalities: Names to keep, in this order; all by default, the usual ones first.
         duplicates: ``"error"``, ``"first"`` or ``"last"``, see

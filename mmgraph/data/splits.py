@@ -19,6 +19,9 @@ from mmgraph.data.validation import check_split
 from mmgraph.errors import UserError
 from mmgraph.schema import INTERACTS, ITEM
 
+#: The split that holds nothing out.
+NONE = "none"
+
 
 def split_per_user(data: HeteroData, *, seed: int = 0) -> Split:
     """Random split within each user, by the rule of the field's published files.
@@ -155,6 +158,26 @@ def split_cold_items(
     return split_by_label(data, label)
 
 
+def split_none(data: HeteroData) -> Split:
+    """Hold out nothing: every pair trains, for a system whose options are chosen.
+
+    Args:
+        data: Catalogue of all interactions.
+
+    Returns:
+        ``(train, val, test)``, see :func:`split_by_label`; the last two have no pairs.
+
+    Example:
+        >>> from mmgraph.data import from_interactions
+        >>> train, val, _ = split_none(from_interactions([0] * 10, range(10)))
+        >>> [part["user", "interacts", "item"].edge_label_index.size(1)
+        ...  for part in (train, val)]
+        [10, 0]
+    """
+    label = np.full(data[INTERACTS].edge_index.size(1), TRAIN)
+    return split_by_label(data, label, held_out=False)
+
+
 # Every split by its name: (catalogue, seed) -> the three objects.
 SPLITS: dict[str, Callable[[HeteroData, int], Split]] = {
     "label": lambda data, seed: split_by_label(data),
@@ -162,6 +185,7 @@ SPLITS: dict[str, Callable[[HeteroData, int], Split]] = {
     "temporal": lambda data, seed: split_temporal(data),
     "leave_one_out": lambda data, seed: leave_one_out(data, seed=seed),
     "cold_items": lambda data, seed: split_cold_items(data, seed=seed),
+    NONE: lambda data, seed: split_none(data),
 }
 # Those that go by time: for others a column of times need not be readable.
 BY_TIME = frozenset({"temporal", "leave_one_out"})
@@ -174,8 +198,8 @@ def split_dataset(
 
     Args:
         data: Catalogue of all interactions.
-        split: ``"label"``, ``"per_user"``, ``"temporal"``, ``"leave_one_out"`` or
-            ``"cold_items"``.
+        split: ``"label"``, ``"per_user"``, ``"temporal"``, ``"leave_one_out"``,
+            ``"cold_items"`` or ``"none"``.
         seed: Seed of the random splits.
         path: The file of the interactions, for messages.
 
@@ -194,7 +218,7 @@ def split_dataset(
         raise UserError(f"unknown split {split!r}", f"choose among {', '.join(SPLITS)}")
     try:
         splits = SPLITS[split](data, seed)
-        check_split(*splits)
+        check_split(*splits, held_out=split != NONE)
     except UserError as error:
         raise UserError(error.what, error.fix, path=path) from error
     return splits

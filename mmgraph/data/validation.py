@@ -102,7 +102,9 @@ def _validate(data: HeteroData, checked: _Checked) -> None:
         _check_features(data, modality, checked)
 
 
-def check_split(train: HeteroData, val: HeteroData, test: HeteroData) -> None:
+def check_split(
+    train: HeteroData, val: HeteroData, test: HeteroData, *, held_out: bool = True
+) -> None:
     """Check three split objects: each on its own, then that nothing leaks.
 
     All three pass messages along the same training edges, the positives of ``train``
@@ -112,6 +114,7 @@ def check_split(train: HeteroData, val: HeteroData, test: HeteroData) -> None:
         train: The training object.
         val: The validation object.
         test: The test object.
+        held_out: False if validation and test may be empty.
 
     Raises:
         UserError: At the first rule broken; a leaked pair is named.
@@ -121,7 +124,7 @@ def check_split(train: HeteroData, val: HeteroData, test: HeteroData) -> None:
         >>> train, val, test, _ = synthetic(num_users=30, num_items=40)
         >>> check_split(train, val, test)
     """
-    check_splits(train, valid=val, test=test)
+    _check_splits({"train": train, "valid": val, "test": test}, held_out=held_out)
 
 
 def check_splits(train: HeteroData, **held_out: HeteroData) -> None:
@@ -135,8 +138,12 @@ def check_splits(train: HeteroData, **held_out: HeteroData) -> None:
         >>> train, val, _, _ = synthetic(num_users=30, num_items=40)
         >>> check_splits(train, valid=val)
     """
-    keys, checked = {}, _Checked()
-    for name, data in {"train": train, **held_out}.items():
+    _check_splits({"train": train, **held_out}, held_out=True)
+
+
+def _check_splits(splits: dict[str, HeteroData], *, held_out: bool) -> None:
+    train, keys, checked = splits["train"], {}, _Checked()
+    for name, data in splits.items():
         _validate(data, checked)
         _check_same_nodes(name, data, train)
         edges, training = (split[INTERACTS].edge_index for split in (data, train))
@@ -147,7 +154,7 @@ def check_splits(train: HeteroData, **held_out: HeteroData) -> None:
             )
         _check_same_features(name, data, train)
         positives = data[INTERACTS].edge_label_index
-        if positives.size(1) == 0:
+        if positives.size(1) == 0 and (held_out or data is train):
             raise UserError(f"the {name} split is empty", "use another split")
         keys[name] = _check_edges(data, "edge_label_index", checked)
     if not np.array_equal(keys["train"], _check_edges(train, "edge_index", checked)):

@@ -194,7 +194,10 @@ class TrainingRun:
                     "use a smaller learning rate or a larger weight of the penalty",
                 )
         self.model.eval()
-        self.history.best_epoch = self.stopping.best_epoch
+        was_validated = self.stopping.best > float("-inf")
+        self.history.best_epoch = (
+            self.stopping.best_epoch if was_validated else self.history.epochs
+        )
         return self.history
 
     # Checkpoints ----------------------------------------------------------------

@@ -171,7 +171,7 @@ class Trainer(CheckedOptions):
         self,
         model: Recommender,
         train: HeteroData,
-        val: HeteroData,
+        val: HeteroData | None,
         *,
         on_epoch: Callable[[dict[str, Any]], None] | None = None,
         checkpoint_dir: str | Path | None = None,
@@ -180,12 +180,13 @@ class Trainer(CheckedOptions):
     ) -> History:
         """Train in place; the model ends with the parameters of its best epoch.
 
-        A floor, which has nothing to train, is evaluated once.
+        Without validation it trains all epochs, and ends with those of the last. A
+        floor, which has nothing to train, is evaluated once.
 
         Args:
             model: A model; it is moved to the trainer's device.
             train: Training split.
-            val: Validation split.
+            val: Validation split, or None.
             on_epoch: Called with each row of the history.
             checkpoint_dir: Folder for checkpoints between epochs, of which the last
                 two are kept. Those of an earlier run go when this one starts.
@@ -203,20 +204,25 @@ class Trainer(CheckedOptions):
                 splits are not of one catalogue or share a pair, or the checkpoint or
                 the history belongs to another run.
         """
-        check_kinds(model, train=train, val=val)
+        validation = {} if val is None else {"val": val}
+        check_kinds(model, train=train, **validation)
         given, device = train, resolve_device(self.device)
         model.to(device)
         memo: dict[int, Any] = {}
-        train, val = to_device(train, device, memo), to_device(val, device, memo)
-        check_splits(train, valid=val)
+        train = to_device(train, device, memo)
+        if val is not None:
+            val = to_device(val, device, memo)
+        check_splits(train, **({} if val is None else {"valid": val}))
         check_sizes(model, train)
         remember_features(model, given)
         folder = None if checkpoint_dir is None else Path(checkpoint_dir)
         if history_file is None and folder is not None:
             history_file = folder / FILE_NAME
         lines = None if history_file is None else HistoryFile(Path(history_file))
-        data_sha256 = "" if folder is None else fingerprint(train, val)
-        train, val = model.add_graphs(train), model.add_graphs(val)
+        parts = (train,) if val is None else (train, val)
+        data_sha256 = "" if folder is None else fingerprint(*parts)
+        train = model.add_graphs(train)
+        val = None if val is None else model.add_graphs(val)
         num_interactions = train[INTERACTS].edge_index.size(1)
         options = self.options_for(model, num_interactions)
         self._log_batch_size(options, num_interactions)
@@ -236,11 +242,12 @@ class Trainer(CheckedOptions):
     def _evaluate_only(
         self,
         run: TrainingRun,
-        val: HeteroData,
+        val: HeteroData | None,
         on_epoch: Callable[[dict[str, Any]], None] | None,
     ) -> None:
         """Validate a system that has nothing to train, once, as epoch 0."""
-        row = {"epoch": 0, **run.evaluate(val, 0)}
+        row: dict[str, Any] = {"epoch": 0}
+        row |= {} if val is None else run.evaluate(val, 0)
         run.record(row)
         if on_epoch is not None:
             on_epoch(row)
@@ -248,7 +255,7 @@ class Trainer(CheckedOptions):
     def _train(
         self,
         run: TrainingRun,
-        val: HeteroData,
+        val: HeteroData | None,
         folder: Path | None,
         on_epoch: Callable[[dict[str, Any]], None] | None,
     ) -> None:
@@ -259,7 +266,8 @@ class Trainer(CheckedOptions):
                     break
                 row: dict[str, Any] = {"epoch": epoch}
                 row |= run.train_epoch(epoch)
-                if epoch % self.eval_every == 0 or epoch == self.epochs:
+                is_due = epoch % self.eval_every == 0 or epoch == self.epochs
+                if is_due and val is not None:
                     row |= run.evaluate(val, epoch)
                 run.record(row)
                 checkpoints.finish_epoch()

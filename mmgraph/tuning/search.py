@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from mmgraph.bench.config import run_config
+from mmgraph.bench.experiment import check_held_out
 from mmgraph.bench.jobs.watch import Watch, unwatched
 from mmgraph.bench.parallel import run_threads
 from mmgraph.bench.source import DataSource
@@ -79,6 +80,7 @@ def tune(
     load_optuna()
     check_output_folder(folder, first=[QUESTION], others=[RESULT, JOURNAL])
     source, (splits, sha256) = source.load_for([search.spec.model], lambda _: True)
+    check_held_out(splits)
     question = search.question(sha256)
     with locked_folder(folder):
         _begin(folder, question, resume=resume)

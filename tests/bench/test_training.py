@@ -1,15 +1,17 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
+from dataclasses import replace
 
 import pytest
 
 from mmgraph.bench import experiment
+from mmgraph.bench.benchmark import run_benchmark
 from mmgraph.bench.config import run_config
 from mmgraph.bench.run_directory import load_run, read_info
 from mmgraph.bench.source import DataSource
 from mmgraph.bench.spec import parse_spec
-from mmgraph.bench.training import evaluate_run, train_run
+from mmgraph.bench.training import evaluate_run, recommend_run, train_run
 from mmgraph.data import write_dataset
 from mmgraph.errors import UserError
 from mmgraph.files import read_json, read_json_lines
@@ -107,6 +109,26 @@ def test_a_finished_run_is_left_as_it_is(source, tmp_path):
     assert before == {p: p.read_bytes() for p in (tmp_path / "run").glob("*.*")}
     with pytest.raises(UserError, match="there is a run already - continue it with"):
         train(source, tmp_path / "run")
+
+
+def test_with_nothing_held_out_every_pair_trains_and_the_run_can_be_used(
+    source, tmp_path
+):
+    everything = replace(source, split="none")
+    info = train(everything, tmp_path / "run")
+    assert info["metrics"] == {}
+    assert info["best_epoch"] == info["epochs"] == 2
+    counts = train(source, tmp_path / "other")["counts"]
+    assert info["counts"]["train"] == sum(counts[n] for n in ("train", "valid", "test"))
+    assert info["counts"]["valid"] == info["counts"]["test"] == 0
+    table = recommend_run(tmp_path / "run", tmp_path / "top.csv", k=3, device="cpu")
+    assert len(table) == 3 * info["counts"]["users"]
+    with pytest.raises(UserError, match="the split has no interactions"):
+        evaluate_run(tmp_path / "run", device="cpu")
+    specs = [parse_spec("MF-BPR")]
+    with pytest.raises(UserError, match="nothing is held out to compare or to choose"):
+        run_benchmark(specs, everything, tmp_path / "bench", device="cpu")
+    assert not (tmp_path / "bench").exists()
 
 
 def test_test_is_left_alone_where_a_choice_is_to_follow(source, tmp_path):

@@ -144,3 +144,13 @@ def test_of_two_trainings_in_one_folder_one_is_refused(
     assert "is writing there - wait" in other.stderr
     assert other.stderr.count("\n") == 1
     assert json.loads((tmp_path / "run" / "run.json").read_text())["seed"] == 1
+
+
+def test_with_nothing_held_out_the_epochs_must_be_given(catalogue, tmp_path, capsys):
+    words = ["train", "MF-BPR", "--data", str(catalogue), "--split", "none", "--quiet"]
+    assert main([*words, "--out", str(tmp_path / "r")]) == 2
+    assert "--split none leaves nothing to stop by - give" in capsys.readouterr().err
+    assert main([*words, "--out", str(tmp_path / "r"), "--epochs", "2"]) == 0
+    assert capsys.readouterr().out == "MF-BPR: epoch 2 of 2, not validated\n"
+    assert main(["compare", str(tmp_path / "r"), str(tmp_path / "r"), "--quiet"]) == 2
+    assert "Traceback" not in capsys.readouterr().err

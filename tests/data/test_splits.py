@@ -12,6 +12,7 @@ from mmgraph.data import (
     leave_one_out,
     split_cold_items,
     split_dataset,
+    split_none,
     split_per_user,
     split_temporal,
 )
@@ -45,7 +46,7 @@ def pairs(data):
 @pytest.mark.parametrize("name", SPLITS)
 def test_every_split_is_sound_and_does_not_depend_on_the_row_order(name):
     one, other = (split_dataset(catalogue(seed), name, seed=3) for seed in (0, 1))
-    check_split(*one)
+    check_split(*one, held_out=name != "none")
     assert [pairs(part) for part in one] == [pairs(part) for part in other]
     kept = sum(len(pairs(part)) + part.dropped_rows for part in one)
     assert kept == sum(COUNTS)
@@ -136,6 +137,15 @@ def test_cold_items_never_occur_in_training():
     assert not items[1] & items[2]
     assert len(items[2]) == 12
     assert len(items[1]) == 6
+
+
+def test_none_holds_nothing_out_and_only_where_it_was_asked_for():
+    train, val, test = split_none(catalogue())
+    assert pairs(train) == pairs(split_dataset(catalogue(), "none")[0])
+    assert len(pairs(train)) == sum(COUNTS)
+    assert pairs(val) == pairs(test) == set()
+    with pytest.raises(UserError, match="the valid split is empty - use another"):
+        check_split(train, val, test)
 
 
 def test_an_unknown_split_lists_the_choices():

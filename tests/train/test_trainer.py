@@ -311,6 +311,33 @@ def test_parameters_that_end_as_nan_are_said(splits):
         trainer.fit(model, train, val)
 
 
+@pytest.mark.parametrize("name", ["MF-BPR", "FREEDOM"])
+def test_without_validation_the_last_epoch_is_kept(splits, name, tmp_path):
+    train, val, _ = splits
+    options = {"epochs": 3, "device": "cpu", "checkpoint_seconds": 0}
+    last = {}
+
+    def remember(row):
+        last.update({k: p.detach().clone() for k, p in validated.state_dict().items()})
+
+    validated, model = build(name, train), build(name, train)
+    Trainer(**options).fit(validated, train, val, on_epoch=remember)
+    history = Trainer(**options).fit(model, train, None)
+    assert history.epochs == history.best_epoch == 3
+    assert not any(key.startswith("valid/") for row in history.rows for key in row)
+    for key, value in model.state_dict().items():
+        assert torch.equal(value, last[key]), key
+    # And so does one that was interrupted.
+    resumed = build(name, train)
+    Trainer(**options | {"epochs": 2}).fit(
+        resumed, train, None, checkpoint_dir=tmp_path
+    )
+    resumed = build(name, train, seed=5)
+    Trainer(**options).fit(resumed, train, None, checkpoint_dir=tmp_path, resume=True)
+    for key, value in resumed.state_dict().items():
+        assert torch.equal(value, last[key]), key
+
+
 def test_the_best_epoch_is_restored(splits):
     train, val, _ = splits
     model = build("MF-BPR", train)
