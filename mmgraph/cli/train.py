@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -22,6 +22,12 @@ def train(
         str | None, typer.Option("--plugin", metavar="clear|sea", help="Attach it.")
     ] = None,
     set_: opt.Set = None,
+    chosen_by: Annotated[
+        Path | None,
+        typer.Option(
+            "--from", metavar="DIR", help="Options chosen by a bench or a tune there."
+        ),
+    ] = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on after an interruption.")
     ] = False,
@@ -33,32 +39,40 @@ def train(
 ) -> None:
     """Train one system, keep its best epoch, test it once.
 
-    With --split none every pair trains: give --epochs, those that were best before.
+    --from takes the options that a benchmark or a search chose for this system; --set
+    goes over them. With --split none every pair trains, for as many epochs as were best
+    there, or --epochs.
 
     Example: mmgraph train FREEDOM+CLEAR --data DIR --out runs/freedom --set lr=1e-3
     """
     opt.set_up(seed, device, threads, quiet)
     from functools import partial
 
-    from mmgraph.bench.config import run_config
+    from mmgraph.bench.config import canonical, run_config
     from mmgraph.bench.source import DataSource
     from mmgraph.bench.spec import parse_spec
     from mmgraph.bench.training import train_run
     from mmgraph.cli.progress import training_bar
 
-    if split_rule == "none" and epochs is None:
-        raise UserError(
-            "--split none leaves nothing to stop by",
-            "give --epochs, those that a run with validation had best",
-        )
     spec = parse_spec(model)
     if plugin and spec.plugin and name_key(plugin) != name_key(spec.plugin):
         raise UserError(
             f"{model} has the plug-in {spec.plugin}, --plugin is {plugin}", "give one"
         )
     spec = replace(spec, plugin=plugin or spec.plugin)
+    settings: dict[str, Any] = {}
+    if chosen_by is not None:
+        from mmgraph.tuning.chosen import chosen_options
+
+        settings, best_epoch = chosen_options(chosen_by, canonical(spec))
+        epochs = best_epoch if split_rule == "none" and epochs is None else epochs
+    if split_rule == "none" and epochs is None:
+        raise UserError(
+            "--split none leaves nothing to stop by",
+            "give --epochs, those that a run with validation had best, or --from",
+        )
     info = train_run(
-        run_config(spec, opt.read_settings(set_, epochs), strict=True),
+        run_config(spec, settings | opt.read_settings(set_, epochs), strict=True),
         DataSource(data, split_rule),
         out,
         seed=seed,

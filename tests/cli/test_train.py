@@ -6,7 +6,7 @@ import subprocess
 import sys
 
 from mmgraph.cli import main
-from mmgraph.files import read_json
+from mmgraph.files import read_json, read_json_lines
 from mmgraph.train.trainer import Trainer
 
 
@@ -154,3 +154,24 @@ def test_with_nothing_held_out_the_epochs_must_be_given(catalogue, tmp_path, cap
     assert capsys.readouterr().out == "MF-BPR: epoch 2 of 2, not validated\n"
     assert main(["compare", str(tmp_path / "r"), str(tmp_path / "r"), "--quiet"]) == 2
     assert "Traceback" not in capsys.readouterr().err
+
+
+def test_options_and_epochs_come_from_a_benchmark(catalogue, tmp_path, capsys):
+    data = ["--data", str(catalogue), "--device", "cpu", "--quiet"]
+    words = ["bench", "MF-BPR", "--set", "embedding_dim=4", "--no-floors", *data]
+    assert main([*words, "--epochs", "3", "--out", str(tmp_path / "b")]) == 0
+    best = {
+        line["best_epoch"]
+        for line in read_json_lines(tmp_path / "b" / "results.jsonl")
+        if line["spec"] == "MF-BPR"
+    }
+    words = ["train", "MF-BPR", "--from", str(tmp_path / "b"), "--split", "none", *data]
+    assert main([*words, "--set", "lr=0.02", "--out", str(tmp_path / "r")]) == 0
+    info = read_json(tmp_path / "r" / "run.json", fix="")
+    assert info["options"]["embedding_dim"] == 4
+    assert info["trainer"]["lr"] == 0.02
+    assert min(best) <= info["epochs"] <= max(best)
+    capsys.readouterr()
+    words[1] = "LightGCN"
+    assert main([*words, "--out", str(tmp_path / "s")]) == 2
+    assert "unknown system 'LightGCN'" in capsys.readouterr().err
