@@ -233,6 +233,8 @@ class Trainer(CheckedOptions):
             run.pretrain()
             if folder is not None:
                 drop_checkpoints(folder)
+        if val is None and model.trains:
+            logger.info("no validation: all epochs are trained, the last is kept")
         if model.trains:
             self._train(run, val, folder, on_epoch)
         else:

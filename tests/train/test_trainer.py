@@ -312,7 +312,8 @@ def test_parameters_that_end_as_nan_are_said(splits):
 
 
 @pytest.mark.parametrize("name", ["MF-BPR", "FREEDOM"])
-def test_without_validation_the_last_epoch_is_kept(splits, name, tmp_path):
+def test_without_validation_the_last_epoch_is_kept(splits, name, tmp_path, caplog):
+    caplog.set_level("INFO")
     train, val, _ = splits
     options = {"epochs": 3, "device": "cpu", "checkpoint_seconds": 0}
     last = {}
@@ -324,6 +325,8 @@ def test_without_validation_the_last_epoch_is_kept(splits, name, tmp_path):
     Trainer(**options).fit(validated, train, val, on_epoch=remember)
     history = Trainer(**options).fit(model, train, None)
     assert history.epochs == history.best_epoch == 3
+    said = "no validation: all epochs are trained, the last is kept"
+    assert caplog.messages.count(said) == 1
     assert not any(key.startswith("valid/") for row in history.rows for key in row)
     for key, value in model.state_dict().items():
         assert torch.equal(value, last[key]), key
