@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -18,6 +17,7 @@ from torch import Tensor
 from mmgraph.checksum import CHECKSUM, PLACEHOLDER, add_checksum
 from mmgraph.errors import UserError
 from mmgraph.functional.block_sizes import RANKED_SCORES
+from mmgraph.knn.search.backends import import_faiss
 from mmgraph.serving.vectors import Vectors
 
 _PARQUET, _NPY = "{}_vectors.parquet", "{}_vectors.npy"
@@ -135,13 +135,13 @@ def _rank_index(name: str) -> Callable[[Path, Tensor, int], Tensor]:
 
 
 def _faiss() -> Any:
-    try:
-        return importlib.import_module("faiss")
-    except ImportError:
+    faiss = import_faiss()
+    if faiss is None:
         raise UserError(
             "an index needs FAISS, which is not installed",
             "pip install 'mmgraph[cpu]', or choose other --formats",
-        ) from None
+        )
+    return faiss
 
 
 #: Every format by name.

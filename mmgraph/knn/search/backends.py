@@ -41,7 +41,7 @@ def resolve_backend(backend: str, device: torch.device) -> str:
         'torch'
     """
     check_options(backend=backend)
-    faiss = _import_faiss()
+    faiss = import_faiss()
     on_gpu = faiss is not None and getattr(faiss, "get_num_gpus", int)() > 0
     if backend == "auto":
         if device.type == "cuda":
@@ -109,7 +109,7 @@ def _torch_search(base: Tensor) -> Search:
 
 
 def _faiss_search(base: Tensor, *, on_gpu: bool) -> Search:
-    faiss = _import_faiss()
+    faiss = import_faiss()
     rows = base.cpu().contiguous().numpy()
     if on_gpu:
         gpu_index = faiss.GpuIndexFlatIP(faiss.StandardGpuResources(), rows.shape[1])
@@ -131,7 +131,13 @@ def _faiss_search(base: Tensor, *, on_gpu: bool) -> Search:
     return search
 
 
-def _import_faiss() -> Any:
+def import_faiss() -> Any:
+    """The package FAISS, None where it is not installed.
+
+    Example:
+        >>> import_faiss() is None or hasattr(import_faiss(), "IndexFlatIP")
+        True
+    """
     loader = logging.getLogger("faiss.loader")
     if loader.level == logging.NOTSET:  # it reports at length which build it tries
         loader.setLevel(logging.WARNING)
