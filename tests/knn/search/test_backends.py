@@ -31,12 +31,12 @@ class FakeFaiss:
     ],
 )
 def test_auto_goes_by_device_and_installation(monkeypatch, installed, device, backend):
-    monkeypatch.setattr(search, "_import_faiss", lambda: installed)
+    monkeypatch.setattr(search, "import_faiss", lambda: installed)
     assert resolve_backend("auto", device) == backend
 
 
 def test_a_missing_backend_is_named(monkeypatch):
-    monkeypatch.setattr(search, "_import_faiss", lambda: None)
+    monkeypatch.setattr(search, "import_faiss", lambda: None)
     with pytest.raises(
         ValueError, match=r"^backend 'faiss' needs faiss-.* \(got neither\)$"
     ):
@@ -57,7 +57,7 @@ def test_the_loader_of_faiss_is_quiet_unless_told_otherwise(monkeypatch, level, 
     before = loader.level
     loader.setLevel(level)
     try:
-        assert search._import_faiss() is None
+        assert search.import_faiss() is None
         assert loader.level == after
     finally:
         loader.setLevel(before)
@@ -92,7 +92,7 @@ class FaissOnGpu:
 
 def test_a_gpu_is_asked_for_as_many_rows_as_it_can_return(monkeypatch):
     faiss = FaissOnGpu()
-    monkeypatch.setattr(search, "_import_faiss", lambda: faiss)
+    monkeypatch.setattr(search, "import_faiss", lambda: faiss)
     base, query = torch.randn(2500, 4), torch.randn(3, 4)
     on_gpu, on_torch = (build_search(name, base) for name in ("faiss-gpu", "torch"))
     for count in (5, 2048, 2049):
