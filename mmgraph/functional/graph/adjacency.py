@@ -329,7 +329,8 @@ class Adjacency:
 
 def _check_ids(kind: str, index: Tensor, size: int) -> None:
     if index.numel():
-        low, high = int(index.min()), int(index.max())
+        # One pass, and a device is waited for once.
+        low, high = torch.stack(index.aminmax()).tolist()
         if low < 0 or high >= size:
             bad = low if low < 0 else high
             raise ValueError(f"{kind} ids must lie in [0, {size}) (got {bad})")
