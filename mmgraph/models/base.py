@@ -205,9 +205,9 @@ class Recommender(ModelGraphs, CheckedOptions, nn.Module):
     def fold_in(self, data: HeteroData, users: Tensor, items: Tensor) -> None:
         """Fill the rows of users and items who came after training.
 
-        By default ID embeddings get what a layer of LightGCN's propagation brings them,
-        see :func:`~mmgraph.models.parts.growth.fold_in_rows`; all other rows stay as
-        :attr:`growth` has them.
+        By default ID embeddings are predicted from what a layer of LightGCN's
+        propagation brings, see :func:`~mmgraph.models.parts.growth.fold_in_rows`; all
+        other rows stay as :attr:`growth` has them.
 
         Args:
             data: The training split that they are in, with the model's graphs.

@@ -13,6 +13,8 @@ from mmgraph.errors import UserError
 
 #: Who can come later: users and items with interactions, items with features alone.
 USERS, ITEMS, COLD_ITEMS = "users", "items", "cold items"
+#: Enough to hold back directions in which next to nothing is brought.
+_RIDGE = 0.1
 
 
 @dataclass(frozen=True)
@@ -155,15 +157,17 @@ def _check_shape(name: str, trained: Tensor, fresh: Tensor) -> None:
 
 @torch.no_grad()
 def fold_in_rows(own: Tensor, brought: Tensor, new: Tensor) -> None:
-    r"""Fill new rows with what their neighbours bring, as long as known rows are.
+    r"""Fill new rows by what their neighbours bring, as known rows are related to it.
 
     .. math::
-        \mathbf{e}_v = \rho \sum_{w \in N(v)} \frac{\mathbf{e}_w}{\sqrt{d_v d_w}},
-        \qquad \rho = \frac{\sum_v \langle \mathbf{e}_v, \mathbf{b}_v \rangle}
-        {\sum_v \|\mathbf{b}_v\|^2}
+        \mathbf{e}_v = \mathbf{b}_v \mathbf{W}, \qquad
+        \mathbf{b}_v = \sum_{w \in N(v)} \frac{\mathbf{e}_w}{\sqrt{d_v d_w}}, \qquad
+        \mathbf{W} = \Big( \mathbf{B}^\top \mathbf{B}
+        + \epsilon \frac{\|\mathbf{B}\|^2}{d} \mathbf{I} \Big)^{-1}
+        \mathbf{B}^\top \mathbf{E}
 
-    The factor is the least squares one of the known rows on what is brought to them,
-    :math:`\mathbf{b}`.
+    :math:`\mathbf{W}` is the ridge regression of all known rows on what is brought to
+    them, with :math:`\epsilon = 0.1`.
 
     Args:
         own: Rows of all, changed in place ``[N, d]``.
@@ -173,11 +177,13 @@ def fold_in_rows(own: Tensor, brought: Tensor, new: Tensor) -> None:
     Example:
         >>> own = torch.tensor([[3.0], [0.0]])
         >>> fold_in_rows(own, torch.tensor([[1.0], [2.0]]), torch.tensor([False, True]))
-        >>> own
-        tensor([[3.],
-                [6.]])
+        >>> (own * 1.1).round(decimals=4)
+        tensor([[3.3000],
+                [6.0000]])
     """
-    known = ~new
-    length = brought[known].square().sum()
-    if length > 0:
-        own[new] = brought[new] * ((own[known] * brought[known]).sum() / length)
+    known = brought[~new]
+    gram, target = (known.t() @ x for x in (known, own[~new]))
+    ridge = _RIDGE * gram.trace() / len(gram)
+    if ridge > 0:
+        gram.diagonal().add_(ridge)
+        own[new] = brought[new] @ torch.linalg.solve(gram, target)

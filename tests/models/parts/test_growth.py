@@ -130,15 +130,18 @@ def test_a_tensor_that_nobody_declares_is_named():
             carried_state(growth, trained, fresh, places, blank=True)
 
 
-def test_new_rows_are_the_least_squares_fit_of_known_ones():
+def test_new_rows_are_the_ridge_regression_of_known_ones():
     generator = torch.Generator().manual_seed(1)
     own, brought = (torch.rand(9, 4, generator=generator).double() for _ in range(2))
     new = torch.arange(9) % 3 == 0
     before = own.clone()
-    a, b = brought[~new].reshape(-1, 1), own[~new].reshape(-1, 1)
-    ratio = torch.linalg.lstsq(a, b).solution.item()
+    # As least squares with rows that pull the map to 0.
+    a, y = brought[~new], own[~new]
+    pull = (0.1 * a.square().sum() / 4).sqrt() * torch.eye(4).double()
+    rows = torch.cat([a, pull]), torch.cat([y, torch.zeros(4, 4).double()])
+    expected = brought[new] @ torch.linalg.lstsq(*rows).solution
     fold_in_rows(own, brought, new)
-    torch.testing.assert_close(own[new], ratio * brought[new])
+    torch.testing.assert_close(own[new], expected)
     assert torch.equal(own[~new], before[~new])
 
 
