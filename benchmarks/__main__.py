@@ -16,6 +16,7 @@ SUITES = {
     "knn-blocks": "kNN graphs on disk and certified approximate search",
     "knn-shard": "kNN of a matrix far larger than memory",
     "serving": "requests per second of a served catalogue, on loopback",
+    "updating": "a catalogue that has grown: updated, trained again, floors",
     "gpu": "what a GPU has to show, in eight minutes",
     "endurance": "memory and open files over many epochs",
     "malformed": "random damage in the place of every input",

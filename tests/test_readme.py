@@ -121,7 +121,7 @@ def test_every_command_parses_and_names_what_exists(command):
     if command.startswith("mmgraph reproduce"):
         assert options["list_"] or select(options["names"])
     if options.get("recipe"):
-        assert load_recipe(ROOT / options["recipe"]).models
+        assert load_recipe(options["recipe"]).models
 
 
 def test_the_parser_refuses_what_does_not_exist():

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from mmgraph.bench.spec import ModelSpec, check_names, check_sizes
+from mmgraph.bench.spec import ModelSpec, check_names, check_sizes, parse_spec
 from mmgraph.errors import UserError
 from mmgraph.models.base import Recommender
 from mmgraph.models.registry import model_options, resolve_model, resolve_plugin
@@ -170,6 +170,24 @@ def run_config(
         if trainer[name] is None:
             trainer[name] = getattr(system.model_class, name)
     return RunConfig(str(system.spec), system.spec, options, trainer)
+
+
+def recorded_config(record: Mapping[str, Any]) -> RunConfig:
+    """The run that a line of results or a ``run.json`` is of.
+
+    Args:
+        record: It; its ``spec``, ``options`` and ``trainer`` are read.
+
+    Raises:
+        UserError: If the system is unknown, or has an option no longer.
+
+    Example:
+        >>> run = run_config(ModelSpec("LightGCN"), {"num_layers": 2})
+        >>> recorded_config({**vars(run), "spec": run.label}) == run
+        True
+    """
+    settings = {**record["options"], **record["trainer"]}
+    return run_config(parse_spec(record["spec"]), settings, strict=True)
 
 
 def _check_options(given: Iterable[str], known: Sequence[str], owner: str) -> None:

@@ -153,6 +153,7 @@ def train(
     checkpoint_dir: Path | None = None,
     history_file: Path | None = None,
     resume: bool = False,
+    warm: bool = False,
 ) -> TrainedRun:
     """Train a run that was built, and measure it.
 
@@ -165,22 +166,45 @@ def train(
         checkpoint_dir: Folder of the trainer's checkpoint.
         history_file: Gets a line per epoch, as the trainer writes it.
         resume: Go on from that checkpoint.
+        warm: The model's parameters are those of an earlier training.
 
     Raises:
         UserError: If training diverges, a function of the model refuses the data,
             memory is short, or the checkpoint is of another run.
     """
-    run, model = untrained.run, untrained.model
-    training, valid, held_out = untrained.splits
+    training, valid, _ = untrained.splits
     history = untrained.trainer.fit(
-        model,
+        untrained.model,
         training,
         valid if _has_pairs(valid) else None,
         on_epoch=on_epoch,
         checkpoint_dir=checkpoint_dir,
         history_file=history_file,
         resume=resume,
+        warm=warm,
     )
+    return measured(untrained, history, data, data_sha256, test=test)
+
+
+def measured(
+    built: UntrainedRun,
+    history: History,
+    data: str,
+    data_sha256: str,
+    *,
+    test: bool = True,
+) -> TrainedRun:
+    """The line of results of a model that has its final parameters.
+
+    Args:
+        built: The run.
+        history: What was trained.
+        data: Name of the data set, for the line.
+        data_sha256: Its fingerprint, for the line.
+        test: False leaves the test split alone, as selection must.
+    """
+    run, model = built.run, built.model
+    _, valid, held_out = built.splits
     metrics = {}
     if _has_pairs(valid):
         metrics["valid"] = evaluate(model, valid, ks=CUTOFFS)
@@ -192,8 +216,8 @@ def train(
         "spec": run.label,
         "data": data,
         "data_sha256": data_sha256,
-        "interactions_sha256": fingerprint(*untrained.splits, features=False),
-        "counts": split_counts(untrained.splits),
+        "interactions_sha256": fingerprint(*built.splits, features=False),
+        "counts": split_counts(built.splits),
         "metrics": metrics,
         "versions": versions(),
         "model": run.spec.model,
@@ -201,14 +225,14 @@ def train(
         "fidelity": run.spec.fidelity,
         "options": run.options,
         "trainer": run.trainer,
-        "seed": untrained.seed,
+        "seed": built.seed,
         "best_epoch": history.best_epoch,
         "epochs": history.epochs,
         "seconds_per_epoch": history.seconds_per_epoch,
         "seconds_per_evaluation": history.seconds_per_evaluation,
         "peak_memory_bytes": peak_memory(device),
         "device": device_name(device),
-        "key": run.key(untrained.seed, data_sha256),
+        "key": run.key(built.seed, data_sha256),
     }
     return TrainedRun(line, model, history, per_user)
 

@@ -25,6 +25,7 @@ from mmgraph.errors import UserError
 
 Grid = Mapping[str, list[Any]]
 _MOST_BYTES = 1_000_000
+_SHIPPED = Path(__file__).with_name("recipes")
 
 
 @dataclass(frozen=True)
@@ -48,20 +49,48 @@ class Recipe:
     path: Path | None = field(default=None, compare=False)
 
 
+def shipped_recipes() -> list[str]:
+    """Names of the recipes that come with the package.
+
+    Example:
+        >>> "baby" in shipped_recipes()
+        True
+    """
+    return sorted(path.stem for path in _SHIPPED.glob("*.toml"))
+
+
+def recipe_file(name: str | Path) -> Path:
+    """The file of a recipe.
+
+    Args:
+        name: A path, or one of :func:`shipped_recipes`; a file of that name in the
+            working folder goes first.
+
+    Example:
+        >>> recipe_file("baby").name, recipe_file("mine.toml")
+        ('baby.toml', PosixPath('mine.toml'))
+    """
+    path = Path(name)
+    if str(name) in shipped_recipes() and not path.is_file():
+        return _SHIPPED / f"{name}.toml"
+    return path
+
+
 def load_recipe(path: str | Path) -> Recipe:
     """Read a recipe.
 
     Args:
-        path: A TOML file with ``models`` (a list of specs), ``[defaults]`` (options for
-            all) and ``[system."SPEC"]`` tables with ``options`` and ``grid``; ``grid``
-            is one table, or a list of tables that are searched one after the other.
+        path: One of :func:`shipped_recipes`, or a TOML file with ``models`` (a list of
+            specs), ``[defaults]`` (options for all) and ``[system."SPEC"]`` tables with
+            ``options`` and ``grid``; ``grid`` is one table, or a list of tables that
+            are searched one after the other.
 
     Raises:
         UserError: If the file is not TOML, names something that does not exist or no
             data could make right, has a value of a wrong type, or two tables for one
             system.
     """
-    path = Path(path)
+    path = recipe_file(path)
     try:
         return replace(_build(_read_toml(path)), path=path)
     except UserError as error:
@@ -72,7 +101,10 @@ def _read_toml(path: Path) -> dict[str, Any]:
     try:
         status = path.stat()
     except (OSError, ValueError) as error:  # a path may hold no NUL
-        raise UserError("no such recipe", "check the path") from error
+        raise UserError(
+            "no such recipe",
+            f"check the path, or name one of {', '.join(shipped_recipes())}",
+        ) from error
     if not stat.S_ISREG(status.st_mode):
         raise UserError("not a file", "give a TOML file")
     if status.st_size > _MOST_BYTES:

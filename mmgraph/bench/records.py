@@ -66,6 +66,8 @@ class RunInfo(_Measured):
     data_location: str
     split_rule: str
     split_seed: int
+    #: The run that ``mmgraph update`` started from, and how many came and went.
+    updated_from: NotRequired[dict[str, Any]]
     #: Of ``model.safetensors``; versions before 0.3 did not record it.
     weights_sha256: NotRequired[str]
 

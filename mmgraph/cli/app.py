@@ -20,6 +20,7 @@ from mmgraph.cli.serving.export import export
 from mmgraph.cli.serving.recommend import recommend
 from mmgraph.cli.serving.serve import serve
 from mmgraph.cli.serving.similar import similar
+from mmgraph.cli.serving.update import update
 from mmgraph.cli.train import train
 from mmgraph.cli.tune import tune
 
@@ -30,7 +31,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
 )
 for command in (
-    *(train, tune, evaluate, recommend, similar, export, serve),
+    *(train, tune, evaluate, recommend, similar, export, serve, update),
     *(bench, compare, models, reproduce, diagnose, doctor),
 ):
     app.command()(command)

@@ -37,7 +37,8 @@ def bench(
     seeds: Annotated[int, typer.Option("--seeds", help="Seeds per system.")] = 3,
     epochs: Annotated[int | None, typer.Option("--epochs", help="At most.")] = None,
     recipe: Annotated[
-        Path | None, typer.Option("--recipe", help="TOML file with options and grids.")
+        Path | None,
+        typer.Option("--recipe", metavar="NAME|FILE", help="Options and grids, TOML."),
     ] = None,
     set_: opt.Set = None,
     out: Annotated[

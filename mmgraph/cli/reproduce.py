@@ -30,7 +30,8 @@ def reproduce(
     ] = None,
     epochs: Annotated[int | None, typer.Option("--epochs", help="At most.")] = None,
     recipe: Annotated[
-        Path | None, typer.Option("--recipe", help="TOML file with options and grids.")
+        Path | None,
+        typer.Option("--recipe", metavar="NAME|FILE", help="Options and grids, TOML."),
     ] = None,
     set_: opt.Set = None,
     grid: Annotated[

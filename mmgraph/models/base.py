@@ -12,6 +12,7 @@ from torch_geometric.data import HeteroData
 from mmgraph.errors import UserError
 from mmgraph.functional.recommend.neighbor_sampling import SampledGraph
 from mmgraph.models.batch import Batch
+from mmgraph.models.parts.growth import Growth, fold_in_rows
 from mmgraph.models.parts.item_features import TrainedFeatures
 from mmgraph.models.parts.model_graphs import ModelGraphs
 from mmgraph.models.plugins.base import Plugin, check_host, check_plugin
@@ -78,6 +79,8 @@ class Recommender(ModelGraphs, CheckedOptions, nn.Module):
     fidelities: ClassVar[tuple[str, ...]] = ("paper",)
     #: Prefixes of parameters in older files, and what they are called now.
     former_names: ClassVar[tuple[tuple[str, str], ...]] = ()
+    #: Whose rows the state has, and who can come after training; nobody unless said.
+    growth: ClassVar[Growth] = Growth()
     #: Attributes that ``repr`` shows after the sizes.
     shown: ClassVar[tuple[str, ...]] = ("embedding_dim",)
 
@@ -198,6 +201,24 @@ class Recommender(ModelGraphs, CheckedOptions, nn.Module):
             sampled: It is :meth:`sampled_loss`.
         """
         return []
+
+    def fold_in(self, data: HeteroData, users: Tensor, items: Tensor) -> None:
+        """Fill the rows of users and items who came after training.
+
+        By default ID embeddings are predicted from what a layer of LightGCN's
+        propagation brings, see :func:`~mmgraph.models.parts.growth.fold_in_rows`; all
+        other rows stay as :attr:`growth` has them.
+
+        Args:
+            data: The training split that they are in, with the model's graphs.
+            users: Mask ``[U]`` of the new users, whose rows are zeros.
+            items: The same of the items.
+        """
+        if hasattr(self, "user") and hasattr(self, "item"):
+            graph = self.user_item_graph(data)
+            user, item = self.split(graph.matmul(self.id_embeddings()))
+            fold_in_rows(self.user.weight, user, users)
+            fold_in_rows(self.item.weight, item, items)
 
     def parameter_groups(self) -> list[dict[str, Any]]:
         """:meth:`main_parameters` as Adam takes them.

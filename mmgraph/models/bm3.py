@@ -11,6 +11,7 @@ from mmgraph.functional.losses.regularizers import norm_penalty
 from mmgraph.functional.rows import distinct_rows, take_rows
 from mmgraph.models.base import Recommender
 from mmgraph.models.batch import Batch
+from mmgraph.models.parts.growth import BY_INTERACTIONS
 from mmgraph.models.parts.item_features import TrainedFeatures, encode_features
 from mmgraph.models.parts.regularize import embedding_penalty
 from mmgraph.nn.encoder import LightGCNEncoder
@@ -74,6 +75,7 @@ class BM3(Recommender):
     random_loss = True
     scores_read_encoders = False
     fidelities = ("paper", "released")
+    growth = BY_INTERACTIONS
 
     shown = ("embedding_dim", "num_layers")
 

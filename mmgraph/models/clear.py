@@ -15,6 +15,7 @@ from mmgraph.functional.graph.prune import prune_edges
 from mmgraph.functional.losses.bpr import inner_product_bpr
 from mmgraph.models.base import Recommender
 from mmgraph.models.batch import Batch
+from mmgraph.models.parts.growth import BY_PREFERENCES
 from mmgraph.models.parts.item_features import encode_features
 from mmgraph.models.parts.item_graph import fused_item_graph
 from mmgraph.models.plugins.clear import (
@@ -105,6 +106,7 @@ class CLEAR(Recommender):
     lr = 1e-4
     multimodal = True
     built_in = "CLEAR"
+    growth = BY_PREFERENCES
     former_names = (
         ("propagate.", "gcn.propagate."),
         ("fuse_users.", "gcn.fuse_users."),

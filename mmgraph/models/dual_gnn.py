@@ -16,6 +16,7 @@ from mmgraph.functional.losses.regularizers import mean_square_penalty
 from mmgraph.functional.rows import take_rows
 from mmgraph.models.base import Recommender
 from mmgraph.models.batch import Batch
+from mmgraph.models.parts.growth import BY_PREFERENCES
 from mmgraph.models.parts.item_features import encode_features
 from mmgraph.models.parts.last_step import LastStepEmbeddings
 from mmgraph.nn.encoder import ModalityEncoder, ModalityGraphEncoder
@@ -83,6 +84,7 @@ class DualGNN(Recommender):
     lr = 1e-4
     multimodal = True
     fidelities = ("paper", "released")
+    growth = BY_PREFERENCES
 
     #: Seed of this epoch's draws.
     draw_seed: Tensor

@@ -13,6 +13,7 @@ from mmgraph.functional.losses.bpr import inner_product_bpr
 from mmgraph.functional.rows import take_rows
 from mmgraph.models.base import Recommender
 from mmgraph.models.batch import Batch
+from mmgraph.models.parts.growth import BY_CONTENT
 from mmgraph.models.parts.item_features import TrainedFeatures, encode_features
 from mmgraph.models.parts.item_graph import fused_item_graph
 from mmgraph.nn.conv import ItemGraphConv
@@ -76,6 +77,7 @@ class FREEDOM(Recommender):
     scores_read_encoders = False
     inert_parameters = ("project.*.bias",)
     fidelities = ("paper", "released")
+    growth = BY_CONTENT
 
     shown = ("embedding_dim", "num_layers")
 

@@ -14,6 +14,7 @@ from mmgraph.functional.losses.bpr import bpr_loss
 from mmgraph.functional.losses.regularizers import half_square_sum_penalty
 from mmgraph.models.base import Recommender
 from mmgraph.models.batch import Batch
+from mmgraph.models.parts.growth import BY_INTERACTIONS
 from mmgraph.nn.conv import LayerRefinedConv
 from mmgraph.options import (
     Dimension,
@@ -66,6 +67,7 @@ class LayerGCN(Recommender):
     """
 
     random_loss = True
+    growth = BY_INTERACTIONS
     reads_features = False
     shown = ("embedding_dim", "num_layers")
 

@@ -21,6 +21,7 @@ from mmgraph.functional.rows import take_rows
 from mmgraph.functional.unit_rows import unit_rows
 from mmgraph.models.base import Recommender
 from mmgraph.models.batch import Batch
+from mmgraph.models.parts.growth import BY_CONTENT
 from mmgraph.models.parts.item_features import encode_features
 from mmgraph.models.parts.regularize import embedding_penalty
 from mmgraph.nn.encoder import LightGCNEncoder
@@ -123,6 +124,7 @@ class LGMRec(Recommender):
     multimodal = True
     random_loss = True
     fidelities = ("paper", "released")
+    growth = BY_CONTENT
 
     shown = ("embedding_dim", "num_hyperedges")
 

@@ -11,6 +11,7 @@ from mmgraph.functional.recommend.neighbor_sampling import SampledGraph
 from mmgraph.functional.rows import take_rows
 from mmgraph.models.base import Recommender
 from mmgraph.models.batch import Batch
+from mmgraph.models.parts.growth import BY_INTERACTIONS
 from mmgraph.models.parts.regularize import embedding_penalty
 from mmgraph.nn.encoder import LightGCNEncoder
 from mmgraph.options import Dimension, Fidelity, LayerCount, NodeCount, NonNegativeFloat
@@ -42,6 +43,7 @@ class LightGCN(Recommender):
     """
 
     fidelities = ("paper", "released")
+    growth = BY_INTERACTIONS
 
     reads_features = False
     shown = ("embedding_dim", "num_layers")

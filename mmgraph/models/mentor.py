@@ -14,6 +14,7 @@ from mmgraph.functional.losses.contrastive import solosim
 from mmgraph.functional.losses.moments import moment_alignment
 from mmgraph.models.base import Recommender
 from mmgraph.models.batch import Batch
+from mmgraph.models.parts.growth import BY_PREFERENCES
 from mmgraph.models.parts.item_features import encode_features
 from mmgraph.models.parts.item_graph import fused_item_graph
 from mmgraph.models.parts.last_step import LastStepEmbeddings
@@ -115,6 +116,7 @@ class MENTOR(Recommender):
     multimodal = True
     random_loss = True
     fidelities = ("paper", "released")
+    growth = BY_PREFERENCES
 
     shown = ("embedding_dim", "num_layers")
 

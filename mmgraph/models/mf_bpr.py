@@ -8,6 +8,7 @@ from torch_geometric.data import HeteroData
 from mmgraph.functional.losses.bpr import inner_product_bpr
 from mmgraph.models.base import Recommender
 from mmgraph.models.batch import Batch
+from mmgraph.models.parts.growth import BY_INTERACTIONS
 from mmgraph.models.parts.regularize import embedding_penalty
 from mmgraph.options import Dimension, Fidelity, NodeCount, NonNegativeFloat
 
@@ -34,6 +35,7 @@ class MFBPR(Recommender):
     """
 
     fidelities = ("paper", "released")
+    growth = BY_INTERACTIONS
 
     reads_features = False
 

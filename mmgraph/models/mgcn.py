@@ -15,6 +15,7 @@ from mmgraph.functional.losses.regularizers import half_square_penalty
 from mmgraph.functional.rows import take_rows
 from mmgraph.models.base import Recommender
 from mmgraph.models.batch import Batch
+from mmgraph.models.parts.growth import BY_CONTENT
 from mmgraph.models.parts.item_features import TrainedFeatures, encode_features
 from mmgraph.models.parts.item_graph import similarity_graphs
 from mmgraph.nn.conv import BipartiteConv, ItemGraphConv
@@ -90,6 +91,7 @@ class MGCN(Recommender):
     multimodal = True
     lr_decay = 0.96
     fidelities = ("paper", "released")
+    growth = BY_CONTENT
 
     shown = ("embedding_dim", "num_layers")
 

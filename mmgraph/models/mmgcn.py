@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
 from functools import reduce
 from itertools import pairwise
 from typing import Literal, NamedTuple, cast
@@ -19,6 +20,7 @@ from mmgraph.functional.rows import take_rows
 from mmgraph.functional.unit_rows import unit_rows
 from mmgraph.models.base import Recommender
 from mmgraph.models.batch import Batch
+from mmgraph.models.parts.growth import BY_CONTENT
 from mmgraph.models.parts.last_step import LastStepEmbeddings
 from mmgraph.nn.conv import MMGCNConv
 from mmgraph.nn.modality_dict import ModalityDict, attribute_name, linear_maps
@@ -90,6 +92,7 @@ class MMGCN(Recommender):
 
     multimodal = True
     fidelities = ("paper", "released")
+    growth = replace(BY_CONTENT, users=("preference_*",), nodes=("shared",))
 
     #: Embeddings of users, then items, that all modalities and layers share.
     shared: Tensor

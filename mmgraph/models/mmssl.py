@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -17,6 +19,7 @@ from mmgraph.functional.rows import take_rows
 from mmgraph.models.base import Recommender
 from mmgraph.models.batch import Batch
 from mmgraph.models.parts.generated_items import GeneratedItems
+from mmgraph.models.parts.growth import BY_INTERACTIONS
 from mmgraph.models.parts.item_features import encode_features
 from mmgraph.nn.encoder import AlternatingEncoder
 from mmgraph.nn.fusion import CrossModalAttention
@@ -143,6 +146,7 @@ class MMSSL(Recommender):
     multimodal = True
     random_loss = True
     fidelities = ("paper", "released")
+    growth = replace(BY_INTERACTIONS, anew=("generated.lists", "adversary.*"))
 
     shown = ("embedding_dim", "num_layers")
 
@@ -311,6 +315,12 @@ class MMSSL(Recommender):
             with torch.no_grad():
                 features = self.feature_views(data, drop=False)
                 self.generated.replace(self.generate(data, features))
+
+    def fold_in(self, data: HeteroData, users: Tensor, items: Tensor) -> None:
+        """As by default, and the graphs are generated anew."""
+        super().fold_in(data, users, items)
+        features = self.feature_views(data, drop=False)
+        self.generated.replace(self.generate(data, features))
 
     @torch.no_grad()
     def generate(

@@ -17,6 +17,7 @@ from mmgraph.functional.losses.bpr import bpr_loss
 from mmgraph.functional.rows import take_rows
 from mmgraph.models.base import Recommender
 from mmgraph.models.batch import Batch
+from mmgraph.models.parts.growth import BY_CONTENT, fold_in_rows
 from mmgraph.models.parts.item_features import encode_features
 from mmgraph.nn.modality_dict import ModalityDict, linear_maps
 from mmgraph.options import (
@@ -109,6 +110,7 @@ class PAMD(Recommender):
     min_modalities = 2
     multimodal = True
     fidelities = ("paper", "released")
+    growth = BY_CONTENT
 
     def __init__(
         self,
@@ -250,6 +252,15 @@ class PAMD(Recommender):
 
     def encode(self, data: HeteroData) -> tuple[Tensor, Tensor]:
         return self.user.weight, self.encode_items(data)
+
+    def fold_in(self, data: HeteroData, users: Tensor, items: Tensor) -> None:
+        """As by default, but users from items with all their parts alike."""
+        super().fold_in(data, users, items)
+        e, *parts = self.encode_items(data).split(self.embedding_dim, dim=1)
+        whole = torch.cat([self.user.weight, e + torch.stack(parts).mean(dim=0)])
+        brought = self.user_item_graph(data).matmul(whole)
+        self.user.weight[users] = 0.0
+        fold_in_rows(self.user.weight, self.split(brought)[0], users)
 
     def score(self, z_user: Tensor, z_item: Tensor) -> Tensor:
         e, *parts = z_item.split(z_user.size(1), dim=1)

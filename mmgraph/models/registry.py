@@ -29,6 +29,7 @@ from mmgraph.models.micro import MICRO
 from mmgraph.models.mmgcn import MMGCN
 from mmgraph.models.mmssl import MMSSL
 from mmgraph.models.pamd import PAMD
+from mmgraph.models.parts import own_systems
 from mmgraph.models.plugins.base import Plugin
 from mmgraph.models.plugins.clear import CLEARPlugin
 from mmgraph.models.plugins.sea import SEAPlugin
@@ -118,6 +119,7 @@ def available_models() -> list[str]:
         >>> "LightGCN" in available_models(), "ItemKNN" in available_models()
         (True, False)
     """
+    _find_own_systems()
     return list(MODELS)
 
 
@@ -151,6 +153,7 @@ def available_plugins() -> list[str]:
         >>> available_plugins()
         ['CLEAR', 'SEA']
     """
+    _find_own_systems()
     return list(PLUGINS)
 
 
@@ -164,6 +167,7 @@ def resolve_model(name: str) -> tuple[str, type[Recommender], dict[str, Any]]:
         >>> resolve_model("light_gcn")[0]
         'LightGCN'
     """
+    _find_own_systems()
     known = MODELS | FLOORS
     canonical = _look_up(name, [*MODELS, *VARIANTS, *FLOORS], "model")
     base, preset = VARIANTS.get(canonical, (canonical, {}))
@@ -180,6 +184,7 @@ def resolve_plugin(name: str) -> tuple[str, type[Plugin]]:
         >>> resolve_plugin("clear")[0]
         'CLEAR'
     """
+    _find_own_systems()
     canonical = _look_up(name, list(PLUGINS), "plug-in")
     return canonical, PLUGINS[canonical]
 
@@ -284,6 +289,13 @@ def build_model(
             plugin_class, **{k: v for k, v in options.items() if k in of_plugin}
         )
     return model
+
+
+def _find_own_systems() -> None:
+    """Register what ``--import`` and installed packages bring."""
+    own_systems.import_named_modules()
+    own_systems.read_entry_points(own_systems.SYSTEMS, register_model)
+    own_systems.read_entry_points(own_systems.PLUGINS, register_plugin)
 
 
 def _check_class(what: str, given: Any, base: type, methods: list[str]) -> None:

@@ -16,6 +16,7 @@ from mmgraph.functional.rows import take_rows
 from mmgraph.models.base import Recommender
 from mmgraph.models.batch import Batch
 from mmgraph.models.parts.bound_measures import BoundMeasures
+from mmgraph.models.parts.growth import BY_PREFERENCES
 from mmgraph.models.parts.item_features import encode_features
 from mmgraph.models.parts.item_graph import fused_item_graph
 from mmgraph.models.parts.last_step import LastStepEmbeddings
@@ -137,6 +138,7 @@ class SEA(Recommender):
     lr = 1e-4
     multimodal = True
     built_in = "SEA"
+    growth = BY_PREFERENCES
     former_names = (
         ("propagate.", "gcn.propagate."),
         ("fuse_users.", "gcn.fuse_users."),

@@ -22,6 +22,7 @@ from mmgraph.functional.unit_rows import unit_rows
 from mmgraph.functional.wide_linear import wide_linear
 from mmgraph.models.base import Recommender
 from mmgraph.models.batch import Batch
+from mmgraph.models.parts.growth import BY_CONTENT
 from mmgraph.models.parts.last_step import LastStepEmbeddings
 from mmgraph.nn.losses.chained_alignment import ChainedAlignmentLoss
 from mmgraph.nn.modality_dict import linear_maps
@@ -99,6 +100,7 @@ class SLMRec(Recommender):
     needs_negatives = False
     main_term = "nce"
     fidelities = ("paper", "released")
+    growth = BY_CONTENT
 
     shown = ("embedding_dim", "num_layers", "ssl_task")
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 from torch import Tensor, nn
 from torch_geometric.data import HeteroData
@@ -10,6 +12,7 @@ from mmgraph.functional.losses.bpr import inner_product_bpr
 from mmgraph.functional.rows import take_rows
 from mmgraph.models.base import Recommender
 from mmgraph.models.batch import Batch
+from mmgraph.models.parts.growth import BY_CONTENT, fold_in_rows
 from mmgraph.models.parts.item_features import encode_features
 from mmgraph.models.parts.regularize import embedding_penalty
 from mmgraph.nn.modality_dict import linear_maps
@@ -46,6 +49,7 @@ class VBPR(Recommender):
 
     multimodal = True
     fidelities = ("paper", "released")
+    growth = replace(BY_CONTENT, items=("item.weight", "item_bias.weight"))
 
     def __init__(
         self,
@@ -111,6 +115,15 @@ class VBPR(Recommender):
     def row_tables(self, *, sampled: bool) -> list[nn.Embedding]:
         biases = [] if self.released else [self.item_bias]
         return [self.user, self.item, *biases]
+
+    def fold_in(self, data: HeteroData, users: Tensor, items: Tensor) -> None:
+        r"""New :math:`\gamma_i` from the users, then users from whole items."""
+        graph, dim = self.user_item_graph(data), self.embedding_dim
+        own = torch.cat([self.user.weight[:, :dim], self.item.weight])
+        fold_in_rows(self.item.weight, self.split(graph.matmul(own))[1], items)
+        whole = self.encode_items(data)[:, : 2 * dim]
+        brought = graph.matmul(torch.cat([self.user.weight, whole]))
+        fold_in_rows(self.user.weight, self.split(brought)[0], users)
 
     def loss(self, data: HeteroData, batch: Batch) -> dict[str, Tensor]:
         # Only the batch's items are projected: same values and gradients.

@@ -177,6 +177,7 @@ class Trainer(CheckedOptions):
         checkpoint_dir: str | Path | None = None,
         history_file: str | Path | None = None,
         resume: bool = False,
+        warm: bool = False,
     ) -> History:
         """Train in place; the model ends with the parameters of its best epoch.
 
@@ -194,6 +195,8 @@ class Trainer(CheckedOptions):
                 ``history.jsonl`` in the folder of the checkpoints, if there is one.
             resume: Go on from the checkpoint, if there is one; what the history has
                 after it is cut off.
+            warm: The parameters are those of an earlier training, which a pretraining
+                would lose.
 
         Returns:
             The history.
@@ -230,7 +233,8 @@ class Trainer(CheckedOptions):
         if resume and folder is not None and has_checkpoint(folder):
             run.load(folder)
         else:
-            run.pretrain()
+            if not warm:
+                run.pretrain()
             if folder is not None:
                 drop_checkpoints(folder)
         if val is None and model.trains:

@@ -15,6 +15,7 @@ from mmgraph.models.parts.content_neighbours import (
     nearest_items,
     weighted_union,
 )
+from mmgraph.models.parts.growth import BY_CONTENT
 from mmgraph.models.parts.item_graph import checked_weights
 from mmgraph.options import Dims, Fraction, ModalityWeights, NodeCount, PositiveInt
 from mmgraph.schema import ITEM, feature_key, mask_key
@@ -50,6 +51,7 @@ class ContentKNN(NeighbourFloor):
     """
 
     multimodal = True
+    growth = BY_CONTENT
 
     def __init__(
         self,

@@ -13,6 +13,7 @@ from mmgraph.functional.graph.adjacency import Adjacency
 from mmgraph.functional.recommend.neighbour_scores import neighbour_scores
 from mmgraph.models.base import Recommender
 from mmgraph.models.batch import Batch
+from mmgraph.models.parts.growth import BY_INTERACTIONS
 from mmgraph.schema import INTERACTS
 
 
@@ -42,6 +43,7 @@ class NeighbourFloor(Recommender):
     """
 
     trains = False
+    growth = BY_INTERACTIONS
     shown: ClassVar[tuple[str, ...]] = ("k",)
 
     k: int

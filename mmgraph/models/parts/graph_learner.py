@@ -19,6 +19,7 @@ from mmgraph.functional.losses.regularizers import half_square_penalty
 from mmgraph.knn import knn_graph
 from mmgraph.models.base import Recommender
 from mmgraph.models.batch import Batch
+from mmgraph.models.parts.growth import BY_CONTENT
 from mmgraph.models.parts.item_features import TrainedFeatures, encode_features
 from mmgraph.models.parts.item_graph import similarity_graphs
 from mmgraph.nn.conv import ItemGraphConv
@@ -83,6 +84,7 @@ class GraphLearner(Recommender):
     lr_decay = 0.96
     multimodal = True
     fidelities = ("paper", "released")
+    growth = BY_CONTENT
 
     shown = ("embedding_dim", "num_layers")
 
