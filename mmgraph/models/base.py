@@ -76,6 +76,8 @@ class Recommender(ModelGraphs, CheckedOptions, nn.Module):
     inert_parameters: ClassVar[tuple[str, ...]] = ()
     #: ``"released"`` too, for systems whose public code behaves otherwise.
     fidelities: ClassVar[tuple[str, ...]] = ("paper",)
+    #: Options whose values mean something else in the other fidelity.
+    rescaled: ClassVar[tuple[str, ...]] = ()
     #: Prefixes of parameters in older files, and what they are called now.
     former_names: ClassVar[tuple[tuple[str, str], ...]] = ()
     #: Attributes that ``repr`` shows after the sizes.

@@ -74,6 +74,7 @@ class BM3(Recommender):
     random_loss = True
     scores_read_encoders = False
     fidelities = ("paper", "released")
+    rescaled = ("reg_weight",)
 
     shown = ("embedding_dim", "num_layers")
 

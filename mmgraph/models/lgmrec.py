@@ -123,6 +123,7 @@ class LGMRec(Recommender):
     multimodal = True
     random_loss = True
     fidelities = ("paper", "released")
+    rescaled = ("reg_weight",)
 
     shown = ("embedding_dim", "num_hyperedges")
 

@@ -42,6 +42,7 @@ class LightGCN(Recommender):
     """
 
     fidelities = ("paper", "released")
+    rescaled = ("reg_weight",)
 
     reads_features = False
     shown = ("embedding_dim", "num_layers")

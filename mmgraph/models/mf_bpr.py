@@ -34,6 +34,7 @@ class MFBPR(Recommender):
     """
 
     fidelities = ("paper", "released")
+    rescaled = ("reg_weight",)
 
     reads_features = False
 

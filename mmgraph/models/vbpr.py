@@ -46,6 +46,7 @@ class VBPR(Recommender):
 
     multimodal = True
     fidelities = ("paper", "released")
+    rescaled = ("reg_weight",)
 
     def __init__(
         self,
