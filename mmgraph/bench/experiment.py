@@ -325,7 +325,7 @@ def validated_users(splits: Splits) -> int:
     Example:
         >>> from mmgraph.data import load_dataset
         >>> validated_users(load_dataset("synthetic"))
-        999
+        1000
     """
     user, _ = splits[1][INTERACTS].edge_label_index
     return int(user.unique().numel())
