@@ -5,13 +5,13 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
 from mmgraph.bench.buildable import buildable_systems
 from mmgraph.bench.config import canonical, check_settings, run_config
-from mmgraph.bench.experiment import Splits, check_held_out
+from mmgraph.bench.experiment import Splits, check_held_out, validated_users
 from mmgraph.bench.floors.popularity_line import popularity_line
 from mmgraph.bench.floors.tuned_floors import with_floors
 from mmgraph.bench.jobs.executors import Executor, SequentialExecutor
@@ -27,6 +27,7 @@ from mmgraph.bench.results_folder import (
     MODELS,
     OTHERS,
     BenchFolder,
+    Rival,
     read_results,
 )
 from mmgraph.bench.run_directory import write_run
@@ -115,8 +116,8 @@ class Benchmark:
 
         Args:
             specs: The systems.
-            seeds: The seeds; grids are decided with the first, which is all that floors
-                are run with: they draw nothing.
+            seeds: The seeds; grids are decided with the first, or the first few if the
+                recipe says so. Floors, which draw nothing, are run with the first.
             settings: Options that hold for all systems that have them; over a recipe.
             recipe: Options and grids per system.
 
@@ -157,6 +158,10 @@ class Benchmark:
         """Validation metric of a grid point that was tried, None if it was not."""
         return self._folder.value(key) if key in self._folder.tried else None
 
+    @cached_property
+    def _validated_users(self) -> int:
+        return validated_users(self.splits)
+
     def _rounds(
         self,
         spec: ModelSpec,
@@ -166,16 +171,26 @@ class Benchmark:
     ) -> Iterator[list[Task]]:
         """Stage after stage of the grid, then every seed of what was chosen."""
         choice = Choice()
+        deciding = seeds[: 1 if recipe is None else recipe.selection_seeds]
         for stage in stages(spec, recipe, settings):
-            points = stage.runs(choice)
-            keys = tuple(point.key(seeds[0], self.data_sha256) for point in points)
-            if points:
+            runs = stage.runs(choice)
+            keys = [
+                tuple(run.key(seed, self.data_sha256) for seed in deciding)
+                for run in runs
+            ]
+            if runs:
+                rivals = tuple(
+                    Rival(each, stage.weakness(point))
+                    for each, point in zip(keys, stage.points, strict=True)
+                )
                 yield [
-                    Task(point, seeds[0], key, test=False, grid_keys=keys)
-                    for point, key in zip(points, keys, strict=True)
+                    Task(run, seed, key, test=False, rivals=rivals)
+                    for run, each in zip(runs, keys, strict=True)
+                    for seed, key in zip(deciding, each, strict=True)
                 ]
+            values = [self._folder.value(*each) for each in keys]
             try:
-                choice = stage.decide(choice, [self._folder.value(k) for k in keys])
+                choice = stage.decide(choice, values, self._validated_users)
             except UserError as error:  # no point could be trained: on to other systems
                 for seed in seeds:
                     self._fail(f"{spec} with seed {seed}", error)
@@ -250,7 +265,7 @@ class Benchmark:
             point["epochs"] = result.line["epochs"]
             point["valid_recall@20"] = result.line["metrics"]["valid"]["recall@20"]
             trained = result.trained
-        self._folder.add_point(point, task.grid_keys, trained)
+        self._folder.add_point(point, task.rivals, trained)
 
 
 def _seeds_of(spec: ModelSpec, seeds: Sequence[int]) -> Sequence[int]:
@@ -302,7 +317,8 @@ def run_benchmark(
         specs: The systems.
         source: The data.
         out: The folder, as :class:`Benchmark` fills it.
-        seeds: The seeds; grids are decided with the first.
+        seeds: The seeds; grids are decided with the first, or the first few if the
+            recipe says so.
         settings: Options that hold for all systems that have them; over a recipe.
         recipe: Options and grids per system. Without one, settings that suit the
             embedded catalogue hold there where ``settings`` do not say otherwise.

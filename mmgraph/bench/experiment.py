@@ -343,6 +343,18 @@ def split_counts(splits: Sequence[HeteroData]) -> dict[str, int]:
     return counts
 
 
+def validated_users(splits: Splits) -> int:
+    """Number of users whose items a validation metric ranks.
+
+    Example:
+        >>> from mmgraph.data import load_dataset
+        >>> validated_users(load_dataset("synthetic"))
+        1000
+    """
+    user, _ = splits[1][INTERACTS].edge_label_index
+    return int(user.unique().numel())
+
+
 def _test(
     model: Recommender, held_out: HeteroData
 ) -> tuple[dict[str, np.ndarray], dict[str, float]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 import re
 import stat
 import tomllib
@@ -19,9 +20,17 @@ from mmgraph.bench.config import (
     check_values,
     run_config,
 )
-from mmgraph.bench.spec import ModelSpec, check_names, check_sizes, parse_spec
+from mmgraph.bench.spec import (
+    FIDELITIES,
+    ModelSpec,
+    check_names,
+    check_sizes,
+    parse_spec,
+)
 from mmgraph.bench.systems import check_system
 from mmgraph.errors import UserError
+from mmgraph.models.registry import resolve_model
+from mmgraph.options import fits
 
 Grid = Mapping[str, list[Any]]
 _MOST_BYTES = 1_000_000
@@ -30,23 +39,56 @@ _SHIPPED = Path(__file__).with_name("recipes")
 
 @dataclass(frozen=True)
 class System:
-    """The entry of one system: fixed options, then grids, stage by stage."""
+    """The entry of one system: fixed options, then grids, stage by stage.
+
+    ``mechanism`` names options that grow with what the system adds to its base: of
+    points that tie on validation, the weakest is chosen.
+    """
 
     options: Mapping[str, Any] = field(default_factory=dict)
     grid: list[Grid] = field(default_factory=list)
+    mechanism: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
 class Recipe:
     """The content of a recipe file; the keys of ``systems`` are canonical specs.
 
-    ``path`` is the file, for messages; it says nothing about the content.
+    ``path`` is the file, for messages; it says nothing about the content. A grid is
+    decided with the first ``selection_seeds`` of the seeds.
     """
 
     models: list[ModelSpec]
     defaults: Mapping[str, Any]
     systems: Mapping[str, System]
     path: Path | None = field(default=None, compare=False)
+    selection_seeds: int = 1
+
+    def table_of(self, spec: ModelSpec) -> System | None:
+        """The table of a system, or that of its other fidelity; None without either.
+
+        Of another fidelity, options are left out whose values mean something else
+        there (:attr:`~mmgraph.models.base.Recommender.rescaled`).
+
+        Example:
+            >>> systems = {"VBPR": System(grid=[{"reg_weight": [1, 2], "lr": [1, 2]}])}
+            >>> recipe = Recipe([], {}, systems)
+            >>> recipe.table_of(ModelSpec("VBPR", fidelity="released")).grid
+            [{'lr': [1, 2]}]
+        """
+        if str(spec) in self.systems:
+            return self.systems[str(spec)]
+        for fidelity in FIDELITIES:
+            other = self.systems.get(str(replace(spec, fidelity=fidelity)))
+            if other is not None:
+                return _without(other, resolve_model(spec.model)[1].rescaled)
+        return None
+
+
+def _without(system: System, names: Sequence[str]) -> System:
+    options = {k: v for k, v in system.options.items() if k not in names}
+    grid = [{k: v for k, v in g.items() if k not in names} for g in system.grid]
+    return replace(system, options=options, grid=[stage for stage in grid if stage])
 
 
 def shipped_recipes() -> list[str]:
@@ -82,8 +124,10 @@ def load_recipe(path: str | Path) -> Recipe:
     Args:
         path: One of :func:`shipped_recipes`, or a TOML file with ``models`` (a list of
             specs), ``[defaults]`` (options for all) and ``[system."SPEC"]`` tables with
-            ``options`` and ``grid``; ``grid`` is one table, or a list of tables that
-            are searched one after the other.
+            ``options``, ``grid`` and ``mechanism``; ``grid`` is one table, or a list of
+            tables that are searched one after the other. ``base`` names a recipe beside
+            it: ``models`` are added to its own, and its defaults and tables hold where
+            this one has none.
 
     Raises:
         UserError: If the file is not TOML, names something that does not exist or no
@@ -91,8 +135,33 @@ def load_recipe(path: str | Path) -> Recipe:
             system.
     """
     path = recipe_file(path)
+    with _in_file(path):
+        content = _read_toml(path)
+        base = content.pop("base", None)
+        if base is not None and not isinstance(base, str):
+            raise UserError(
+                f"base is not a name (got {base!r})", 'write base = "other.toml"'
+            )
+    if base is None:
+        return _load(path, content, Recipe([], {}, {}))
+    beside = path.parent / base
+    with _in_file(beside):
+        of_base = _read_toml(beside)
+        if "base" in of_base:
+            raise UserError("a base has no base of its own", "name that one")
+    return _load(path, content, _load(beside, of_base, Recipe([], {}, {})))
+
+
+def _load(path: Path, content: dict[str, Any], base: Recipe) -> Recipe:
+    with _in_file(path):
+        return replace(_build(content, base), path=path)
+
+
+@contextmanager
+def _in_file(path: Path) -> Iterator[None]:
+    """Errors name the file that they are about."""
     try:
-        return replace(_build(_read_toml(path)), path=path)
+        yield
     except UserError as error:
         raise UserError(error.what, error.fix, path=path, row=error.row) from error
 
@@ -141,9 +210,15 @@ def _syntax_error(reason: str) -> UserError:
     )
 
 
-def _build(content: dict[str, Any]) -> Recipe:
-    check_names(content, ["models", "defaults", "system"], "table")
+def _build(content: dict[str, Any], base: Recipe) -> Recipe:
+    known = ["base", "models", "selection_seeds", "defaults", "system"]
+    check_names(content, known, "table")
     check_sizes(content)
+    seeds = content.get("selection_seeds", base.selection_seeds)
+    if not fits(seeds, int) or seeds < 1:
+        raise UserError(
+            f"selection_seeds is no number of seeds (got {seeds!r})", "write 1 or more"
+        )
     names = content.get("models", [])
     if not isinstance(names, list) or not all(isinstance(n, str) for n in names):
         raise UserError(
@@ -161,8 +236,13 @@ def _build(content: dict[str, Any]) -> Recipe:
             named[str(spec)] = spec
     defaults = _table(content.get("defaults", {}), "defaults")
     with _under("defaults"):
-        _check(defaults, [*models, *named.values()])
-    return Recipe(models, defaults, systems)
+        _check(defaults, [*models, *base.models, *named.values()])
+    return Recipe(
+        [*base.models, *(spec for spec in models if spec not in base.models)],
+        {**base.defaults, **defaults},
+        {**base.systems, **systems},
+        selection_seeds=seeds,
+    )
 
 
 @contextmanager
@@ -175,7 +255,7 @@ def _under(key: str) -> Iterator[None]:
 
 
 def _system(spec: ModelSpec, table: dict[str, Any]) -> System:
-    check_names(table, ["options", "grid", "source"], "key")
+    check_names(table, ["options", "grid", "mechanism", "source"], "key")
     grid = table.get("grid", [])
     stages = grid if isinstance(grid, list) else [grid]
     for stage in stages:
@@ -188,7 +268,24 @@ def _system(spec: ModelSpec, table: dict[str, Any]) -> System:
     options = _table(table.get("options", {}), "options")
     with _under("options"):
         _check(options, [spec])
-    return System(options, stages)
+    mechanism = _mechanism(table.get("mechanism", []), stages)
+    return System(options, stages, tuple(mechanism))
+
+
+def _mechanism(names: Any, stages: Sequence[Grid]) -> list[str]:
+    if not isinstance(names, list) or not all(isinstance(n, str) for n in names):
+        raise UserError(
+            f"mechanism is not a list of names (got {names!r})", 'write ["strength"]'
+        )
+    values = {key: value for stage in stages for key, value in stage.items()}
+    with _under("mechanism"):
+        check_names(names, values, "option of the grid")
+    for name in names:
+        if not all(fits(value, float) for value in values[name]):
+            raise UserError(
+                f"mechanism: {name} has values that are no numbers", "leave it out"
+            )
+    return names
 
 
 def _spec(name: str) -> ModelSpec:
@@ -228,11 +325,13 @@ class Stage:
         spec: The system.
         options: Options that hold from here on.
         points: Settings to choose from; a single one is taken as it is.
+        mechanism: Options that grow with the system's mechanism.
     """
 
     spec: ModelSpec
     options: Mapping[str, Any]
     points: Sequence[Mapping[str, Any]]
+    mechanism: Sequence[str] = ()
 
     def runs(self, choice: Choice) -> list[RunConfig]:
         """Runs to compare, given what was chosen before; none where there is no choice.
@@ -247,13 +346,28 @@ class Stage:
         held = {**choice.settings, **self.options}
         return [run_config(self.spec, {**held, **point}) for point in self.points]
 
-    def decide(self, choice: Choice, values: Sequence[float]) -> Choice:
-        """The choice with the best point of this stage; of equal ones, the first.
+    def weakness(self, point: Mapping[str, Any]) -> tuple[float, ...]:
+        """Sizes of a point's mechanism; of two points, the smaller is the weaker.
+
+        Example:
+            >>> stage = Stage(ModelSpec("CLEAR"), {}, [], ["strength", "rank"])
+            >>> stage.weakness({"rank": 4, "strength": 0.5, "lr": 0.1})
+            (0.5, 4)
+        """
+        return tuple(point[name] for name in self.mechanism if name in point)
+
+    def decide(self, choice: Choice, values: Sequence[float], users: int = 0) -> Choice:
+        r"""The choice with the best point of this stage; of equal ones, the first.
+
+        Of points within one standard error of the best, the one with the weakest
+        mechanism. The error of a mean :math:`p` of ratios over :math:`n` users is at
+        most :math:`\sqrt{p (1 - p) / n}`, and that where each has one positive.
 
         Args:
             choice: Earlier choices.
             values: Validation metric of each of the :meth:`runs`, minus infinity where
                 training diverged.
+            users: Users that were validated on; without them only equal values tie.
 
         Raises:
             UserError: If no point could be trained.
@@ -263,7 +377,7 @@ class Stage:
                 f"no point of the grid of {self.spec} could be trained",
                 "see the errors in selection.jsonl and mend the grid",
             )
-        best = self.points[values.index(max(values)) if values else 0]
+        best = self.points[self._best(values, users) if values else 0]
         settings = {**choice.settings, **self.options, **best}
         chosen = {**choice.chosen, **best} if values else choice.chosen
         # A variant's own options win over what a grid chose for its base.
@@ -274,6 +388,12 @@ class Stage:
         }
         return Choice(settings, kept, choice.tried + len(values))
 
+    def _best(self, values: Sequence[float], users: int) -> int:
+        top = max(values)
+        error = math.sqrt(top * (1 - top) / users) if users and self.mechanism else 0.0
+        tied = [n for n, value in enumerate(values) if value >= top - error]
+        return min(tied, key=lambda n: (self.weakness(self.points[n]), -values[n]))
+
 
 def stages(
     spec: ModelSpec, recipe: Recipe | None, fixed: Mapping[str, Any] | None = None
@@ -283,7 +403,8 @@ def stages(
     A system starts from the choice of the nearest one it is a variant of
     (``VBPR+CLEAR`` from ``VBPR``, ``CLEAR:strength=0`` from ``CLEAR``), so that the two
     differ in nothing but what the variant names. Then come its own options, then each
-    stage of its own grid.
+    stage of its own grid. Each fidelity is searched by itself, by the table of the
+    other where it has none (:meth:`Recipe.table_of`).
 
     Args:
         spec: The system.
@@ -301,13 +422,26 @@ def stages(
     fixed = fixed or {}
     if recipe is None:
         return [Stage(spec, fixed, [{}])]
-    parents = [parent for parent in spec.ancestors() if str(parent) in recipe.systems]
+    parents = [parent for parent in _bases(spec) if recipe.table_of(parent)]
     before = stages(parents[0], recipe, fixed) if parents else []
-    system = recipe.systems.get(str(spec), System())
+    system = recipe.table_of(spec) or System()
     defaults = {} if parents else recipe.defaults
     own = Stage(spec, {**defaults, **system.options, **fixed}, [{}])
-    free = [grid_points(grid, without={*fixed, *spec.options}) for grid in system.grid]
-    return [*before, own, *(Stage(spec, {}, points) for points in free)]
+    free = [
+        Stage(
+            spec,
+            {},
+            grid_points(grid, without={*fixed, *spec.options}),
+            [name for name in system.mechanism if len(grid.get(name, [])) > 1],
+        )
+        for grid in system.grid
+    ]
+    return [*before, own, *free]
+
+
+def _bases(spec: ModelSpec) -> list[ModelSpec]:
+    """The systems that a system is a variant of, in its fidelity, the nearest first."""
+    return [base for base in spec.ancestors() if base.fidelity == spec.fidelity]
 
 
 def possible_runs(
@@ -349,6 +483,7 @@ def choose(
     validate: Callable[[RunConfig], float],
     *,
     fixed: Mapping[str, Any] | None = None,
+    users: int = 0,
 ) -> Choice:
     """Settings of a system by a recipe, grids decided on validation.
 
@@ -358,6 +493,7 @@ def choose(
         validate: Trains a point and returns its validation metric, higher is better.
             It must not look at test.
         fixed: Options that no grid may touch, such as those of the command line.
+        users: Users that are validated on, as :meth:`Stage.decide` takes them.
 
     Example:
         >>> system = System(grid=[{"num_layers": [1, 2, 3]}])
@@ -371,7 +507,8 @@ def choose(
     """
     choice = Choice()
     for stage in stages(spec, recipe, fixed):
-        choice = stage.decide(choice, [validate(run) for run in stage.runs(choice)])
+        values = [validate(run) for run in stage.runs(choice)]
+        choice = stage.decide(choice, values, users)
     return choice
 
 
@@ -393,8 +530,8 @@ def fixed_options(
     if recipe is None:
         return dict(settings)
     options = dict(recipe.defaults)
-    for name in [*reversed(spec.ancestors()), spec]:
-        options |= recipe.systems.get(str(name), System()).options
+    for each in [*reversed(_bases(spec)), spec]:
+        options |= (recipe.table_of(each) or System()).options
     return {**options, **settings}
 
 

@@ -18,6 +18,7 @@ import math
 import os
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -213,6 +214,19 @@ def _move_aside(paths: Sequence[Path]) -> None:
             os.replace(path, new)
 
 
+@dataclass(frozen=True)
+class Rival:
+    """A point of a stage of a grid, for the question whether it may yet be chosen.
+
+    Args:
+        keys: Keys of its runs, one per seed.
+        weakness: As :meth:`~mmgraph.bench.recipe.Stage.weakness` gives it.
+    """
+
+    keys: tuple[str, ...]
+    weakness: tuple[float, ...] = ()
+
+
 class BenchFolder:
     """The files of one benchmark; every write leaves them whole.
 
@@ -250,10 +264,15 @@ class BenchFolder:
         """True if the run has its line of results."""
         return key in self.done
 
-    def value(self, key: str) -> float:
-        """Validation metric of a grid point; minus infinity where it diverged."""
-        value = self.tried[key]
-        return float("-inf") if value is None else value
+    def value(self, *keys: str) -> float:
+        """Validation metric of a grid point; minus infinity where it diverged.
+
+        Args:
+            keys: Keys of its runs; their mean counts.
+        """
+        values = [self.tried[key] for key in keys]
+        known = [value for value in values if value is not None]
+        return sum(known) / len(keys) if len(known) == len(keys) else float("-inf")
 
     def add_result(
         self,
@@ -279,13 +298,15 @@ class BenchFolder:
         self.drop(key)
 
     def add_point(
-        self, point: GridPoint, grid_keys: Sequence[str], trained: bytes | None
+        self, point: GridPoint, rivals: Sequence[Rival], trained: bytes | None
     ) -> None:
-        """Add a grid point; what was trained is kept while none of its stage is better.
+        """Add a run of a grid point; what was trained is kept while it may be chosen.
+
+        It no longer may once another point is as good, and as weak.
 
         Args:
             point: Its line.
-            grid_keys: Keys of all points of its stage, in their order.
+            rivals: All points of its stage, in their order.
             trained: Its checkpoint, None where it diverged.
         """
         key = point["key"]
@@ -293,11 +314,15 @@ class BenchFolder:
             write_atomic(run_file(self.path, SELECTED, key) / FILE_NAME, trained)
         append_json_line(self.path / SELECTION, point)
         self.tried[key] = point["valid_recall@20"]
-        known = [each for each in grid_keys if each in self.tried]
-        best = max(known, key=self.value)  # of equal ones the first, as the choice
+        # Of equal ones the first stays, as for the choice.
+        known = [each for each in rivals if set(each.keys) <= self.tried.keys()]
+        known.sort(key=lambda each: (each.weakness, -self.value(*each.keys)))
+        best = float("-inf")
         for each in known:
-            if each != best:
-                self.drop(each)
+            value = self.value(*each.keys)
+            for run in each.keys if value <= best else ():
+                self.drop(run)
+            best = max(best, value)
 
     def selected(self, key: str) -> Path | None:
         """Folder of the kept checkpoint of a grid point, if there is one."""

@@ -77,6 +77,8 @@ class Recommender(ModelGraphs, CheckedOptions, nn.Module):
     inert_parameters: ClassVar[tuple[str, ...]] = ()
     #: ``"released"`` too, for systems whose public code behaves otherwise.
     fidelities: ClassVar[tuple[str, ...]] = ("paper",)
+    #: Options whose values mean something else in the other fidelity.
+    rescaled: ClassVar[tuple[str, ...]] = ()
     #: Prefixes of parameters in older files, and what they are called now.
     former_names: ClassVar[tuple[tuple[str, str], ...]] = ()
     #: Whose rows the state has, and who can come after training; nobody unless said.

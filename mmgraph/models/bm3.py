@@ -76,6 +76,7 @@ class BM3(Recommender):
     scores_read_encoders = False
     fidelities = ("paper", "released")
     growth = BY_INTERACTIONS
+    rescaled = ("reg_weight",)
 
     shown = ("embedding_dim", "num_layers")
 

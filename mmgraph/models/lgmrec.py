@@ -125,6 +125,7 @@ class LGMRec(Recommender):
     random_loss = True
     fidelities = ("paper", "released")
     growth = BY_CONTENT
+    rescaled = ("reg_weight",)
 
     shown = ("embedding_dim", "num_hyperedges")
 

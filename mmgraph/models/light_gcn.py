@@ -44,6 +44,7 @@ class LightGCN(Recommender):
 
     fidelities = ("paper", "released")
     growth = BY_INTERACTIONS
+    rescaled = ("reg_weight",)
 
     reads_features = False
     shown = ("embedding_dim", "num_layers")

@@ -36,6 +36,7 @@ class MFBPR(Recommender):
 
     fidelities = ("paper", "released")
     growth = BY_INTERACTIONS
+    rescaled = ("reg_weight",)
 
     reads_features = False
 

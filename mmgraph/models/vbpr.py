@@ -50,6 +50,7 @@ class VBPR(Recommender):
     multimodal = True
     fidelities = ("paper", "released")
     growth = replace(BY_CONTENT, items=("item.weight", "item_bias.weight"))
+    rescaled = ("reg_weight",)
 
     def __init__(
         self,

@@ -197,6 +197,62 @@ def test_options_are_chosen_on_validation_and_test_is_left_alone(
     assert tests == [False, False, True]  # nothing was trained again
 
 
+def test_a_choice_on_several_seeds_is_by_their_mean(splits, tmp_path, monkeypatch):
+    trained = []
+    original = module.run_experiment
+
+    def watch(run, *args, test, seed, **options):
+        trained.append((run.trainer["lr"], seed, test))
+        result = original(run, *args, test=test, seed=seed, **options)
+        # The first seed alone would choose the first point.
+        values = {(0.01, 7): 0.5, (0.01, 8): 0.1, (0.05, 7): 0.4, (0.05, 8): 0.4}
+        value = values.get((run.trainer["lr"], seed))
+        if value is not None:
+            result.line["metrics"]["valid"]["recall@20"] = value
+        return result
+
+    monkeypatch.setattr(module, "run_experiment", watch)
+    recipe = Recipe(
+        [],
+        {"embedding_dim": 4, "epochs": 1},
+        {"MF-BPR": System({}, [{"lr": [0.01, 0.05]}])},
+        selection_seeds=2,
+    )
+    lines = bench(splits, tmp_path).run(SPECS[:1], [7, 8, 9], recipe=recipe)
+    assert {line["trainer"]["lr"] for line in lines[1:]} == {0.05}
+    # Only the third seed is trained after the choice: the others are kept.
+    assert trained == [
+        *((lr, seed, False) for lr in (0.01, 0.05) for seed in (7, 8)),
+        (0.05, 9, True),
+    ]
+    assert [line["seed"] for line in lines[1:]] == [7, 8, 9]
+    assert lines[1]["selection"] == {"chosen": {"lr": 0.05}, "tried": 2}
+    assert not (tmp_path / "selected").exists()
+
+
+def test_a_tie_goes_to_the_weaker_mechanism_which_is_not_trained_again(
+    splits, tmp_path, monkeypatch
+):
+    trained = []
+    original = module.run_experiment
+    # 60 users are validated on: the standard error of .5 is .06.
+    values = {0.3: 0.4, 0.5: 0.45, 0.9: 0.5}
+
+    def watch(run, *args, test, **options):
+        trained.append((run.options["strength"], test))
+        result = original(run, *args, test=test, **options)
+        value = values[run.options["strength"]]
+        result.line["metrics"]["valid"]["recall@20"] = value
+        return result
+
+    monkeypatch.setattr(module, "run_experiment", watch)
+    system = System({"rank": 1}, [{"strength": [0.9, 0.3, 0.5]}], ["strength"])
+    recipe = Recipe([], {"embedding_dim": 4, "epochs": 1}, {"VBPR+CLEAR": system})
+    lines = bench(splits, tmp_path).run([parse_spec("VBPR+CLEAR")], [7], recipe=recipe)
+    assert lines[1]["options"]["strength"] == 0.5
+    assert trained == [(0.9, False), (0.3, False), (0.5, False)]
+
+
 def test_a_grid_point_that_diverges_loses(splits, tmp_path):
     recipe = Recipe([], SETTINGS, {"MF-BPR": System({}, [{"lr": [1e38, 0.01]}])})
     lines = bench(splits, tmp_path).run(SPECS[:1], [1], recipe=recipe)

@@ -77,7 +77,7 @@ def whole(tmp_path_factory):
             key = f"{spec[:5].replace('+', '-')}{seed}"
             line = result(key, spec=spec, seed=seed, epochs=1)
             folder.add_result(line, USERS, [{"epoch": 1, "loss/bpr": 0.5}])
-    folder.add_point(point("p", 0.5), ["p"], None)
+    folder.add_point(point("p", 0.5), [], None)
     read_once = copy(out)
     for read in READERS.values():
         read(read_once)  # or every damage would seem to be found

@@ -92,6 +92,20 @@ def test_a_recipe_reads_as_written(tmp_path):
         ("[system.VBPR]\noptions = {reg_weight = 'x'}", "VBPR: 'reg_weight' must"),
         ("[system.VBPR]\ngrid = {reg_weight = [0, 'x']}", "'reg_weight' must .*'x'"),
         ("models = ['VBPR:reg_weight=x']", "r.toml: models: VBPR: 'reg_weight' must"),
+        ("base = 3", "r.toml: base is not a name .got 3. - write base = "),
+        ("base = 'none.toml'", "none.toml: no such recipe"),
+        ("base = 'r.toml'", "r.toml: a base has no base of its own - name that one"),
+        ("selection_seeds = 0", "r.toml: selection_seeds is no number of seeds"),
+        ("selection_seeds = true", "r.toml: selection_seeds is no number of seeds"),
+        ("[system.VBPR]\nmechanism = 3", "'VBPR': mechanism is not a list of names"),
+        (
+            "[system.CLEAR]\nmechanism = ['rnk']\ngrid = {rank = [1]}",
+            "mechanism: unknown option of the grid 'rnk' - did you mean 'rank'",
+        ),
+        (
+            "[system.SEA]\nmechanism = ['variant']\ngrid = {variant = ['a', 'b']}",
+            "mechanism: variant has values that are no numbers - leave it out",
+        ),
         (
             "[system.mf-bpr]\n[system.MF-BPR]",
             "r.toml: system 'MF-BPR': it has two tables",
@@ -268,3 +282,118 @@ def test_without_a_recipe_there_is_nothing_to_search():
 def test_of_equal_points_the_first_is_chosen():
     stage = Stage(parse_spec("VBPR"), {}, [{"lr": 1.0}, {"lr": 2.0}, {"lr": 3.0}])
     assert stage.decide(Choice(), [0.1, 0.2, 0.2]).settings == {"lr": 2.0}
+
+
+def grids_of(name, systems):
+    """Points by the system that they are of."""
+    return [
+        (str(stage.spec), [dict(point) for point in stage.points])
+        for stage in stages(parse_spec(name), Recipe([], {}, systems))
+        if stage.points != [{}]
+    ]
+
+
+def test_each_fidelity_is_searched_by_itself():
+    systems = {"FREEDOM": System({}, [{"reg_weight": [0.0, 0.1]}])}
+    points = [{"reg_weight": 0.0}, {"reg_weight": 0.1}]
+    assert grids_of("FREEDOM", systems) == [("FREEDOM", points)]
+    assert grids_of("FREEDOM@released", systems) == [("FREEDOM@released", points)]
+    systems = {"FREEDOM@released": systems["FREEDOM"]}
+    assert grids_of("FREEDOM", systems) == [("FREEDOM", points)]
+
+
+@pytest.mark.parametrize("name", ["MF-BPR", "LightGCN", "VBPR", "LGMRec", "BM3"])
+def test_a_penalty_on_another_scale_is_not_handed_to_the_other_fidelity(name):
+    system = System({"reg_weight": 0.5}, [{"reg_weight": [1, 2]}, {"lr": [1, 2]}])
+    for own, other in ((name, f"{name}@released"), (f"{name}@released", name)):
+        recipe = Recipe([], {}, {own: system})
+        spec = parse_spec(other)
+        assert grids_of(other, recipe.systems) == [(other, [{"lr": 1}, {"lr": 2}])]
+        assert fixed_options(spec, recipe, {}) == {}
+        choice = choose(spec, recipe, lambda run: 1.0)
+        assert "reg_weight" not in choice.settings
+        mine = choose(parse_spec(own), recipe, lambda run: 1.0)
+        assert mine.settings["reg_weight"] == 1
+
+
+def test_a_variant_finds_its_grid_where_its_base_has_a_table_of_its_fidelity():
+    systems = {
+        "VBPR": System({}, [{"lr": [0.1, 0.2]}]),
+        "VBPR@released": System({}, [{"reg_weight": [1.0, 2.0]}]),
+        "VBPR+CLEAR": System({}, [{"rank": [2, 4]}]),
+    }
+    assert grids_of("VBPR+CLEAR@released:strength=0", systems) == [
+        ("VBPR@released", [{"reg_weight": 1.0}, {"reg_weight": 2.0}]),
+        ("VBPR+CLEAR@released", [{"rank": 2}, {"rank": 4}]),
+    ]
+
+
+def test_of_points_within_a_standard_error_the_weakest_mechanism_is_chosen():
+    grid = [{"strength": [0.5, 0.9], "lr": [1, 2]}]
+    recipe = Recipe([], {}, {"CLEAR": System({}, grid, ["strength"])})
+    value = {(0.5, 1): 0.5, (0.5, 2): 0.51, (0.9, 1): 0.52, (0.9, 2): 0.4}
+
+    def chosen(users, best=0.52):
+        def validate(run):
+            point = run.options["strength"], run.trainer["lr"]
+            return best if point == (0.9, 1) else value[point]
+
+        settings = choose(parse_spec("CLEAR"), recipe, validate, users=users).settings
+        return settings["strength"], settings["lr"]
+
+    # The standard error of .52 over 2,496 users is .01, and over 2,400 above it.
+    assert chosen(2400) == (0.5, 2)  # the best of the weakest
+    assert chosen(2600) == (0.9, 1)
+    assert chosen(0) == (0.9, 1)  # nothing known of an error
+    assert chosen(0, best=0.51) == (0.5, 2)  # equal
+    plain = Recipe([], {}, {"CLEAR": System({}, grid)})
+    found = choose(
+        parse_spec("CLEAR"),
+        plain,
+        lambda run: value[run.options["strength"], run.trainer["lr"]],
+        users=10,
+    )
+    assert (found.settings["strength"], found.settings["lr"]) == (0.9, 1)
+
+
+def test_a_mechanism_that_is_held_breaks_no_tie():
+    grid = [{"strength": [0.0], "lr": [1, 2]}, {"strength": [0.5, 0.9]}]
+    recipe = Recipe([], {}, {"CLEAR": System({}, grid, ["strength"])})
+    choice = choose(
+        parse_spec("CLEAR"), recipe, lambda run: run.trainer["lr"] / 10, users=9
+    )
+    assert dict(choice.settings) == {"strength": 0.5, "lr": 2}
+
+
+def test_a_recipe_adds_to_its_base(tmp_path):
+    text = TEXT.replace("[defaults]", "selection_seeds = 3\n[defaults]", 1)
+    (tmp_path / "base.toml").write_text(text)
+    own = """
+base = "base.toml"
+models = ["VBPR", "LightGCN"]
+[defaults]
+patience = 3
+[system.LightGCN]
+options = {num_layers = 1}
+"""
+    recipe = load_recipe(write(tmp_path, own))
+    assert [str(m) for m in recipe.models] == ["LightGCN", "VBPR+CLEAR", "VBPR"]
+    assert recipe.defaults == {"epochs": 7, "patience": 3}
+    assert recipe.systems["LightGCN"] == System({"num_layers": 1})  # whole
+    assert len(recipe.systems["VBPR+CLEAR"].grid) == 2
+    assert recipe.selection_seeds == 3
+    assert recipe.path == tmp_path / "r.toml"
+    assert (
+        load_recipe(
+            write(tmp_path, "base = 'base.toml'\nselection_seeds = 2")
+        ).selection_seeds
+        == 2
+    )
+
+
+def test_a_mistake_in_a_base_is_told_with_its_file(tmp_path):
+    (tmp_path / "base.toml").write_text("[defaults]\nepoch = 1")
+    with pytest.raises(
+        UserError, match=r"base\.toml: defaults: unknown option 'epoch'"
+    ):
+        load_recipe(write(tmp_path, "base = 'base.toml'"))

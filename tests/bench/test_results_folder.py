@@ -10,6 +10,7 @@ from reference.result_lines import point, result
 from mmgraph.analysis.leaderboard.render import write_leaderboard
 from mmgraph.bench.results_folder import (
     BenchFolder,
+    Rival,
     read_histories,
     read_per_user,
     read_results,
@@ -23,29 +24,55 @@ def kept(path):
     return sorted(p.name for p in folder.iterdir()) if folder.exists() else []
 
 
+def rivals(*keys):
+    return [Rival((key,)) for key in keys]
+
+
 def test_only_the_best_point_of_a_stage_stays_on_disk(tmp_path):
     folder = BenchFolder(tmp_path)
     stage = ["a", "b", "c", "d"]
     steps = [("b", 0.2, ["b"]), ("a", 0.1, ["b"]), ("d", 0.3, ["d"]), ("c", 0.3, ["c"])]
     for key, value, expected in steps:  # of equal ones the first of the stage stays
-        folder.add_point(point(key, value), stage, b"weights")
+        folder.add_point(point(key, value), rivals(*stage), b"weights")
         assert kept(tmp_path) == expected
     assert folder.selected("c") == tmp_path / "selected" / "c"
     assert folder.selected("a") is None
 
 
+def test_a_weaker_point_stays_beside_a_better_one(tmp_path):
+    folder = BenchFolder(tmp_path)
+    stage = [Rival((key,), (n,)) for n, key in enumerate("abcd")]
+    steps = [("b", 0.2, "b"), ("a", 0.1, "ab"), ("d", 0.2, "ab"), ("c", 0.3, "abc")]
+    for key, value, expected in steps:  # d is as good as b, and stronger
+        folder.add_point(point(key, value), stage, b"weights")
+        assert kept(tmp_path) == list(expected)
+
+
+def test_the_mean_over_seeds_decides_what_stays(tmp_path):
+    folder = BenchFolder(tmp_path)
+    stage = [Rival(("a1", "a2")), Rival(("b1", "b2"))]
+    values = {"a1": 0.1, "a2": 0.4, "b1": 0.3, "b2": 0.1}
+    for key, value in values.items():
+        folder.add_point(point(key, value), stage, b"weights")
+        assert {"a1", "a2"} & values.keys() >= {k for k in kept(tmp_path) if k < "b"}
+    assert kept(tmp_path) == ["a1", "a2"]
+    assert folder.value("a1", "a2") == 0.25
+    folder.add_point(point("c", None), [Rival(("a1", "c"))], None)
+    assert folder.value("a1", "c") == float("-inf")  # one seed diverged
+
+
 def test_a_point_that_diverged_keeps_nothing_and_loses(tmp_path):
     folder = BenchFolder(tmp_path)
-    folder.add_point(point("a", None), ["a", "b"], None)
+    folder.add_point(point("a", None), rivals("a", "b"), None)
     assert kept(tmp_path) == []
-    folder.add_point(point("b", 0.0), ["a", "b"], b"weights")
+    folder.add_point(point("b", 0.0), rivals("a", "b"), b"weights")
     assert kept(tmp_path) == ["b"]
     assert (folder.value("a"), folder.value("b")) == (float("-inf"), 0.0)
 
 
 def test_the_line_of_results_ends_the_need_for_the_parameters(tmp_path):
     folder = BenchFolder(tmp_path)
-    folder.add_point(point("a", 0.1), ["a"], b"weights")
+    folder.add_point(point("a", 0.1), rivals("a"), b"weights")
     users = {"user": np.arange(2), "recall@20": np.ones(2), "ndcg@20": np.zeros(2)}
     line = result("a")
     line["metrics"]["test"] |= {"recall@20": 1.0, "ndcg@20": 0.0}
@@ -67,7 +94,7 @@ def test_histories_are_found_by_the_key_of_their_run(tmp_path):
 def test_what_is_there_is_found_again_or_moved_aside(tmp_path):
     first = BenchFolder(tmp_path)
     first.add_result(result("r"))
-    first.add_point(point("p", 0.5), ["p"], b"weights")
+    first.add_point(point("p", 0.5), rivals("p"), b"weights")
     again = BenchFolder(tmp_path, resume=True)
     assert again.is_done("r")
     assert again.value("p") == 0.5
@@ -104,7 +131,7 @@ def test_sorting_moves_the_named_lines_and_no_other(tmp_path):
     for key in ("floor", "c", "old", "a", "b"):
         folder.add_result(result(key))
     for key in ("y", "x"):
-        folder.add_point(point(key, 0.1), [key], None)
+        folder.add_point(point(key, 0.1), rivals(key), None)
     folder.sort(["a", "b", "c", "a"], ["x", "y", "x"])
     assert [line["key"] for line in folder.lines()] == ["floor", "a", "old", "b", "c"]
     found = [json.loads(x)["key"] for x in (tmp_path / "selection.jsonl").open()]
@@ -139,7 +166,7 @@ def test_a_key_that_leads_elsewhere_reads_nothing(tmp_path, key):
             read(out, [{"key": key}])
     folder = BenchFolder(tmp_path / "new")
     with pytest.raises(UserError, match="is no key of a run"):
-        folder.add_point(point(key, 0.5), [key], b"weights")
+        folder.add_point(point(key, 0.5), rivals(key), b"weights")
     with pytest.raises(UserError, match="is no key of a run"):
         folder.add_result(result(key), users)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "secret.npz"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from mmgraph.analysis.leaderboard.published import recognise
 from mmgraph.bench.benchmark import Benchmark
 from mmgraph.bench.buildable import buildable
 from mmgraph.bench.config import RunConfig, canonical, run_config
-from mmgraph.bench.experiment import Splits, build
+from mmgraph.bench.experiment import Splits, build, validated_users
 from mmgraph.bench.floors.tuned_floors import floor_systems, with_floors
 from mmgraph.bench.jobs.watch import Watch, unwatched
 from mmgraph.bench.recipe import Recipe, System, choose, fixed_options
@@ -215,7 +215,13 @@ class ExperimentContext:
         if self.recipe is None:
             run = run_config(spec, self.settings)
         else:
-            choice = choose(spec, self.recipe, self._valid, fixed=self.settings)
+            choice = choose(
+                spec,
+                self.recipe,
+                partial(self._valid, self.seeds[: self.recipe.selection_seeds]),
+                fixed=self.settings,
+                users=validated_users(self.splits),
+            )
             run = run_config(spec, choice.settings)
         line = self._fitted(run)
         folder = self._run_folder(run)
@@ -224,18 +230,23 @@ class ExperimentContext:
         untrained = build(run, self.train).eval()
         return Trained(model, untrained, line, read_json_lines(folder / HISTORY))
 
-    def _valid(self, run: RunConfig) -> float:
-        value = self._benchmark.validated(run.key(self.seeds[0], self.data_sha256))
-        if value is None:
-            value = self._fitted(run)["metrics"]["valid"]["recall@20"]
-        return value
+    def _valid(self, seeds: Sequence[int], run: RunConfig) -> float:
+        values = []
+        for seed in seeds:
+            value = self._benchmark.validated(run.key(seed, self.data_sha256))
+            if value is None:
+                line = self._fitted(run, seed)
+                value = line["metrics"]["valid"]["recall@20"]
+            values.append(value)
+        return sum(values) / len(values)
 
-    def _fitted(self, run: RunConfig) -> RunInfo:
+    def _fitted(self, run: RunConfig, seed: int | None = None) -> RunInfo:
+        seed = self.seeds[0] if seed is None else seed
         return train_run(
             run,
             self.source,
-            self._run_folder(run),
-            seed=self.seeds[0],
+            self._run_folder(run, seed),
+            seed=seed,
             device=self.device,
             test=False,
             resume=True,
@@ -244,8 +255,9 @@ class ExperimentContext:
             loaded=(self.splits, self.data_sha256),
         )
 
-    def _run_folder(self, run: RunConfig) -> Path:
-        return self.runs / "models" / run.key(self.seeds[0], self.data_sha256)[:16]
+    def _run_folder(self, run: RunConfig, seed: int | None = None) -> Path:
+        seed = self.seeds[0] if seed is None else seed
+        return self.runs / "models" / run.key(seed, self.data_sha256)[:16]
 
     def _fixed_options(self, spec: ModelSpec) -> dict[str, Any]:
         return fixed_options(spec, self.recipe, self.settings)

@@ -288,7 +288,14 @@ def _request(
 
 def _content(recipe: Recipe) -> dict[str, Any]:
     """What a recipe says, wherever it lies."""
-    return {name: part for name, part in asdict(recipe).items() if name != "path"}
+    content = {name: part for name, part in asdict(recipe).items() if name != "path"}
+    # Results of before know one seed and no mechanism.
+    if recipe.selection_seeds == 1:
+        del content["selection_seeds"]
+    for system in content["systems"].values():
+        if not system["mechanism"]:
+            del system["mechanism"]
+    return content
 
 
 def _check_request(folder: Path, request: Mapping[str, Any], resume: bool) -> None:

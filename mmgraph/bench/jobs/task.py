@@ -13,6 +13,7 @@ from mmgraph.bench.config import RunConfig
 from mmgraph.bench.experiment import Splits, finish_experiment, run_experiment
 from mmgraph.bench.jobs.watch import OnEpoch
 from mmgraph.bench.records import ResultLine, Selection
+from mmgraph.bench.results_folder import Rival
 from mmgraph.bench.run_directory import pack_weights
 from mmgraph.errors import UserError
 from mmgraph.train.checkpoint import load_checkpoint, pack_checkpoint
@@ -31,7 +32,7 @@ class Task:
         seed: The seed.
         key: Digest of the run.
         test: False for a grid point, which must leave test alone.
-        grid_keys: Keys of all points of its stage, in their order.
+        rivals: All points of its stage, in their order.
         keep: Give the weights of the model, too, where test is computed.
         trained: Folder of the checkpoint of the same run, where it was kept.
         selection: The choice behind the run, for the line of results.
@@ -42,7 +43,7 @@ class Task:
     key: str
     test: bool = True
     keep: bool = False
-    grid_keys: tuple[str, ...] = ()
+    rivals: tuple[Rival, ...] = ()
     trained: Path | None = None
     selection: Selection | None = None
 

@@ -150,6 +150,19 @@ def test_a_grid_is_decided_on_validation_and_its_winner_is_not_trained_again(
     assert fitted.line["metrics"]["valid"]["recall@20"] == valid[best]
 
 
+def test_a_grid_of_a_figure_is_decided_on_the_seeds_that_the_recipe_says(
+    make_context, tmp_path
+):
+    systems = {"MF-BPR": System(grid=[{"reg_weight": [1e-4, 100.0]}])}
+    recipe = Recipe([], {}, systems, selection_seeds=2)
+    context = make_context(
+        tmp_path, recipe=recipe, settings={"epochs": 2}, seeds=(1, 2, 3)
+    )
+    fitted = context.fit("MF-BPR")
+    assert len(context.watch.seen) == 4  # two points, two seeds
+    assert fitted.line["seed"] == 1
+
+
 def test_a_search_can_be_left_out(make_context, tmp_path):
     systems = {"MF-BPR": System({"embedding_dim": 4}, [{"reg_weight": [0.1, 0.2]}])}
     context = make_context(tmp_path, recipe=Recipe([], {}, systems))

@@ -10,7 +10,7 @@ from mmgraph.analysis.reproduce import runner
 from mmgraph.analysis.reproduce.catalog import EXPERIMENTS, PaperExperiment, select
 from mmgraph.analysis.reproduce.result import ExperimentResult
 from mmgraph.analysis.reproduce.runner import reproduce_experiments, run_experiments
-from mmgraph.bench.recipe import Recipe
+from mmgraph.bench.recipe import Recipe, System
 from mmgraph.bench.source import DataSource
 from mmgraph.errors import UserError
 from mmgraph.lock import locked_folder
@@ -70,6 +70,19 @@ def test_mistakes_show_before_the_data_are_read(names, options, message, tmp_pat
     with pytest.raises(UserError, match=message):
         reproduce_experiments(names, nowhere, tmp_path / "out", **options)
     assert not (tmp_path / "out").exists()
+
+
+def test_what_a_recipe_of_before_said_is_compared_with_what_it_says_now():
+    system = System({"lr": 0.1}, [{"rank": [2, 4]}])
+    plain = Recipe([], {"epochs": 3}, {"CLEAR": system})
+    said = {"models": [], "defaults": {"epochs": 3}}
+    tables = {"CLEAR": {"options": {"lr": 0.1}, "grid": [{"rank": [2, 4]}]}}
+    assert runner._content(plain) == said | {"systems": tables}
+    other = Recipe(
+        [], {}, {"CLEAR": replace(system, mechanism=("rank",))}, selection_seeds=3
+    )
+    assert runner._content(other)["selection_seeds"] == 3
+    assert runner._content(other)["systems"]["CLEAR"]["mechanism"] == ("rank",)
 
 
 def test_the_place_of_a_recipe_does_not_count(make_context, tmp_path):
