@@ -63,8 +63,8 @@ class MFBPR(Recommender):
         return [self.user, self.item]
 
     def loss(self, data: HeteroData, batch: Batch) -> dict[str, Tensor]:
-        user, pos, neg = batch.rows(self.user, self.item)
+        rows = batch.whole.rows(self.user, self.item)
         return {
-            "bpr": inner_product_bpr(user, pos, neg),
-            "reg": self.reg_weight * embedding_penalty(self.fidelity, user, pos, neg),
+            "bpr": inner_product_bpr(*batch.own(*rows)),
+            "reg": self.reg_weight * embedding_penalty(self.fidelity, *rows),
         }
