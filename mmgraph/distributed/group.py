@@ -10,9 +10,10 @@ import logging
 import os
 import signal
 import socket
+import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 
 import torch
@@ -29,7 +30,7 @@ logger = logging.getLogger(__name__)
 #: Environment variable with the seconds after which a process counts as hung.
 TIMEOUT = "MMGRAPH_TIMEOUT_SECONDS"
 _TIMEOUT_SECONDS = 600
-#: What the others have to say that they are there, once one is missed.
+#: What the others have to answer, once one is missed.
 _SECONDS_TO_ANSWER = 10.0
 
 
@@ -127,37 +128,44 @@ class _Others:
 
     def say_once(self, error: BaseException) -> None:
         """Say what ended this process, if no other does or its own message will."""
-        _block_signals()  # torchrun ends what is left, while we look for the first
+        _ignore_signals()  # torchrun ends what is left, while we look for the first
         own_fault = not isinstance(error, ConnectionLost | KeyboardInterrupt)
-        # Without the store, whose process is gone, each speaks for itself.
-        with suppress(RuntimeError):
-            is_speaker = own_fault and self._is_speaker()
+        gone: list[int] = []
+        try:
+            speaks = own_fault and self._is_speaker()
             self._store.set(f"here/{self._world.rank}", "")
             _leave()  # so that the others see it
-            gone = [] if own_fault else self._missing()
-            if not (is_speaker or self._is_speaker()):
-                be_silent()
-            elif gone:
-                logger.error("error: %s", self._line(gone))
-                be_silent()
+            if not own_fault:
+                gone = self._missing("here")
+            speaks = speaks or self._is_speaker()
+            self._store.set(f"done/{self._world.rank}", "")
+            if self._world.is_first:  # the store may be here
+                self._missing("done", but=gone)
+        except RuntimeError:
+            # The process with the store is gone, so each speaks for itself; all have
+            # been interrupted, then.
+            speaks = not isinstance(error, KeyboardInterrupt)
+        if speaks and gone:
+            logger.error("error: %s", self._line(gone))
+        if gone or not speaks:
+            be_silent()
 
     def _is_speaker(self) -> bool:
         return self._store.add("speakers", 1) == 1
 
-    def _missing(self) -> list[int]:
-        """Processes that are gone, or else those that do not answer."""
+    def _missing(self, word: str, but: Collection[int] = ()) -> list[int]:
+        """Processes that are gone, or else those that do not say a word in time."""
         deadline = time.monotonic() + _SECONDS_TO_ANSWER
-        missing = self._silent_ones()
-        while missing and time.monotonic() < deadline:
-            if dead := [rank for rank in missing if self._is_dead(rank)]:
-                return dead
+        while True:
+            others = set(range(self._world.count)) - set(but)
+            missing = [r for r in sorted(others) if not self._has_said(word, r)]
+            dead = [rank for rank in missing if self._is_dead(rank)]
+            if dead or not missing or time.monotonic() > deadline:
+                return dead or missing
             time.sleep(0.1)
-            missing = self._silent_ones()
-        return missing
 
-    def _silent_ones(self) -> list[int]:
-        ranks = range(self._world.count)
-        return [rank for rank in ranks if not self._store.check([f"here/{rank}"])]
+    def _has_said(self, word: str, rank: int) -> bool:
+        return self._store.check([f"{word}/{rank}"])
 
     def _where(self, rank: int) -> tuple[int, str]:
         pid, host = self._store.get(f"where/{rank}").decode().split(" ", 1)
@@ -185,11 +193,14 @@ class _Others:
         )
 
 
-def _block_signals() -> None:
-    """For good: the process is about to end."""
-    if hasattr(signal, "pthread_sigmask"):
-        ours = {signal.SIGINT, signal.SIGTERM, signal.SIGALRM}
-        signal.pthread_sigmask(signal.SIG_BLOCK, ours)
+def _ignore_signals() -> None:
+    """For good: the process is about to end.
+
+    To block them would not do: the threads of the exchange take them, too.
+    """
+    if threading.current_thread() is threading.main_thread():
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.SIG_IGN)
 
 
 def _first_line(error: BaseException) -> str:
