@@ -38,7 +38,7 @@ def _run(variables, out, err, function, args):
     os.environ.update(variables)
     for stream, path in ((1, out), (2, err)):
         os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT), stream)
-    sys.stdout, sys.stderr = (open(n, "w", closefd=False) for n in (1, 2))
+    sys.stdout, sys.stderr = (os.fdopen(os.dup(n), "w") for n in (1, 2))
     code = 1
     try:
         code = function(*args)

@@ -64,7 +64,8 @@ def train_run(
 ) -> RunInfo:
     """Train one system into a run directory.
 
-    Of several processes of one training the first writes. Nothing is written before the model is built and its options are checked.
+    Nothing is written before the model is built and its options are checked. Of several
+    processes of one training the first writes.
 
     Args:
         run: The system with all its options.
@@ -102,7 +103,8 @@ def train_run(
         check_output_folder(folder, first=[INFO], others=[WEIGHTS, HISTORY, CHECKPOINT])
     if loaded is None:
         source, loaded = source.load_for(
-            [run.spec.model], lambda sha256: not writes or may_hold(folder, run.key(seed, sha256))
+            [run.spec.model],
+            lambda sha256: not writes or may_hold(folder, run.key(seed, sha256)),
         )
     splits, sha256 = loaded
     with run_threads(splits[0], device, threads), ExitStack() as stack:

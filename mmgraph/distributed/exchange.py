@@ -18,7 +18,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
-class ConnectionLost(UserError):
+class ConnectionLostError(UserError):
     """Another process is gone, or has not answered in time.
 
     Args:
@@ -40,7 +40,7 @@ def _exchange(function: Callable[P, T]) -> Callable[P, T]:
         try:
             return function(*args, **kwargs)
         except RuntimeError as error:
-            raise ConnectionLost(str(error).strip().partition("\n")[0]) from error
+            raise ConnectionLostError(str(error).strip().partition("\n")[0]) from error
 
     return exchanged
 
@@ -53,7 +53,7 @@ def sum_over_processes(tensor: Tensor) -> Tensor:
         >>> sum_over_processes(torch.ones(2))
         tensor([1., 1.])
     """
-    if world().count > 1:
+    if world().size > 1:
         dist.all_reduce(tensor)
     return tensor
 
@@ -74,7 +74,7 @@ def sum_gradients(parameters: Iterable[nn.Parameter]) -> None:
         >>> parameter.grad
         tensor([1., 1.])
     """
-    if world().count == 1:
+    if world().size == 1:
         return
     given = [p for p in parameters if p.grad is not None]
     dense: dict[torch.dtype, list[nn.Parameter]] = {}
@@ -105,7 +105,7 @@ def rows_of_all(rows: Tensor, sizes: Sequence[int]) -> Tensor:
         tensor([[1.],
                 [1.]])
     """
-    if world().count == 1:
+    if world().size == 1:
         return rows
     padded = rows.new_zeros(max(sizes), *rows.shape[1:])
     padded[: len(rows)] = rows
@@ -125,7 +125,7 @@ def take_from_first(tensors: Mapping[str, Tensor]) -> None:
     Example:
         >>> take_from_first({"weight": torch.ones(2)})
     """
-    if world().count == 1:
+    if world().size == 1:
         return
     for name in sorted(tensors):
         tensor = tensors[name].detach()
@@ -145,11 +145,11 @@ def words_of_all(value: Any) -> list[Any]:
         >>> words_of_all({"data": "5e1f"})
         [{'data': '5e1f'}]
     """
-    if world().count == 1:
+    if world().size == 1:
         return [value]
     content = json.dumps(value).encode()
     length = torch.tensor([len(content)], device=_device())
-    sizes = rows_of_all(length, [1] * world().count).tolist()
+    sizes = rows_of_all(length, [1] * world().size).tolist()
     own = torch.frombuffer(bytearray(content), dtype=torch.uint8).to(_device())
     together = rows_of_all(own, sizes)
     parts = [bytes(part.tolist()) for part in together.split(sizes)]

@@ -20,9 +20,9 @@ import torch
 import torch.distributed as dist
 
 from mmgraph.device import resolve_device
-from mmgraph.distributed.exchange import ConnectionLost
+from mmgraph.distributed.exchange import ConnectionLostError
 from mmgraph.distributed.speaker import be_silent
-from mmgraph.distributed.world import World, world
+from mmgraph.distributed.world import world
 from mmgraph.errors import UserError
 
 logger = logging.getLogger(__name__)
@@ -129,7 +129,7 @@ class _Others:
     def say_once(self, error: BaseException) -> None:
         """Say what ended this process, if no other does or its own message will."""
         _ignore_signals()  # torchrun ends what is left, while we look for the first
-        own_fault = not isinstance(error, ConnectionLost | KeyboardInterrupt)
+        own_fault = not isinstance(error, ConnectionLostError | KeyboardInterrupt)
         gone: list[int] = []
         try:
             speaks = own_fault and self._is_speaker()
@@ -157,7 +157,7 @@ class _Others:
         """Processes that are gone, or else those that do not say a word in time."""
         deadline = time.monotonic() + _SECONDS_TO_ANSWER
         while True:
-            others = set(range(self._world.count)) - set(but)
+            others = set(range(self._world.size)) - set(but)
             missing = [r for r in sorted(others) if not self._has_said(word, r)]
             dead = [rank for rank in missing if self._is_dead(rank)]
             if dead or not missing or time.monotonic() > deadline:
@@ -188,7 +188,7 @@ class _Others:
         names = [f"{r} (pid {pid} on {host})" for r, (pid, host) in places.items()]
         what = "is gone" if any(map(self._is_dead, gone)) else "does not answer"
         return (
-            f"process {', '.join(names)} of {self._world.count} {what} - start again "
+            f"process {', '.join(names)} of {self._world.size} {what} - start again "
             "with --resume"
         )
 

@@ -17,7 +17,7 @@ class World(NamedTuple):
     """
 
     rank: int
-    count: int
+    size: int
 
     @property
     def is_first(self) -> bool:
@@ -36,7 +36,7 @@ class World(NamedTuple):
             [slice(0, 8, None), slice(8, 10, None)]
         """
         blocks = -(-total // multiple)
-        each, more = divmod(blocks, self.count)
+        each, more = divmod(blocks, self.size)
         start = each * self.rank + min(self.rank, more)
         stop = start + each + (self.rank < more)
         return slice(min(total, multiple * start), min(total, multiple * stop))
@@ -48,7 +48,7 @@ class World(NamedTuple):
             >>> World(0, 3).sizes(8)
             [3, 3, 2]
         """
-        others = (World(rank, self.count) for rank in range(self.count))
+        others = (World(rank, self.size) for rank in range(self.size))
         shares = [other.share(total, multiple) for other in others]
         return [share.stop - share.start for share in shares]
 
@@ -58,7 +58,7 @@ def world() -> World:
 
     Example:
         >>> world()
-        World(rank=0, count=1)
+        World(rank=0, size=1)
     """
     if not (dist.is_available() and dist.is_initialized()):
         return World(0, 1)

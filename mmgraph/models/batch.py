@@ -146,8 +146,8 @@ class BatchShare(Batch):
     def __new__(
         cls, whole: Batch, rows: slice, *, weight: float, sum_weight: float = 1.0
     ) -> BatchShare:
-        parts = (part if part is None else part[rows] for part in whole)
-        share = super().__new__(cls, *parts)
+        negative = None if whole.neg_item is None else whole.neg_item[rows]
+        share = super().__new__(cls, whole.user[rows], whole.pos_item[rows], negative)
         share._whole, share._rows = whole, rows
         share.weight, share.sum_weight = weight, sum_weight
         return share

@@ -215,7 +215,8 @@ class LGMRec(Recommender):
     def loss(self, data: HeteroData, batch: Batch) -> dict[str, Tensor]:
         (z_user, z_item), hyper = self.embed(data)
         rows = batch.whole.rows(z_user, z_item)
-        terms = {"bpr": inner_product_bpr(*batch.own(*rows))}
+        user, pos, neg = batch.own(*rows)
+        terms = {"bpr": inner_product_bpr(user, pos, neg)}
         if self.contrast_weight and len(hyper) > 1:
             contrast = [
                 self.contrast(one, other, batch)

@@ -64,7 +64,8 @@ class MFBPR(Recommender):
 
     def loss(self, data: HeteroData, batch: Batch) -> dict[str, Tensor]:
         rows = batch.whole.rows(self.user, self.item)
+        user, pos, neg = batch.own(*rows)
         return {
-            "bpr": inner_product_bpr(*batch.own(*rows)),
+            "bpr": inner_product_bpr(user, pos, neg),
             "reg": self.reg_weight * embedding_penalty(self.fidelity, *rows),
         }

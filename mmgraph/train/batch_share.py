@@ -29,10 +29,10 @@ def batch_share(batch: Batch, world: World) -> Batch:
         >>> batch_share(batch, World(1, 2)).user
         tensor([2])
     """
-    if world.count == 1:
+    if world.size == 1:
         return batch
-    size, each = len(batch.user), 1 / world.count
-    if size < world.count:
+    size, each = len(batch.user), 1 / world.size
+    if size < world.size:
         return BatchShare(batch, slice(0, size), weight=each, sum_weight=each)
     rows = world.share(size)
     return BatchShare(batch, rows, weight=(rows.stop - rows.start) / size)

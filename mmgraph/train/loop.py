@@ -108,8 +108,8 @@ class TrainingRun:
                 ratio = group.get("lr_ratio", 1.0)
                 decay = self.options.lr_decay ** ((epoch - 1) / 50)
                 group["lr"] = self.options.lr * ratio * decay
-        if self.world.count > 1:
-            # Machines of other kinds round in other ways: none may drift from the first.
+        if self.world.size > 1:
+            # Machines of other kinds round in other ways: none drifts from the first.
             take_from_first(self.model.state_dict())
         self.model.train()
         self.model.start_epoch(self.train, epoch, self.generator)
@@ -277,7 +277,7 @@ class TrainingRun:
         """
         if folder is not None:
             self._load(folder)
-        if self.world.count > 1:
+        if self.world.size > 1:
             self._take_state_from_first()
 
     def _take_state_from_first(self) -> None:

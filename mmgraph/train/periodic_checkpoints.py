@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from mmgraph.distributed.exchange import ConnectionLost
+from mmgraph.distributed.exchange import ConnectionLostError
 from mmgraph.train.loop import TrainingRun
 
 
@@ -33,7 +33,7 @@ class PeriodicCheckpoints:
     def __exit__(self, kind: type[BaseException] | None, *_: Any) -> None:
         if kind is None:
             return
-        if issubclass(kind, ConnectionLost) or not issubclass(kind, Exception):
+        if issubclass(kind, ConnectionLostError) or not issubclass(kind, Exception):
             self.write()
 
     def finish_epoch(self) -> None:

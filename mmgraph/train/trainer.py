@@ -227,7 +227,7 @@ class Trainer(CheckedOptions):
             history_file = folder / FILE_NAME
         lines = None if history_file is None else HistoryFile(Path(history_file))
         parts = (train,) if val is None else (train, val)
-        is_hashed = folder is not None or processes.count > 1
+        is_hashed = folder is not None or processes.size > 1
         data_sha256 = fingerprint(*parts) if is_hashed else ""
         train = model.add_graphs(train)
         val = None if val is None else model.add_graphs(val)
@@ -235,7 +235,7 @@ class Trainer(CheckedOptions):
         options = self.options_for(model, num_interactions)
         self._log_batch_size(options, num_interactions)
         run = TrainingRun(options, model, train, device, data_sha256, lines)
-        if processes.count > 1:
+        if processes.size > 1:
             check_agreement({"data": data_sha256, **self._limits(), **run.identity})
         goes_on = resume and folder is not None and has_checkpoint(folder)
         if word_of_first(goes_on):

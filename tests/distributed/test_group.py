@@ -60,7 +60,9 @@ def test_a_killed_process_ends_all_and_is_named(
     assert outputs[1 - killed][0] not in (0, None)
 
 
-def test_a_hung_process_ends_all_and_is_named(launch_command, wait_until, errors, tmp_path):
+def test_a_hung_process_ends_all_and_is_named(
+    launch_command, wait_until, errors, tmp_path
+):
     out = tmp_path / "run"
     group = launch_command(
         2, *train(out, *ENDLESS), env={"MMGRAPH_TIMEOUT_SECONDS": "5"}
@@ -71,7 +73,8 @@ def test_a_hung_process_ends_all_and_is_named(launch_command, wait_until, errors
     assert group.all[0].exitcode
     group.all[1].kill()
     (line,) = errors(group.outputs())
-    assert "process 1 (pid" in line and "of 2 does not answer" in line
+    assert "process 1 (pid" in line
+    assert "of 2 does not answer" in line
 
 
 def test_an_interruption_is_said_once(launch_command, wait_until, errors, tmp_path):
@@ -126,9 +129,9 @@ def test_without_an_address_to_meet_at(monkeypatch):
     monkeypatch.setenv("WORLD_SIZE", "2")
     for name in ("RANK", "MASTER_ADDR", "MASTER_PORT"):
         monkeypatch.delenv(name, raising=False)
-    with pytest.raises(UserError, match="start them with torchrun"):
-        with joined_processes("cpu"):
-            pass
+    says = pytest.raises(UserError, match="start them with torchrun")
+    with says, joined_processes("cpu"):
+        pass
 
 
 def test_torchrun_ends_the_rest(wait_until, tmp_path):
@@ -148,7 +151,9 @@ def test_torchrun_ends_the_rest(wait_until, tmp_path):
         _, err = run.communicate(timeout=120)
     finally:
         run.kill()
-    assert time.monotonic() - start < 60 and run.returncode
+    assert time.monotonic() - start < 60
+    assert run.returncode
     said = [line for line in err.splitlines() if line.startswith("error: ")]
-    assert len(said) == 1 and f"(pid {killed} on" in said[0]
+    assert len(said) == 1
+    assert f"(pid {killed} on" in said[0]
     load_checkpoint(out / "checkpoint")

@@ -5,10 +5,12 @@ from __future__ import annotations
 import copy
 import json
 import math
+import shutil
 
 import pytest
 import torch
-from every_system import OPTIONS, train_all, train_and_write
+from every_system import OPTIONS, train_all, train_and_keep, train_and_write
+from safetensors.torch import load_file
 
 from mmgraph.bench.config import run_config
 from mmgraph.bench.experiment import build_run
@@ -48,6 +50,17 @@ SOME = [
 ]
 
 
+def same_history(spec, expected, found, rel=1e-6):
+    for row, other in zip(expected, found, strict=True):
+        assert row.keys() == other.keys()
+        for key, value in row.items():
+            if key.startswith("valid/"):
+                assert other[key] == value, (spec, row["epoch"], key)
+            else:  # a bound of SEA can be next to 0
+                close = math.isclose(other[key], value, rel_tol=rel, abs_tol=1e-7)
+                assert close, (spec, row["epoch"], key, value, other[key])
+
+
 def check(launch, folder, count, specs, epochs, rel):
     out = folder / "histories.json"
     group = launch(count, train_and_write, str(out), specs, epochs)
@@ -56,14 +69,7 @@ def check(launch, folder, count, specs, epochs, rel):
     assert [code for code, *_ in outputs] == [0] * count, outputs
     found = json.loads(out.read_text())
     for spec in specs:
-        for row, other in zip(expected[spec], found[spec], strict=True):
-            assert row.keys() == other.keys()
-            for key, value in row.items():
-                if key.startswith("valid/"):
-                    assert other[key] == value, (spec, row["epoch"], key)
-                else:  # a bound of SEA can be next to 0
-                    close = math.isclose(other[key], value, rel_tol=rel, abs_tol=1e-7)
-                    assert close, (spec, row["epoch"], key, value, other[key])
+        same_history(spec, expected[spec], found[spec], rel)
 
 
 def test_two_processes_train_as_one(launch, tmp_path):
@@ -117,7 +123,9 @@ def test_losses_and_gradients_of_shares_add_up(spec, splits):
         total = sum(of_share[1][name] for of_share in shares)
         torch.testing.assert_close(total, term, rtol=1e-5, atol=1e-6, msg=name)
     # Some are zero but for rounding, as of a bias that positives and negatives share.
-    rounding = 1e-6 * max(float(gradient.abs().max()) for gradient in gradients.values())
+    rounding = 1e-6 * max(
+        float(gradient.abs().max()) for gradient in gradients.values()
+    )
     for name, gradient in gradients.items():
         total = sum(of_share[0][name] for of_share in shares)
         torch.testing.assert_close(total, gradient, rtol=1e-4, atol=rounding, msg=name)
@@ -159,3 +167,29 @@ def test_one_process_has_the_batch_itself():
     assert batch_share(batch, World(0, 1)) is batch.whole is batch
     terms = {"bpr": torch.ones(())}
     assert weighted_terms(terms, batch, ["bpr"]) is terms
+
+
+def test_a_run_goes_on_in_another_number_of_processes(launch, tmp_path):
+    """Bit-equal in the same number; Adam, the estimator and the best epoch go on."""
+    spec = "FREEDOM+SEA"
+
+    def train(count, name, epochs):
+        folder = tmp_path / name
+        folder.mkdir(exist_ok=True)
+        outputs = launch(count, train_and_keep, str(folder), spec, epochs).outputs()
+        assert [code for code, *_ in outputs] == [0] * count, outputs
+        first, *others = (load_file(folder / f"model-{rank}") for rank in range(count))
+        rows, *others_rows = (
+            json.loads((folder / f"rows-{rank}").read_text()) for rank in range(count)
+        )
+        for other, other_rows in zip(others, others_rows, strict=True):
+            assert all(other[key].equal(value) for key, value in first.items())
+            assert other_rows == rows
+        return first, rows
+
+    train(2, "two", 1)
+    shutil.copytree(tmp_path / "two", tmp_path / "three")
+    (whole, rows), (resumed, resumed_rows) = train(2, "whole", 2), train(2, "two", 2)
+    assert all(resumed[key].equal(value) for key, value in whole.items())
+    assert resumed_rows == rows
+    same_history(spec, rows, train(3, "three", 2)[1])
