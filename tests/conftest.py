@@ -10,6 +10,7 @@ import hypothesis
 import numpy as np
 import pytest
 import torch
+from launched import Launched
 from pretended_device import DEVICE, pretended_device
 from typer.testing import CliRunner
 
@@ -69,6 +70,21 @@ def real_data():
     if not folder.is_dir():
         pytest.skip("real data sets not found: set MMGRAPH_DATA to their folder")
     return folder
+
+
+@pytest.fixture
+def launch(tmp_path_factory):
+    """Start processes of one training, which end with the test."""
+    started = []
+
+    def start(count, *args, **options):
+        folder = tmp_path_factory.mktemp("processes")
+        started.append(Launched(count, folder, *args, **options))
+        return started[-1]
+
+    yield start
+    for group in started:
+        group.end()
 
 
 @pytest.fixture

@@ -21,6 +21,7 @@ ALLOWED = {
     "errors": set(),
     "checksum": {"errors"},
     "device": {"checksum", "errors"},
+    "distributed": {"checksum", "device", "distributed", "errors"},
     "files": {"checksum", "errors"},
     "folders": LOWEST,
     "lock": LOWEST - {"lock"},
@@ -33,7 +34,7 @@ ALLOWED = {
     "transforms": FUNCTIONAL | {"child_processes", "data", "knn", "transforms"},
 }
 ALLOWED["models"] = ALLOWED["transforms"] | {"nn", "models"}
-ALLOWED["train"] = ALLOWED["models"] | {"allocator", "train"}
+ALLOWED["train"] = ALLOWED["models"] | {"allocator", "distributed", "train"}
 ALLOWED["bench"] = ALLOWED["train"] | {"bench"}
 ALLOWED["analysis"] = ALLOWED["bench"] | {"analysis"}
 ALLOWED["tuning"] = ALLOWED["bench"] | {"tuning"}

@@ -11,6 +11,7 @@ from torch_geometric.data import HeteroData
 
 from mmgraph.data.formats.budget import free_memory
 from mmgraph.device import resolve_device
+from mmgraph.distributed.world import processes_here
 from mmgraph.schema import ITEM, USER, feature_key, modalities
 
 #: Elements of the largest matrix of a step from which a second thread pays. Below, the
@@ -86,6 +87,8 @@ def jobs_for(
 def run_threads(data: HeteroData, device: str, threads: int = 0) -> Iterator[int]:
     """Compute with as many threads as asked for, or as suit the data.
 
+    Several processes of one training share the cores.
+
     Args:
         data: The catalogue.
         device: As the trainer takes it; on a GPU nothing changes.
@@ -102,7 +105,8 @@ def run_threads(data: HeteroData, device: str, threads: int = 0) -> Iterator[int
     """
     before = torch.get_num_threads()
     if resolve_device(device).type == "cpu":
-        torch.set_num_threads(threads or threads_for(data))
+        cores = (os.cpu_count() or 1) // processes_here()
+        torch.set_num_threads(threads or threads_for(data, max(1, cores)))
     try:
         yield torch.get_num_threads()
     finally:

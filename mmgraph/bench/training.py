@@ -28,6 +28,8 @@ from mmgraph.bench.run_directory import (
     save_run,
 )
 from mmgraph.bench.source import DataSource
+from mmgraph.distributed.exchange import word_of_first
+from mmgraph.distributed.world import world
 from mmgraph.folders import check_output_file, check_output_folder
 from mmgraph.lock import locked_folder
 from mmgraph.schema import USER
@@ -62,7 +64,8 @@ def train_run(
 ) -> RunInfo:
     """Train one system into a run directory.
 
-    Nothing is written before the model is built and its options are checked.
+    Nothing is written before the model is built and its options are checked. Of several
+    processes of one training the first writes.
 
     Args:
         run: The system with all its options.
@@ -95,19 +98,23 @@ def train_run(
         >>> sorted(path.name for path in Path(folder).iterdir())
         ['checkpoint', 'history.jsonl', 'model.safetensors', 'run.json']
     """
-    folder = Path(folder)
-    check_output_folder(folder, first=[INFO], others=[WEIGHTS, HISTORY, CHECKPOINT])
+    folder, writes = Path(folder), world().is_first
+    if writes:
+        check_output_folder(folder, first=[INFO], others=[WEIGHTS, HISTORY, CHECKPOINT])
     if loaded is None:
         source, loaded = source.load_for(
-            [run.spec.model], lambda sha256: may_hold(folder, run.key(seed, sha256))
+            [run.spec.model],
+            lambda sha256: not writes or may_hold(folder, run.key(seed, sha256)),
         )
     splits, sha256 = loaded
     with run_threads(splits[0], device, threads), ExitStack() as stack:
         untrained = build_run(run, splits, seed=seed, device=device)
-        stack.enter_context(locked_folder(folder))
-        going_on = begin_run(folder, run.key(seed, sha256), resume=resume)
-        if going_on and read_info(folder)["status"] == "finished":
-            return finished_info(folder)
+        going_on = False
+        if writes:
+            stack.enter_context(locked_folder(folder))
+            going_on = begin_run(folder, run.key(seed, sha256), resume=resume)
+        if word_of_first(going_on and read_info(folder)["status"] == "finished"):
+            return _info_of_first(folder)
         try:
             with watch(run.label, seed, run.trainer["epochs"]) as on_epoch:
                 trained = train(
@@ -121,10 +128,18 @@ def train_run(
                     resume=going_on,
                 )
         except BaseException:  # an interruption, too
-            give_up_run(folder)
+            if writes:
+                give_up_run(folder)
             raise
-        save_run(folder, trained, source)
-        return finished_info(folder)
+        if writes:
+            save_run(folder, trained, source)
+        return _info_of_first(folder)
+
+
+def _info_of_first(folder: Path) -> RunInfo:
+    """What ``run.json`` says, which the first process of a training can read."""
+    info: RunInfo = word_of_first(finished_info(folder) if world().is_first else None)
+    return info
 
 
 def evaluate_run(

@@ -22,6 +22,7 @@ from mmgraph.cli.signals import (
     Signals,
     be_silent_about_lost_stops,
 )
+from mmgraph.distributed.speaker import is_silent
 from mmgraph.errors import UserError
 
 USER_ERROR, UNEXPECTED, INTERRUPTED = 2, 1, 130
@@ -132,6 +133,8 @@ def _report_usage(error: _ParserError) -> None:
 
 
 def _write_error(what: str, fix: str | None = None) -> None:
+    if is_silent():
+        return
     line = what if fix is None else f"{what} - {fix}"
     if sys.stderr is not None:  # as it is where it was closed
         with suppress(OSError):

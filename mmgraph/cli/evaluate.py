@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from mmgraph.cli import options as opt
+from mmgraph.distributed.commands import in_all_processes
 from mmgraph.errors import UserError
 
 
@@ -19,6 +20,7 @@ class Split(StrEnum):
     TEST = "test"
 
 
+@in_all_processes
 def evaluate(
     run: Annotated[Path, typer.Argument(help="A folder that mmgraph train wrote.")],
     split: Annotated[

@@ -9,9 +9,11 @@ from typing import Annotated, Any
 import typer
 
 from mmgraph.cli import options as opt
+from mmgraph.distributed.commands import in_all_processes
 from mmgraph.errors import UserError, name_key
 
 
+@in_all_processes
 def train(
     model: Annotated[str, typer.Argument(help=opt.SPEC)],
     out: Annotated[Path, typer.Option("--out", help="The run directory.")],

@@ -183,6 +183,15 @@ class Recommender(ModelGraphs, CheckedOptions, nn.Module):
         """Optimisers that parts of the model step by themselves, by name."""
         return {}
 
+    def summed_terms(self) -> tuple[str, ...]:
+        """Names of the terms of :meth:`loss` that are sums over the batch.
+
+        All others are means over it, or over all nodes. Several processes that share a
+        batch add their terms up by this; what a term reads of the other rows of the
+        batch, and random numbers for its rows, come from :attr:`Batch.whole`.
+        """
+        return ()
+
     def sampled_layers(self) -> int | None:
         """Layers that :meth:`sampled_loss` propagates over; None if there is none."""
         return None

@@ -22,6 +22,28 @@ class Batch(NamedTuple):
     pos_item: Tensor
     neg_item: Tensor | None = None
 
+    @property
+    def whole(self) -> Batch:
+        """The batch that this is a share of; itself where one process has it all.
+
+        What depends on other rows of the batch, or draws random numbers for its rows,
+        reads this one.
+        """
+        return self
+
+    def own(self, *rows: Tensor) -> tuple[Tensor, ...]:
+        """Of one row per triple of the :attr:`whole` batch, those of this share.
+
+        Example:
+            >>> Batch(torch.tensor([0]), torch.tensor([3])).own(torch.ones(1))
+            (tensor([1.]),)
+        """
+        return rows
+
+    def places(self) -> Tensor | None:
+        """Where this share's rows are in the whole batch; None if it is that."""
+        return None
+
     def rows(
         self, user: Tensor | nn.Embedding, item: Tensor | nn.Embedding
     ) -> tuple[Tensor, Tensor, Tensor]:
@@ -97,3 +119,46 @@ class Batch(NamedTuple):
         items, place = distinct_rows(both)
         pos, neg = place.split(self.pos_item.numel())
         return items, pos, neg
+
+
+class BatchShare(Batch):
+    """Rows of a batch that several processes share.
+
+    Args:
+        whole: The batch.
+        rows: This process's triples.
+        weight: Ratio of the batch's rows that they stand for, so that the processes'
+            means add up to the mean.
+        sum_weight: What a sum over them counts.
+
+    Example:
+        >>> batch = Batch(*torch.arange(6).view(3, 2))
+        >>> share = BatchShare(batch, slice(1, 2), weight=0.5)
+        >>> share.user, share.whole.user
+        (tensor([1]), tensor([0, 1]))
+    """
+
+    weight: float
+    sum_weight: float
+    _whole: Batch
+    _rows: slice
+
+    def __new__(
+        cls, whole: Batch, rows: slice, *, weight: float, sum_weight: float = 1.0
+    ) -> BatchShare:
+        negative = None if whole.neg_item is None else whole.neg_item[rows]
+        share = super().__new__(cls, whole.user[rows], whole.pos_item[rows], negative)
+        share._whole, share._rows = whole, rows
+        share.weight, share.sum_weight = weight, sum_weight
+        return share
+
+    @property
+    def whole(self) -> Batch:
+        return self._whole
+
+    def own(self, *rows: Tensor) -> tuple[Tensor, ...]:
+        return tuple(each[self._rows] for each in rows)
+
+    def places(self) -> Tensor | None:
+        rows = self._rows
+        return torch.arange(rows.start, rows.stop, device=self.user.device)

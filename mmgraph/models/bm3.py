@@ -135,8 +135,9 @@ class BM3(Recommender):
         h_user, h_item = self.embed(data)
         # Each node is predicted, and has its target drawn, once per batch: what comes
         # back in it shares both, as if dropout were of whole matrices.
-        users, user_place = distinct_rows(batch.user, shared=True)
-        items, item_place = distinct_rows(batch.pos_item, shared=True)
+        users, user_place = distinct_rows(batch.whole.user, shared=True)
+        items, item_place = distinct_rows(batch.whole.pos_item, shared=True)
+        user_place, item_place = batch.own(user_place, item_place)
         user, item = take_rows(h_user, users), take_rows(h_item, items)
         user_target = take_rows(self.target(user), user_place)
         item_target = take_rows(self.target(item), item_place)

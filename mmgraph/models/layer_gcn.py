@@ -113,6 +113,9 @@ class LayerGCN(Recommender):
             z = z + x
         return self.split(z)
 
+    def summed_terms(self) -> tuple[str, ...]:
+        return "bpr", "reg"
+
     def loss(self, data: HeteroData, batch: Batch) -> dict[str, Tensor]:
         z_user, z_item = self.encode(data)
         user, pos, neg = batch.rows(z_user, z_item)

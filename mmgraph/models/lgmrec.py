@@ -212,9 +212,13 @@ class LGMRec(Recommender):
             return gumbel_softmax(logits, self.contrast_temperature, generator=fixed)
         return (logits / self.contrast_temperature).softmax(dim=-1)
 
+    def summed_terms(self) -> tuple[str, ...]:
+        return ("contrast",)
+
     def loss(self, data: HeteroData, batch: Batch) -> dict[str, Tensor]:
         (z_user, z_item), hyper = self.embed(data)
-        user, pos, neg = batch.rows(z_user, z_item)
+        rows = batch.whole.rows(z_user, z_item)
+        user, pos, neg = batch.own(*rows)
         terms = {"bpr": inner_product_bpr(user, pos, neg)}
         if self.contrast_weight and len(hyper) > 1:
             contrast = [
@@ -222,7 +226,7 @@ class LGMRec(Recommender):
                 for one, other in combinations(hyper.values(), 2)
             ]
             terms["contrast"] = self.contrast_weight * torch.stack(contrast).sum()
-        penalty = embedding_penalty(self.fidelity, user, pos, neg)
+        penalty = embedding_penalty(self.fidelity, *rows)
         return terms | {"reg": self.reg_weight * penalty}
 
     def contrast(self, one: Hypergraph, other: Hypergraph, batch: Batch) -> Tensor:

@@ -80,12 +80,12 @@ class LightGCN(Recommender):
 
     def sampled_loss(self, batch: Batch, graph: SampledGraph) -> dict[str, Tensor]:
         z = graph.power_sum(self._rows_of(graph.nodes), 1 / (self.num_layers + 1))
-        return self._terms(batch, *z.chunk(3))
+        return self._terms(batch, *batch.own(*z.chunk(3)))
 
     def _terms(
         self, batch: Batch, user: Tensor, pos: Tensor, neg: Tensor
     ) -> dict[str, Tensor]:
-        ego = batch.rows(self.user, self.item)
+        ego = batch.whole.rows(self.user, self.item)
         return {
             "bpr": inner_product_bpr(user, pos, neg),
             "reg": self.reg_weight * embedding_penalty(self.fidelity, *ego),

@@ -66,8 +66,9 @@ class MFBPR(Recommender):
         return [self.user, self.item]
 
     def loss(self, data: HeteroData, batch: Batch) -> dict[str, Tensor]:
-        user, pos, neg = batch.rows(self.user, self.item)
+        rows = batch.whole.rows(self.user, self.item)
+        user, pos, neg = batch.own(*rows)
         return {
             "bpr": inner_product_bpr(user, pos, neg),
-            "reg": self.reg_weight * embedding_penalty(self.fidelity, user, pos, neg),
+            "reg": self.reg_weight * embedding_penalty(self.fidelity, *rows),
         }

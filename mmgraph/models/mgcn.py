@@ -152,12 +152,16 @@ class MGCN(Recommender):
         behaviour, content = self.views(data)
         return self.split(behaviour + content)
 
+    def summed_terms(self) -> tuple[str, ...]:
+        return ("reg",) if self.released else ()
+
     def loss(self, data: HeteroData, batch: Batch) -> dict[str, Tensor]:
         behaviour, content = self.views(data)
         # Rows first: what is added up for a batch need not be for all nodes.
-        nodes = batch.nodes(self.num_users)
+        nodes = batch.whole.nodes(self.num_users)
         b, c = (take_rows(x, nodes).chunk(3) for x in (content, behaviour))
-        user, pos, neg = (b_rows + c_rows for b_rows, c_rows in zip(b, c, strict=True))
+        own = batch.own(*b)
+        user, pos, neg = (x + y for x, y in zip(own, batch.own(*c), strict=True))
         size = 2048 if self.released else len(user)
         penalty = half_square_penalty(user, pos, neg, batch_size=size)
         terms = {
@@ -165,8 +169,10 @@ class MGCN(Recommender):
             "reg": self.reg_weight * penalty,
         }
         if self.contrast_weight:
+            tau = self.contrast_temperature
             users, items = (
-                solosim(b[side], c[side], self.contrast_temperature) for side in (0, 1)
+                solosim(own[side], c[side], tau, match=batch.places())
+                for side in (0, 1)
             )
             terms["contrast"] = self.contrast_weight * (users + items)
         return terms

@@ -231,6 +231,9 @@ class MMSSL(Recommender):
         _, mean = self.propagate(data)
         return self.add_features(mean, features)
 
+    def summed_terms(self) -> tuple[str, ...]:
+        return ("reg",) if self.released else ()
+
     def loss(self, data: HeteroData, batch: Batch) -> dict[str, Tensor]:
         by_batch = self.released and self.training
         collects = by_batch and not self.generated.next_batch() and self.generated.k
@@ -249,7 +252,7 @@ class MMSSL(Recommender):
             "features": self.feature_reg_weight * feature_penalty,
         }
         # The authors' batches hold each user once.
-        users = batch.user.unique()
+        users = batch.whole.user.unique()
         if self.contrast_weight:
             anchors = [take_rows(p_m, users) for p_m in p]
             u_rows, tau = take_rows(u_mean, users), self.contrast_temperature

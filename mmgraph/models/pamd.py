@@ -268,6 +268,9 @@ class PAMD(Recommender):
         score: Tensor = z_user @ e.t() + (a.softmax(dim=0) * a).sum(dim=0)
         return score
 
+    def summed_terms(self) -> tuple[str, ...]:
+        return ("bpr",) if self.released else ()
+
     def loss(self, data: HeteroData, batch: Batch) -> dict[str, Tensor]:
         items, pos_place, neg_place = batch.distinct_items()
         user, z_item = (

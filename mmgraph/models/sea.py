@@ -264,7 +264,7 @@ class SEA(Recommender):
 
     def loss(self, data: HeteroData, batch: Batch) -> dict[str, Tensor]:
         separate = self.separate
-        items = batch.items() if self.candidates == "batch" else None
+        items = batch.whole.items() if self.candidates == "batch" else None
         if self.maps_are_read():
             maps = self.maps(data, MLP if items is not None else MLP + SEPARATION)
             z_user, z_item, _ = self.fuse(data, {m: maps[m]["mlp"] for m in maps})

@@ -235,6 +235,7 @@ class SLMRec(Recommender):
         inputs = self.inputs(data)
         towers = self.towers(data, inputs)
         # Only the batch's rows are fused: same values and gradients.
+        batch = batch.whole  # each of its rows is contrasted with all others
         items, match = batch.distinct_positives()
         user, item = self.fuse(towers, batch.user, items)
         nce = contrast_with_distinct(

@@ -127,6 +127,8 @@ class VBPR(Recommender):
         fold_in_rows(self.user.weight, self.split(brought)[0], users)
 
     def loss(self, data: HeteroData, batch: Batch) -> dict[str, Tensor]:
+        # The released penalty is one norm over the whole batch.
+        batch = batch.whole if self.released else batch
         # Only the batch's items are projected: same values and gradients.
         items, pos_place, neg_place = batch.distinct_items()
         z_item = self.encode_items(data, items)

@@ -12,6 +12,8 @@ from torch_geometric.data import HeteroData
 
 from mmgraph.data.validation import check_positives
 from mmgraph.device import device_of, to_device
+from mmgraph.distributed.exchange import rows_of_all
+from mmgraph.distributed.world import world
 from mmgraph.errors import UserError
 from mmgraph.functional.block_sizes import RANKED_SCORES, RANKED_TILE
 from mmgraph.functional.graph.adjacency import Adjacency
@@ -98,10 +100,9 @@ def rank_items(
             return users[start:stop], item, best
 
         size = RANKED_SCORES.rows(num_items, device)
-        compute, block_size = rank, size
-        if _suits_tiles(model, device, num_items, k):
-            in_tile = RANKED_SCORES.rows(RANKED_TILE, device)
-            compute, block_size = rank_in_tiles, size * max(1, in_tile // size)
+        tiled = _suits_tiles(model, device, num_items, k)
+        compute = rank_in_tiles if tiled else rank
+        block_size = users_per_block(model, num_items, k)
         for block, item, best in shrinking_blocks(compute, users.numel(), block_size):
             # NaN and infinity rank first, so the best scores show them.
             if bool((best.isnan() | (best == float("inf"))).any()):
@@ -135,6 +136,30 @@ def _suits_tiles(
     plain = getattr(model.score, "__func__", None) is Recommender.score
     many = num_items > 8 * RANKED_TILE and k <= RANKED_TILE // 8
     return plain and many and device.type == "cpu"
+
+
+def users_per_block(model: Recommender, num_items: int, k: int) -> int:
+    """Users whose scores are held at a time.
+
+    Rankings of some users are, to the last digit, those of all where the users before
+    them fill whole blocks.
+
+    Args:
+        model: The model, on its device.
+        num_items: Items of the catalogue.
+        k: Items per user.
+
+    Example:
+        >>> from mmgraph.models.mf_bpr import MFBPR
+        >>> users_per_block(MFBPR(3, 1024), num_items=1024, k=20)
+        1024
+    """
+    device = device_of(model)
+    size = RANKED_SCORES.rows(num_items, device)
+    if _suits_tiles(model, device, num_items, k):
+        in_tile = RANKED_SCORES.rows(RANKED_TILE, device)
+        return size * max(1, in_tile // size)
+    return size
 
 
 def check_sizes(model: Recommender, data: HeteroData) -> None:
@@ -249,7 +274,10 @@ def split_metrics(
     ks: Sequence[int] = (10, 20),
     per_user: bool = False,
 ) -> dict[str, float] | dict[str, np.ndarray]:
-    """:func:`evaluate` of a split whose edges were checked before."""
+    """:func:`evaluate` of a split whose edges were checked before.
+
+    Several processes of one training rank a share of the users each.
+    """
     Option("ks", CutOffs, (10, 20)).check(ks, "evaluate")
     edges, num_items = data[INTERACTS].edge_label_index, data[ITEM].num_nodes
     if not edges.numel():
@@ -260,11 +288,14 @@ def split_metrics(
         (edges,),
         lambda: _positives(edges, num_items, device),
     )
-    hits = []
-    for block, ranked, score in rank_items(model, data, users, max(ks)):
+    k = min(max(ks), num_items)
+    processes, block_size = world(), users_per_block(model, num_items, k)
+    share = processes.share(len(users), block_size)
+    hits = [torch.empty(0, k, dtype=torch.bool, device=device)]
+    for block, ranked, score in rank_items(model, data, users[share], k):
         pair = block.unsqueeze(1) * num_items + ranked
         hits.append(is_in_sorted(pair, positives) & (score > float("-inf")))
-    hit = torch.cat(hits)
+    hit = rows_of_all(torch.cat(hits), processes.sizes(len(users), block_size))
     complete = hit.size(1) == num_items
     if not per_user:
         return ranking_metrics(hit, counts, ks, complete=complete)

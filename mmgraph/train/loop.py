@@ -11,15 +11,23 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch_geometric.data import HeteroData
 
+from mmgraph.distributed.exchange import (
+    sum_gradients,
+    sum_over_processes,
+    take_from_first,
+    word_of_first,
+)
+from mmgraph.distributed.world import world
 from mmgraph.errors import UserError
 from mmgraph.functional.recommend.negative_sampling import NegativeSampler
 from mmgraph.models.base import Recommender
 from mmgraph.models.batch import Batch
 from mmgraph.schema import INTERACTS, ITEM, USER
 from mmgraph.train.batch_sampler import batch_sampler
+from mmgraph.train.batch_share import batch_share, weighted_terms
 from mmgraph.train.checkpoint import (
     load_checkpoint,
     optimizer_tensors,
@@ -61,7 +69,7 @@ class TrainingRun:
         self.options, self.model = options, model
         self._data_sha256, self._saved = data_sha256, False
         self._history_file = history_file
-        self.train, self.device = train, device
+        self.train, self.device, self.world = train, device, world()
         self._sampler = batch_sampler(model, train, options.sampled_neighbors)
         self.row_optimizer = row_wise_optimizer(model, options)
         self.optimizer = torch.optim.Adam(
@@ -100,6 +108,9 @@ class TrainingRun:
                 ratio = group.get("lr_ratio", 1.0)
                 decay = self.options.lr_decay ** ((epoch - 1) / 50)
                 group["lr"] = self.options.lr * ratio * decay
+        if self.world.size > 1:
+            # Machines of other kinds round in other ways: none drifts from the first.
+            take_from_first(self.model.state_dict())
         self.model.train()
         self.model.start_epoch(self.train, epoch, self.generator)
         steps: list[Tensor] = []
@@ -109,7 +120,7 @@ class TrainingRun:
             names = list(terms)
             steps.append(torch.stack([term.detach() for term in terms.values()]))
         # Read once per epoch: a read per step would wait for the device each time.
-        losses = torch.stack(steps).double().cpu()
+        losses = sum_over_processes(torch.stack(steps).double()).cpu()
         self._check_finite(losses, names, epoch)
         means = losses.mean(dim=0).tolist()
         row = {f"loss/{name}": mean for name, mean in zip(names, means, strict=True)}
@@ -118,13 +129,16 @@ class TrainingRun:
         return row | {"seconds": time.perf_counter() - start}
 
     def step(self, batch: Batch) -> dict[str, Tensor]:
-        """Train on one batch; its loss terms."""
+        """Train on one batch; its loss terms, which add up over the processes."""
         sampler = self._sampler
         graph = None if sampler is None else sampler.sample(batch, self.generator)
+        batch = batch_share(batch, self.world)
         terms = self.model.training_loss(self.train, batch, graph)
+        terms = weighted_terms(terms, batch, self.model.summed_terms())
         for optimizer in self._main_optimizers().values():
             optimizer.zero_grad()
         torch.stack(list(terms.values())).sum().backward()
+        sum_gradients(self._main_parameters())
         for optimizer in self._main_optimizers().values():
             optimizer.step()
         return terms
@@ -207,6 +221,11 @@ class TrainingRun:
             return {"main": self.optimizer}
         return {"main": self.optimizer, "rows": self.row_optimizer}
 
+    def _main_parameters(self) -> Iterator[nn.Parameter]:
+        for optimizer in self._main_optimizers().values():
+            for group in optimizer.param_groups:
+                yield from group["params"]
+
     def optimizers(self) -> dict[str, torch.optim.Optimizer]:
         """All optimisers by name."""
         return self._main_optimizers() | self.model.all_auxiliary_optimizers()
@@ -246,12 +265,38 @@ class TrainingRun:
         save_checkpoint(folder, tensors, state, keep_previous=self._saved)
         self._saved = True
 
-    def load(self, folder: Path) -> None:
+    def load(self, folder: Path | None) -> None:
         """Continue from a checkpoint of the same run.
+
+        Args:
+            folder: Where it is; not read by other processes than the first, which get
+                what that one has read.
 
         Raises:
             UserError: If it is damaged, or of another run.
         """
+        if folder is not None:
+            self._load(folder)
+        if self.world.size > 1:
+            self._take_state_from_first()
+
+    def _take_state_from_first(self) -> None:
+        """Be where the first process is, which has read a checkpoint."""
+        tensors, state = self.state()
+        rows = self.history.rows
+        names = [[key, str(x.dtype)[6:], *x.shape] for key, x in tensors.items()]
+        state, rows, names = word_of_first([state, rows, names])
+        if not self.world.is_first:
+            tensors = {
+                key: torch.empty(shape, dtype=getattr(torch, dtype), device=self.device)
+                for key, dtype, *shape in names
+            }
+        take_from_first(tensors)
+        if not self.world.is_first:
+            self._restore(tensors, state)
+            self.history.rows = rows
+
+    def _load(self, folder: Path) -> None:
         tensors, state = load_checkpoint(folder)
         try:
             self._check_identity(state["identity"], folder)

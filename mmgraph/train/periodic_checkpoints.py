@@ -6,14 +6,15 @@ import time
 from pathlib import Path
 from typing import Any
 
+from mmgraph.distributed.exchange import ConnectionLostError
 from mmgraph.train.loop import TrainingRun
 
 
 class PeriodicCheckpoints:
     """Writes a run's state from time to time, at its end, and when it is interrupted.
 
-    An interruption (Ctrl-C, SIGTERM) comes in the middle of an epoch; what is written
-    then is the state after the last epoch that was finished.
+    An interruption (Ctrl-C, SIGTERM, another process gone) comes in the middle of an
+    epoch; what is written then is the state after the last epoch that was finished.
 
     Args:
         run: The run.
@@ -30,7 +31,9 @@ class PeriodicCheckpoints:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: Any) -> None:
-        if kind is not None and not issubclass(kind, Exception):
+        if kind is None:
+            return
+        if issubclass(kind, ConnectionLostError) or not issubclass(kind, Exception):
             self.write()
 
     def finish_epoch(self) -> None:

@@ -11,9 +11,13 @@ from typing import Annotated, Any, Literal
 import torch
 from torch_geometric.data import HeteroData
 
+import mmgraph
 from mmgraph.data.content_hash import fingerprint
 from mmgraph.data.validation import check_splits
 from mmgraph.device import check_device_name, resolve_device, to_device
+from mmgraph.distributed.agreement import check_agreement
+from mmgraph.distributed.exchange import word_of_first
+from mmgraph.distributed.world import world
 from mmgraph.errors import unknown_name
 from mmgraph.functional.recommend.metrics import METRICS
 from mmgraph.models.base import Recommender
@@ -218,19 +222,26 @@ class Trainer(CheckedOptions):
         check_splits(train, **({} if val is None else {"valid": val}))
         check_sizes(model, train)
         remember_features(model, given)
+        processes = world()
+        if not processes.is_first:  # which writes for all
+            checkpoint_dir = history_file = None
         folder = None if checkpoint_dir is None else Path(checkpoint_dir)
         if history_file is None and folder is not None:
             history_file = folder / FILE_NAME
         lines = None if history_file is None else HistoryFile(Path(history_file))
         parts = (train,) if val is None else (train, val)
-        data_sha256 = "" if folder is None else fingerprint(*parts)
+        is_hashed = folder is not None or processes.size > 1
+        data_sha256 = fingerprint(*parts) if is_hashed else ""
         train = model.add_graphs(train)
         val = None if val is None else model.add_graphs(val)
         num_interactions = train[INTERACTS].edge_index.size(1)
         options = self.options_for(model, num_interactions)
         self._log_batch_size(options, num_interactions)
         run = TrainingRun(options, model, train, device, data_sha256, lines)
-        if resume and folder is not None and has_checkpoint(folder):
+        if processes.size > 1:
+            check_agreement({"data": data_sha256, **self._limits(), **run.identity})
+        goes_on = resume and folder is not None and has_checkpoint(folder)
+        if word_of_first(goes_on):
             run.load(folder)
         else:
             if not warm:
@@ -244,6 +255,13 @@ class Trainer(CheckedOptions):
         else:
             self._evaluate_only(run, val, on_epoch)
         return run.finish()
+
+    def _limits(self) -> dict[str, Any]:
+        """What may change between two parts of a run, but not between its processes."""
+        names = ("epochs", "patience", "min_epochs", "ks")
+        limits = {name: getattr(self, name) for name in names}
+        versions = {"mmgraph": mmgraph.__version__, "torch": torch.__version__}
+        return versions | limits | {"ks": list(self.ks)}
 
     def _evaluate_only(
         self,

@@ -7,6 +7,7 @@ import sys
 import numpy as np
 import pytest
 import torch
+from every_system import evaluate_and_keep
 
 from mmgraph.data import load_dataset, synthetic
 from mmgraph.errors import UserError
@@ -290,3 +291,17 @@ def test_training_edges_are_sorted_once_until_they_change(splits, monkeypatch):
     valid[INTERACTS].edge_index[:, 0] = valid[INTERACTS].edge_label_index[:, 0]
     with pytest.raises(UserError, match="a positive of the split and a training edge"):
         evaluate(model, valid)
+
+
+@pytest.mark.parametrize("num_scores", [1, 200])
+def test_processes_share_the_users(launch, monkeypatch, tmp_path, num_scores):
+    """Each metric is that of one process, whoever ranked which user."""
+    module = sys.modules["mmgraph.train.evaluation"]
+    monkeypatch.setattr(module, "RANKED_SCORES", module.RANKED_SCORES)  # put back
+    evaluate_and_keep(str(tmp_path / "one"), num_scores)
+    outputs = launch(3, evaluate_and_keep, str(tmp_path / "of"), num_scores).outputs()
+    assert [code for code, *_ in outputs] == [0, 0, 0], outputs
+    expected = (tmp_path / "one-0").read_text()
+    assert [(tmp_path / f"of-{rank}").read_text() for rank in range(3)] == [
+        expected
+    ] * 3

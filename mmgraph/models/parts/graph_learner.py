@@ -226,6 +226,9 @@ class GraphLearner(Recommender):
         z_user, z_item = self.split(self.propagate(e_0, self.user_item_graph(data)))
         return z_user, z_item + F.normalize(h, dim=1, eps=1e-12)
 
+    def summed_terms(self) -> tuple[str, ...]:
+        return ("reg",) if self.released else ()
+
     def ranking_terms(
         self, z_user: Tensor, z_item: Tensor, batch: Batch
     ) -> dict[str, Tensor]:

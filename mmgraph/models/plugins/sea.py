@@ -142,7 +142,7 @@ class SEAPlugin(Plugin):
     def losses(
         self, encode: Encode, data: HeteroData, batch: Batch
     ) -> dict[str, Tensor]:
-        items = batch.items() if self.candidates == "batch" else None
+        items = batch.whole.items() if self.candidates == "batch" else None
         if items is not None and len(items) < 2:
             items = None  # a single item has no other to contrast it with
         z = encode(items)

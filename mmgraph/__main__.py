@@ -1,0 +1,9 @@
+"""``python -m mmgraph``, which is how ``torchrun`` starts the command line."""
+
+from __future__ import annotations
+
+import sys
+
+from mmgraph.cli import main
+
+sys.exit(main())

@@ -1,0 +1,159 @@
+"""Processes that are killed, hung or different: all end, and one line says why."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+
+import pytest
+
+from mmgraph.distributed.group import joined_processes
+from mmgraph.errors import UserError
+from mmgraph.train.checkpoint import load_checkpoint
+
+ENDLESS = ("--epochs", "100000", "--set", "patience=100000")
+
+
+def train(out, *words, spec="MF-BPR"):
+    return ("train", spec, "--out", out, "--quiet", *words)
+
+
+def lines_of(path):
+    return path.read_text().count("\n") if path.exists() else 0
+
+
+def has_begun(out):
+    return lambda: lines_of(out / "history.jsonl") >= 3
+
+
+def test_joining_alone_changes_nothing():
+    with joined_processes("cpu") as device:
+        assert device == "cpu"
+
+
+@pytest.mark.parametrize("killed", [0, 1])
+def test_a_killed_process_ends_all_and_is_named(
+    launch_command, wait_until, errors, tmp_path, killed
+):
+    out = tmp_path / "run"
+    group = launch_command(2, *train(out, *ENDLESS))
+    wait_until(has_begun(out))
+    group.all[killed].kill()
+    group.all[killed].join()
+    start = time.monotonic()
+    outputs = group.outputs()
+    assert time.monotonic() - start < 60
+    (line,) = errors(outputs)
+    if killed:
+        pid, host = group.all[1].pid, socket.gethostname()
+        assert line == (
+            f"error: process 1 (pid {pid} on {host}) of 2 is gone - start again with "
+            "--resume"
+        )
+        load_checkpoint(out / "checkpoint")
+    else:  # with it the store is gone, which torchrun itself would keep
+        assert "connection to another process is lost" in line
+    assert outputs[1 - killed][0] not in (0, None)
+
+
+def test_a_hung_process_ends_all_and_is_named(
+    launch_command, wait_until, errors, tmp_path
+):
+    out = tmp_path / "run"
+    group = launch_command(
+        2, *train(out, *ENDLESS), env={"MMGRAPH_TIMEOUT_SECONDS": "5"}
+    )
+    wait_until(has_begun(out))
+    os.kill(group.all[1].pid, signal.SIGSTOP)
+    group.all[0].join(60)
+    assert group.all[0].exitcode
+    group.all[1].kill()
+    (line,) = errors(group.outputs())
+    assert "process 1 (pid" in line
+    assert "of 2 does not answer" in line
+
+
+def test_an_interruption_is_said_once(launch_command, wait_until, errors, tmp_path):
+    out = tmp_path / "run"
+    group = launch_command(2, *train(out, *ENDLESS))
+    wait_until(has_begun(out))
+    for one in group.all:
+        os.kill(one.pid, signal.SIGINT)
+    outputs = group.outputs()
+    (line,) = errors(outputs)
+    assert line.startswith("error: interrupted")
+    assert {code for code, *_ in outputs} == {130}
+    load_checkpoint(out / "checkpoint")
+
+
+@pytest.mark.parametrize(
+    ("more", "says"),
+    [
+        (["--set", "lr=0.5"], "process 1 has lr 0.5, process 0 0.001"),
+        (["--seed", "3"], "process 1 has seed 3, process 0 999"),
+        (["--epochs", "7"], "process 1 has epochs 7, process 0 2"),
+    ],
+)
+def test_other_options_are_refused(launch_command, errors, tmp_path, more, says):
+    group = launch_command(2, *train(tmp_path / "run", "--epochs", "2"), more={1: more})
+    outputs = group.outputs()
+    assert errors(outputs) == [
+        f"error: {says} - start all processes with the same command, data and versions"
+    ]
+    assert [code for code, *_ in outputs] == [2, 2]
+    assert not (tmp_path / "run").exists()
+
+
+def test_an_error_of_all_is_said_once(launch_command, errors, tmp_path):
+    outputs = launch_command(2, *train(tmp_path / "run", spec="NoSuch")).outputs()
+    (line,) = errors(outputs)
+    assert line.startswith("error: unknown model 'NoSuch'")
+    assert [code for code, *_ in outputs] == [2, 2]
+
+
+def test_a_timeout_that_is_no_number(monkeypatch):
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setenv("MMGRAPH_TIMEOUT_SECONDS", "soon")
+    with pytest.raises(UserError) as error, joined_processes("cpu"):
+        pass
+    assert str(error.value) == (
+        "MMGRAPH_TIMEOUT_SECONDS is 'soon' - give seconds, above 0"
+    )
+
+
+def test_without_an_address_to_meet_at(monkeypatch):
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    for name in ("RANK", "MASTER_ADDR", "MASTER_PORT"):
+        monkeypatch.delenv(name, raising=False)
+    says = pytest.raises(UserError, match="start them with torchrun")
+    with says, joined_processes("cpu"):
+        pass
+
+
+def test_torchrun_ends_the_rest(wait_until, tmp_path):
+    """As users start it; whoever is first to know, one line names the process."""
+    out = tmp_path / "run"
+    command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2"]
+    words = [*command, "--standalone", "-m", "mmgraph", *train(out, *ENDLESS)]
+    run = subprocess.Popen(words, stderr=subprocess.PIPE, text=True)
+    try:
+        wait_until(has_begun(out))
+        pids = subprocess.run(
+            ["pgrep", "-P", str(run.pid)], capture_output=True, text=True, check=True
+        )
+        killed = int(pids.stdout.split()[-1])
+        subprocess.run(["kill", "-9", str(killed)], check=True)
+        start = time.monotonic()
+        _, err = run.communicate(timeout=120)
+    finally:
+        run.kill()
+    assert time.monotonic() - start < 60
+    assert run.returncode
+    said = [line for line in err.splitlines() if line.startswith("error: ")]
+    assert len(said) == 1
+    assert f"(pid {killed} on" in said[0]
+    load_checkpoint(out / "checkpoint")
