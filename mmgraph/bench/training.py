@@ -30,14 +30,19 @@ from mmgraph.bench.run_directory import (
 from mmgraph.bench.source import DataSource
 from mmgraph.distributed.exchange import word_of_first
 from mmgraph.distributed.world import world
-from mmgraph.folders import check_output_file, check_output_folder
+from mmgraph.folders import (
+    check_new_folder,
+    check_output_file,
+    check_output_folder,
+)
 from mmgraph.lock import locked_folder
-from mmgraph.schema import USER
 from mmgraph.train.evaluation import evaluate
 from mmgraph.train.recommendations import (
+    Choice,
     check_table_name,
-    read_user_ids,
-    recommend_blocks,
+    choose_users,
+    recommend_chosen,
+    write_shards,
     write_table,
 )
 
@@ -196,6 +201,8 @@ def write_recommendations(
     k: int = 20,
     data: str | None = None,
     device: str = "auto",
+    choice: Choice | None = None,
+    shard_rows: int = 0,
     on_users: OnUsers | None = None,
     on_part: Callable[[pd.DataFrame], None] | None = None,
 ) -> Written:
@@ -205,11 +212,13 @@ def write_recommendations(
 
     Args:
         folder: The run directory.
-        out: The table, ``.csv`` or ``.parquet``.
+        out: The table, ``.csv`` or ``.parquet``; with shards, their folder.
         users: A file with one id per line, or ids with commas between; all without it.
         k: Items per user.
         data: The data set, if it has moved since.
         device: Device to compute on, as the trainer takes it.
+        choice: Which items may come, and what unknown users get.
+        shard_rows: Write several Parquet files, of about so many rows each.
         on_users: Shows progress.
         on_part: Called with each part of the table.
 
@@ -220,22 +229,32 @@ def write_recommendations(
         UserError: If the table has another ending or cannot be written, a user is
             unknown, or as :func:`~mmgraph.bench.run_directory.load_run` does.
     """
-    out = Path(out)
-    check_table_name(out)
-    check_output_file(out, inputs=[Path(users)] if users else [])
+    out, choice = Path(out), choice or Choice()
+    inputs = [Path(each) for each in (users, choice.allow, choice.deny) if each]
+    if shard_rows:
+        check_new_folder(out, replace=True, inputs=inputs)
+    else:
+        check_table_name(out)
+        check_output_file(out, inputs=inputs)
     loaded = load_run(folder, data=data, device=device)
     train_split = loaded.splits[0]
-    ids = None if users is None else read_user_ids(users, train_split)
-    count = len(ids) if ids is not None else int(train_split[USER].num_nodes)
+    audience = choose_users(users, train_split, choice.unknown)
+    count = len(audience.users) + len(audience.strangers)
     done = None if on_users is None else on_users(count)
+    chosen = recommend_chosen(
+        loaded.model, train_split, audience, k, choice, on_users=done
+    )
     written: list[Written] = []
 
     def parts() -> Iterator[pd.DataFrame]:
-        for part in recommend_blocks(loaded.model, train_split, ids, k, on_users=done):
+        for part in chosen:
             written.append(Written(len(part), part["user_id"].nunique()))
             if on_part is not None:
                 on_part(part)
             yield part
 
-    write_table(parts(), out)
+    if shard_rows:
+        write_shards(parts(), out, shard_rows)
+    else:
+        write_table(parts(), out)
     return Written(*map(sum, zip(*written, strict=True)))

@@ -13,6 +13,8 @@ from mmgraph.data.graphs.graph_file import (
     write_graph,
 )
 from mmgraph.data.ids import ids_to_index, original_ids
+from mmgraph.data.importing.core import k_core
+from mmgraph.data.importing.dataset import ImportReport, import_dataset
 from mmgraph.data.label_split import split_by_label
 from mmgraph.data.line_up import (
     ItemFeatures,
@@ -40,6 +42,7 @@ __all__ = [
     "SPLITS",
     "FeatureRows",
     "GraphFile",
+    "ImportReport",
     "Interactions",
     "ItemFeatures",
     "ModalityGraph",
@@ -53,6 +56,8 @@ __all__ = [
     "from_interactions",
     "graph_features",
     "ids_to_index",
+    "import_dataset",
+    "k_core",
     "leave_one_out",
     "line_up_features",
     "load_dataset",

@@ -17,6 +17,7 @@ from mmgraph.data.formats.features import (
     read_item_rows,
 )
 from mmgraph.data.formats.interactions import Interactions, read_interactions
+from mmgraph.data.formats.vector_folder import read_vector_folder
 from mmgraph.data.ids import CodedIds, check_distinct, match_ids
 from mmgraph.data.line_up import item_ids
 from mmgraph.data.overlap import log_overlap
@@ -61,15 +62,49 @@ def read_catalogue(
     table = read_interactions(
         interactions, duplicates=duplicates, labels=labels, times=times
     )
+    return catalogue_of(table, features, items_only=items_only)
+
+
+def catalogue_of(
+    table: Interactions,
+    features: Mapping[str, str | Path],
+    *,
+    items_only: bool = False,
+    id_columns: Mapping[str, str] | None = None,
+) -> HeteroData:
+    """:func:`read_catalogue` of interactions that were read before.
+
+    Args:
+        table: The interactions.
+        features: Feature file of each modality; also a folder of vectors, see
+            :func:`~mmgraph.data.formats.vector_folder.read_vector_folder`.
+        items_only: See there.
+        id_columns: Column of the ids in the file of a modality, where it has none of
+            the usual names.
+
+    Returns:
+        The catalogue.
+
+    Raises:
+        UserError: Naming file and row.
+
+    Example:
+        >>> import os, tempfile
+        >>> path = Path(tempfile.mkdtemp()) / "shop.csv"
+        >>> _ = path.write_text(os.linesep.join(["user,item", "ann,tea"]))
+        >>> catalogue_of(read_interactions(path), {})["user"].raw_id.tolist()
+        ['ann']
+    """
     users: np.ndarray | None = None
     items: np.ndarray | None = None
-    if table.path.suffix.lower() == ".inter":
+    if table.is_numbered:
         users = np.arange(_count_contiguous(table, table.user_codes, "userID"))
         items = np.arange(_count_contiguous(table, table.item_codes, "itemID"))
     paths = {name: Path(path) for name, path in features.items()}
     matrices: dict[str, FeatureMatrix] = {}
     if not items_only:
-        matrices = {name: _open(path) for name, path in paths.items()}
+        named = id_columns or {}
+        matrices = {name: _open(path, named.get(name)) for name, path in paths.items()}
         rows = {name: (len(m.values), m.ids) for name, m in matrices.items()}
     elif items is None:
         rows = {name: read_item_rows(path) for name, path in paths.items()}
@@ -102,9 +137,12 @@ def read_catalogue(
     return data
 
 
-def _open(path: Path) -> FeatureMatrix:
+def _open(path: Path, id_column: str | None) -> FeatureMatrix:
     """Finite features as they are stored; a ``.npy`` stays on disk."""
-    matrix = read_feature_matrix(path, dtype=None)
+    if path.is_dir():
+        matrix = read_vector_folder(path)
+    else:
+        matrix = read_feature_matrix(path, dtype=None, id_column=id_column)
     values = matrix.values
     if not values.flags.c_contiguous:
         values = np.ascontiguousarray(values)

@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import torch
 
+from mmgraph.data.formats.bad_rows import BadRowsError
 from mmgraph.data.formats.parquet import is_text
 from mmgraph.errors import UserError
 
@@ -39,11 +40,22 @@ class _Source(NamedTuple):
     path: Path | None
     first_row: int
 
-    def error(self, position: int, what: str, fix: str = "mend it") -> UserError:
+    def error(
+        self, positions: np.ndarray, kind: str, what: str = "", fix: str = "mend it"
+    ) -> UserError:
+        """All rows of one fault; the message is of the first."""
+        what = what or kind
         if self.path is None:
-            return UserError(f"timestamp {position} (counted from 0) {what}", fix)
-        row = position + self.first_row
-        return UserError(f"timestamp {what}", fix, path=self.path, row=row)
+            where = f"timestamp {positions[0]} (counted from 0)"
+            return UserError(f"{where} {what}", fix)
+        return BadRowsError(
+            positions,
+            f"timestamp {kind}",
+            f"timestamp {what}",
+            fix,
+            path=self.path,
+            row=int(positions[0]) + self.first_row,
+        )
 
 
 def as_times(values: Any) -> np.ndarray:
@@ -110,8 +122,8 @@ def parse_times(column: pa.Array, path: Path, first_row: int) -> np.ndarray:
         [86400000000000]
         >>> parse_times(pa.array(["9999-12-31"]), Path("a.csv"), 2)
         Traceback (most recent call last):
-        mmgraph.errors.UserError: a.csv:2: timestamp 9999-12-31 is outside the years \
-1678 to 2261 - write whole numbers, such as days since 1970
+        mmgraph.data.formats.bad_rows.BadRowsError: a.csv:2: timestamp 9999-12-31 is \
+outside the years 1678 to 2261 - write whole numbers, such as days since 1970
     """
     return _of_arrow(column, _Source(path, first_row))
 
@@ -125,7 +137,7 @@ def _of_arrow(column: pa.Array | pa.ChunkedArray, source: _Source) -> np.ndarray
         kind = column.type
     missing = np.flatnonzero(column.is_null().to_numpy(zero_copy_only=False))
     if missing.size:
-        raise source.error(int(missing[0]), "is missing", "fill it in")
+        raise source.error(missing, "is missing", fix="fill it in")
     if pa.types.is_integer(kind) or pa.types.is_floating(kind):
         return _of_numbers(column.to_numpy(zero_copy_only=False), source)
     if pa.types.is_date(kind) or pa.types.is_timestamp(kind):
@@ -167,28 +179,29 @@ def _of_numbers(values: np.ndarray, source: _Source) -> np.ndarray:
     if values.dtype.kind == "f":
         broken = np.flatnonzero(~np.isfinite(values))
         if broken.size:
-            raise source.error(int(broken[0]), "is not finite")
+            raise source.error(broken, "is not finite")
         return values.astype(np.float64)
     if values.dtype.kind == "u":
         above = np.flatnonzero(values > _LARGEST)
         if above.size:
-            raise _too_large(values[above[0]], int(above[0]), source)
+            raise _too_large(values[above[0]], above, source)
     return values.astype(np.int64)
 
 
-def _too_large(value: object, position: int, source: _Source) -> UserError:
-    return source.error(position, f"{value} does not fit into int64")
+def _too_large(value: object, positions: np.ndarray, source: _Source) -> UserError:
+    kind = "does not fit into int64"
+    return source.error(positions, kind, f"{value} {kind}")
 
 
 def _of_datetimes(values: np.ndarray, source: _Source) -> np.ndarray:
     unit, count = np.datetime_data(values.dtype)
     missing = np.flatnonzero(np.isnat(values))
     if missing.size:
-        raise source.error(int(missing[0]), "is missing", "fill it in")
+        raise source.error(missing, "is missing", fix="fill it in")
     if unit in ("Y", "M"):
         far = np.flatnonzero(abs(values.astype(np.int64)) > 10_000)
         if far.size:  # or the count of days would wrap
-            raise _outside(values[far[0]], int(far[0]), source)
+            raise _outside(values[far[0]], far, source)
         return _of_datetimes(values.astype("datetime64[D]"), source)
     if unit not in _NANOSECONDS:
         raise UserError(f"timestamps are {values.dtype}", "convert them to ns")
@@ -202,30 +215,28 @@ def _of_counts(counts: np.ndarray, unit: str, step: int, source: _Source) -> np.
     far = np.flatnonzero((counts > limit) | (counts < -limit))
     if far.size:
         date = np.array(int(counts[far[0]]), dtype=f"datetime64[{step}{unit}]")
-        raise _outside(str(date).partition("T")[0], int(far[0]), source)
+        raise _outside(str(date).partition("T")[0], far, source)
     return np.asarray(counts.astype(np.int64) * factor)
 
 
-def _outside(date: object, position: int, source: _Source) -> UserError:
-    return source.error(
-        position,
-        f"{date} is outside the years 1678 to 2261",
-        "write whole numbers, such as days since 1970",
-    )
+def _outside(date: object, positions: np.ndarray, source: _Source) -> UserError:
+    kind = "is outside the years 1678 to 2261"
+    fix = "write whole numbers, such as days since 1970"
+    return source.error(positions, kind, f"{date} {kind}", fix)
 
 
 def _of_text(column: pa.Array, source: _Source) -> np.ndarray:
-    """Numbers or ISO dates; the first row says which of the two."""
+    """Numbers or ISO dates; the first row that is either says which of the two."""
     text = pc.utf8_trim_whitespace(column)
     numbers = _matches(text, _NUMBER)
     dates = None if numbers[:1].all() else _dates(text)
-    read = numbers if dates is None else ~np.isnat(dates)
-    if not read.all():
-        wrong = int(read.argmin())
-        raise source.error(
-            wrong,
-            f"{column[wrong].as_py()!r} is no number or no ISO date like the others",
-        )
+    if dates is not None and numbers[~np.isnat(dates) | numbers][:1].any():
+        dates = None
+    wrong = np.flatnonzero(~numbers if dates is None else np.isnat(dates))
+    if wrong.size:
+        kind = "is no number or no ISO date like the others"
+        shown = column[int(wrong[0])].as_py()
+        raise source.error(wrong, kind, f"{shown!r} {kind}")
     if dates is not None:
         return _of_datetimes(dates, source)
     if _matches(text, _WHOLE).all():
@@ -250,24 +261,29 @@ def _whole_numbers(text: pa.Array, source: _Source) -> np.ndarray:
     try:
         read = pc.cast(pc.utf8_ltrim(text, "+"), pa.int64())
     except pa.ArrowInvalid:
-        for position, value in enumerate(text.to_pylist()):
-            digits = value.lstrip("+-0")
-            if len(digits) > 19 or not -(2**63) <= int(value) <= _LARGEST:
-                shown = value if len(value) < 40 else f"{value[:30]}..."
-                raise _too_large(shown, position, source) from None
-        raise
+        listed = text.to_pylist()
+        wide = np.flatnonzero([not _fits(value) for value in listed])
+        if not wide.size:
+            raise
+        first = listed[wide[0]]
+        shown = first if len(first) < 40 else f"{first[:30]}..."
+        raise _too_large(shown, wide, source) from None
     values: np.ndarray = read.to_numpy(zero_copy_only=False)
     return values
+
+
+def _fits(value: str) -> bool:
+    digits = value.lstrip("+-0")
+    return len(digits) <= 19 and -(2**63) <= int(value) <= _LARGEST
 
 
 def _fractions(text: pa.Array, source: _Source) -> np.ndarray:
     values = _of_numbers(pc.cast(text, pa.float64()).to_numpy(), source)
     whole = _matches(text, _WHOLE)
-    for position in np.flatnonzero(whole & (abs(values) >= _EXACT)):
-        if int(text[int(position)].as_py()) != int(values[position]):
-            raise source.error(
-                int(position),
-                f"{text[int(position)]} loses its last digits beside fractions",
-                "write whole numbers everywhere",
-            )
+    large = np.flatnonzero(whole & (abs(values) >= _EXACT)).tolist()
+    lost = [n for n in large if int(text[n].as_py()) != int(values[n])]
+    if lost:
+        kind = "loses its last digits beside fractions"
+        what, fix = f"{text[lost[0]]} {kind}", "write whole numbers everywhere"
+        raise source.error(np.array(lost), kind, what, fix)
     return values

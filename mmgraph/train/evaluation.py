@@ -17,6 +17,7 @@ from mmgraph.distributed.world import world
 from mmgraph.errors import UserError
 from mmgraph.functional.block_sizes import RANKED_SCORES, RANKED_TILE
 from mmgraph.functional.graph.adjacency import Adjacency
+from mmgraph.functional.recommend.candidates import edges_of_candidates
 from mmgraph.functional.recommend.metrics import ranking_metrics
 from mmgraph.functional.recommend.negative_sampling import is_in_sorted
 from mmgraph.functional.recommend.tiles import best_in_tiles
@@ -38,7 +39,13 @@ CutOffs = Annotated[tuple[PositiveInt, ...], Distinct()]
 
 
 def rank_items(
-    model: Recommender, data: HeteroData, users: Tensor, k: int
+    model: Recommender,
+    data: HeteroData,
+    users: Tensor,
+    k: int,
+    *,
+    candidates: Tensor | None = None,
+    include_seen: bool = False,
 ) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
     """The ``k`` best items of each user, training items left out, block by block.
 
@@ -49,6 +56,10 @@ def rank_items(
         data: The training edges are what ``edge_index`` holds.
         users: User indices ``[n]``.
         k: Items per user.
+        candidates: The only items to rank, ascending, as
+            :func:`~mmgraph.functional.recommend.candidates.candidate_items` gives
+            them; None: all.
+        include_seen: Leave no training item out.
 
     Yields:
         Users ``[b]``, items ``[b, k]`` and scores ``[b, k]``, best first. A score of
@@ -65,8 +76,11 @@ def rank_items(
         data = model.add_graphs(to_device(data, device))
         with torch.no_grad():
             z_user, z_item = model.ranking_embeddings(data)
-        num_items = data[ITEM].num_nodes
-        history = _history(model, data)
+        if candidates is not None:
+            candidates = candidates.to(device)
+            z_item = z_item[candidates]
+        num_items = z_item.size(0)
+        history = _history_among(model, data, candidates, include_seen)
         k = min(k, num_items)
         users = users.to(z_user.device)
 
@@ -110,7 +124,7 @@ def rank_items(
                     "the model's scores are not finite",
                     "train it with a smaller learning rate",
                 )
-            yield block, item, best
+            yield block, item if candidates is None else candidates[item], best
     finally:
         model.train(was_training)
 
@@ -123,6 +137,23 @@ def _history(model: Recommender, data: HeteroData) -> Adjacency:
         (edges,),
         lambda: Adjacency.bipartite(edges, users, items),
     )
+
+
+def _history_among(
+    model: Recommender,
+    data: HeteroData,
+    candidates: Tensor | None,
+    include_seen: bool,
+) -> Adjacency:
+    """Items to leave out, numbered as the candidates are."""
+    if candidates is None and not include_seen:
+        return _history(model, data)
+    users, items = _sizes(data)
+    edges = data[INTERACTS].edge_index
+    if candidates is not None:
+        edges = edges_of_candidates(edges, candidates, items)
+        items = candidates.numel()
+    return Adjacency.bipartite(edges[:, :0] if include_seen else edges, users, items)
 
 
 def _sizes(data: HeteroData) -> tuple[int, int]:

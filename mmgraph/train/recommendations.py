@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import logging
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
-from itertools import chain
+from itertools import chain, count
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -17,15 +19,22 @@ import torch
 from torch import Tensor
 from torch_geometric.data import HeteroData
 
-from mmgraph.data.formats.id_list import read_id_list
-from mmgraph.data.ids import ids_to_index
+from mmgraph.data.formats.columns import parse_ids
+from mmgraph.data.formats.id_list import read_id_list, split_id_list
+from mmgraph.data.ids import ids_to_index, one_kind
 from mmgraph.errors import UserError
 from mmgraph.files import write_atomic_by
+from mmgraph.folders import list_contents, new_folder
+from mmgraph.functional.recommend.candidates import candidate_items
 from mmgraph.models.base import Recommender
-from mmgraph.schema import ITEM, USER
+from mmgraph.schema import INTERACTS, ITEM, USER
 from mmgraph.train.arguments import check_kinds
-from mmgraph.train.evaluation import rank_items
+from mmgraph.train.evaluation import Ranked, rank_items
 
+log = logging.getLogger(__name__)
+
+#: Treatments of users that the data lack.
+UNKNOWN = ("error", "skip", "popular")
 #: Rows of a table that are held and written at a time.
 _ROWS = 2**18
 
@@ -101,64 +110,207 @@ def recommend_blocks(
         users = torch.arange(int(data[USER].num_nodes))
     else:
         users = ids_to_index(data, USER, user_ids)
-    return _blocks(model, data, users, k, on_users)
+    return recommend_chosen(model, data, Audience(users), k, on_users=on_users)
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Who is taken, and which items may come.
+
+    Attributes:
+        unknown: Users that the data lack: ``"error"``, ``"skip"`` them, or give them
+            the most ``"popular"`` candidates, with training interactions as scores.
+        candidates: ``"all"`` items, ``"warm"`` ones (with training interactions) or
+            ``"cold"`` ones (without).
+        allow: The only items that may come: a file with one id per line, or ids with
+            commas between.
+        deny: Items that may not, in the same form.
+        include_seen: Leave no item of a user's training history out.
+        titles: Title of each item that has one, by its id as text, for a column
+            ``title``; None: no such column.
+    """
+
+    unknown: str = "error"
+    candidates: str = "all"
+    allow: str | None = None
+    deny: str | None = None
+    include_seen: bool = False
+    titles: Mapping[str, str] | None = None
+
+
+class Audience(NamedTuple):
+    """Users who get recommendations: rows of the data, and ids that it lacks."""
+
+    users: Tensor
+    strangers: tuple[str, ...] = ()
+
+
+def choose_users(users: str | None, data: HeteroData, unknown: str) -> Audience:
+    """Users of a file or of a list, each once.
+
+    Args:
+        users: A file with one id per line, or ids with commas between; None: all.
+        data: The data that know them.
+        unknown: See :class:`Choice`.
+
+    Raises:
+        UserError: If there are none, the file is not UTF-8 text, or one is unknown
+            (with its row in the file) and may not be.
+
+    Example:
+        >>> from mmgraph.data import load_dataset
+        >>> train, _, _ = load_dataset("synthetic")
+        >>> choose_users("u001, eve,u001", train, "popular")
+        Audience(users=tensor([1]), strangers=('eve',))
+    """
+    if unknown not in UNKNOWN:
+        raise UserError(f"unknown is {unknown!r}", f"write {', '.join(UNKNOWN)}")
+    if users is None:
+        return Audience(torch.arange(int(data[USER].num_nodes)))
+    known = np.asarray(data[USER].raw_id)
+    if unknown == "error":
+        return Audience(torch.from_numpy(read_id_list(users, known, "user")))
+    rows, strangers = split_id_list(users, known, "user")
+    if unknown == "skip" and not len(rows):
+        raise UserError(
+            f"none of the {len(strangers)} users is known",
+            "name others, or give them what is popular",
+        )
+    if strangers:
+        done = "left out" if unknown == "skip" else "given the most popular items"
+        log.info("%d unknown users are %s", len(strangers), done)
+    return Audience(
+        torch.from_numpy(rows), tuple(strangers) if unknown == "popular" else ()
+    )
+
+
+def recommend_chosen(
+    model: Recommender,
+    data: HeteroData,
+    audience: Audience,
+    k: int = 20,
+    choice: Choice | None = None,
+    *,
+    on_users: Callable[[int], None] | None = None,
+) -> Iterator[pd.DataFrame]:
+    """:func:`recommend_blocks` for users and items that were chosen.
+
+    Args:
+        model: A trained model.
+        data: The data it was trained on.
+        audience: The users; those that the data lack come last.
+        k: Items per user.
+        choice: Which items may come.
+        on_users: See :func:`recommend_blocks`.
+
+    Returns:
+        Parts of the table, as :func:`recommend_blocks` yields them.
+
+    Raises:
+        UserError: If a listed item is unknown, or no item may come.
+
+    Example:
+        >>> from mmgraph.data import load_dataset
+        >>> from mmgraph.models import build_model
+        >>> train, _, _ = load_dataset("synthetic")
+        >>> model, two = build_model("MF-BPR", train), Audience(torch.tensor([4, 2]))
+        >>> choice = Choice(allow="i007,i009", titles={"i007": "Tea"})
+        >>> (part,) = recommend_chosen(model, train, two, 2, choice)
+        >>> list(part.columns), sorted(set(part["title"]))
+        (['user_id', 'item_id', 'rank', 'score', 'title'], ['', 'Tea'])
+    """
+    choice = choice or Choice()
+    degree = torch.bincount(
+        data[INTERACTS].edge_index[1], minlength=int(data[ITEM].num_nodes)
+    )
+    known = np.asarray(data[ITEM].raw_id)
+    allow, deny = (
+        None if words is None else torch.from_numpy(read_id_list(words, known, "item"))
+        for words in (choice.allow, choice.deny)
+    )
+    candidates = candidate_items(degree, choice.candidates, allow=allow, deny=deny)
+    user_raw, strangers = _ids_of_one_kind(data, audience)
+    ranked = rank_items(
+        model,
+        data,
+        audience.users,
+        k,
+        candidates=candidates,
+        include_seen=choice.include_seen,
+    )
+    popular = _popular(degree, candidates, k, len(strangers), len(user_raw))
+    ids = (np.concatenate([user_raw, strangers]), known)
+    return _with_titles(_blocks(ids, chain(ranked, popular), on_users), choice.titles)
+
+
+def _ids_of_one_kind(
+    data: HeteroData, audience: Audience
+) -> tuple[np.ndarray, np.ndarray]:
+    """Ids of the data's users and of the others, both integers or both strings."""
+    raw = np.asarray(data[USER].raw_id)
+    if not audience.strangers:
+        return raw, raw[:0]
+    names = pa.array(audience.strangers)
+    own, others = one_kind([raw, parse_ids(names, "user", Path(), 0).ids])
+    return own, others
+
+
+def _popular(
+    degree: Tensor, candidates: Tensor | None, k: int, number: int, first: int
+) -> Iterator[Ranked]:
+    """The same items for everyone whom the data lack, numbered from ``first``."""
+    if not number:
+        return
+    among = degree if candidates is None else degree[candidates.to(degree.device)]
+    order = among.argsort(descending=True, stable=True)[:k]
+    items = order if candidates is None else candidates.to(degree.device)[order]
+    for users in torch.arange(first, first + number).split(max(1, _ROWS // len(order))):
+        each = (len(users), -1)
+        yield users, items.expand(each), among[order].float().expand(each)
 
 
 def _blocks(
-    model: Recommender,
-    data: HeteroData,
-    users: Tensor,
-    k: int,
+    ids: tuple[np.ndarray, np.ndarray],
+    blocks: Iterable[Ranked],
     on_users: Callable[[int], None] | None,
 ) -> Iterator[pd.DataFrame]:
-    ranked: list[tuple[Tensor, ...]] = []
+    ranked: list[Ranked] = []
     rows = 0
-    for block in rank_items(model, data, users, k):
+    for block in blocks:
         ranked.append(block)
         rows += block[1].numel()
         if on_users is not None:
             on_users(len(block[0]))
         if rows >= _ROWS:
-            yield _table(data, ranked)
+            yield _table(ids, ranked)
             ranked, rows = [], 0
     if ranked:
-        yield _table(data, ranked)
+        yield _table(ids, ranked)
 
 
-def _table(data: HeteroData, ranked: list[tuple[Tensor, ...]]) -> pd.DataFrame:
+def _with_titles(
+    parts: Iterator[pd.DataFrame], titles: Mapping[str, str] | None
+) -> Iterator[pd.DataFrame]:
+    for part in parts:
+        if titles is not None:
+            names = part["item_id"].astype(str)
+            part = part.assign(title=names.map(titles).fillna(""))
+        yield part
+
+
+def _table(ids: tuple[np.ndarray, np.ndarray], ranked: list[Ranked]) -> pd.DataFrame:
     """Users, items and scores by original ids, as :func:`recommend_table` says."""
-    parts = (torch.cat(each).cpu().numpy() for each in zip(*ranked, strict=True))
-    user, item, score = parts
-    user_raw, item_raw = np.asarray(data[USER].raw_id), np.asarray(data[ITEM].raw_id)
+    parts = [[each.cpu() for each in block] for block in ranked]
+    user, item, score = (torch.cat(e).numpy() for e in zip(*parts, strict=True))
     row, column = np.nonzero(score > -np.inf)
     return pd.DataFrame(
         {
-            "user_id": user_raw[user[row]],
-            "item_id": item_raw[item[row, column]],
+            "user_id": ids[0][user[row]],
+            "item_id": ids[1][item[row, column]],
             "rank": column + 1,
             "score": score[row, column],
         }
     )
-
-
-def read_user_ids(users: str, data: HeteroData) -> list[str]:
-    """User ids of a file or of a list, each once.
-
-    Args:
-        users: A file with one id per line, or ids with commas between.
-        data: The data that know them.
-
-    Raises:
-        UserError: If there are none, one is unknown (with its row in the file), or the
-            file is not UTF-8 text.
-
-    Example:
-        >>> from mmgraph.data import load_dataset
-        >>> read_user_ids("u001, u000,u001", load_dataset("synthetic")[0])
-        ['u001', 'u000']
-    """
-    known = np.asarray(data[USER].raw_id)
-    return [str(one) for one in known[read_id_list(users, known, "user")]]
 
 
 def check_table_name(path: Path) -> None:
@@ -193,6 +345,42 @@ def write_table(table: pd.DataFrame | Iterable[pd.DataFrame], path: Path) -> Non
     parts = iter([table] if isinstance(table, pd.DataFrame) else table)
     write = _write_csv if path.suffix == ".csv" else _write_parquet
     write_atomic_by(path, partial(write, parts))
+
+
+def write_shards(parts: Iterable[pd.DataFrame], folder: Path, rows: int) -> None:
+    """Write a table as ``part-00000.parquet``, ... of a folder, whole or not at all.
+
+    Args:
+        parts: Of the table, one at a time is held; none is cut.
+        folder: The folder; one that this function made is replaced.
+        rows: A file ends when it has so many.
+
+    Raises:
+        UserError: If the folder is somebody else's, or cannot be written.
+
+    Example:
+        >>> import tempfile
+        >>> folder = Path(tempfile.mkdtemp()) / "top"
+        >>> parts = [pd.DataFrame({"rank": [rank]}) for rank in (1, 2, 3)]
+        >>> write_shards(parts, folder, rows=2)
+        >>> [len(pd.read_parquet(path)) for path in sorted(folder.glob("*.parquet"))]
+        [2, 1]
+    """
+    rest = iter(parts)
+    with new_folder(folder, replace=True) as new:
+        for number in count():
+            first = next(rest, None)
+            if first is None:
+                break
+            shard = chain([first], _until(rest, rows - len(first)))
+            write_table(shard, new / f"part-{number:05}.parquet")
+        list_contents(new)
+
+
+def _until(parts: Iterator[pd.DataFrame], rows: int) -> Iterator[pd.DataFrame]:
+    while rows > 0 and (part := next(parts, None)) is not None:
+        rows -= len(part)
+        yield part
 
 
 def _write_csv(parts: Iterator[pd.DataFrame], file: io.FileIO) -> None:

@@ -13,8 +13,13 @@ from mmgraph.models import build_model
 from mmgraph.schema import INTERACTS
 from mmgraph.train import recommendations
 from mmgraph.train.recommendations import (
+    Audience,
+    Choice,
+    choose_users,
     recommend_blocks,
+    recommend_chosen,
     recommend_table,
+    write_shards,
     write_table,
 )
 
@@ -114,3 +119,130 @@ def test_a_part_that_fails_leaves_no_file(tmp_path):
         with pytest.raises(UserError, match="not finite"):
             write_table(parts(), tmp_path / name)
     assert not list(tmp_path.iterdir())
+
+
+@pytest.fixture(scope="module")
+def cold(splits):
+    """Training data in which three items have no interaction, and its model."""
+    train = copy.copy(splits[0])
+    edges = train[INTERACTS].edge_index
+    train[INTERACTS].edge_index = edges[:, edges[1] > 2]
+    return train, build_model("MF-BPR", train, embedding_dim=8)
+
+
+def slow_lists(train, model, k, items, include_seen):
+    """Users, items and ranks by a loop over all scores."""
+    with torch.no_grad():
+        z_user, z_item = model.encode(train)
+    seen = set(map(tuple, train[INTERACTS].edge_index.t().tolist()))
+    for user in range(train["user"].num_nodes):
+        scores = (z_item @ z_user[user]).tolist()
+        free = [i for i in items if include_seen or (user, i) not in seen]
+        for rank, item in enumerate(sorted(free, key=lambda i: -scores[i])[:k], 1):
+            yield user, item, rank
+
+
+@pytest.mark.parametrize("include_seen", [True, False])
+@pytest.mark.parametrize(
+    ("choice", "items"),
+    [
+        ({}, range(50)),
+        ({"candidates": "cold"}, range(3)),
+        ({"candidates": "warm"}, range(3, 50)),
+        ({"allow": [1, 7, 30, 31], "deny": [7, 8]}, [1, 30, 31]),
+        ({"candidates": "warm", "allow": range(9), "deny": [4]}, [3, 5, 6, 7, 8]),
+    ],
+)
+def test_chosen_items_are_ranked_as_a_loop_ranks_them(
+    cold, choice, items, include_seen
+):
+    train, model = cold
+    users, names = (train[kind].raw_id.tolist() for kind in ("user", "item"))
+    words = {
+        key: value if isinstance(value, str) else ",".join(str(names[n]) for n in value)
+        for key, value in choice.items()
+    }
+    chosen = Choice(include_seen=include_seen, **words)
+    audience = choose_users(None, train, "error")
+    table = pd.concat(recommend_chosen(model, train, audience, 5, chosen))
+    found = table[["user_id", "item_id", "rank"]].itertuples(index=False, name=None)
+    expected = slow_lists(train, model, 5, items, include_seen)
+    assert list(found) == [(users[u], names[i], rank) for u, i, rank in expected]
+
+
+@pytest.mark.parametrize("kind", ["strings", "integers", "both"])
+def test_unknown_users_get_what_is_popular(cold, tmp_path, kind):
+    train, model = copy.copy(cold[0]), cold[1]
+    if kind != "strings":
+        train["user"].raw_id = np.arange(60)
+    known, strangers = str(train["user"].raw_id[5]), ["901", "777"]
+    strangers += ["eve"] if kind != "integers" else []
+    words = ",".join([strangers[0], known, *strangers[1:]])
+    audience = choose_users(words, train, "popular")
+    choice = Choice(deny=str(train["item"].raw_id[49]))
+    table = pd.concat(recommend_chosen(model, train, audience, 4, choice))
+    write_table(table, tmp_path / "top.parquet")
+    ids = [known, *strangers]
+    if kind == "integers":
+        ids = [int(each) for each in ids]
+    assert table["user_id"].unique().tolist() == ids
+    pairs = train[INTERACTS].edge_index[1].tolist()
+    best = sorted(range(49), key=lambda item: -pairs.count(item))[:4]
+    for stranger in ids[1:]:
+        own = table[table["user_id"] == stranger]
+        assert own["item_id"].tolist() == train["item"].raw_id[best].tolist()
+        assert own["score"].tolist() == [pairs.count(item) for item in best]
+        assert own["rank"].tolist() == [1, 2, 3, 4]
+
+
+def test_unknown_users_may_be_left_out(cold, caplog):
+    train, _ = cold
+    caplog.set_level("INFO")
+    known = str(train["user"].raw_id[5])
+    audience = choose_users(f"eve,{known},adam", train, "skip")
+    assert (audience.users.tolist(), audience.strangers) == ([5], ())
+    assert caplog.messages == ["2 unknown users are left out"]
+    with pytest.raises(UserError, match="none of the 2 users is known - name others"):
+        choose_users("eve,adam", train, "skip")
+    with pytest.raises(UserError, match="unknown is 'x' - write error, skip, popular"):
+        choose_users("eve", train, "x")
+    with pytest.raises(UserError, match="unknown user id 'eve'"):
+        choose_users(f"eve,{known}", train, "error")
+
+
+def test_titles_stand_beside_the_ids(cold):
+    train, model = cold
+    names = train["item"].raw_id.tolist()
+    titles = {str(name): f"title of {name}" for name in names[:49]}
+    choice = Choice(titles=titles, include_seen=True)
+    two = Audience(torch.tensor([1, 4]))
+    table = pd.concat(recommend_chosen(model, train, two, 50, choice))
+    expected = [titles.get(str(item), "") for item in table["item_id"]]
+    assert table["title"].tolist() == expected
+    assert "" in expected
+
+
+def test_shards_are_the_table_in_files(tmp_path):
+    table = pd.DataFrame({"user_id": list("aabbccdde"), "rank": range(9)})
+    parts = [table[start : start + 2] for start in range(0, 9, 2)]
+    write_shards(parts, tmp_path / "top", rows=3)
+    files = sorted((tmp_path / "top").glob("*.parquet"))
+    assert [path.name for path in files] == [f"part-{n:05}.parquet" for n in range(3)]
+    shards = [pd.read_parquet(path) for path in files]
+    assert [len(shard) for shard in shards] == [4, 4, 1]
+    pd.testing.assert_frame_equal(pd.concat(shards, ignore_index=True), table)
+    write_shards([table], tmp_path / "top", rows=3)  # what we made is replaced
+    assert len(list((tmp_path / "top").glob("*.parquet"))) == 1
+
+    def broken():
+        yield table
+        raise UserError("the model's scores are not finite", "train it")
+
+    with pytest.raises(UserError, match="not finite"):
+        write_shards(broken(), tmp_path / "new", rows=3)
+    assert not (tmp_path / "new").exists()
+    (tmp_path / "top" / "notes.txt").touch()
+    with pytest.raises(
+        UserError, match=r"holds 'notes.txt', which is not from mmgraph"
+    ):
+        write_shards([table], tmp_path / "top", rows=3)

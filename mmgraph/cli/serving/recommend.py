@@ -22,6 +22,32 @@ def recommend(
         ),
     ] = None,
     k: Annotated[int, typer.Option("--k", help="Items per user.")] = 20,
+    unknown: Annotated[
+        str,
+        typer.Option(help="Users the data lack: error, skip, or the popular items."),
+    ] = "error",
+    candidates: Annotated[
+        str,
+        typer.Option(help="Items by their training interactions: all, warm, cold."),
+    ] = "all",
+    allow: Annotated[
+        str | None,
+        typer.Option(metavar="FILE|id,id", help="The only items that may come."),
+    ] = None,
+    deny: Annotated[
+        str | None, typer.Option(metavar="FILE|id,id", help="Items that may not.")
+    ] = None,
+    include_seen: Annotated[
+        bool, typer.Option("--include-seen", help="Leave no training item out.")
+    ] = False,
+    titles: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Table of item_id and title: adds titles."),
+    ] = None,
+    shard_rows: Annotated[
+        int,
+        typer.Option(help="Write Parquet files of about so many rows into OUT."),
+    ] = 0,
     data: opt.MovedData = None,
     seed: opt.Seed = 999,
     device: opt.Device = "auto",
@@ -29,7 +55,7 @@ def recommend(
     as_json: opt.Json = False,
     quiet: opt.Quiet = False,
 ) -> None:
-    """Write user_id, item_id, rank, score; never an item the user has in training.
+    """Write user_id, item_id, rank, score; no item the user has in training.
 
     A user who is named twice is written once; one for whom fewer than K candidates are
     left gets fewer rows. Example:
@@ -37,12 +63,31 @@ def recommend(
     """
     opt.set_up(seed, device, threads, quiet)
     opt.check_range("k", k, 1, opt.MOST_ITEMS)
+    opt.check_range("shard-rows", shard_rows, 0, opt.MOST_ITEMS)
     from mmgraph.bench.training import write_recommendations
     from mmgraph.cli.progress import user_bar
+    from mmgraph.serving.titles import read_titles
+    from mmgraph.train.recommendations import Choice
 
+    choice = Choice(
+        unknown=unknown,
+        candidates=candidates,
+        allow=allow,
+        deny=deny,
+        include_seen=include_seen,
+        titles=None if titles is None else read_titles(titles),
+    )
     with user_bar(quiet=quiet) as on_users:
         rows, people = write_recommendations(
-            run, out, users=users, k=k, data=data, device=device, on_users=on_users
+            run,
+            out,
+            users=users,
+            k=k,
+            data=data,
+            device=device,
+            choice=choice,
+            shard_rows=shard_rows,
+            on_users=on_users,
         )
     if as_json:
         opt.emit_json({"out": str(out), "rows": rows, "users": people, "k": k})

@@ -5,9 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from mmgraph.data.formats.bad_rows import BadRowsError, refuse_rows
 from mmgraph.data.formats.budget import check_budget
 from mmgraph.data.formats.parquet import is_number, is_text
 from mmgraph.data.ids import CodedIds, as_ids, ascending, code_ids
@@ -51,7 +53,8 @@ def parse_ids(column: pa.Array, role: str, path: Path, first_row: int) -> CodedI
     if pa.types.is_unsigned_integer(column.type):
         large = pc.greater(column, pa.scalar(2**63 - 1, pa.uint64()))
         fix = "write such ids as strings"
-        _refuse(large, f"no int64 holds this {role} id", fix, path, first_row)
+        what = f"no int64 holds this {role} id"
+        refuse_rows(_to_numpy(large), what, fix, path, first_row)
     if pa.types.is_integer(column.type):
         return code_ids(as_ids(_to_numpy(column)))
     is_coded = pa.types.is_dictionary(column.type)
@@ -69,7 +72,8 @@ def parse_ids(column: pa.Array, role: str, path: Path, first_row: int) -> CodedI
             "take it out",
         ),
     ):
-        _refuse(wrong.take(coded.indices), what, fix, path, first_row)
+        of_rows = _to_numpy(wrong.take(coded.indices))
+        refuse_rows(of_rows, what, fix, path, first_row)
     code = _to_numpy(coded.indices)
     if pc.all(pc.match_substring_regex(coded.dictionary, INTEGER)).as_py():
         return ascending(code, _to_numpy(pc.cast(coded.dictionary, pa.int64())))
@@ -87,12 +91,6 @@ def _own_codes(column: pa.DictionaryArray) -> pa.DictionaryArray:
     if uses.all() and pc.count_distinct(names).as_py() == len(names):
         return column
     return column.dictionary_decode().dictionary_encode()
-
-
-def _refuse(wrong: pa.Array, what: str, fix: str, path: Path, first_row: int) -> None:
-    rows = np.flatnonzero(_to_numpy(wrong))
-    if rows.size:
-        raise UserError(what, fix, path=path, row=int(rows[0]) + first_row)
 
 
 def _check_lengths(
@@ -134,13 +132,53 @@ def parse_labels(column: pa.Array, path: Path, first_row: int) -> np.ndarray:
     labels: np.ndarray = numbers[code]
     wrong = np.flatnonzero(labels < 0)
     if wrong.size:
-        raise UserError(
+        raise BadRowsError(
+            wrong,
+            "unknown split label",
             f"split label {names[code[wrong[0]]]!r}",
             _LABEL_FIX,
             path=path,
             row=int(wrong[0]) + first_row,
         )
     return labels
+
+
+def parse_ratings(column: pa.Array, path: Path, first_row: int) -> np.ndarray:
+    """Ratings as numbers.
+
+    Args:
+        column: Numbers, or strings of numbers.
+        path: The file, for messages.
+        first_row: Row of the first value in the file, for messages.
+
+    Returns:
+        float64 array.
+
+    Raises:
+        UserError: If a rating is no finite number.
+
+    Example:
+        >>> parse_ratings(pa.array(["4.5", "3"]), Path("a.csv"), 2).tolist()
+        [4.5, 3.0]
+    """
+    kind = column.type
+    if pa.types.is_dictionary(kind):
+        kind = kind.value_type
+    if not (is_text(kind) or is_number(kind) or pa.types.is_decimal(kind)):
+        raise UserError(f"ratings are {kind}", "write numbers", path=path)
+    read = pd.to_numeric(column.to_pandas(), errors="coerce")
+    values: np.ndarray = np.asarray(read, dtype=np.float64)
+    wrong = np.flatnonzero(~np.isfinite(values))
+    if wrong.size:
+        raise BadRowsError(
+            wrong,
+            "rating is no number",
+            f"rating {column[int(wrong[0])].as_py()!r} is no number",
+            "mend it",
+            path=path,
+            row=int(wrong[0]) + first_row,
+        )
+    return values
 
 
 def _to_numpy(column: pa.Array) -> np.ndarray:

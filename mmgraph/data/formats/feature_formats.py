@@ -35,21 +35,21 @@ Raw = tuple[np.ndarray, np.ndarray | None, str]
 Rows = tuple[int, np.ndarray | None]
 
 
-def _npy(path: Path) -> Raw:
+def _npy(path: Path, id_column: str | None = None) -> Raw:
     values = read_npy(path)
     return values, None, values.dtype.name
 
 
-def _npz(path: Path) -> Raw:
-    features, ids = _choose(npz_names(path), path)
+def _npz(path: Path, id_column: str | None = None) -> Raw:
+    features, ids = _choose(npz_names(path), path, id_column)
     arrays = read_npz(path, [features, *([] if ids is None else [ids])])
     values = arrays[features]
     return values, None if ids is None else _ids(arrays[ids], path), values.dtype.name
 
 
-def _safetensors(path: Path) -> Raw:
+def _safetensors(path: Path, id_column: str | None = None) -> Raw:
     with _safetensors_errors(path), safe_open(path, framework="pt") as file:
-        features, ids = _choose(file.keys(), path)
+        features, ids = _choose(file.keys(), path, id_column)
         values = file.get_tensor(features)
         known = None if ids is None else _ids(file.get_tensor(ids), path)
     dtype = str(values.dtype).removeprefix("torch.")
@@ -70,15 +70,17 @@ def _safetensors_errors(path: Path) -> Iterator[None]:
         ) from error
 
 
-def _parquet(path: Path) -> Raw:
+def _parquet(path: Path, id_column: str | None = None) -> Raw:
     schema = read_schema(path)
     twice = [name for name, count in Counter(schema.names).items() if count > 1]
     if twice:
         raise UserError(f"several columns {twice[0]!r}", "keep one", path=path)
-    names = [name for name in schema.names if name.lower() in ID_NAMES]
+    names = _id_names(schema.names, id_column)
     if len(names) > 1:
         raise UserError(f"several id columns: {names}", "keep one", path=path)
     rest = [field for field in schema if field.name not in names]
+    if id_column is not None:  # whoever names the ids knows what the others are
+        rest = features_beside(schema, id_column)
     features = _feature_columns(rest, path)
     columns = read_columns(path, [*names, *features])
     ids = _column_of_ids(columns[names[0]], path) if names else None
@@ -88,6 +90,38 @@ def _parquet(path: Path) -> Raw:
         return values, ids, values.dtype.name
     values = np.stack([columns[name].to_numpy() for name in features], axis=1)
     return values, ids, str(kind)
+
+
+def _id_names(names: Iterable[str], id_column: str | None) -> list[str]:
+    if id_column is not None:
+        return [id_column]
+    return [name for name in names if name.lower() in ID_NAMES]
+
+
+def features_beside(schema: pa.Schema, id_column: str) -> list[pa.Field]:
+    """Columns of features beside ids that were named; others are not read.
+
+    Args:
+        schema: Of a Parquet file.
+        id_column: The ids.
+
+    Returns:
+        Columns of lists; without any, columns of numbers that are not called as ids.
+
+    Example:
+        >>> columns = {"asin": pa.string(), "title": pa.string(), "f0": pa.float32()}
+        >>> [field.name for field in features_beside(pa.schema(columns), "asin")]
+        ['f0']
+    """
+    rest = [field for field in schema if field.name != id_column]
+    lists = [field for field in rest if is_number_list(field.type)]
+    return lists or [
+        field
+        for field in rest
+        if is_number(field.type)
+        and not LIKE_AN_ID.search(field.name)
+        and field.name.lower() not in ID_NAMES
+    ]
 
 
 def _feature_columns(rest: list[pa.Field], path: Path) -> list[str]:
@@ -115,7 +149,8 @@ def _feature_columns(rest: list[pa.Field], path: Path) -> list[str]:
     return features
 
 
-READERS: dict[str, Callable[[Path], Raw]] = {
+#: Features and their ids; the second argument names the ids that have another name.
+READERS: dict[str, Callable[..., Raw]] = {
     ".npy": _npy,
     ".npz": _npz,
     ".safetensors": _safetensors,
@@ -158,10 +193,12 @@ ROWS_READERS: dict[str, Callable[[Path], Rows]] = {
 }
 
 
-def _choose(names: Iterable[str], path: Path) -> tuple[str, str | None]:
+def _choose(
+    names: Iterable[str], path: Path, id_column: str | None = None
+) -> tuple[str, str | None]:
     """Names of the feature array and of the id array, if there is one."""
     names = list(names)
-    ids = [name for name in names if name.lower() in ID_NAMES]
+    ids = _id_names(names, id_column)
     rest = [name for name in names if name not in ids]
     known = [name for name in rest if name.lower() in (*FEATURE_NAMES, path.stem)]
     chosen = known if len(rest) > 1 else rest

@@ -67,7 +67,11 @@ def read_features(
 
 
 def read_feature_matrix(
-    path: str | Path, *, mmap: bool = False, dtype: str | None = "float32"
+    path: str | Path,
+    *,
+    mmap: bool = False,
+    dtype: str | None = "float32",
+    id_column: str | None = None,
 ) -> FeatureMatrix:
     """Like :func:`read_features`, with the dtype on disk.
 
@@ -75,6 +79,8 @@ def read_feature_matrix(
         path: The file.
         mmap: Leave a ``.npy`` of that dtype on disk (read-only).
         dtype: Dtype of the features returned; None: as stored, a ``.npy`` on disk.
+        id_column: Column or array of the ids, where it has none of the usual names;
+            then columns that are no features are not read.
 
     Returns:
         The features, their ids or None, and the dtype's name.
@@ -99,7 +105,7 @@ def read_feature_matrix(
         )
     check_file(path)
     try:
-        values, ids, stored = reader(path)
+        values, ids, stored = reader(path, id_column)
     except OSError as error:
         raise UserError(
             f"cannot be read ({error.strerror or error})", "check the file", path=path

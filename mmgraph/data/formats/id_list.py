@@ -10,6 +10,8 @@ import numpy as np
 from mmgraph.data.ids import as_ids, match_ids
 from mmgraph.errors import UserError
 
+_TEXTS = (".txt", ".csv", ".tsv", ".ids", ".list")  # endings of no id
+
 
 def read_id_list(words: str, known: np.ndarray, kind: str) -> np.ndarray:
     """Positions of listed ids among known ones, each once, in the order of the list.
@@ -30,21 +32,52 @@ def read_id_list(words: str, known: np.ndarray, kind: str) -> np.ndarray:
         >>> read_id_list("tea, rum,tea", as_ids(["ale", "rum", "tea"]), "item")
         array([2, 1])
     """
-    is_file = os.path.isfile(words)  # a long list is no name that Path would ask for
-    listed = _lines(Path(words)) if is_file else words.split(",")
+    positions, unknown = split_id_list(words, known, kind)
+    if unknown:
+        path = words if _is_file(words) else None
+        word, row = next(iter(unknown.items()))
+        alone = len(positions) + len(unknown) == 1
+        raise _unknown(word, kind, path, row, alone=alone)
+    return positions
+
+
+def split_id_list(
+    words: str, known: np.ndarray, kind: str
+) -> tuple[np.ndarray, dict[str, int]]:
+    """:func:`read_id_list` that takes unknown ids, too.
+
+    Args:
+        words: See there.
+        known: See there.
+        kind: See there.
+
+    Returns:
+        Positions of the known ones; the unknown ones, in order, with their row.
+
+    Raises:
+        UserError: If there are none, or the file is not UTF-8 text.
+
+    Example:
+        >>> split_id_list("tea, gin", as_ids(["ale", "rum", "tea"]), "item")
+        (array([2]), {'gin': 2})
+    """
+    listed = _lines(Path(words)) if _is_file(words) else words.split(",")
     rows: dict[str, int] = {}
     for row, word in enumerate(listed, start=1):
         if word.strip():
             rows.setdefault(word.strip(), row)
-    ids = list(rows)
-    if not ids:
+    if not rows:
         raise UserError(f"no {kind} ids given", "write one id per line, or id,id")
-    positions = match_ids(known, as_ids(ids))
-    unknown = [word for word, n in zip(ids, positions, strict=True) if n < 0]
-    if unknown:
-        path = words if is_file else None
-        raise _unknown(unknown[0], kind, path, rows[unknown[0]], alone=len(ids) == 1)
-    return positions
+    positions = match_ids(known, as_ids(list(rows)))
+    unknown = [word for word, n in zip(rows, positions, strict=True) if n < 0]
+    for word in unknown if len(rows) == 1 and not _is_file(words) else ():
+        if os.sep in word or Path(word).suffix.lower() in _TEXTS:
+            raise _unknown(word, kind, None, 1, alone=True)
+    return positions[positions >= 0], {word: rows[word] for word in unknown}
+
+
+def _is_file(words: str) -> bool:
+    return os.path.isfile(words)  # a long list is no name that Path would ask for
 
 
 def _unknown(

@@ -2,39 +2,27 @@
 
 from __future__ import annotations
 
-import csv
 import logging
-import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.csv as pacsv
 
-from mmgraph.data.formats.budget import check_budget
-from mmgraph.data.formats.columns import parse_ids, parse_labels
-from mmgraph.data.formats.features import check_file
-from mmgraph.data.formats.parquet import is_number_list, read_columns, read_schema
+from mmgraph.data.formats.bad_rows import BadRowsError, refuse_rows
+from mmgraph.data.formats.columns import parse_ids, parse_labels, parse_ratings
+from mmgraph.data.formats.raw_table import RawTable, read_raw_table
 from mmgraph.data.ids import CodedIds, first_duplicate, pair_keys
 from mmgraph.data.times import parse_times
 from mmgraph.errors import UserError
 
 _log = logging.getLogger(__name__)
 
-# Accepted spellings, compared in lower case.
-COLUMNS = {
-    "user": ("user", "user_id", "userid", "uid"),
-    "item": ("item", "item_id", "itemid", "iid"),
-    "split": ("split", "label", "x_label"),
-    "time": ("timestamp", "time", "date"),
-}
-SEPARATORS = {".inter": "\t", ".tsv": "\t", ".csv": ","}
 DUPLICATES = ("error", "first", "last")
+_PARSERS = {"split": parse_labels, "time": parse_times, "rating": parse_ratings}
 
 
 @dataclass(frozen=True)
@@ -46,8 +34,11 @@ class Interactions:
         item_codes: The distinct items, and which one each row has.
         label: 0 (train), 1 (valid), 2 (test) as int64 ``[n]``, or None.
         time: Timestamps ``[n]`` (dates as nanoseconds since 1970), or None.
-        row: Row of each interaction in the file, for messages.
-        path: The file.
+        row: Row of each interaction in its file, for messages.
+        path: The file, or the folder of several.
+        is_numbered: Ids must be 0, 1, ... without gaps, as MMRec's are.
+        files: The files, where there are several.
+        file: Which of them each interaction is from.
     """
 
     user_codes: CodedIds
@@ -56,6 +47,9 @@ class Interactions:
     time: np.ndarray | None
     row: np.ndarray
     path: Path
+    is_numbered: bool = False
+    files: tuple[Path, ...] = ()
+    file: np.ndarray | None = None
 
     @cached_property
     def user(self) -> np.ndarray:
@@ -108,178 +102,103 @@ def read_interactions(
         >>> table.user.tolist(), table.item.tolist(), table.label.tolist()
         (['ann', 'bob'], [7, 9], [0, 2])
     """
+    check_duplicates(duplicates)
+    path = Path(path)
+    roles = ["user", "item", *(["split"] if labels else []), "time"]
+    raw = read_raw_table(path, roles)
+    if raw.bad:
+        raise raw.bad[0]
+    return parse_interactions(raw, duplicates=duplicates, times=times)
+
+
+def check_duplicates(duplicates: str) -> None:
+    """Refuse a treatment of pairs that occur again, unless it is one.
+
+    Example:
+        >>> check_duplicates("first")
+    """
     if duplicates not in DUPLICATES:
         raise UserError(
             f"duplicates is {duplicates!r}", f"write {', '.join(DUPLICATES)}"
         )
-    path = Path(path)
-    suffix = path.suffix.lower()
-    if suffix not in (*SEPARATORS, ".parquet"):
-        raise UserError(
-            f"unknown table format {suffix!r}",
-            f"use one of {', '.join((*SEPARATORS, '.parquet'))}",
-            path=path,
-        )
-    check_file(path)
-    roles = [role for role in COLUMNS if labels or role != "split"]
-    try:
-        return _read(path, roles, duplicates)
-    except UserError as error:
-        if times:
-            raise
-        table = _read(path, [role for role in roles if role != "time"], duplicates)
-        row = "" if error.row is None else f":{error.row}"
-        _log.warning("%s%s: %s; times are left out", path, row, error.what)
-        return table
 
 
-def _read(path: Path, roles: Sequence[str], duplicates: str) -> Interactions:
-    suffix = path.suffix.lower()
-    try:
-        if suffix == ".parquet":
-            columns, first_row = _parquet(path, roles), 1
-        else:
-            columns, first_row = _text(path, SEPARATORS[suffix], roles), 2
-    except OSError as error:
-        raise UserError(
-            f"cannot be read ({error.strerror or error})", "check the file", path=path
-        ) from error
-    if not len(columns["user"]):
-        raise UserError("holds no interactions", "add rows", path=path)
+def parse_interactions(
+    raw: RawTable, *, duplicates: str = "error", times: bool = True
+) -> Interactions:
+    """Parse the columns of a table, see :func:`read_interactions`.
+
+    Args:
+        raw: The columns.
+        duplicates: See there.
+        times: See there.
+
+    Raises:
+        BadRowsError: Of the first fault, with all rows that have it.
+
+    Example:
+        >>> columns = {"user": pa.array(["ann"]), "item": pa.array(["7"])}
+        >>> raw = RawTable(columns, np.array([2]), Path("shop.csv"))
+        >>> parse_interactions(raw).item.tolist()
+        [7]
+    """
+    parsed = {}
+    for role in raw.columns:
+        try:
+            parsed[role] = parse_column(raw, role)
+        except UserError as error:
+            if role != "time" or times:
+                raise
+            row = "" if error.row is None else f":{error.row}"
+            _log.warning("%s%s: %s; times are left out", raw.path, row, error.what)
     table = Interactions(
-        user_codes=parse_ids(columns["user"], "user", path, first_row),
-        item_codes=parse_ids(columns["item"], "item", path, first_row),
-        label=parse_labels(columns["split"], path, first_row)
-        if "split" in columns
-        else None,
-        time=parse_times(columns["time"], path, first_row)
-        if "time" in columns
-        else None,
-        row=np.arange(len(columns["user"])) + first_row,
-        path=path,
+        user_codes=parsed["user"],
+        item_codes=parsed["item"],
+        label=parsed.get("split"),
+        time=parsed.get("time"),
+        row=raw.rows,
+        path=raw.path,
+        is_numbered=raw.path.suffix.lower() == ".inter" and not raw.is_typed,
+        files=raw.files,
+        file=raw.file,
     )
     return _without_duplicates(table, duplicates)
 
 
-def _text(path: Path, separator: str, roles: Sequence[str]) -> dict[str, pa.Array]:
-    """Columns as strings. Arrow's reader: it is fast and refuses ragged rows."""
-    check_budget(path, 3 * path.stat().st_size)  # the text, and the columns from it
-    content = path.read_bytes().rstrip(b"\r\n")
-    header = _header(content.partition(b"\n")[0], separator, path)
-    if b"\n" not in content:
-        raise UserError("holds no interactions", "add rows below the header", path=path)
-    names = _find_columns(header, roles, path)
-    # A quote that is never closed would swallow the rows that follow, this one, too.
-    last_row = separator.join(["\0"] * len(header))
-    content += b"\n" + last_row.encode()
-    table = _parse(content, separator, list(names.values()), path)
-    rows = table.num_rows - 1
-    if table.column(names["user"])[rows].as_py() != "\0":
-        raise UserError(
-            "a quote is never closed", "mend the row", path=path, row=rows + 2
-        )
-    table = table.slice(0, rows)
-    return {role: table.column(name).combine_chunks() for role, name in names.items()}
+def parse_column(raw: RawTable, role: str) -> Any:
+    """Values of one column by the rule of its role.
 
+    Args:
+        raw: The columns.
+        role: Which one.
 
-def _parse(content: bytes, separator: str, names: list[str], path: Path) -> pa.Table:
+    Returns:
+        :class:`~mmgraph.data.ids.CodedIds` or an array.
+
+    Raises:
+        BadRowsError: With all rows that have the first fault.
+
+    Example:
+        >>> raw = RawTable({"time": pa.array(["3", "9"])}, np.array([2, 3]), Path("t"))
+        >>> parse_column(raw, "time").tolist()
+        [3, 9]
+    """
     try:
-        return pacsv.read_csv(
-            pa.BufferReader(content),
-            read_options=pacsv.ReadOptions(use_threads=False),  # errors then name rows
-            parse_options=pacsv.ParseOptions(
-                delimiter=separator,
-                quote_char='"' if separator == "," else False,
-                ignore_empty_lines=False,
-            ),
-            convert_options=pacsv.ConvertOptions(
-                include_columns=names, column_types=dict.fromkeys(names, pa.string())
-            ),
-        )
-    except pa.ArrowException as error:
-        message = str(error).splitlines()[0]
-        row = re.search(r"Row #(\d+)", message)
-        ragged = re.search(r"Expected (\d+) columns, got (\d+)", message)
-        what = (
-            f"{ragged[2]} fields where the header has {ragged[1]}"
-            if ragged
-            else message
-        )
-        if "invalid UTF8" in message:
-            what = "text is not UTF-8"
-        raise UserError(
-            what, "mend the row", path=path, row=int(row[1]) if row else None
-        ) from error
+        return _parse(raw.columns[role], role, raw.path, int(raw.rows[0]))
+    except BadRowsError as fault:  # rows may be missing before it
+        where = int(raw.rows[fault.positions[0]])
+        raise BadRowsError(
+            fault.positions, fault.kind, fault.what, fault.fix, path=raw.path, row=where
+        ) from None
 
 
-def _header(line: bytes, separator: str, path: Path) -> list[str]:
-    try:
-        first = line.decode("utf-8-sig").rstrip("\r")
-    except UnicodeDecodeError:
-        first = "\0"
-    if "\0" in first:  # every other byte of UTF-16
-        raise UserError("text is not UTF-8", "save it as UTF-8", path=path, row=1)
-    if "\r" in first:
-        raise UserError(
-            "lines end in CR alone", "save it with LF or CRLF", path=path, row=1
-        )
-    try:
-        return next(csv.reader([first], delimiter=separator), [])
-    except csv.Error as error:
-        raise UserError(
-            f"no header ({error})", "mend the row", path=path, row=1
-        ) from error
-
-
-def _parquet(path: Path, roles: Sequence[str]) -> dict[str, pa.Array]:
-    schema = read_schema(path)
-    names = _find_columns(schema.names, roles, path)
-    for role, name in names.items():
-        if is_number_list(schema.field(name).type):
-            raise UserError(
-                f"column {name!r} holds lists", f"give one {role} per row", path=path
-            )
-    columns = {}
-    ids = [names[role] for role in ("user", "item")]
-    for name, column in read_columns(path, list(names.values()), coded=ids).items():
-        role = next(role for role, own in names.items() if own == name)
-        empty = np.flatnonzero(column.is_null().to_numpy())
-        if empty.size:
-            raise UserError(
-                f"no {role}",
-                "fill it in or drop the row",
-                path=path,
-                row=int(empty[0]) + 1,
-            )
-        columns[role] = column.combine_chunks()
-    return columns
-
-
-def _find_columns(
-    header: Sequence[str], roles: Sequence[str], path: Path
-) -> dict[str, str]:
-    """Name in the file of each role; user and item must be there."""
-    columns = {}
-    for role in roles:
-        spellings = COLUMNS[role]
-        names = [name for name in header if name.lower() in spellings]
-        if len(names) > 1:
-            raise UserError(
-                f"several {role} columns: {', '.join(names)}",
-                "keep one",
-                path=path,
-                row=1,
-            )
-        if names:
-            columns[role] = names[0]
-        elif role in ("user", "item"):
-            raise UserError(
-                f"no {role} column among {', '.join(map(repr, header))}",
-                f"name it one of {', '.join(spellings)}",
-                path=path,
-                row=1,
-            )
-    return columns
+def _parse(column: pa.Array, role: str, path: Path, first_row: int) -> Any:
+    fix = "fill it in or drop the row"
+    is_null = column.is_null().to_numpy(zero_copy_only=False)
+    refuse_rows(is_null, f"no {role}", fix, path, first_row)
+    if role in ("user", "item"):
+        return parse_ids(column, role, path, first_row)
+    return _PARSERS[role](column, path, first_row)
 
 
 def _without_duplicates(table: Interactions, duplicates: str) -> Interactions:
@@ -295,30 +214,39 @@ def _without_duplicates(table: Interactions, duplicates: str) -> Interactions:
         if clash.size:
             pair = sorted(order[clash[0] : clash[0] + 2].tolist())
             raise UserError(
-                f"{_pair(table, pair)} stand in two splits (rows "
-                f"{table.row[pair[0]]} and {table.row[pair[1]]})",
+                f"{_pair(table, pair)} stand in two splits ({_rows(table, pair)})",
                 "keep one of the rows",
                 path=table.path,
-                row=int(table.row[pair[1]]),
+                row=None if table.files else int(table.row[pair[1]]),
             )
     if duplicates == "error":
+        again = int(pd.Series(keys).duplicated().sum())
+        more = f"; {again} rows repeat a pair" if again > 1 else ""
         raise UserError(
-            f"{_pair(table, twice)} occur twice (rows {table.row[twice[0]]} and "
-            f"{table.row[twice[1]]})",
+            f"{_pair(table, twice)} occur twice ({_rows(table, twice)}){more}",
             "keep one of the rows, or choose duplicates 'first' or 'last'",
             path=table.path,
-            row=int(table.row[twice[1]]),
+            row=None if table.files else int(table.row[twice[1]]),
         )
     side: Literal["first", "last"] = "first" if duplicates == "first" else "last"
     keep = ~pd.Series(keys).duplicated(keep=side).to_numpy()
-    return Interactions(
-        CodedIds(user.names, user.code[keep]),
-        CodedIds(item.names, item.code[keep]),
-        None if table.label is None else table.label[keep],
-        None if table.time is None else table.time[keep],
-        table.row[keep],
-        table.path,
+    return replace(
+        table,
+        user_codes=CodedIds(user.names, user.code[keep]),
+        item_codes=CodedIds(item.names, item.code[keep]),
+        label=None if table.label is None else table.label[keep],
+        time=None if table.time is None else table.time[keep],
+        row=table.row[keep],
+        file=None if table.file is None else table.file[keep],
     )
+
+
+def _rows(table: Interactions, pair: tuple[int, int] | list[int]) -> str:
+    one, other = (int(table.row[position]) for position in pair)
+    if table.file is None:
+        return f"rows {one} and {other}"
+    of_one, of_other = (table.files[table.file[position]].name for position in pair)
+    return f"row {one} of {of_one} and row {other} of {of_other}"
 
 
 def _pair(table: Interactions, rows: tuple[int, int] | list[int]) -> str:

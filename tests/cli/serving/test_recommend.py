@@ -94,3 +94,39 @@ def test_a_user_who_is_named_twice_is_written_once(run, tmp_path, train):
     assert recommend(run, tmp_path / "a.csv", *words) == 0
     table = pd.read_csv(tmp_path / "a.csv")
     assert table["user_id"].astype(str).tolist() == [one] * 3 + [two] * 3
+
+
+def test_chosen_items_with_titles_in_shards(run, tmp_path, train, capsys):
+    names = [str(name) for name in train["item"].raw_id[[3, 4, 5]]]
+    (tmp_path / "allow.txt").write_text("\n".join(names))
+    (tmp_path / "titles.csv").write_text(f"item_id,title\n{names[0]},Tea\n")
+    words = ["--allow", str(tmp_path / "allow.txt"), "--deny", names[2], "--k", "3"]
+    words += ["--include-seen", "--titles", str(tmp_path / "titles.csv"), "--json"]
+    words += ["--users", f"{train['user'].raw_id[0]},eve", "--unknown", "popular"]
+    assert recommend(run, tmp_path / "top", *words, "--shard-rows", "1000") == 0
+    assert json.loads(capsys.readouterr().out)["rows"] == 4
+    table = pd.read_parquet(tmp_path / "top" / "part-00000.parquet")
+    assert list(table.columns) == ["user_id", "item_id", "rank", "score", "title"]
+    titles = {tuple(row) for row in table[["item_id", "title"]].astype(str).to_numpy()}
+    assert titles == {(names[0], "Tea"), (names[1], "")}
+    assert table["user_id"].tolist()[2:] == ["eve", "eve"]
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--allow", "nothing"], "unknown item id 'nothing' - use an id of the cat"),
+        (["--candidates", "new"], "candidates is 'new' - write all, warm, cold"),
+        (["--candidates", "cold"], "no cold item: every item has training"),
+        (["--unknown", "guess"], "unknown is 'guess' - write error, skip, popular"),
+        (["--users", "eve", "--unknown", "skip"], "none of the 1 users is known"),
+        (["--titles", "no.csv"], "no.csv: no such file"),
+        (["--shard-rows", "-1"], "shard-rows must be in [0,"),
+    ],
+)
+def test_wrong_choices_are_told_and_nothing_is_written(
+    run, tmp_path, capsys, words, message
+):
+    assert recommend(run, tmp_path / "a.csv", *words) == 2
+    assert message in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())

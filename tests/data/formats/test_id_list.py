@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from mmgraph.data.formats.id_list import read_id_list
+from mmgraph.data.formats.id_list import read_id_list, split_id_list
 from mmgraph.errors import UserError
 
 
@@ -30,3 +30,14 @@ def test_what_is_no_list_of_known_ids_is_refused(words, message, tmp_path, monke
     (tmp_path / "latin.txt").write_bytes(b"\xe9\n")
     with pytest.raises(UserError, match=f"^{message}"):
         read_id_list(words, np.array([7, 12]), "item")
+
+
+def test_unknown_ids_are_told_apart_with_their_rows(tmp_path):
+    (tmp_path / "ids.txt").write_text("x\n7\n\ny\nx\n12\n")
+    known = np.array([12, 7])
+    rows, unknown = split_id_list(str(tmp_path / "ids.txt"), known, "item")
+    assert (rows.tolist(), unknown) == ([1, 0], {"x": 1, "y": 4})
+    assert split_id_list("a@b.com", known, "item")[1] == {"a@b.com": 1}
+    for name in ("no.txt", "no/where"):
+        with pytest.raises(UserError, match=f"no such file or item id: '{name}'"):
+            split_id_list(name, known, "item")

@@ -1,0 +1,209 @@
+"""From whatever a shop or another library has to a checked, split catalogue."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from torch_geometric.data import HeteroData
+
+from mmgraph.data.catalogue import catalogue_of
+from mmgraph.data.formats.feature_formats import features_beside
+from mmgraph.data.formats.interactions import check_duplicates, parse_interactions
+from mmgraph.data.formats.parquet import read_schema
+from mmgraph.data.formats.raw_table import RawTable, read_raw_table
+from mmgraph.data.formats.table_format import TableFormat
+from mmgraph.data.importing.cleaning import (
+    LeftRows,
+    clean,
+    concatenate,
+    log_bad,
+    refuse_bad,
+)
+from mmgraph.data.importing.core import k_core
+from mmgraph.data.importing.id_columns import find_id_columns
+from mmgraph.data.importing.sources import Sources, find_sources
+from mmgraph.data.label_split import Split
+from mmgraph.data.splits import BY_TIME, SPLITS, split_dataset
+from mmgraph.errors import UserError
+from mmgraph.schema import INTERACTS, ITEM, USER
+
+BAD_ROWS = ("error", "drop")
+
+
+@dataclass(frozen=True)
+class ImportReport:
+    """What an import took, what it left, and why.
+
+    Attributes:
+        files: The tables, in the order read.
+        rows: Rows of the tables, without headers.
+        taken: Interactions of the result, before its split.
+        left: Rows left out, by kind.
+        features: File of each modality, the column of its ids (None: by a usual name,
+            or row = item), and the columns that were not read.
+    """
+
+    files: list[str]
+    rows: int
+    taken: int
+    left: list[LeftRows]
+    features: dict[str, dict[str, Any]]
+
+    def to_json(self) -> dict[str, Any]:
+        """The same as one document.
+
+        Example:
+            >>> ImportReport(["log.csv"], 2, 2, [], {}).to_json()["taken"]
+            2
+        """
+        left = [each.to_json() for each in self.left]
+        return {
+            "files": self.files,
+            "rows": self.rows,
+            "taken": self.taken,
+            "left": left,
+            "features": self.features,
+        }
+
+
+def import_dataset(
+    source: str | Path | Sources,
+    features: Mapping[str, str | Path] | None = None,
+    *,
+    form: TableFormat | None = None,
+    id_column: str | None = None,
+    min_rating: float | None = None,
+    bad_rows: str = "error",
+    duplicates: str = "error",
+    min_interactions: int = 0,
+    split: str = "label",
+    seed: int = 0,
+) -> tuple[Split, ImportReport]:
+    """Read a messy table, or a folder of another library, and split it.
+
+    In this order: bad rows, low ratings, pairs that occur again, users and items with
+    too few interactions. Files are read, never written.
+
+    Args:
+        source: The table, or a folder, see
+            :func:`~mmgraph.data.importing.sources.find_sources`.
+        features: Feature file of each modality, beside those in the folder; also a
+            folder with a ``.npy`` of each item.
+        form: How the table is written. A column of times that it names must be
+            readable; one that was found only where the split goes by time.
+        id_column: Column of the ids in the feature files; by default a usual name,
+            else the column of which most ids are items.
+        min_rating: Leave rows with a smaller rating out.
+        bad_rows: ``"error"``, or ``"drop"`` to leave rows out that cannot be read.
+        duplicates: A pair that occurs again: ``"error"``, ``"first"`` or ``"last"``.
+        min_interactions: k of the :func:`~mmgraph.data.importing.core.k_core`.
+        split: See :func:`~mmgraph.data.split_dataset`.
+        seed: Of the random splits.
+
+    Returns:
+        ``(train, val, test)`` and the report.
+
+    Raises:
+        UserError: Naming file and row; bad rows all in one line.
+
+    Example:
+        >>> import os, tempfile
+        >>> path = Path(tempfile.mkdtemp()) / "log.csv"
+        >>> rows = ["customer;sku", ";tea", *(f"ann;{item}" for item in "abcd")]
+        >>> _ = path.write_text(os.linesep.join(rows))
+        >>> form = TableFormat({"user": "customer", "item": "sku"}, separator=";")
+        >>> splits, report = import_dataset(
+        ...     path, form=form, bad_rows="drop", split="per_user"
+        ... )
+        >>> report.taken, [(each.kind, each.rows) for each in report.left]
+        (4, [('empty user id', 1)])
+    """
+    if bad_rows not in BAD_ROWS:
+        raise UserError(f"bad rows is {bad_rows!r}", f"write {' or '.join(BAD_ROWS)}")
+    if split not in SPLITS:
+        raise UserError(f"unknown split {split!r}", f"choose among {', '.join(SPLITS)}")
+    check_duplicates(duplicates)
+    form = form or TableFormat()
+    if not isinstance(source, Sources):
+        source = find_sources(Path(source), form)
+    files = {**source.features, **{n: Path(p) for n, p in (features or {}).items()}}
+    times = split in BY_TIME or "time" in form.columns
+    raw, left, rows = _read(
+        source, by_label=split == "label", times=times, min_rating=min_rating
+    )
+    if bad_rows == "error":
+        refuse_bad(left)
+    log_bad(left, rows)
+    if not len(raw):
+        what = f"none of the {rows} rows is taken: {left[0].what or left[0].kind}"
+        fix = "look at the separator and the columns that are named"
+        raise UserError(what, fix, path=left[0].path, row=left[0].first_row)
+    table = parse_interactions(raw, duplicates=duplicates, times=times)
+    left += _repeats(len(raw) - len(table.row), duplicates)
+    id_columns = find_id_columns(files, table.item_codes.names, id_column)
+    # MMRec's ids have gaps where rows were left out; row = item still holds.
+    table = replace(table, is_numbered=table.is_numbered and not left)
+    data = catalogue_of(table, files, id_columns=id_columns)
+    if min_interactions > 1:
+        core = k_core(data, min_interactions)
+        left += _outside(data, core, min_interactions)
+        data = core
+    report = ImportReport(
+        files=[file.name for file, _ in source.tables],
+        rows=rows,
+        taken=data[INTERACTS].edge_index.size(1),
+        left=left,
+        features={n: _feature_file(p, id_columns.get(n)) for n, p in files.items()},
+    )
+    return split_dataset(data, split, seed=seed, path=table.path), report
+
+
+def _read(
+    source: Sources, *, by_label: bool, times: bool, min_rating: float | None
+) -> tuple[RawTable, list[LeftRows], int]:
+    """The good rows of all tables, what was left out, and how many rows there were."""
+    tables, left, rows = [], [], 0
+    for path, form in source.tables:
+        rated = min_rating is not None or "rating" in form.columns
+        own_label = by_label and not source.splits
+        roles = ["user", "item", *(["split"] if own_label else []), "time"]
+        raw = read_raw_table(path, [*roles, *(["rating"] if rated else [])], form)
+        if min_rating is not None and "rating" not in raw.columns:
+            what = "no column of ratings, which a smallest rating needs"
+            raise UserError(what, "name it (--rating-col)", path=path)
+        rows += len(raw) + sum(len(fault.positions) for fault in raw.bad)
+        table, own_left = clean(raw, min_rating=min_rating, times=times)
+        tables.append(table)
+        left += own_left
+    splits = source.splits if by_label else ()
+    return concatenate(tables, splits, source.tables[0][0].parent), left, rows
+
+
+def _repeats(rows: int, duplicates: str) -> list[LeftRows]:
+    kind = f"pair that occurs again (the {duplicates} is kept)"
+    return [LeftRows(kind, rows)] if rows else []
+
+
+def _outside(data: HeteroData, core: HeteroData, k: int) -> list[LeftRows]:
+    rows = data[INTERACTS].edge_index.size(1) - core[INTERACTS].edge_index.size(1)
+    users, items = (
+        int(data[kind].num_nodes) - int(core[kind].num_nodes) for kind in (USER, ITEM)
+    )
+    kind = f"outside the {k}-core ({users} users and {items} items)"
+    return [LeftRows(kind, rows)] if users or items else []
+
+
+def _feature_file(path: Path, id_column: str | None) -> dict[str, Any]:
+    return {"file": path.name, "ids": id_column, "not_read": _not_read(path, id_column)}
+
+
+def _not_read(path: Path, id_column: str | None) -> list[str]:
+    """Columns beside ids with a name of their own that are no features."""
+    if id_column is None or path.suffix.lower() != ".parquet":
+        return []
+    schema = read_schema(path)
+    taken = {field.name for field in features_beside(schema, id_column)}
+    return [name for name in schema.names if name not in {id_column, *taken}]

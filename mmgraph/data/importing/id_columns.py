@@ -1,0 +1,110 @@
+"""The ids of a feature file that calls them otherwise than we do."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+from safetensors import safe_open
+
+from mmgraph.data.formats.feature_formats import ID_NAMES, LIKE_AN_ID
+from mmgraph.data.formats.npy import npz_names, read_npz
+from mmgraph.data.formats.parquet import is_text, read_columns, read_schema
+from mmgraph.data.ids import as_ids, match_ids
+from mmgraph.errors import UserError
+
+
+def find_id_columns(
+    features: Mapping[str, Path], items: np.ndarray, named: str | None = None
+) -> dict[str, str]:
+    """Column or array of the item ids in each feature file that has no usual one.
+
+    Args:
+        features: Feature file of each modality.
+        items: Ids of the items with interactions.
+        named: Column that the user named; files that lack it are looked through.
+
+    Returns:
+        The column of each modality that has one: the one named, else the one of which
+        most ids are items. Files with usual names, or no ids, are left out.
+
+    Raises:
+        UserError: If no file has the column that was named.
+
+    Example:
+        >>> import tempfile
+        >>> path = Path(tempfile.mkdtemp()) / "pictures.npz"
+        >>> np.savez(path, features=np.eye(2), asin=["B1", "B2"], title=["tea", "ale"])
+        >>> find_id_columns({"visual": path}, np.array(["B1", "B2"]))
+        {'visual': 'asin'}
+    """
+    names = {name: column_names(path) for name, path in features.items()}
+    if named is not None and not any(named in own for own in names.values()):
+        known = sorted({each for own in names.values() for each in own})
+        raise UserError(
+            f"no feature file has a column {named!r}",
+            f"name one of {', '.join(map(repr, known))}" if known else "leave it out",
+        )
+    found = {}
+    for name, path in features.items():
+        if named in names[name]:
+            found[name] = named
+        elif not any(each.lower() in ID_NAMES for each in names[name]):
+            column = _most_items(_candidates(path, names[name]), items)
+            if column is not None:
+                found[name] = column
+    return {name: column for name, column in found.items() if column is not None}
+
+
+def column_names(path: Path) -> list[str]:
+    """Columns or arrays of a feature file that may hold ids; none of a ``.npy``.
+
+    Example:
+        >>> column_names(Path("image_feat.npy"))
+        []
+    """
+    suffix = path.suffix.lower()
+    if path.is_file() and suffix == ".parquet":
+        return list(read_schema(path).names)
+    if path.is_file() and suffix == ".npz":
+        return npz_names(path)
+    if path.is_file() and suffix == ".safetensors":
+        with safe_open(path, framework="np") as file:
+            return list(file.keys())
+    return []
+
+
+def _most_items(candidates: Mapping[str, np.ndarray], items: np.ndarray) -> str | None:
+    known = {
+        n: int((match_ids(items, own) >= 0).sum()) for n, own in candidates.items()
+    }
+    best = max(known, key=lambda name: known[name], default=None)
+    return best if best is not None and known[best] else None
+
+
+def _candidates(path: Path, names: list[str]) -> dict[str, np.ndarray]:
+    suffix, found = path.suffix.lower(), {}
+    for name in names:
+        try:
+            if suffix == ".parquet":
+                found[name] = _of_parquet(path, name)
+            elif suffix == ".npz":
+                found[name] = as_ids(read_npz(path, [name])[name])
+            else:
+                with safe_open(path, framework="np") as file:
+                    if len(file.get_slice(name).get_shape()) == 1:
+                        found[name] = as_ids(file.get_tensor(name))
+        except ValueError:  # floats, tables, dates: no ids
+            continue
+    return found
+
+
+def _of_parquet(path: Path, name: str) -> np.ndarray:
+    kind = read_schema(path).field(name).type
+    kind = kind.value_type if pa.types.is_dictionary(kind) else kind
+    is_id = pa.types.is_integer(kind) and LIKE_AN_ID.search(name)
+    if not (is_text(kind) or is_id):
+        raise ValueError(f"{kind} are no ids")
+    return as_ids(read_columns(path, [name])[name].to_numpy())
