@@ -31,7 +31,7 @@ NOTES = (
     "runs of each seed.",
     "p: of that bootstrap; p (t), p (Wilcoxon): of paired tests over users alone, each "
     "one's metric averaged over the seeds. All corrected over the table by Holm's "
-    "method; * marks p below .05. Detectable: the smallest difference that would be "
+    "method; * marks p below 0.05. Detectable: the smallest difference that would be "
     "seen, before the correction, in four of five experiments like this one.",
 )
 

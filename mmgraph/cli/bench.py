@@ -20,7 +20,7 @@ SYSTEMS = (
 #: Columns that the terminal goes without; leaderboard.md has them.
 LEFT_OUT = (
     *("R@20 95 %", "N@10", "vs base 95 %", "By seed", "Detectable"),
-    *("p (t)", "p (Wilcoxon)", "Peak MB"),
+    *("p (t)", "p (Wilcoxon)", "Peak memory"),
 )
 
 
@@ -113,7 +113,7 @@ def bench(
     lines = read_results(folder)  # also those of earlier calls
     left_out |= {} if failure is None else failure.reasons
     notes = [f"{name} is left out: {reason}." for name, reason in left_out.items()]
-    board = write_leaderboard(folder, notes=notes)
+    board = write_leaderboard(folder, notes=notes, command=opt.command_line())
     if as_json:
         opt.emit_json(lines)
     else:

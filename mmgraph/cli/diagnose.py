@@ -90,6 +90,7 @@ def diagnose(
             out,
             diagnosis,
             data,
+            command=opt.command_line(),
             seconds=time.perf_counter() - start,
             peak_memory_bytes=peak_memory(where),
         )

@@ -5,7 +5,10 @@ from __future__ import annotations
 import json
 import logging
 import os
+import shlex
 import sys
+from collections.abc import Sequence
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -58,6 +61,26 @@ Set = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="K=V", help="An option of the model or the trainer."),
 ]
+
+
+_words: ContextVar[Sequence[str]] = ContextVar("words", default=())
+
+
+def remember_words(words: Sequence[str]) -> None:
+    """Keep the words of the command that runs, for the reports that it writes."""
+    _words.set(tuple(words))
+
+
+def command_line() -> str | None:
+    """The command that runs, as it can be typed into a shell again; None if none does.
+
+    Example:
+        >>> remember_words(["bench", "--data", "my shop"])
+        >>> command_line()
+        "mmgraph bench --data 'my shop'"
+    """
+    words = _words.get()
+    return shlex.join(["mmgraph", *words]) if words else None
 
 
 def most_threads() -> int:

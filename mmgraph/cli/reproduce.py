@@ -111,6 +111,7 @@ def reproduce(
         device=device,
         threads=threads,
         watch=partial(training_bar, quiet=quiet),
+        command=opt.command_line(),
     ):
         results[name] = result.numbers
         if not as_json:

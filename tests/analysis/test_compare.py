@@ -87,7 +87,7 @@ def test_the_table_holds_what_was_compared():
     base, row, alone = (dict(zip(table.columns, r, strict=True)) for r in table.rows)
     assert [*base.values()][4:] == [""] * 7
     assert (row["System"], row["Seeds"]) == ("better", "3")
-    mean, sd = (f"{x:.4f}".removeprefix("0") for x in (better.mean, better.sd))
+    mean, sd = (f"{x:.4f}" for x in (better.mean, better.sd))
     assert row[METRIC] == f"{mean} ± {sd}"
     low, high = better.difference.over_both
     assert row["Difference 95 %"] == f"{low:+.4f} to {high:+.4f}"

@@ -22,7 +22,7 @@ CHROMIUM = next(filter(None, map(shutil.which, _NAMES)), None)
 needs_chromium = pytest.mark.skipif(
     CHROMIUM is None, reason=f"no {', '.join(_NAMES)} on PATH"
 )
-PHONE, DESK = 360, 1280
+PHONE, TABLET, DESK = 360, 768, 1280
 
 _COLLECT = """<script>
 window.trouble = [];
@@ -36,9 +36,9 @@ for (const level of ["error", "warn"]) {
 </script>"""
 _PROBE = """<script>
 addEventListener("load", () => {
-  let found = null;
-  try { found = (() => {%s})(); } catch (error) { trouble.push(String(error)); }
-  parent.postMessage(JSON.stringify({found, trouble}), "*");
+  (async () => {%s})()
+    .catch(error => { trouble.push(String(error)); return null; })
+    .then(found => parent.postMessage(JSON.stringify({found, trouble}), "*"));
 });
 </script>"""
 _FRAME = """<!doctype html>
@@ -69,7 +69,7 @@ def browse(
     Args:
         page: The HTML file, which is not touched.
         folder: For a copy of it and the browser's profile.
-        script: The body of a JavaScript function, run once all has loaded.
+        script: The body of an async JavaScript function, run once all has loaded.
         width: Of the page in pixels.
         dark: Whether the reader prefers dark.
         screenshot: Also leave ``folder/screenshot.png``, for people.
@@ -77,22 +77,53 @@ def browse(
     Raises:
         AssertionError: If there was an error, a warning or a forbidden request.
     """
-    text = page.read_text("utf-8")
-    text = text.replace("<head>", "<head>" + _COLLECT, 1)
-    head, _, tail = text.rpartition("</body>")
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "page.html").write_text(f"{head}{_PROBE % script}</body>{tail}", "utf-8")
-    (folder / "frame.html").write_text(_FRAME % (3000, width, "page.html"), "utf-8")
+    text = with_probe(page.read_text("utf-8"), script)
+    (folder / "page.html").write_text(text, "utf-8")
+    (folder / "frame.html").write_text(frame_of("page.html", width), "utf-8")
+    address = (folder / "frame.html").as_uri()
+    return visit(address, folder, width=width, dark=dark, screenshot=screenshot)
+
+
+def with_probe(text: str, script: str) -> str:
+    """A page with the two scripts that :func:`visit` hears from."""
+    head, _, tail = text.replace("<head>", "<head>" + _COLLECT, 1).rpartition("</body>")
+    return f"{head}{_PROBE % script}</body>{tail}"
+
+
+def frame_of(address: str, width: int) -> str:
+    """A page that shows another, of the same origin, in a frame of some width."""
+    return _FRAME % (3000, width, address)
+
+
+def visit(
+    address: str,
+    folder: Path,
+    *,
+    width: int = DESK,
+    dark: bool = False,
+    screenshot: bool = False,
+) -> Any:
+    """What the script of a page :func:`with_probe` returns, as :func:`browse` has it.
+
+    Args:
+        address: URL of its frame, see :func:`frame_of`.
+        folder: For the browser's profile.
+        width: Of the frame in pixels.
+        dark: Whether the reader prefers dark.
+        screenshot: Also leave ``folder/screenshot.png``, for people.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
     words = [CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", "--v=0"]
     words += [f"--user-data-dir={folder / 'profile'}", "--enable-logging=stderr"]
     words += ["--virtual-time-budget=20000", f"--window-size={max(width, 500)},3000"]
     words += ["--blink-settings=preferredColorScheme=0"] if dark else []
     words += [f"--screenshot={folder / 'screenshot.png'}"] if screenshot else []
     done = subprocess.run(
-        [*words, "--dump-dom", (folder / "frame.html").as_uri()],
+        [*words, "--dump-dom", address],
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=120,
     )
     told = re.search(r'<pre id="told">(.*?)</pre>', done.stdout, re.DOTALL)
     assert told, f"the page told nothing: {done.stderr[-2000:]}"

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import json
+import shlex
 import sys
 
 import numpy as np
 import pytest
 
 from mmgraph.analysis import diagnose
+from mmgraph.analysis.redundancy import page as redundancy_page
 from mmgraph.analysis.redundancy.page import diagnosis_page
 from mmgraph.cli import main
 from mmgraph.data import load_dataset, open_features
@@ -73,10 +75,16 @@ def test_the_embedded_catalogue_can_be_named(tmp_path, capsys):
     assert pair["suggested_rank"] == 4
 
 
-def test_the_report_is_the_page_of_the_diagnosis(catalogue, tmp_path, capsys):
+def test_the_report_is_the_page_of_the_diagnosis(
+    catalogue, tmp_path, capsys, monkeypatch
+):
+    monkeypatch.setattr(redundancy_page, "provenance", lambda command: {"By": command})
     words = ("--data", catalogue, "--out", tmp_path, "--seed", 3, "--quiet")
     assert run(*words) == 0
-    expected = diagnosis_page(diagnosis(catalogue), catalogue)
+    typed = ["mmgraph", "diagnose", *map(str, words), "--device", "cpu"]
+    expected = diagnosis_page(
+        diagnosis(catalogue), catalogue, {"By": shlex.join(typed)}
+    )
     assert (tmp_path / "report.html").read_text("utf-8") == expected
     assert sorted(path.name for path in tmp_path.iterdir()) == [
         "diagnosis.json",

@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import json
 import logging
+import shlex
 import time
+from html import unescape
 
 import pytest
 import torch
@@ -141,3 +143,12 @@ def test_lengths_of_lists_that_mean_nothing_are_refused(
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("error: ")
     assert not (tmp_path / "top.csv").exists()
+
+
+def test_a_report_tells_the_command_that_made_it(catalogue, tmp_path):
+    graph, report = tmp_path / "my graph.pt", tmp_path / "r.html"
+    words = ["knn", "build", str(catalogue / "visual.npz"), "--out", str(graph)]
+    assert main([*words, "--report", str(report), "--quiet"]) == 0
+    typed = ["mmgraph", *words, "--report", str(report), "--quiet"]
+    fact = f"<dt>Command</dt><dd>{shlex.join(typed)}</dd>"
+    assert fact in unescape(report.read_text("utf-8"))

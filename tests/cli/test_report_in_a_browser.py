@@ -1,9 +1,9 @@
-"""The reports of bench, reproduce and diagnose, as a reader's browser shows them."""
+"""The reports of all commands that write one, as a reader's browser shows them."""
 
 from __future__ import annotations
 
 import pytest
-from browser import DESK, PHONE, browse, needs_chromium
+from browser import DESK, PHONE, TABLET, browse, needs_chromium
 
 from mmgraph.cli import main
 
@@ -11,9 +11,22 @@ pytestmark = needs_chromium
 
 QUICK = ["--device", "cpu", "--quiet"]
 TINY = ["--set", "embedding_dim=8", "--epochs", "2", *QUICK]
-FIGURES = {"bench": 0, "reproduce": 4, "diagnose": 4}
+FIGURES = {"bench": 2, "reproduce": 4, "diagnose": 5, "knn": 2}
 
 LOOK = """
+  // Of tables that are seen at once: how much is cut, and what stays when one scrolls.
+  const seen = [...document.querySelectorAll(".wide")]
+    .filter(box => !box.closest("details"));
+  const cut = seen.map(box => box.scrollWidth - box.clientWidth);
+  const stays = seen.map(box => {
+    const first = box.querySelector("tbody th");
+    const place = () => first.getBoundingClientRect().left;
+    const before = place();
+    box.scrollLeft = 1e6;
+    const moved = [box.scrollLeft, place() - before];
+    box.scrollLeft = 0;
+    return moved;
+  });
   for (const details of document.querySelectorAll("details")) details.open = true;
   const root = document.documentElement, patch = document.createElement("p");
   patch.style.background = "Canvas";
@@ -40,10 +53,12 @@ LOOK = """
     width: innerWidth,
     overflow: root.scrollWidth - root.clientWidth,
     dark: matchMedia("(prefers-color-scheme: dark)").matches,
-    colours, tables,
+    colours, tables, cut, stays,
+    facts: [...document.querySelectorAll(".made dt")].map(term => term.textContent),
     images: [...document.images].map(image => ({
       loaded: image.complete, natural: image.naturalWidth, size: size(image),
-      alt: image.alt, ground: getComputedStyle(image).backgroundColor})),
+      alt: image.alt, ground: getComputedStyle(image).backgroundColor,
+      filter: getComputedStyle(image).filter})),
     drawings: [...document.querySelectorAll("svg")].map(size),
   };
 """
@@ -62,15 +77,27 @@ def reports(catalogue, tmp_path_factory):
         ["diagnose", *QUICK],
     ):
         assert main([command, *words, *data, "--out", str(out / command)]) == 0
+    files = [str(catalogue / f"{name}.npz") for name in ("visual", "textual")]
+    (out / "knn").mkdir()
+    report = ["--report", str(out / "knn" / "report.html"), *QUICK]
+    graph = str(out / "knn" / "graph.pt")
+    assert main(["knn", "build", *files, "--out", graph, *report]) == 0
     return {command: out / command / "report.html" for command in FIGURES}
 
 
-@pytest.mark.parametrize(("width", "dark"), [(DESK, False), (PHONE, True)])
+@pytest.mark.parametrize("dark", [False, True])
+@pytest.mark.parametrize("width", [DESK, TABLET, PHONE])
 @pytest.mark.parametrize("command", FIGURES)
 def test_a_report_is_whole_in_a_browser(reports, tmp_path, command, width, dark):
     found = browse(reports[command], tmp_path, LOOK, width=width, dark=dark)
     assert (found["width"], found["dark"]) == (width, dark)
     assert found["overflow"] <= 0  # tables scroll by themselves, the page never
+    assert found["facts"] == ["Written", "Command", "Versions"]
+    if width == DESK:
+        assert max(found["cut"]) <= 0
+    if width == PHONE:
+        assert max(scrolled for scrolled, _ in found["stays"]) > 0
+    assert all(abs(moved) < 1 for _, moved in found["stays"])
 
     text, ground = (brightness(found["colours"][key]) for key in ("text", "ground"))
     assert (text > ground) == dark
@@ -82,7 +109,9 @@ def test_a_report_is_whole_in_a_browser(reports, tmp_path, command, width, dark)
         assert image["loaded"]
         assert image["natural"] > 0
         assert image["alt"]
-        assert brightness(image["ground"]) == 1  # black axes show on it, dark or light
+        # Black axes show on it; where the reader prefers dark, all is turned around.
+        assert brightness(image["ground"]) == 1
+        assert ("invert" in image["filter"]) == dark
         shown_width, height, right = image["size"]
         assert shown_width > 0 < height
         assert right <= width

@@ -1,37 +1,22 @@
-"""The report of a build as JSON, or as one page: no script, no file from elsewhere."""
+"""The report of a build as JSON, or as one page."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from html import escape
 from pathlib import Path
-from string import Template
 from typing import Any
 
+from mmgraph.analysis.knn.examples import example_tables
+from mmgraph.analysis.report.formatting import bytes_text, decimals
+from mmgraph.analysis.report.page import Figure, Section, page
+from mmgraph.analysis.report.plots import panels, to_figure
+from mmgraph.analysis.report.provenance import provenance
+from mmgraph.analysis.report.table import Cell, Table
+from mmgraph.data import GraphFile
 from mmgraph.errors import UserError
 from mmgraph.files import write_atomic, write_json
 from mmgraph.folders import check_output_file
-
-_PAGE = Template("""<!doctype html>
-<html lang="en">
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width">
-<title>kNN graph</title>
-<style>
-  :root { color-scheme: light dark; }
-  body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 60rem;
-         padding: 0 1rem; }
-  table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
-  th, td { border-bottom: 1px solid color-mix(in srgb, currentColor 20%, transparent);
-           padding: .25rem .7rem; text-align: left; overflow-wrap: anywhere; }
-  .bar { display: inline-block; height: .8rem; margin-right: .5rem;
-         background: color-mix(in srgb, currentColor 55%, transparent); }
-</style>
-<h1>kNN graph</h1>
-$body
-</html>
-""")
 
 _ROWS = {
     "num_nodes": "Items",
@@ -51,7 +36,7 @@ _ROWS = {
     "components": "Components (isolated items included)",
     "hubness": "Hubness (skewness of the in-degrees)",
     "seconds": "Seconds",
-    "peak_memory_bytes": "Peak memory, bytes",
+    "peak_memory_bytes": "Peak memory",
     "input_sha256": "SHA-256 of the features",
     "graph_sha256": "SHA-256 of the graph",
 }
@@ -70,12 +55,20 @@ def check_report(path: Path) -> None:
     check_output_file(path)
 
 
-def write_report(path: Path, report: Mapping[str, Any]) -> None:
+def write_report(
+    path: Path,
+    report: Mapping[str, Any],
+    file: GraphFile | None = None,
+    *,
+    command: str | None = None,
+) -> None:
     """Write the report of a build as JSON or as a page, by the suffix.
 
     Args:
         path: The file.
         report: As :func:`mmgraph.analysis.knn.build_graphs` returns it.
+        file: The graphs, for ids and examples on the page.
+        command: The command that built them, to be told on the page.
 
     Example:
         >>> import tempfile
@@ -88,58 +81,78 @@ def write_report(path: Path, report: Mapping[str, Any]) -> None:
     if path.suffix == ".json":
         write_json(path, report)
         return
-    parts = [_section(name, row) for name, row in report["graphs"].items()]
+    ids = None if file is None else file.ids
+    sections = [_section(name, row, ids) for name, row in report["graphs"].items()]
     if report["overlap"]:
-        parts.append(_overlap(report["overlap"]))
-    write_atomic(path, _PAGE.substitute(body="\n".join(parts)))
+        sections.append(_overlap(report["overlap"]))
+    if file is not None and (tables := example_tables(file)):
+        sections.append(Section("Example neighbours", tables=tables))
+    write_atomic(path, page("kNN graph", sections, provenance(command)))
 
 
-def _section(name: str, row: Mapping[str, Any]) -> str:
-    facts = "".join(
-        f"<tr><th>{label}</th><td>{escape(_text(row[key]))}</td></tr>"
-        for key, label in _ROWS.items()
+def _section(name: str, row: Mapping[str, Any], ids: Sequence[Any] | None) -> Section:
+    facts = [(label, _text(key, row[key])) for key, label in _ROWS.items()]
+    item = "Row" if ids is None else "Item"
+    hubs = [
+        (str(node if ids is None else ids[node]), count) for node, count in row["hubs"]
+    ]
+    tables = [Table(("Fact", "Value"), facts)]
+    if row["certificate"] is not None:
+        tables.append(_certificate(row["certificate"]))
+    degrees = Table(
+        ("In-degree", "Items"),
+        [(_span(low, high), items) for low, high, items in row["in_lists_histogram"]],
+        "In-degrees: for how many items an item is a neighbour",
     )
-    most = max((rows for *_, rows in row["in_lists_histogram"]), default=1)
-    bars = "".join(
-        f"<tr><td>{_span(low, high)}</td><td><span class='bar' "
-        f"style='width:{20 * rows / max(1, most):.2f}rem'></span>{rows}</td></tr>"
-        for low, high, rows in row["in_lists_histogram"]
-    )
-    hubs = "".join(
-        f"<tr><td>{node}</td><td>{count}</td></tr>" for node, count in row["hubs"]
-    )
-    return (
-        f"<h2>{escape(name)}</h2><table>{facts}</table>"
-        f"{_certificate(row['certificate'])}"
-        "<h3>In-degrees: for how many items an item is a neighbour</h3>"
-        f"<table><tr><th>In-degree</th><th>Items</th></tr>{bars}</table>"
-        "<h3>Hubs</h3>"
-        f"<table><tr><th>Row</th><th>In-degree</th></tr>{hubs}</table>"
-    )
+    tables += [degrees, Table((item, "In-degree"), hubs, "Hubs")]
+    return Section(name, tables=tables, figures=_figures(degrees))
 
 
-def _certificate(certificate: Mapping[str, Any] | None) -> str:
+def _figures(degrees: Table) -> list[Figure]:
+    """The in-degrees as bars; none without matplotlib, since the table has them."""
+    spans = [str(span) for span, _ in degrees.rows]
+    items = [int(count or 0) for _, count in degrees.rows]
+    try:
+        drawing, (axes,) = panels(1, width=6.4)
+    except UserError:
+        return []
+    axes.bar_label(axes.bar(range(len(items)), items))
+    axes.set_xticks(range(len(spans)), spans)
+    axes.set(xlabel="in-degree", ylabel="items")
+    axes.grid(visible=False, axis="x")
+    most = max(zip(items, spans, strict=True), default=(0, "any"))
+    return [
+        to_figure(
+            drawing,
+            "For how many items an item is a neighbour: a long tail means hubs.",
+            f"Bar chart: {most[0]} items have an in-degree of {most[1]}.",
+            Table(degrees.columns, degrees.rows),
+        )
+    ]
+
+
+def _certificate(certificate: Mapping[str, Any]) -> Table:
     """The recall asked of an approximate build, and that of its graph."""
-    if certificate is None:
-        return ""
     graph = "approximate"
     if certificate["fell_back"] and certificate["rows"] is None:
         graph = "exact: no approximate search was worth it for these features"
     elif certificate["fell_back"]:
         graph = "exact: the approximate graph, measured below, missed what was asked"
-    rows = {"Recall asked for": _text(certificate["aim"]), "Graph": graph}
+    rows: list[tuple[str, Cell]] = [
+        ("Recall asked for", str(certificate["aim"])),
+        ("Graph", graph),
+    ]
     if certificate["rows"] is not None:
-        rows["Sampled rows"] = str(certificate["rows"])
-        rows["Measured recall"] = f"{certificate['estimate']:.4f}"
-        rows["99 % lower bound (Clopper-Pearson)"] = rounded_down(
-            certificate["lower_99"]
-        )
+        lower = rounded_down(certificate["lower_99"])
+        rows += [
+            ("Sampled rows", str(certificate["rows"])),
+            ("Measured recall", decimals(certificate["estimate"])),
+            ("99 % lower bound (Clopper-Pearson)", lower),
+        ]
     if certificate["probe"]:
-        rows["Cells looked into"] = (
-            f"{certificate['probe']} of {certificate['num_cells']}"
-        )
-    body = "".join(f"<tr><th>{k}</th><td>{v}</td></tr>" for k, v in rows.items())
-    return f"<h3>Certificate</h3><table>{body}</table>"
+        cells = f"{certificate['probe']} of {certificate['num_cells']}"
+        rows.append(("Cells looked into", cells))
+    return Table(("Certificate", "Value"), rows)
 
 
 def rounded_down(ratio: float) -> str:
@@ -152,21 +165,28 @@ def rounded_down(ratio: float) -> str:
     return f"{math.floor(ratio * 10_000) / 10_000:.4f}"
 
 
-def _overlap(overlap: Sequence[Mapping[str, Any]]) -> str:
-    rows = "".join(
-        f"<tr><td>{escape(' and '.join(row['modalities']))}</td>"
-        f"<td>{row['value']:.4f}</td><td>{row['expected']:.4f}</td></tr>"
+def _overlap(overlap: Sequence[Mapping[str, Any]]) -> Section:
+    rows = [
+        (
+            " and ".join(row["modalities"]),
+            decimals(row["value"]),
+            decimals(row["expected"]),
+        )
         for row in overlap
-    )
-    head = "<tr><th>Modalities</th><th>In common</th><th>By chance</th></tr>"
-    return f"<h2>Neighbours in common</h2><table>{head}{rows}</table>"
+    ]
+    columns = ("Modalities", "In common", "By chance")
+    return Section("Neighbours in common", tables=[Table(columns, rows)])
 
 
 def _span(low: int, high: int) -> str:
     return str(low) if low == high else f"{low} to {high}"
 
 
-def _text(value: Any) -> str:
+def _text(key: str, value: Any) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
+    if key.endswith("_bytes"):
+        return bytes_text(value)
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    return f"{value:,}" if isinstance(value, int) else str(value)

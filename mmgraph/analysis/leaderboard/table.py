@@ -33,15 +33,19 @@ COMPARED = (
     "bootstrap of users and seeds alike (of a single seed: of users); the difference "
     "of each seed; p of that bootstrap, and of the paired t test and of Wilcoxon's "
     "signed-rank test over users alone (metric of each user averaged over seeds). All "
-    "p are corrected over the table by Holm's method; * marks p below .05. Detectable: "
-    "the smallest difference that would be seen, before the correction, in four of "
-    "five experiments like this one."
+    "p are corrected over the table by Holm's method; * marks p below 0.05. "
+    "Detectable: the smallest difference that would be seen, before the correction, "
+    "in four of five experiments like this one."
 )
 METRICS = ("recall@10", "recall@20", "ndcg@10", "ndcg@20")
 TESTED = "recall@20"
 
 #: By key of the run: ``{"user": ..., "recall@20": ...}``, one value per test user.
 PerUser = Mapping[str, Mapping[str, np.ndarray]]
+#: By key of the run: a row per epoch, as ``history.jsonl`` has them.
+Histories = Mapping[str, Sequence[Mapping[str, Any]]]
+#: Epochs with their recall@20 on validation.
+Curve = list[tuple[int, float]]
 
 
 @dataclass(frozen=True)
@@ -76,7 +80,8 @@ class Row:
 
     ``interval`` is the 95 % bootstrap interval of recall@20 over users and seeds (of a
     single seed over users), None where their metrics were not kept. ``is_floor`` is
-    True for systems without training.
+    True for systems without training. ``curves`` has the validation of each run by
+    epoch, where it was kept.
     """
 
     label: str
@@ -93,6 +98,7 @@ class Row:
     comparison: Comparison | None = None
     interval: Interval | None = None
     is_floor: bool = False
+    curves: list[Curve] = field(default_factory=list)
 
 
 @dataclass
@@ -105,7 +111,9 @@ class Leaderboard:
 
 
 def build_leaderboard(
-    lines: Sequence[Mapping[str, Any]], per_user: PerUser | None = None
+    lines: Sequence[Mapping[str, Any]],
+    per_user: PerUser | None = None,
+    histories: Histories | None = None,
 ) -> Leaderboard:
     """Summarise runs on one data set.
 
@@ -117,6 +125,7 @@ def build_leaderboard(
     Args:
         lines: Lines of ``results.jsonl``, in their order.
         per_user: Test metrics of each user, for the paired tests.
+        histories: Rows of the training of each run, for its curve.
 
     Raises:
         ValueError: If there are no lines.
@@ -140,6 +149,8 @@ def build_leaderboard(
     dataset = recognise(*counts_of(latest))
     groups = latest_runs([line for line in lines if same_data(line, latest)])
     rows = {label: _row(label, runs, dataset) for label, runs in groups.items()}
+    for label, row in rows.items():
+        row.curves = _curves(groups[label], histories or {})
     users = {label: _of_users(runs, per_user or {}) for label, runs in groups.items()}
     for label, values in users.items():
         if values is not None and values.shape[1] > 1:
@@ -190,6 +201,20 @@ def _row(label: str, runs: list[Mapping[str, Any]], dataset: str | None) -> Row:
         tried=selection.get("tried", 0),
         is_floor=is_floor(runs[-1]),
     )
+
+
+def _curves(runs: Sequence[Mapping[str, Any]], histories: Histories) -> list[Curve]:
+    """The validation of each run by epoch; floors have none."""
+    metric = f"valid/{TESTED}"
+    curves = [
+        [
+            (int(epoch["epoch"]), float(epoch[metric]))
+            for epoch in histories.get(run["key"], [])
+            if epoch["epoch"] and metric in epoch
+        ]
+        for run in runs
+    ]
+    return [curve for curve in curves if curve]
 
 
 def _published(dataset: str | None, label: str) -> dict[str, Any] | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from mmgraph.analysis.redundancy.tables import (
     probe_table,
 )
 from mmgraph.analysis.report.page import Figure, Section, page
+from mmgraph.analysis.report.provenance import provenance
 from mmgraph.errors import UserError
 from mmgraph.files import write_atomic, write_json
 
@@ -30,7 +31,12 @@ _FIRST = 20  # directions in the table; the data of the figure hold all
 
 
 def write_diagnosis(
-    folder: Path, diagnosis: Diagnosis, data: str, **more: Any
+    folder: Path,
+    diagnosis: Diagnosis,
+    data: str,
+    *,
+    command: str | None = None,
+    **more: Any,
 ) -> dict[str, Any]:
     """Write a diagnosis as ``diagnosis.json`` and as ``report.html``.
 
@@ -38,6 +44,7 @@ def write_diagnosis(
         folder: The folder; it need not exist.
         diagnosis: The diagnosis.
         data: Name of the catalogue.
+        command: The command that made it, to be told in the report.
         more: Further entries of ``diagnosis.json``, such as the seconds it took.
 
     Returns:
@@ -51,13 +58,16 @@ def write_diagnosis(
         ('shop', ['diagnosis.json', 'report.html'])
     """
     result = {"data": data, **diagnosis.to_dict(), **more}
-    report = diagnosis_page(diagnosis, data)  # before anything is written
+    made = provenance(command)
+    report = diagnosis_page(diagnosis, data, made)  # before anything is written
     write_json(folder / "diagnosis.json", result)
     write_atomic(folder / "report.html", report)
     return result
 
 
-def diagnosis_page(diagnosis: Diagnosis, data: str) -> str:
+def diagnosis_page(
+    diagnosis: Diagnosis, data: str, made: Mapping[str, str] | None = None
+) -> str:
     """The diagnosis as one self-contained HTML page.
 
     A section for the modalities, one for the probe, then one for each pair: the
@@ -67,6 +77,8 @@ def diagnosis_page(diagnosis: Diagnosis, data: str) -> str:
     Args:
         diagnosis: The modalities and pairs to show.
         data: Name of the catalogue.
+        made: Facts under the title, as
+            :func:`~mmgraph.analysis.report.provenance.provenance` gives them.
 
     Returns:
         HTML. The same diagnosis gives the same text.
@@ -90,7 +102,7 @@ def diagnosis_page(diagnosis: Diagnosis, data: str) -> str:
         sections.append(_pair_section(pair, drawn, diagnosis.settings))
     if diagnosis.probe is not None:
         sections.insert(1, _probe_section(diagnosis.probe, with_figure=not about))
-    return page(f"Redundancy: {data}", sections)
+    return page(f"Redundancy: {data}", sections, made)
 
 
 def _probe_section(probe: Probe, *, with_figure: bool) -> Section:

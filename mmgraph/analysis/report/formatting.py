@@ -1,4 +1,4 @@
-"""Numbers as the texts of a report."""
+"""Numbers as the texts of a report, all in one format."""
 
 from __future__ import annotations
 
@@ -8,16 +8,13 @@ from mmgraph.analysis.statistics.intervals import Interval
 
 
 def decimals(value: float | None) -> str:
-    """Four decimals without the leading zero; nothing for None.
+    """Four decimals; nothing for None.
 
     Example:
         >>> decimals(0.12345), decimals(-0.5), decimals(None)
-        ('.1235', '-.5000', '')
+        ('0.1235', '-0.5000', '')
     """
-    if value is None:
-        return ""
-    text = f"{value:.4f}"
-    return text.replace("0.", ".", 1) if text.startswith(("0.", "-0.")) else text
+    return "" if value is None else f"{value:.4f}"
 
 
 def spread_text(mean: float, sd: float | None) -> str:
@@ -25,7 +22,7 @@ def spread_text(mean: float, sd: float | None) -> str:
 
     Example:
         >>> spread_text(0.0754, None), spread_text(0.1, 0.002)
-        ('.0754', '.1000 ± .0020')
+        ('0.0754', '0.1000 ± 0.0020')
     """
     return decimals(mean) if sd is None else f"{decimals(mean)} ± {decimals(sd)}"
 
@@ -45,7 +42,7 @@ def interval_text(ends: Interval | None) -> str:
 
     Example:
         >>> interval_text(Interval(0.08, 0.0912))
-        '.0800 to .0912'
+        '0.0800 to 0.0912'
     """
     return "" if ends is None else f"{decimals(ends.low)} to {decimals(ends.high)}"
 
@@ -85,6 +82,22 @@ def p_value_text(p: float) -> str:
 
     Example:
         >>> p_value_text(0.0004), p_value_text(0.0521)
-        ('< .001', '.052')
+        ('< 0.001', '0.052')
     """
-    return "< .001" if p < 0.001 else f"{p:.3f}".removeprefix("0")
+    return "< 0.001" if p < 0.001 else f"{p:.3f}"
+
+
+def bytes_text(count: float) -> str:
+    """A number of bytes in the unit that leaves it between 1 and 1,000.
+
+    Example:
+        >>> bytes_text(912), bytes_text(521_019_392), bytes_text(1.25e10)
+        ('912 bytes', '521 MB', '12.5 GB')
+    """
+    if count < 1000:
+        return f"{count:.0f} bytes"
+    for unit in ("kB", "MB", "GB", "TB"):
+        count /= 1000
+        if count < 999.5:  # three digits: 999.6 would be shown as 1e+03
+            return f"{count:.3g} {unit}"
+    return f"{count:.0f} TB"

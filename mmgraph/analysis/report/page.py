@@ -6,8 +6,9 @@ holds everything it shows, and a content security policy forbids it to load more
 
 from __future__ import annotations
 
+import re
 from base64 import b64encode
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -17,9 +18,12 @@ from mmgraph.analysis.report.table import Table, cell_text, sort_value
 
 if TYPE_CHECKING:
     from jinja2 import Template
+    from markupsafe import Markup
 
 #: Longer data of a figure are offered as a file only.
 LONGEST_TABLE = 200
+#: Cells of more characters are broken into lines where a table is wider than the page.
+LONGEST_LINE = 24
 MIMES = ("image/svg+xml", "image/png")
 
 
@@ -62,16 +66,21 @@ class Section:
     notes: Sequence[str] = ()
 
 
-def page(title: str, sections: Sequence[Section]) -> str:
+def page(
+    title: str, sections: Sequence[Section], made: Mapping[str, str] | None = None
+) -> str:
     """The sections as one self-contained HTML page.
 
-    It is light or dark as the reader's system is, scrolls wide tables on a phone, and
-    sorts a table by any column, by mouse or keyboard. More than one section gets a list
-    of contents. All text is escaped; images travel inside the file.
+    It is light or dark as the reader's system is, scrolls wide tables on a phone while
+    their first column stays, leaves columns out in which nothing stands, and sorts a
+    table by any column, by mouse or keyboard. More than one section gets a list of
+    contents. All text is escaped; images travel inside the file.
 
     Args:
         title: Of the page.
         sections: Its parts.
+        made: Facts under the title, as
+            :func:`~mmgraph.analysis.report.provenance.provenance` gives them.
 
     Returns:
         HTML. The same input gives the same text.
@@ -80,7 +89,13 @@ def page(title: str, sections: Sequence[Section]) -> str:
         >>> "<h1>A &amp; B</h1>" in page("A & B", [Section("One", ["A text."])])
         True
     """
-    return _template().render(title=title, sections=sections, longest=LONGEST_TABLE)
+    return _template().render(
+        title=title,
+        sections=sections,
+        made=made or {},
+        longest=LONGEST_TABLE,
+        long=LONGEST_LINE,
+    )
 
 
 def _image_uri(figure: Figure) -> str:
@@ -93,6 +108,13 @@ def _csv_uri(table: Table) -> str:
     return f"data:text/csv;charset=utf-8;base64,{content}"
 
 
+def _breakable(text: str) -> Markup:
+    """A name, escaped, that a narrow column breaks between its parts."""
+    from markupsafe import Markup, escape
+
+    return Markup(re.sub(r"(?=[+:,=/])", "<wbr>", str(escape(text))))
+
+
 @cache
 def _template() -> Template:
     from jinja2 import Environment, StrictUndefined
@@ -101,6 +123,7 @@ def _template() -> Template:
     environment.filters |= {
         "sort_value": sort_value,
         "cell_text": cell_text,
+        "breakable": _breakable,
         "image_uri": _image_uri,
         "csv_uri": _csv_uri,
     }

@@ -12,6 +12,7 @@ from mmgraph.errors import UserError
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.axis import Axis
     from matplotlib.figure import Figure as Drawing
 
 #: Okabe and Ito's colours, distinct with any kind of colour vision.
@@ -44,7 +45,9 @@ def panels(
 ) -> tuple[Drawing, list[Axes]]:
     """A drawing with so many axes side by side, at most three in a row.
 
-    It belongs to no window and to no global state of matplotlib.
+    It belongs to no window and to no global state of matplotlib. All figures have the
+    same colours, a quiet grid, and numbers along the axes that stand alone, without a
+    factor or an offset elsewhere.
 
     Raises:
         UserError: If matplotlib is not installed.
@@ -55,7 +58,9 @@ def panels(
         4
     """
     try:
+        from cycler import cycler
         from matplotlib.figure import Figure as Drawing
+        from matplotlib.ticker import ScalarFormatter
     except ImportError as error:
         raise UserError("figures need matplotlib", INSTALL) from error
 
@@ -67,7 +72,29 @@ def panels(
         spare.remove()
     for ax in axes[:count]:
         ax.spines[["top", "right"]].set_visible(False)
+        ax.set_prop_cycle(cycler(color=COLOURS))
+        ax.grid(color="#dddddd", linewidth=0.6)
+        ax.set_axisbelow(True)
+        for axis in (ax.xaxis, ax.yaxis):
+            numbers = ScalarFormatter(useOffset=False)
+            numbers.set_scientific(False)
+            axis.set_major_formatter(numbers)
     return drawing, axes[:count]
+
+
+def whole_numbers(axis: Axis) -> None:
+    """Let an axis have ticks at whole numbers alone, one or more.
+
+    Example:
+        >>> _, (axes,) = panels(1)
+        >>> _ = axes.set_xlim(1.9, 2.1)
+        >>> whole_numbers(axes.xaxis)
+        >>> axes.get_xticks().tolist()  # the ends are not seen
+        [1.0, 2.0, 3.0]
+    """
+    from matplotlib.ticker import MaxNLocator
+
+    axis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
 
 
 def to_svg(drawing: Drawing) -> bytes:

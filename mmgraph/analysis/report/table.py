@@ -9,10 +9,10 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-#: Text stands as it is, a number with four significant digits, None as nothing.
+#: Text stands as it is, a number with four significant digits or more, None as nothing.
 Cell = str | int | float | None
 
-# What a cell such as "< .001", "+0.0123 (VBPR)", "19,445" or ".0754 ± .0012" sorts by.
+# What "< 0.001", "+0.0123 (VBPR)", "19,445" or "0.0754 ± 0.0012" sorts by.
 _NUMBER = re.compile(r"[<>≤≥]?\s*([-+−]?(?:\d[\d,]*)?\.?\d+(?:e[-+]?\d+)?)(?![\w-])")
 
 _STARTS_OF_FORMULAS = ("=", "+", "-", "@", "\t", "\r")
@@ -44,9 +44,37 @@ class Table:
                 )
 
     def is_text(self) -> list[bool]:
-        """One flag per column: True where no cell is a number."""
-        values = [[sort_value(cell) for cell in row] for row in self.rows]
-        return [all(row[n] is None for row in values) for n in range(len(self.columns))]
+        """One flag per column: True where some cell is a text and no number."""
+        texts = [
+            [bool(cell_text(cell)) and sort_value(cell) is None for cell in row]
+            for row in self.rows
+        ]
+        return [any(row[n] for row in texts) for n in range(len(self.columns))]
+
+    def select(self, columns: Sequence[str]) -> Table:
+        """The table with these of its columns alone, in this order.
+
+        Example:
+            >>> Table(["a", "b", "c"], [[1, 2, 3]]).select(["c", "a"]).rows
+            [[3, 1]]
+        """
+        places = [self.columns.index(name) for name in columns]
+        rows = [[row[n] for n in places] for row in self.rows]
+        return Table(list(columns), rows, self.caption)
+
+    def without_empty_columns(self) -> Table:
+        """The table without the columns in which no row has anything.
+
+        Example:
+            >>> Table(["a", "b"], [["x", None], ["y", ""]]).without_empty_columns()
+            Table(columns=['a'], rows=[['x'], ['y']], caption='')
+        """
+        filled = [
+            name
+            for n, name in enumerate(self.columns)
+            if any(cell_text(row[n]) for row in self.rows)
+        ]
+        return self.select(filled)
 
     def to_csv(self) -> str:
         """The table as CSV for spreadsheets, numbers in full, no text a formula."""
@@ -80,7 +108,8 @@ def sort_value(cell: Cell) -> float | None:
     """The number that a cell is sorted by; None for text, which goes by the alphabet.
 
     Example:
-        >>> [sort_value(cell) for cell in (".0754 ± .0012", "< .001", "1,024", "VBPR")]
+        >>> cells = ("0.0754 ± 0.0012", "< 0.001", "1,024", "VBPR")
+        >>> [sort_value(cell) for cell in cells]
         [0.0754, 0.001, 1024.0, None]
     """
     if isinstance(cell, int | float):
@@ -109,12 +138,14 @@ def _no_formula(cell: Cell) -> Cell:
 
 
 def cell_text(cell: Cell) -> str:
-    """The text of a cell.
+    """The text of a cell; what is large has all its digits before the point.
 
     Example:
-        >>> [cell_text(cell) for cell in ("a", 1024, 0.123456, None, float("nan"))]
-        ['a', '1024', '0.1235', '', 'nan']
+        >>> [cell_text(cell) for cell in ("a", 1024, 0.123456, 23456.7, None)]
+        ['a', '1024', '0.1235', '23457', '']
     """
     if cell is None:
         return ""
-    return f"{cell:.4g}" if isinstance(cell, float) else str(cell)
+    if isinstance(cell, float):
+        return f"{cell:.0f}" if 1000 <= abs(cell) < 1e15 else f"{cell:.4g}"
+    return str(cell)

@@ -21,8 +21,9 @@ NOTE = (
     "Base: the nearest system that this one is a variant of. 95 % and p: bootstrap of "
     "the difference over users and seeds alike (of a single seed: over users); p (t), "
     "p (Wilcoxon): paired tests over users alone, each one's recall@20 averaged over "
-    "the seeds. All p are corrected by Holm's method; * marks p below .05. Detectable: "
-    "the smallest difference that would be seen in four of five such experiments."
+    "the seeds. All p are corrected by Holm's method; * marks p below 0.05. "
+    "Detectable: the smallest difference that would be seen in four of five such "
+    "experiments."
 )
 
 

@@ -68,6 +68,7 @@ class ExperimentContext:
         fidelity: ``"released"``: tables run systems of others as their public code,
             which made the published rows; ``"paper"``: all as their papers.
         model: The system of the control.
+        command: The command that asks for it, to be told in the report.
     """
 
     source: DataSource
@@ -85,6 +86,7 @@ class ExperimentContext:
     epochs: int | None = None
     fidelity: str = "released"
     model: str = DEFAULT_MODEL
+    command: str | None = None
 
     @property
     def train(self) -> HeteroData:

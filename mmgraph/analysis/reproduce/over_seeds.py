@@ -41,7 +41,7 @@ def mean_text(entry: Mapping[str, Any] | None) -> str:
 
     Example:
         >>> mean_text({"mean": 0.0754, "sd": None}), mean_text(None)
-        ('.0754', '')
+        ('0.0754', '')
     """
     return "" if entry is None else spread_text(entry["mean"], entry["sd"])
 

@@ -7,7 +7,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from mmgraph.analysis.report.page import Figure
-from mmgraph.analysis.report.plots import COLOURS, DASHES, panels, to_figure
+from mmgraph.analysis.report.plots import (
+    COLOURS,
+    DASHES,
+    panels,
+    to_figure,
+    whole_numbers,
+)
 from mmgraph.analysis.report.table import Cell, Table
 from mmgraph.analysis.reproduce.trace import Trace, Undo, undo_ratios
 
@@ -100,10 +106,8 @@ def draw_affinity(
 
 def epoch_axis(ax: Axes) -> None:
     """Label the bottom with whole epochs."""
-    from matplotlib.ticker import MaxNLocator
-
     ax.set_xlabel("epoch, at its start")
-    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+    whole_numbers(ax.xaxis)
 
 
 def refreshes_figure(runs: Sequence[TracedRun], data: str) -> Figure:

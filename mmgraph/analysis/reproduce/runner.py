@@ -12,6 +12,7 @@ from typing import Any
 
 from mmgraph.analysis.report.page import page
 from mmgraph.analysis.report.plots import require_plots
+from mmgraph.analysis.report.provenance import provenance
 from mmgraph.analysis.reproduce.catalog import (
     ALL,
     CONTROL,
@@ -66,6 +67,7 @@ def reproduce_experiments(
     device: str = "auto",
     threads: int = 0,
     watch: Watch = unwatched,
+    command: str | None = None,
 ) -> Iterator[tuple[str, ExperimentResult, list[str]]]:
     """Repeat experiments of the papers on a data set, one folder for each.
 
@@ -88,6 +90,7 @@ def reproduce_experiments(
         device: As the trainer takes it.
         threads: CPU threads; 0: as many as suit the data.
         watch: Shows progress.
+        command: The command that asks for it, to be told in the report.
 
     Returns:
         Name, result and files of each, as :func:`run_experiments` yields them.
@@ -134,6 +137,7 @@ def reproduce_experiments(
         epochs=epochs,
         fidelity=fidelity,
         model=model or DEFAULT_MODEL,
+        command=command,
     )
     return run_experiments(
         chosen, context, grid=grid, resume=resume, required=ALL not in names
@@ -216,17 +220,18 @@ def _run_all(
         }
         result.numbers = plain({**about, "results": result.numbers})
         files = write_result(own.folder, experiment.title, result)
-        write_report(context.folder)
+        write_report(context.folder, command=context.command)
         yield name, result, files
     if left_out and len(left_out) == len(chosen):
         raise next(iter(left_out.values()))
 
 
-def write_report(folder: Path) -> None:
+def write_report(folder: Path, *, command: str | None = None) -> None:
     """One page over all experiments that a folder holds, in the order of the table."""
     sections = [read_section(folder / name) for name in EXPERIMENTS]
     written = [section for section in sections if section is not None]
-    write_atomic(folder / REPORT, page("The papers' experiments", written))
+    text = page("The papers' experiments", written, provenance(command))
+    write_atomic(folder / REPORT, text)
 
 
 def _forget(folder: Path) -> None:

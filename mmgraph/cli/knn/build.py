@@ -85,7 +85,7 @@ def build(
     )
     write_graph(out, file)
     if report is not None:
-        write_report(report, result)
+        write_report(report, result, file, command=opt.command_line())
     if as_json:
         opt.emit_json(result)
         return

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from mmgraph.analysis import diagnose
+from mmgraph.analysis.redundancy import page as redundancy_page
 from mmgraph.analysis.redundancy.page import diagnosis_page, write_diagnosis
 from mmgraph.data import catalogue_features, plant_catalogue
 from mmgraph.data.feature_rows import FeatureRows
@@ -121,11 +122,12 @@ def test_one_modality_has_a_page_without_pairs():
     assert "<li>There is one modality: no pair to compare.</li>" in text
 
 
-def test_a_diagnosis_is_written_as_json_and_as_a_page(diagnosis, tmp_path):
+def test_a_diagnosis_is_written_as_json_and_as_a_page(diagnosis, tmp_path, monkeypatch):
     folder = tmp_path / "new"
-    result = write_diagnosis(folder, diagnosis, "shop", seconds=0.5)
+    monkeypatch.setattr(redundancy_page, "provenance", lambda command: {"By": command})
+    result = write_diagnosis(folder, diagnosis, "shop", command="me", seconds=0.5)
     assert read_json(folder / "diagnosis.json") == result
     assert result == {"data": "shop", "seconds": 0.5, **diagnosis.to_dict()}
     page = (folder / "report.html").read_text("utf-8")
-    assert page == diagnosis_page(diagnosis, "shop")
+    assert page == diagnosis_page(diagnosis, "shop", {"By": "me"})
     assert len(list(folder.iterdir())) == 2

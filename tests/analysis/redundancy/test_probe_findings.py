@@ -44,10 +44,10 @@ def test_a_gain_a_loss_and_nothing_are_told_with_their_error():
         [place("visual", 0.05), place("textual", -0.05), place("acoustic", 0.005)], 500
     )
     assert text == (
-        "Projecting pays for visual, .2000 to .2500 at rank 1 and strength 1 "
-        "(+0.0500 ± 0.0100). Projecting costs recall by textual, .2000 to .1500 at "
+        "Projecting pays for visual, 0.2000 to 0.2500 at rank 1 and strength 1 "
+        "(+0.0500 ± 0.0100). Projecting costs recall by textual, 0.2000 to 0.1500 at "
         "rank 1 and strength 1 (-0.0500 ± 0.0100). Elsewhere nothing is seen: "
-        "differences up to .0239 could hide in the noise. Systems that learn may "
+        "differences up to 0.0239 could hide in the noise. Systems that learn may "
         "answer otherwise: let validation decide."
     )
 
@@ -55,7 +55,7 @@ def test_a_gain_a_loss_and_nothing_are_told_with_their_error():
 def test_where_nothing_is_seen_it_says_what_could_hide():
     text = probe_suggestion([place("visual", 0.005)], 60)
     assert text == (
-        "Projecting changes nothing that 60 users could show: differences up to .0196 "
+        "Projecting changes nothing that 60 users could show: differences up to 0.0196 "
         "could hide in their noise. Systems that learn may answer otherwise: let "
         "validation decide."
     )

@@ -11,10 +11,10 @@ from mmgraph.analysis.report.formatting import (
 from mmgraph.analysis.statistics.intervals import Interval
 
 
-def test_decimals_are_four_without_the_leading_zero():
+def test_decimals_are_four():
     texts = [decimals(x) for x in (1.0, 0.05, -0.05, 10.5, -10.5, None)]
-    assert texts == ["1.0000", ".0500", "-.0500", "10.5000", "-10.5000", ""]
-    assert spread_text(0.07544, 0.00126) == ".0754 ± .0013"
+    assert texts == ["1.0000", "0.0500", "-0.0500", "10.5000", "-10.5000", ""]
+    assert spread_text(0.07544, 0.00126) == "0.0754 ± 0.0013"
 
 
 def test_changes_have_a_sign_and_per_cent():
@@ -24,12 +24,12 @@ def test_changes_have_a_sign_and_per_cent():
 
 def test_intervals_have_both_ends_or_nothing():
     ends = Interval(-0.004, 0.0915)
-    assert interval_text(ends) == "-.0040 to .0915"
+    assert interval_text(ends) == "-0.0040 to 0.0915"
     assert signed_interval_text(ends) == "-0.0040 to +0.0915"
     assert interval_text(None) == signed_interval_text(None) == ""
 
 
 def test_small_p_values_are_not_told_apart():
     assert [p_value_text(p) for p in (0.0009, 0.001, 0.5, 1.0)] == [
-        *("< .001", ".001", ".500", "1.000"),
+        *("< 0.001", "0.001", "0.500", "1.000"),
     ]

@@ -24,13 +24,13 @@ POINTS = Table(["k", "R@20"], [[2, 0.1], [4, 0.25]])
 SYSTEMS = Table(
     ["System", "R@20", "p", "Epochs"],
     [
-        ["VBPR", ".0663 ± .0012", "", "1,024"],
-        ["<b>SEA</b>", ".1033 ± .0008", "< .001", "107"],
-        ["MF-BPR", ".0575", "0.25", "58"],
+        ["VBPR", "0.0663 ± 0.0012", "", "1,024"],
+        ["<b>SEA</b>", "0.1033 ± 0.0008", "< 0.001", "107"],
+        ["MF-BPR", "0.0575", "0.25", "58"],
     ],
     caption="Systems & metrics",
 )
-VOID = {"meta", "img", "br"}
+VOID = {"meta", "img", "br", "wbr"}
 
 
 class Reader(HTMLParser):
@@ -79,7 +79,7 @@ def test_text_is_escaped_wherever_it_comes_from():
     text = example()
     assert "<h1>A &amp; B</h1>" in text
     assert "<p>1 &lt; 2</p>" in text
-    assert "&lt;b&gt;SEA&lt;/b&gt;" in text
+    assert "&lt;b&gt;SEA&lt;<wbr>/b&gt;" in text
     assert 'alt="A teal &lt;bar&gt;"' in text
     assert "<caption>Systems &amp; metrics</caption>" in text
     assert "<li>a note</li>" in text
@@ -98,6 +98,21 @@ def test_images_and_their_data_travel_inside_the_page():
         ["2", "0.1"],
         ["4", "0.25"],
     ]
+
+
+def test_facts_stand_under_the_title_and_are_escaped():
+    text = page("t", [Section("s")], {"Command": "a <b>", "Written": "today"})
+    head, _, _ = text.partition("<main>")
+    assert "<dt>Command</dt><dd>a &lt;b&gt;</dd>" in head
+    assert "<dt>Written</dt><dd>today</dd>" in head
+    assert "<dl" not in page("t", [Section("s")])
+
+
+def test_a_column_in_which_nothing_stands_is_left_out():
+    table = Table(["a", "b", "c"], [["x", None, ""], ["y", "", 1]])
+    text = page("t", [Section("s", tables=[table])])
+    assert text.count('<th scope="col"') == 2
+    assert ">b</th>" not in text
 
 
 def test_long_data_are_a_file_only():
@@ -153,13 +168,13 @@ def test_a_browser_opens_the_page_without_an_error_and_sorts_it(tmp_path):
     assert found["width"] == PHONE
     assert found["overflow"] == 0  # on a phone the tables scroll, not the page
 
-    low, high = [".0575", ".0663 ± .0012", ".1033 ± .0008"], "descending"
+    low, high = ["0.0575", "0.0663 ± 0.0012", "0.1033 ± 0.0008"], "descending"
     assert found["numbers"] == [low, [None, "ascending", None, None]]
     assert found["again"] == [low[::-1], [None, high, None, None]]
     assert found["text"][0] == ["<b>SEA</b>", "MF-BPR", "VBPR"]
     assert found["text"][1] == ["ascending", None, None, None]
-    assert found["empty"][0] == ["< .001", "0.25", ""]
-    assert found["last"][0] == ["0.25", "< .001", ""]
+    assert found["empty"][0] == ["< 0.001", "0.25", ""]
+    assert found["last"][0] == ["0.25", "< 0.001", ""]
     assert found["grouped"][0] == ["58", "107", "1,024"]
 
 

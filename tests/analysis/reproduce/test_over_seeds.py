@@ -26,8 +26,8 @@ def test_means_and_sample_deviations_are_those_of_the_statistics_module():
 
 
 def test_a_mean_stands_beside_its_deviation():
-    assert mean_text({"mean": 0.07544, "sd": 0.00126}) == ".0754 ± .0013"
-    assert mean_text({"mean": 0.07544, "sd": None}) == ".0754"
+    assert mean_text({"mean": 0.07544, "sd": 0.00126}) == "0.0754 ± 0.0013"
+    assert mean_text({"mean": 0.07544, "sd": None}) == "0.0754"
     assert mean_text(None) == ""
 
 

@@ -138,6 +138,7 @@ def _heat_figure(
 def _draw_heat(ax: Axes, heat: np.ndarray) -> None:
     """Draw a matrix as a heat map with its values."""
     ax.spines[:].set_visible(False)
+    ax.grid(visible=False)
     ax.imshow(heat, cmap="viridis_r", aspect="auto", origin="lower")
     middle = (heat.min() + heat.max()) / 2
     for (row, column), value in np.ndenumerate(heat):

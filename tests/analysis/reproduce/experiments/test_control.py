@@ -120,7 +120,7 @@ def test_a_tie_says_that_they_cannot_and_what_would_have_been_seen():
     rows = compared(0.0, 0.05)
     text = control_verdict("CLEAR", rows)
     assert "the data cannot tell what CLEAR makes of its features" in text
-    seen = f"{rows[1].difference.detectable:.4f}".removeprefix("0")
+    seen = f"{rows[1].difference.detectable:.4f}"
     assert f"A loss below {seen} would not be seen." in text
     assert text.endswith("No worse than the true ones, either: zero.")
 
