@@ -33,13 +33,14 @@ ALLOWED = {
     "data": FUNCTIONAL | {"data"},
     "transforms": FUNCTIONAL | {"child_processes", "data", "knn", "transforms"},
 }
+ALLOWED["encode"] = ALLOWED["data"] | {"encode"}
 ALLOWED["models"] = ALLOWED["transforms"] | {"nn", "models"}
 ALLOWED["train"] = ALLOWED["models"] | {"allocator", "distributed", "train"}
 ALLOWED["bench"] = ALLOWED["train"] | {"bench"}
 ALLOWED["analysis"] = ALLOWED["bench"] | {"analysis"}
 ALLOWED["tuning"] = ALLOWED["bench"] | {"tuning"}
 ALLOWED["serving"] = ALLOWED["bench"] | {"serving"}
-ALLOWED["cli"] = ALLOWED["analysis"] | {"serving", "tuning", "cli"}
+ALLOWED["cli"] = ALLOWED["analysis"] | {"encode", "serving", "tuning", "cli"}
 
 MOST_FILES = 16
 LARGE_FOLDERS = {"models": "one file for each of eighteen systems, and nothing else"}

@@ -13,6 +13,7 @@ from mmgraph.cli.data import app as data_app
 from mmgraph.cli.diagnose import diagnose
 from mmgraph.cli.doctor import doctor
 from mmgraph.cli.evaluate import evaluate
+from mmgraph.cli.features import app as features_app
 from mmgraph.cli.knn import app as knn_app
 from mmgraph.cli.models import models
 from mmgraph.cli.reproduce import reproduce
@@ -36,6 +37,7 @@ for command in (
 ):
     app.command()(command)
 app.add_typer(data_app, name="data")
+app.add_typer(features_app, name="features")
 app.add_typer(knn_app, name="knn")
 
 

@@ -1,0 +1,142 @@
+"""Arguments that the ``mmgraph features`` commands take, and what they do with them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from mmgraph.cli import options as opt
+
+if TYPE_CHECKING:
+    from mmgraph.encode.encoder import Encoder
+    from mmgraph.encode.item_features import OnRows
+    from mmgraph.encode.item_table import TableForm
+
+Table = Annotated[
+    Path, typer.Argument(metavar="TABLE", help="A .csv, .tsv or .parquet of items.")
+]
+Out = Annotated[
+    Path,
+    typer.Option("--out", metavar="FILE", help="A .npz, .parquet or .safetensors."),
+]
+Model = Annotated[
+    str | None,
+    typer.Option("--model", metavar="DIR|NAME", help="A folder, or a hub's name."),
+]
+Column = Annotated[
+    str | None, typer.Option("--column", metavar="NAME", help="What is encoded.")
+]
+ItemColumn = Annotated[
+    str | None, typer.Option("--item-col", metavar="NAME", help="The item ids.")
+]
+Separator = Annotated[
+    str | None, typer.Option("--sep", help="Character between columns, or tab.")
+]
+Encoding = Annotated[str, typer.Option("--encoding", help="Of text: latin-1, ...")]
+Duplicates = Annotated[
+    str,
+    typer.Option("--duplicates", help="An id in several rows: error, first or last."),
+]
+Dtype = Annotated[str, typer.Option("--dtype", help="float32|float16")]
+BatchSize = Annotated[
+    int,
+    typer.Option("--batch-size", min=1, max=2**16, help="Rows in the model at once."),
+]
+Resume = Annotated[
+    bool, typer.Option("--resume", help="Go on with a run that was stopped.")
+]
+
+
+def write_and_report(
+    table: Path,
+    kind: str,
+    form: TableForm,
+    encoder: Callable[[], Encoder],
+    out: Path,
+    *,
+    dtype: str,
+    resume: bool,
+    as_json: bool,
+    quiet: bool,
+) -> None:
+    """Check the places, read the table, load the model, encode and say what was done.
+
+    Args:
+        table: The table.
+        kind: Of its contents, ``"title"`` or ``"picture"``.
+        form: How it is written.
+        encoder: Loads the model.
+        out: The feature file.
+        dtype: Of the features.
+        resume: Go on with a run that was stopped.
+        as_json: Write JSON.
+        quiet: No progress.
+    """
+    from mmgraph.encode.feature_file import check_ids
+    from mmgraph.encode.item_features import (
+        check_out,
+        left_out_file,
+        write_item_features,
+    )
+    from mmgraph.encode.item_table import read_item_table
+
+    check_out(out, table=table, dtype=dtype, resume=resume)
+    items = read_item_table(table, kind, form)
+    check_ids(out, items.ids)
+    loaded = encoder()
+    with row_bar(len(items.contents), quiet=quiet) as on_rows:
+        report = write_item_features(
+            items, loaded, out, dtype=dtype, resume=resume, on_rows=on_rows
+        )
+    listed = left_out_file(out)
+    if as_json:
+        opt.emit_json({"out": str(out), "left_out_file": str(listed)} | report)
+        return
+    typer.echo(_line(out, report))
+    if report["left_out"]:
+        counts = [f"{reason} ({n})" for reason, n in report["left_out"].items()]
+        typer.echo(f"left out, listed in {listed}: {', '.join(counts)}")
+
+
+def _line(out: Path, report: dict[str, Any]) -> str:
+    return (
+        f"{report['items']} items, {report['dimension']} numbers each "
+        f"({report['dtype']}), in {out}"
+    )
+
+
+@contextmanager
+def row_bar(count: int, *, quiet: bool = False) -> Iterator[OnRows | None]:
+    """A bar of rows on stderr, where that is a terminal; call it with how many more.
+
+    Example:
+        >>> with row_bar(10, quiet=True) as on_rows:
+        ...     on_rows is None
+        True
+    """
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+
+    console = Console(stderr=True)
+    if quiet or not console.is_terminal:
+        yield None
+        return
+    columns = (
+        TextColumn("rows"),
+        BarColumn(bar_width=20),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=console, transient=True) as progress:
+        bar = progress.add_task("", total=count)
+        yield lambda rows: progress.advance(bar, rows)

@@ -1,0 +1,64 @@
+"""``mmgraph features image``: a vector for each picture."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mmgraph.cli import options as opt
+from mmgraph.cli.features import arguments as arg
+
+
+def image(
+    table: arg.Table,
+    out: arg.Out,
+    model: arg.Model = None,
+    column: arg.Column = None,
+    root: Annotated[
+        Path | None,
+        typer.Option(
+            "--root", metavar="DIR", help="Of the paths; by default the table's folder."
+        ),
+    ] = None,
+    item_col: arg.ItemColumn = None,
+    sep: arg.Separator = None,
+    encoding: arg.Encoding = "utf-8",
+    duplicates: arg.Duplicates = "error",
+    dtype: arg.Dtype = "float32",
+    batch_size: arg.BatchSize = 32,
+    resume: arg.Resume = False,
+    seed: opt.Seed = 999,
+    device: opt.Device = "auto",
+    threads: opt.Threads = 0,
+    as_json: opt.Json = False,
+    quiet: opt.Quiet = False,
+) -> None:
+    """Turn a column of paths to pictures into features, by a model of timm.
+
+    The model is a folder, or a name of the hub, by default resnet50.a1_in1k; its
+    weights must be safetensors. Pictures that are missing, damaged or too large are
+    left out and listed beside the features. A run that was stopped goes on with
+    --resume. Example:
+    mmgraph features image items.csv --column image --out visual.npz
+    """
+    opt.set_up(seed, device, threads, quiet)
+    from mmgraph.encode.item_table import TableForm
+    from mmgraph.encode.pictures import PICTURE_MODEL, picture_encoder
+
+    name = PICTURE_MODEL if model is None else model
+    folder = table.parent if root is None else root
+    arg.write_and_report(
+        table,
+        "picture",
+        TableForm(column, item_col, sep, encoding, duplicates),
+        lambda: picture_encoder(
+            name, root=folder, batch_size=batch_size, device=device
+        ),
+        out,
+        dtype=dtype,
+        resume=resume,
+        as_json=as_json,
+        quiet=quiet,
+    )

@@ -1,0 +1,49 @@
+"""``mmgraph features text``: a vector for each title."""
+
+from __future__ import annotations
+
+from mmgraph.cli import options as opt
+from mmgraph.cli.features import arguments as arg
+
+
+def text(
+    table: arg.Table,
+    out: arg.Out,
+    model: arg.Model = None,
+    column: arg.Column = None,
+    item_col: arg.ItemColumn = None,
+    sep: arg.Separator = None,
+    encoding: arg.Encoding = "utf-8",
+    duplicates: arg.Duplicates = "error",
+    dtype: arg.Dtype = "float32",
+    batch_size: arg.BatchSize = 32,
+    resume: arg.Resume = False,
+    seed: opt.Seed = 999,
+    device: opt.Device = "auto",
+    threads: opt.Threads = 0,
+    as_json: opt.Json = False,
+    quiet: opt.Quiet = False,
+) -> None:
+    """Turn a column of titles into features, by a model of sentence-transformers.
+
+    The model is a folder, or a name of the hub, by default all-MiniLM-L6-v2; its
+    weights must be safetensors. Rows without a title are left out and listed beside
+    the features. A run that was stopped goes on with --resume. Example:
+    mmgraph features text items.csv --column title --out textual.npz
+    """
+    opt.set_up(seed, device, threads, quiet)
+    from mmgraph.encode.item_table import TableForm
+    from mmgraph.encode.texts import TEXT_MODEL, text_encoder
+
+    name = TEXT_MODEL if model is None else model
+    arg.write_and_report(
+        table,
+        "title",
+        TableForm(column, item_col, sep, encoding, duplicates),
+        lambda: text_encoder(name, batch_size=batch_size, device=device),
+        out,
+        dtype=dtype,
+        resume=resume,
+        as_json=as_json,
+        quiet=quiet,
+    )

@@ -1,0 +1,1 @@
+"""Features from titles and pictures, by models that others trained."""

@@ -1,0 +1,230 @@
+"""The features of a table's items: encoded part by part, then one file."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import json
+import logging
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mmgraph.encode.encoder import Encoded, Encoder, Fault
+from mmgraph.encode.feature_file import (
+    check_feature_file,
+    check_ids,
+    write_features,
+)
+from mmgraph.encode.item_table import ItemTable, LeftOut
+from mmgraph.encode.parts import (
+    check_parts,
+    claim_parts,
+    locked_parts,
+    parts_folder,
+    read_part,
+    remove_parts,
+    write_part,
+)
+from mmgraph.errors import UserError
+from mmgraph.files import write_atomic
+from mmgraph.folders import check_output_file
+
+#: Rows of a part: what is lost at most where a process is killed.
+PART_ROWS = 512
+NOT_FINITE = "features that are not finite"
+_log = logging.getLogger(__name__)
+
+#: Called with the number of rows that have been done since.
+OnRows = Callable[[int], None]
+
+
+def left_out_file(out: Path) -> Path:
+    """File beside a feature file that lists the rows without features.
+
+    Example:
+        >>> left_out_file(Path("visual.npz")).name
+        'visual.left_out.csv'
+    """
+    return out.with_name(f"{out.stem}.left_out.csv")
+
+
+def check_out(
+    out: Path, *, table: Path, dtype: str = "float32", resume: bool = False
+) -> None:
+    """Refuse a place for features, before any work is done.
+
+    Args:
+        out: The feature file.
+        table: The table that is read.
+        dtype: Of the features.
+        resume: Parts of a run that was stopped are to be taken.
+
+    Raises:
+        UserError: If the file, the list beside it or the folder of parts cannot be
+            written, or would cost another file.
+
+    Example:
+        >>> check_out(Path("visual.npz"), table=Path("items.csv"))
+    """
+    check_feature_file(out, dtype)
+    check_output_file(out, inputs=[table])
+    check_output_file(left_out_file(out), inputs=[table])
+    check_parts(parts_folder(out), resume=resume)
+
+
+def write_item_features(
+    items: ItemTable,
+    encoder: Encoder,
+    out: str | Path,
+    *,
+    dtype: str = "float32",
+    resume: bool = False,
+    on_rows: OnRows | None = None,
+) -> dict[str, Any]:
+    """Encode the items of a table and write their features, whole or not at all.
+
+    Finished parts lie in a folder beside the file until it is there. A run that was
+    interrupted or killed goes on with ``resume`` and gives the same bytes as one
+    without a break. Items without features are not in the file, so that their mask is
+    False in a data set; they are listed in ``<name>.left_out.csv`` beside it.
+
+    Args:
+        items: The table.
+        encoder: The model.
+        out: The feature file, ``.npz``, ``.parquet`` or ``.safetensors``.
+        dtype: ``"float32"`` or ``"float16"``.
+        resume: Take the parts of a run that was stopped.
+        on_rows: Told of the progress.
+
+    Returns:
+        ``items`` and ``dimension`` of the file, ``left_out`` by reason, and what the
+        features depend on.
+
+    Raises:
+        UserError: As :func:`check_out`; if parts of something else lie there, another
+            process writes them, a value is too large for float16, or no item has
+            features.
+    """
+    out = Path(out)
+    check_out(out, table=items.path, dtype=dtype, resume=resume)
+    check_ids(out, items.ids)
+    folder, count = parts_folder(out), -(-len(items.contents) // PART_ROWS)
+    settings = _settings(items, encoder)
+    with locked_parts(folder):
+        check_parts(folder, resume=resume)
+        claim_parts(folder, settings)
+        _encode_parts(items, encoder, dtype, folder, on_rows)
+        dim, kept, faults = _survey(items, folder, count)
+        left_out = sorted([*items.left_out, *faults])
+        if not kept.any():
+            remove_parts(folder, count)
+            raise _none_left(items, encoder.kind, left_out)
+        blocks = (part.features for part in _parts(folder, count) if len(part.features))
+        write_features(out, items.ids[kept], blocks, dim, dtype)
+        _write_left_out(left_out_file(out), left_out)
+        remove_parts(folder, count)
+    return {
+        "items": int(kept.sum()),
+        "dimension": dim,
+        "dtype": dtype,
+        "left_out": dict(Counter(each.reason for each in left_out)),
+        **settings,
+    }
+
+
+def _settings(items: ItemTable, encoder: Encoder) -> dict[str, Any]:
+    content = json.dumps([items.ids.tolist(), items.contents]).encode()
+    digest = hashlib.sha256(content).hexdigest()
+    return {**encoder.identity, "table_sha256": digest}
+
+
+def _encode_parts(
+    items: ItemTable,
+    encoder: Encoder,
+    dtype: str,
+    folder: Path,
+    on_rows: OnRows | None,
+) -> None:
+    """Make every part that is not there yet."""
+    contents, found = items.contents, 0
+    for number, start in enumerate(range(0, len(contents), PART_ROWS)):
+        part = contents[start : start + PART_ROWS]
+        if read_part(folder, number) is not None:
+            found += len(part)
+        else:
+            encoded = _finite(encoder.encode(part), len(part))
+            write_part(folder, number, encoded)
+            _check_range(encoded.features, dtype)
+        if on_rows is not None:
+            on_rows(len(part))
+    if found:
+        _log.info("%d of %d rows were there already", found, len(contents))
+
+
+def _finite(part: Encoded, count: int) -> Encoded:
+    """A part without the rows of features that no reader would take."""
+    finite = np.isfinite(part.features).all(axis=1)
+    if finite.all():
+        return part
+    position = np.setdiff1d(np.arange(count), list(part.faults))
+    faults = {int(n): Fault(NOT_FINITE) for n in position[~finite]}
+    return Encoded(part.features[finite], {**part.faults, **faults})
+
+
+def _check_range(features: np.ndarray, dtype: str) -> None:
+    largest = float(np.abs(features).max(initial=0.0))
+    if largest > float(np.finfo(dtype).max):
+        raise UserError(
+            f"the features reach {largest:.3g}, which {dtype} does not hold",
+            "go on with --resume --dtype float32",
+        )
+
+
+def _parts(folder: Path, count: int) -> Iterator[Encoded]:
+    for number in range(count):
+        part = read_part(folder, number)
+        if part is None:
+            what, fix = f"lost its part {number}", "run again with --resume"
+            raise UserError(what, fix, path=folder)
+        yield part
+
+
+def _survey(
+    items: ItemTable, folder: Path, count: int
+) -> tuple[int, np.ndarray, list[LeftOut]]:
+    """Dimension of all parts, which items have features, and why the others do not."""
+    dims, left_out = set(), []
+    kept = np.ones(len(items.contents), dtype=bool)
+    for number, part in enumerate(_parts(folder, count)):
+        if len(part.features):
+            dims.add(part.features.shape[1])
+        for position, fault in part.faults.items():
+            n = number * PART_ROWS + position
+            kept[n] = False
+            row, item = int(items.rows[n]), str(items.ids[n])
+            left_out.append(LeftOut(row, item, items.contents[n], *fault))
+    return max(dims, default=0), kept, left_out
+
+
+def _none_left(items: ItemTable, kind: str, left_out: list[LeftOut]) -> UserError:
+    first = next(each for each in left_out if each.row in items.rows)
+    detail = f": {first.detail}" if first.detail else ""
+    return UserError(
+        f"no {kind} has features; of this one: {first.reason}{detail}",
+        "check the paths and their --root" if kind == "picture" else "check the model",
+        path=items.path,
+        row=first.row,
+    )
+
+
+def _write_left_out(path: Path, left_out: list[LeftOut]) -> None:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(LeftOut._fields)
+    writer.writerows(left_out)
+    write_atomic(path, text.getvalue())

@@ -1,0 +1,137 @@
+"""Pictures to features, by a model of timm."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from mmgraph.device import resolve_device
+from mmgraph.encode.encoder import Encoded, Encoder, Fault
+from mmgraph.encode.model_folder import model_digest, model_folder
+from mmgraph.encode.packages import load_package
+from mmgraph.encode.picture import PictureError, open_picture
+from mmgraph.errors import UserError
+
+#: The usual one of the field.
+PICTURE_MODEL = "timm/resnet50.a1_in1k"
+_OWNER = "timm"
+_READERS = 4
+
+Read = Callable[[Path], Tensor]
+
+
+def picture_encoder(
+    model: str = PICTURE_MODEL,
+    *,
+    root: str | Path = ".",
+    batch_size: int = 32,
+    device: str = "auto",
+) -> Encoder:
+    """An encoder of pictures: what a model of timm has before its last layer, pooled.
+
+    Pictures are scaled, cropped and normalised as the model says of its evaluation.
+
+    Args:
+        model: A folder that timm saved (``config.json`` and ``model.safetensors``), or
+            the name of such a model on the hub.
+        root: Folder that paths are relative to.
+        batch_size: Pictures that go through the model at once.
+        device: Device to compute on.
+
+    Returns:
+        The encoder. What is no readable picture gets no features.
+
+    Raises:
+        UserError: If timm is missing, the model cannot be had or is none, or its
+            weights are no safetensors.
+    """
+    timm = load_package("timm")
+    load_package("PIL")
+    where = resolve_device(device)
+    folder = model_folder(model, owner=_OWNER)
+    if not (folder / "model.safetensors").is_file():  # timm would look for others
+        fix = "give a folder that timm's save_for_hf made"
+        raise UserError("holds no model.safetensors", fix, path=folder)
+    try:
+        network = timm.create_model(
+            f"local-dir:{folder}", pretrained=True, num_classes=0
+        )
+        settings = timm.data.resolve_model_data_config(network)
+        transform = timm.data.create_transform(**settings, is_training=False)
+    except Exception as error:  # of whatever reads a model
+        reason = " ".join(str(error).split())
+        fix = "give a folder that timm's save_for_hf made"
+        raise UserError(f"no model of timm ({reason})", fix, path=folder) from error
+    network.to(where).eval()
+    root = Path(root)
+
+    def read(path: Path) -> Tensor:
+        tensor: Tensor = transform(open_picture(path))
+        return tensor
+
+    def encode(paths: Sequence[str]) -> Encoded:
+        return _encode(network, read, [root / path for path in paths], batch_size)
+
+    identity = {
+        "encoder": "timm",
+        "model_sha256": model_digest(folder),
+        "batch_size": batch_size,
+        "device": where.type,
+    }
+    return Encoder("picture", encode, identity)
+
+
+def _encode(
+    network: nn.Module, read: Read, paths: list[Path], batch_size: int
+) -> Encoded:
+    """Pictures are read in threads, the next batch while one is in the model."""
+    from PIL import Image
+
+    where = next(network.parameters()).device
+    features, faults = [], {}
+    starts = range(0, len(paths), batch_size)
+    with warnings.catch_warnings(), ThreadPoolExecutor(_READERS) as pool:
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # we look, too
+        warnings.filterwarnings("ignore", module="PIL")  # of what is read all the same
+        batches = [pool.map(_readable(read), paths[starts[0] :][:batch_size])]
+        for start in starts:
+            following = paths[start + batch_size :][:batch_size]
+            batches.append(pool.map(_readable(read), following))
+            tensors = []
+            for position, found in enumerate(batches.pop(0), start=start):
+                if isinstance(found, Fault):
+                    faults[position] = found
+                else:
+                    tensors.append(found)
+            if tensors:
+                features.append(_features(network, torch.stack(tensors).to(where)))
+    if not features:
+        return Encoded(np.zeros((0, 0), np.float32), faults)
+    return Encoded(np.concatenate(features), faults)
+
+
+def _readable(read: Read) -> Callable[[Path], Tensor | Fault]:
+    def read_or_fault(path: Path) -> Tensor | Fault:
+        try:
+            return read(path)
+        except PictureError as error:
+            return error.fault
+
+    return read_or_fault
+
+
+def _features(network: nn.Module, batch: Tensor) -> np.ndarray:
+    with torch.inference_mode():
+        output = network(batch)
+    if not isinstance(output, Tensor) or output.dim() != 2:
+        raise UserError(
+            "the model gives no vector for a picture", "choose another --model"
+        )
+    features: np.ndarray = output.float().cpu().numpy()
+    return features
