@@ -35,7 +35,7 @@ from mmgraph.files import write_atomic
 from mmgraph.folders import check_output_file
 
 #: Rows of a part: what is lost at most where a process is killed.
-PART_ROWS = 512
+PART_ROWS = 256
 NOT_FINITE = "features that are not finite"
 _log = logging.getLogger(__name__)
 

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from mmgraph.device import resolve_device
 from mmgraph.encode.encoder import Encoded, Encoder, Fault
 from mmgraph.encode.model_folder import model_digest, model_folder
-from mmgraph.encode.packages import load_package
+from mmgraph.encode.packages import check_installed, load_package
 from mmgraph.encode.picture import PictureError, open_picture
 from mmgraph.errors import UserError
 
@@ -51,13 +51,14 @@ def picture_encoder(
         UserError: If timm is missing, the model cannot be had or is none, or its
             weights are no safetensors.
     """
-    timm = load_package("timm")
-    load_package("PIL")
+    check_installed("timm")
+    check_installed("PIL")
     where = resolve_device(device)
     folder = model_folder(model, owner=_OWNER)
     if not (folder / "model.safetensors").is_file():  # timm would look for others
         fix = "give a folder that timm's save_for_hf made"
         raise UserError("holds no model.safetensors", fix, path=folder)
+    timm = load_package("timm")
     try:
         network = timm.create_model(
             f"local-dir:{folder}", pretrained=True, num_classes=0

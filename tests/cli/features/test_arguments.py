@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import signal
@@ -12,6 +13,7 @@ from mmgraph.cli.features.arguments import row_bar
 from mmgraph.data.formats.features import read_features
 from mmgraph.encode import item_features, texts
 from mmgraph.encode.encoder import Encoded, Encoder
+from mmgraph.encode.texts import text_encoder
 
 
 @pytest.fixture
@@ -113,6 +115,17 @@ def test_bad_input_is_one_line_and_writes_nothing(
     assert capsys.readouterr().err.startswith(message)
     assert [path.name for path in tmp_path.iterdir()] == ["items.csv"]
     assert shop.parts == 0
+
+
+def test_without_the_extra_one_line_names_it(shop, monkeypatch, capsys, tmp_path):
+    monkeypatch.setattr(texts, "text_encoder", text_encoder)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
+    assert main([*WORDS, "--quiet"]) == 2
+    assert capsys.readouterr().err == (
+        "error: sentence_transformers is not installed - pip install "
+        "'mmgraph[encode]'\n"
+    )
+    assert [path.name for path in tmp_path.iterdir()] == ["items.csv"]
 
 
 def test_a_bar_is_shown_on_a_terminal_alone(monkeypatch, capsys):
