@@ -64,6 +64,10 @@ def test_one_rule_for_an_id_in_several_rows(tmp_path):
     first = read_item_table(path, "title", TableForm(duplicates="first"))
     last = read_item_table(path, "title", TableForm(duplicates="last"))
     assert (first.ids.tolist(), first.contents) == ([1, 2], ["first", "b"])
+    assert first.left_out == (
+        LeftOut(2, "1", "", "no title"),
+        LeftOut(5, "1", "last", "another row of its id is kept"),
+    )
     assert (last.ids.tolist(), last.contents) == ([2, 1], ["b", "last"])
 
 
@@ -82,7 +86,11 @@ def test_one_rule_for_an_id_in_several_rows(tmp_path):
         ("id,title\n1,a\n", {"separator": "::"}, "'::' cannot separate columns - wri"),
         ("id,title\n1,a\n", {"encoding": "x"}, "unknown encoding 'x' - write utf-8, "),
         ("id,title\n1,a\n", {"duplicates": "x"}, "duplicates is 'x' - write error, f"),
-        ("id,title\n1\0,a\n", {}, "items.csv:2: character NUL in this item id - take"),
+        (
+            "id,title\n,a\n1,b\n2\0,c\n",
+            {},
+            "items.csv:4: character NUL in this item id - take",
+        ),
     ],
 )
 def test_what_is_refused_is_one_line(tmp_path, text, form, message):
