@@ -117,7 +117,7 @@ def write_item_features(
     settings = _settings(items, encoder)
     with locked_parts(folder):
         check_parts(folder, resume=resume)
-        claim_parts(folder, settings)
+        claim_parts(folder, {**settings, "rows_of_a_part": PART_ROWS})
         _encode_parts(items, encoder, dtype, folder, on_rows)
         dim, kept, faults = _survey(items, folder, count)
         left_out = sorted([*items.left_out, *faults])
