@@ -273,7 +273,7 @@ def _separator(path: Path, form: TableForm) -> str:
             what = f"unknown table format {suffix!r}"
             raise UserError(what, f"use one of {known}, or give --sep", path=path)
         return _SEPARATORS[suffix]
-    separator = "\t" if form.separator == "tab" else form.separator
+    separator = {"tab": "\t", "\\t": "\t"}.get(form.separator, form.separator)
     if len(separator) != 1 or separator in '"\r\n\0':
         raise UserError(
             f"{separator!r} cannot separate columns",

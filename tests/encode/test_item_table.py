@@ -100,6 +100,13 @@ def test_what_is_refused_is_one_line(tmp_path, text, form, message):
     assert str(error.value).replace(f"{tmp_path}/", "").startswith(message)
 
 
+@pytest.mark.parametrize("separator", ["\t", "tab", "\\t"])
+def test_a_tab_has_three_names(separator, tmp_path):
+    path = write(tmp_path, 'id\ttitle\n1\t12" vinyl\n')
+    form = TableForm(separator=separator)
+    assert read_item_table(path, "title", form).contents == ['12" vinyl']
+
+
 def test_other_encodings_and_formats_are_named(tmp_path):
     path = write(tmp_path, "id,title\n1,a\n2,é\n", encoding="latin-1")
     with pytest.raises(UserError, match=r"items.csv:3: text is not utf-8 - name its"):
