@@ -21,6 +21,7 @@ from mmgraph.files import write_atomic_by
 
 DTYPES = ("float32", "float16")
 _ZEROS = b"0" * 64
+_GROUP_ROWS = 16_384
 _FEATURES, _IDS = "features", "ids"
 
 Blocks = Iterable[np.ndarray]
@@ -193,11 +194,23 @@ def _write_parquet(
     )
     start = 0
     with pq.ParquetWriter(file, schema, use_dictionary=False) as writer:
-        for block in blocks:
+        for block in _grouped(blocks):
             values = pa.FixedSizeListArray.from_arrays(block.reshape(-1), shape[1])
             part = names[start : start + len(block)]
             writer.write_table(pa.table([part, values.cast(kind)], schema=schema))
             start += len(block)
+
+
+def _grouped(blocks: Blocks) -> Blocks:
+    """Blocks put together to groups of rows of a size that readers like."""
+    held: list[np.ndarray] = []
+    for block in blocks:
+        held.append(block)
+        if sum(map(len, held)) >= _GROUP_ROWS:
+            yield np.concatenate(held)
+            held.clear()
+    if held:
+        yield np.concatenate(held)
 
 
 #: A writer for each suffix.

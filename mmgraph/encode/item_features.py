@@ -35,7 +35,7 @@ from mmgraph.files import write_atomic
 from mmgraph.folders import check_output_file
 
 #: Rows of a part: what is lost at most where a process is killed.
-PART_ROWS = 512
+PART_ROWS = 256
 NOT_FINITE = "features that are not finite"
 _log = logging.getLogger(__name__)
 
@@ -117,7 +117,7 @@ def write_item_features(
     settings = _settings(items, encoder)
     with locked_parts(folder):
         check_parts(folder, resume=resume)
-        claim_parts(folder, settings)
+        claim_parts(folder, {**settings, "rows_of_a_part": PART_ROWS})
         _encode_parts(items, encoder, dtype, folder, on_rows)
         dim, kept, faults = _survey(items, folder, count)
         left_out = sorted([*items.left_out, *faults])

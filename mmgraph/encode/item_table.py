@@ -7,7 +7,7 @@ import io
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -24,10 +24,11 @@ from mmgraph.errors import UserError
 
 #: Names of the column that is encoded, where the user names none, in any letter case.
 CONTENT_NAMES = {
-    "title": ("title", "titles", "text", "name", "description"),
-    "picture": ("image", "picture", "image_path", "picture_path", "path", "file"),
+    "title": ("title", "titles", "item_title"),
+    "picture": ("image", "picture", "image_path", "picture_path"),
 }
 DUPLICATES = ("error", "first", "last")
+NO_ID, ANOTHER_ROW = "no id", "another row of its id is kept"
 _SEPARATORS = {".csv": ",", ".tsv": "\t"}
 _UTF8 = ("utf-8", "utf8")
 
@@ -79,7 +80,7 @@ class ItemTable:
         ids: Distinct ids ``[n]``, int64 or strings.
         contents: Title of each, or path of its picture as it stands in the table.
         rows: Row of each in the file.
-        left_out: The rows without an id or a content.
+        left_out: The other rows: without an id or a content, or repeats.
         path: The file.
     """
 
@@ -140,45 +141,55 @@ def _kept(
     first_row: int,
 ) -> ItemTable:
     rows = np.arange(len(id_column)) + first_row
-    contents = content_column.cast(pa.large_string())
-    spelled = id_column.cast(pa.large_string())
-    has_id = _is_filled(spelled)
-    has_content = _is_filled(pc.utf8_trim_whitespace(contents))
-    texts, names = contents.fill_null("").to_pylist(), spelled.fill_null("")
-    left_out = [
-        LeftOut(int(rows[n]), names[n].as_py(), texts[n], reason)
-        for n in np.flatnonzero(~(has_id & has_content)).tolist()
-        for reason in ["no id" if not has_id[n] else f"no {kind}"]
-    ]
-    named = rows[has_id]
-    if not named.size:
-        raise UserError("no row has an id", "fill the column in", path=path)
+    names = id_column.cast(pa.large_string()).fill_null("")
+    contents = content_column.cast(pa.large_string()).fill_null("")
+    has_id = _is_filled(names)
+    reasons = np.full(len(rows), "", dtype=object)
+    reasons[~_is_filled(pc.utf8_trim_whitespace(contents))] = f"no {kind}"
+    reasons[~has_id] = NO_ID
     # A row that is left out still says what ids are: "007" makes all of them strings.
-    ids = parse_ids(id_column.filter(pa.array(has_id)), "item", path, first_row).ids
-    keep = _without_duplicates(ids, has_content[has_id], named, form, path)
-    if not keep.size:
-        what = f"no row has a {kind}"
-        raise UserError(what, "name the right --column", path=path)
-    positions = np.flatnonzero(has_id)[keep]
-    return ItemTable(
-        ids[keep], [texts[n] for n in positions], rows[positions], tuple(left_out), path
-    )
+    ids = _parse_ids(id_column.filter(pa.array(has_id)), rows[has_id], path)
+    usable = np.flatnonzero(reasons == "")
+    repeats = _repeats(ids[reasons[has_id] == ""], rows[usable], form, path)
+    reasons[usable[repeats]] = ANOTHER_ROW
+    keep = reasons == ""
+    if not keep.any():
+        fix = "name the right --column"
+        raise UserError(f"no row has a {kind}", fix, path=path)
+    texts = contents.to_pylist()
+    left_out = [
+        LeftOut(int(rows[n]), names[n].as_py(), texts[n], reasons[n])
+        for n in np.flatnonzero(~keep).tolist()
+    ]
+    kept = [texts[n] for n in np.flatnonzero(keep).tolist()]
+    return ItemTable(ids[keep[has_id]], kept, rows[keep], tuple(left_out), path)
 
 
 def _is_filled(column: pa.Array) -> np.ndarray:
-    filled = pc.not_equal(column, "").fill_null(False)
-    return np.asarray(filled.to_numpy(zero_copy_only=False))
+    return np.asarray(pc.not_equal(column, "").to_numpy(zero_copy_only=False))
 
 
-def _without_duplicates(
-    ids: np.ndarray, usable: np.ndarray, rows: np.ndarray, form: TableForm, path: Path
+def _parse_ids(column: pa.Array, rows: np.ndarray, path: Path) -> np.ndarray:
+    """Ids of some rows of the file."""
+    if not len(column):
+        raise UserError("no row has an id", "fill the column in", path=path)
+    try:
+        return parse_ids(column, "item", path, first_row=0).ids
+    except UserError as error:
+        if error.row is None:
+            raise
+        row = int(rows[error.row])
+        raise UserError(error.what, error.fix, path=path, row=row) from error
+
+
+def _repeats(
+    ids: np.ndarray, rows: np.ndarray, form: TableForm, path: Path
 ) -> np.ndarray:
-    """Positions of the usable rows, one for each id."""
-    positions = np.flatnonzero(usable)
-    twice = first_duplicate(ids[positions])
+    """Marks of the rows that yield to another one of their id."""
+    twice = first_duplicate(ids)
     if twice is None:
-        return positions
-    first, again = positions[list(twice)]
+        return np.zeros(len(ids), dtype=bool)
+    first, again = twice
     if form.duplicates == "error":
         raise UserError(
             f"item id {ids[again].item()!r} stands in rows {rows[first]} and "
@@ -187,10 +198,8 @@ def _without_duplicates(
             path=path,
             row=int(rows[again]),
         )
-    others = pd.Series(ids[positions])
-    repeated = others.duplicated(keep="last" if form.duplicates == "last" else "first")
-    kept: np.ndarray = positions[~repeated.to_numpy()]
-    return kept
+    side: Literal["first", "last"] = "last" if form.duplicates == "last" else "first"
+    return np.asarray(pd.Series(ids).duplicated(keep=side))
 
 
 def _find_columns(
@@ -264,7 +273,7 @@ def _separator(path: Path, form: TableForm) -> str:
             what = f"unknown table format {suffix!r}"
             raise UserError(what, f"use one of {known}, or give --sep", path=path)
         return _SEPARATORS[suffix]
-    separator = "\t" if form.separator == "tab" else form.separator
+    separator = {"tab": "\t", "\\t": "\t"}.get(form.separator, form.separator)
     if len(separator) != 1 or separator in '"\r\n\0':
         raise UserError(
             f"{separator!r} cannot separate columns",

@@ -13,6 +13,7 @@ from mmgraph.errors import UserError
 #: Files that make up a model; a pickle is not among them.
 MODEL_FILES = ("*.safetensors", "*.json", "*.txt", "*.model")
 _PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle")
+_OF_MODULES = "pytorch_model"
 _WEIGHTS = "model.safetensors"
 _SHARDS = "model.safetensors.index.json"
 _LOCAL = (os.sep, ".", "~")
@@ -65,7 +66,10 @@ def _fetch(name: str) -> Path:
 
 
 def check_safetensors(folder: Path) -> None:
-    """Refuse a model whose weights are pickled, in it or in the folders inside it.
+    """Refuse a model of which something that would be loaded is a pickle.
+
+    A folder inside it is a module of the model, or a copy of it for another runtime
+    (``openvino``), of which nothing is loaded.
 
     Args:
         folder: The model.
@@ -87,8 +91,10 @@ def check_safetensors(folder: Path) -> None:
     fix = f"save the model again as {_WEIGHTS}, or take another"
     files = sorted(path for path in folder.rglob("*") if path.is_file())
     for path in files:
+        is_own = path.parent == folder or path.name.startswith(_OF_MODULES)
         beside = (path.with_name(_WEIGHTS), path.with_name(_SHARDS))
-        if path.suffix in _PICKLES and not any(each.is_file() for each in beside):
+        is_loaded = is_own and not any(each.is_file() for each in beside)
+        if is_loaded and path.suffix in _PICKLES:
             what = f"its weights are a pickle ({path.relative_to(folder)}), which is"
             raise UserError(f"{what} never loaded", fix, path=folder)
     if not any(path.suffix == ".safetensors" for path in files):

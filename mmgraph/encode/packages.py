@@ -11,8 +11,26 @@ from typing import Any
 from mmgraph.errors import UserError
 
 _LOUD = ("timm", "sentence_transformers", "transformers", "huggingface_hub", "httpx")
+_USE_TORCHVISION = ("timm", "sentence_transformers", "transformers")
 #: Operators that torchvision describes on import, loaded or not.
 _DESCRIBED = ("nms() -> ()", "qnms() -> ()")
+
+
+def check_installed(name: str) -> None:
+    """Refuse a package of the extra that is not there, without loading it.
+
+    Raises:
+        UserError: If it is not installed.
+
+    Example:
+        >>> check_installed("no_such_package")
+        Traceback (most recent call last):
+        ...
+        mmgraph.errors.UserError: no_such_package is not installed - \
+pip install 'mmgraph[encode]'
+    """
+    if importlib.util.find_spec(name) is None:
+        raise UserError(f"{name} is not installed", "pip install 'mmgraph[encode]'")
 
 
 def load_package(name: str) -> Any:
@@ -25,16 +43,13 @@ def load_package(name: str) -> Any:
         UserError: If it is not installed, or cannot be loaded.
 
     Example:
-        >>> load_package("no_such_package")
-        Traceback (most recent call last):
-        ...
-        mmgraph.errors.UserError: no_such_package is not installed - \
-pip install 'mmgraph[encode]'
+        >>> load_package("json").loads("1")
+        1
     """
-    if importlib.util.find_spec(name) is None:
-        raise UserError(f"{name} is not installed", "pip install 'mmgraph[encode]'")
+    check_installed(name)
     try:
-        load_torchvision()
+        if name in _USE_TORCHVISION:
+            load_torchvision()
         package = importlib.import_module(name)
     except (ImportError, RuntimeError, OSError) as error:
         reason = " ".join(str(error).split())

@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -14,9 +15,12 @@ from torch import Tensor, nn
 from mmgraph.device import resolve_device
 from mmgraph.encode.encoder import Encoded, Encoder, Fault
 from mmgraph.encode.model_folder import model_digest, model_folder
-from mmgraph.encode.packages import load_package
+from mmgraph.encode.packages import check_installed, load_package
 from mmgraph.encode.picture import PictureError, open_picture
 from mmgraph.errors import UserError
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
 
 #: The usual one of the field.
 PICTURE_MODEL = "timm/resnet50.a1_in1k"
@@ -51,29 +55,16 @@ def picture_encoder(
         UserError: If timm is missing, the model cannot be had or is none, or its
             weights are no safetensors.
     """
-    timm = load_package("timm")
-    load_package("PIL")
+    check_installed("timm")
+    check_installed("PIL")
     where = resolve_device(device)
     folder = model_folder(model, owner=_OWNER)
-    if not (folder / "model.safetensors").is_file():  # timm would look for others
-        fix = "give a folder that timm's save_for_hf made"
-        raise UserError("holds no model.safetensors", fix, path=folder)
-    try:
-        network = timm.create_model(
-            f"local-dir:{folder}", pretrained=True, num_classes=0
-        )
-        settings = timm.data.resolve_model_data_config(network)
-        transform = timm.data.create_transform(**settings, is_training=False)
-    except Exception as error:  # of whatever reads a model
-        reason = " ".join(str(error).split())
-        fix = "give a folder that timm's save_for_hf made"
-        raise UserError(f"no model of timm ({reason})", fix, path=folder) from error
+    network, transform = _load(folder)
     network.to(where).eval()
     root = Path(root)
 
     def read(path: Path) -> Tensor:
-        tensor: Tensor = transform(open_picture(path))
-        return tensor
+        return transform(open_picture(path))
 
     def encode(paths: Sequence[str]) -> Encoded:
         return _encode(network, read, [root / path for path in paths], batch_size)
@@ -87,28 +78,38 @@ def picture_encoder(
     return Encoder("picture", encode, identity)
 
 
+def _load(folder: Path) -> tuple[nn.Module, Callable[[Image], Tensor]]:
+    """A model without its last layer, and what makes its input of a picture."""
+    fix = "give a folder that timm's save_for_hf made"
+    if not (folder / "model.safetensors").is_file():  # timm would look for others
+        raise UserError("holds no model.safetensors", fix, path=folder)
+    timm = load_package("timm")
+    try:
+        model = timm.create_model(f"local-dir:{folder}", pretrained=True, num_classes=0)
+        settings = timm.data.resolve_model_data_config(model)
+        return model, timm.data.create_transform(**settings, is_training=False)
+    except Exception as error:  # of whatever reads a model
+        reason = " ".join(str(error).split())
+        raise UserError(f"no model of timm ({reason})", fix, path=folder) from error
+
+
 def _encode(
     network: nn.Module, read: Read, paths: list[Path], batch_size: int
 ) -> Encoded:
-    """Pictures are read in threads, the next batch while one is in the model."""
-    from PIL import Image
+    """Pictures are read in threads: Pillow decodes without Python's lock."""
+    from PIL.Image import DecompressionBombWarning
 
     where = next(network.parameters()).device
-    features, faults = [], {}
-    starts = range(0, len(paths), batch_size)
+    features: list[np.ndarray] = []
+    faults: dict[int, Fault] = {}
     with warnings.catch_warnings(), ThreadPoolExecutor(_READERS) as pool:
-        warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # we look, too
+        warnings.simplefilter("ignore", DecompressionBombWarning)  # we look, too
         warnings.filterwarnings("ignore", module="PIL")  # of what is read all the same
-        batches = [pool.map(_readable(read), paths[starts[0] :][:batch_size])]
-        for start in starts:
-            following = paths[start + batch_size :][:batch_size]
-            batches.append(pool.map(_readable(read), following))
-            tensors = []
-            for position, found in enumerate(batches.pop(0), start=start):
-                if isinstance(found, Fault):
-                    faults[position] = found
-                else:
-                    tensors.append(found)
+        for start in range(0, len(paths), batch_size):
+            batch = paths[start : start + batch_size]
+            found = dict(enumerate(pool.map(_readable(read), batch), start=start))
+            faults |= {n: each for n, each in found.items() if isinstance(each, Fault)}
+            tensors = [each for each in found.values() if isinstance(each, Tensor)]
             if tensors:
                 features.append(_features(network, torch.stack(tensors).to(where)))
     if not features:

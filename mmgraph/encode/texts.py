@@ -11,7 +11,7 @@ import torch
 from mmgraph.device import resolve_device
 from mmgraph.encode.encoder import Encoded, Encoder
 from mmgraph.encode.model_folder import model_digest, model_folder
-from mmgraph.encode.packages import load_package
+from mmgraph.encode.packages import check_installed, load_package
 from mmgraph.errors import UserError
 
 #: The usual one of the field.
@@ -37,9 +37,10 @@ def text_encoder(
         UserError: If sentence-transformers is missing, the model cannot be had or is
             none, or its weights are no safetensors.
     """
-    package = load_package("sentence_transformers")
+    check_installed("sentence_transformers")
     where = resolve_device(device)
-    folder = model_folder(model, owner=_OWNER)
+    folder = model_folder(model, owner=_OWNER)  # loading the packages takes seconds
+    package = load_package("sentence_transformers")
     load_package("transformers").utils.logging.disable_progress_bar()
     try:
         encoder = package.SentenceTransformer(

@@ -10,6 +10,7 @@ from safetensors.numpy import load_file
 
 from mmgraph.checksum import PLACEHOLDER, add_checksum, file_has_checksum
 from mmgraph.data.formats.features import read_feature_matrix, read_item_rows
+from mmgraph.encode import feature_file
 from mmgraph.encode.feature_file import HashedFile, check_feature_file, write_features
 from mmgraph.errors import UserError
 
@@ -39,8 +40,16 @@ def test_the_readers_of_data_folders_read_it(suffix, ids, dtype, tmp_path):
     assert read_item_rows(path)[1].tolist() == ids.tolist()
     before = path.read_bytes()
     write_features(path, ids, [X], 3, dtype)  # whatever the blocks
-    if suffix != ".parquet":  # whose groups of rows are the blocks
-        assert path.read_bytes() == before
+    assert path.read_bytes() == before
+
+
+def test_parquet_has_groups_of_many_rows(tmp_path, monkeypatch):
+    monkeypatch.setattr(feature_file, "_GROUP_ROWS", 5)
+    write_features(tmp_path / "a.parquet", NUMBERS, blocks(), 3)
+    with pq.ParquetFile(tmp_path / "a.parquet") as file:
+        groups = range(file.num_row_groups)
+        assert [file.metadata.row_group(n).num_rows for n in groups] == [6, 1]
+    assert (read_feature_matrix(tmp_path / "a.parquet").values == X).all()
 
 
 def test_other_libraries_read_it(tmp_path):

@@ -130,10 +130,16 @@ def test_a_damaged_part_is_made_anew(items, fake_encoder, tmp_path):
     assert out.read_bytes() == whole.read_bytes()
 
 
-def test_parts_of_another_table_or_model_are_refused(items, fake_encoder, tmp_path):
+def test_parts_of_something_else_are_refused(
+    items, fake_encoder, tmp_path, monkeypatch
+):
     out = tmp_path / "text.npz"
     with pytest.raises(StoppedError):
         write_item_features(items, stopping(fake_encoder, 2), out)
+    with monkeypatch.context() as later:  # a version with other parts
+        later.setattr(item_features, "PART_ROWS", 2)
+        with pytest.raises(UserError, match="holds parts with another rows_of_a_part"):
+            write_item_features(items, fake_encoder, out, resume=True)
     other = fake_encoder._replace(identity={"model_sha256": "1", "batch_size": 32})
     with pytest.raises(UserError, match="holds parts with another model_sha256"):
         write_item_features(items, other, out, resume=True)
@@ -153,7 +159,7 @@ from mmgraph.encode.item_table import read_item_table
 
 item_features.PART_ROWS = 3
 def encode(contents):
-    time.sleep(0.5)
+    time.sleep(0.3)
     rows = [[text.count(letter) for letter in "abc"] for text in contents]
     return Encoded(np.array(rows, np.float32), {})
 items = read_item_table(sys.argv[1], "title")

@@ -64,6 +64,10 @@ def test_one_rule_for_an_id_in_several_rows(tmp_path):
     first = read_item_table(path, "title", TableForm(duplicates="first"))
     last = read_item_table(path, "title", TableForm(duplicates="last"))
     assert (first.ids.tolist(), first.contents) == ([1, 2], ["first", "b"])
+    assert first.left_out == (
+        LeftOut(2, "1", "", "no title"),
+        LeftOut(5, "1", "last", "another row of its id is kept"),
+    )
     assert (last.ids.tolist(), last.contents) == ([2, 1], ["b", "last"])
 
 
@@ -82,7 +86,11 @@ def test_one_rule_for_an_id_in_several_rows(tmp_path):
         ("id,title\n1,a\n", {"separator": "::"}, "'::' cannot separate columns - wri"),
         ("id,title\n1,a\n", {"encoding": "x"}, "unknown encoding 'x' - write utf-8, "),
         ("id,title\n1,a\n", {"duplicates": "x"}, "duplicates is 'x' - write error, f"),
-        ("id,title\n1\0,a\n", {}, "items.csv:2: character NUL in this item id - take"),
+        (
+            "id,title\n,a\n1,b\n2\0,c\n",
+            {},
+            "items.csv:4: character NUL in this item id - take",
+        ),
     ],
 )
 def test_what_is_refused_is_one_line(tmp_path, text, form, message):
@@ -90,6 +98,13 @@ def test_what_is_refused_is_one_line(tmp_path, text, form, message):
     with pytest.raises(UserError) as error:
         read_item_table(path, "title", TableForm(**form))
     assert str(error.value).replace(f"{tmp_path}/", "").startswith(message)
+
+
+@pytest.mark.parametrize("separator", ["\t", "tab", "\\t"])
+def test_a_tab_has_three_names(separator, tmp_path):
+    path = write(tmp_path, 'id\ttitle\n1\t12" vinyl\n')
+    form = TableForm(separator=separator)
+    assert read_item_table(path, "title", form).contents == ['12" vinyl']
 
 
 def test_other_encodings_and_formats_are_named(tmp_path):

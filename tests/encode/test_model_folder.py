@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import importlib.util
 import shutil
 
 import pytest
@@ -64,8 +65,13 @@ def test_a_name_that_cannot_be_had_is_one_line(name, hub):
     assert "\n" not in message
 
 
-@pytest.mark.parametrize("inner", ["", "2_Dense"])
-@pytest.mark.parametrize("name", ["pytorch_model.bin", "model.pth", "a.ckpt"])
+@pytest.mark.parametrize(
+    ("inner", "name"),
+    [
+        *(("", name) for name in ("pytorch_model.bin", "model.pth", "a.ckpt")),
+        ("2_Dense", "pytorch_model.bin"),
+    ],
+)
 def test_weights_that_are_a_pickle_are_refused(name, inner, tmp_path):
     (tmp_path / inner).mkdir(exist_ok=True)
     (tmp_path / inner / name).touch()
@@ -74,6 +80,14 @@ def test_weights_that_are_a_pickle_are_refused(name, inner, tmp_path):
     with pytest.raises(UserError, match=rf"a pickle \(.*{name}\), which is never load"):
         check_safetensors(tmp_path)
     (tmp_path / inner / "model.safetensors").touch()  # which is loaded instead
+    check_safetensors(tmp_path)
+
+
+def test_what_is_not_loaded_may_be_there(tmp_path):
+    names = ("model.safetensors", "training_args.bin", "openvino/openvino_model.bin")
+    (tmp_path / "openvino").mkdir()
+    for name in names:
+        (tmp_path / name).touch()
     check_safetensors(tmp_path)
 
 
@@ -88,7 +102,8 @@ def test_a_folder_without_weights_is_refused(tmp_path):
     [(text_encoder, "sentence_transformers"), (picture_encoder, "timm")],
 )
 def test_no_encoder_loads_a_pickle(load, package, tmp_path):
-    pytest.importorskip("huggingface_hub")
+    if importlib.util.find_spec(package) is None:
+        pytest.skip(f"{package} is not installed")
     (tmp_path / "pytorch_model.bin").write_bytes(b"\x80\x04K\x01.")
     (tmp_path / "config.json").write_text('{"architecture": "test_vit"}')
     with pytest.raises(UserError, match="which is never loaded - save the model again"):

@@ -36,6 +36,19 @@ def test_features_are_the_mean_of_the_tokens_of_the_model(text_model):
     assert isinstance(encoded, Encoded)
 
 
+def test_tokens_of_a_model_of_transformers_are_averaged(text_model, tmp_path):
+    for path in text_model.iterdir():
+        if (
+            path.is_file()
+            and "sentence" not in path.name
+            and "modules" not in path.name
+        ):
+            shutil.copy(path, tmp_path)
+    plain = text_encoder(str(tmp_path), device="cpu").encode(TEXTS)
+    whole = text_encoder(str(text_model), device="cpu").encode(TEXTS)
+    assert (plain.features == whole.features).all()
+
+
 def test_a_model_in_half_precision_computes_in_float32(text_model, tmp_path):
     half = tmp_path / "half"
     shutil.copytree(text_model, half)

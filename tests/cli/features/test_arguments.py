@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import signal
@@ -9,9 +10,11 @@ import pytest
 
 from mmgraph.cli import main
 from mmgraph.cli.features.arguments import row_bar
+from mmgraph.data import load_dataset, read_graph
 from mmgraph.data.formats.features import read_features
 from mmgraph.encode import item_features, texts
 from mmgraph.encode.encoder import Encoded, Encoder
+from mmgraph.encode.texts import text_encoder
 
 
 @pytest.fixture
@@ -113,6 +116,32 @@ def test_bad_input_is_one_line_and_writes_nothing(
     assert capsys.readouterr().err.startswith(message)
     assert [path.name for path in tmp_path.iterdir()] == ["items.csv"]
     assert shop.parts == 0
+
+
+def test_the_features_go_into_a_data_folder_and_a_graph(shop, capsys, tmp_path):
+    assert main([*WORDS, "--quiet"]) == 0
+    pairs = [f"u{n % 4},i{(n * 7 + n // 4) % 10}" for n in range(40)]
+    rows = sorted(set(pairs))
+    (tmp_path / "orders.csv").write_text("\n".join(["user,item", *rows]))
+    small = ["--device", "cpu", "--quiet"]
+    words = ["data", "import", "--inter", "orders.csv", "--split", "per_user", *small]
+    assert main([*words, "--feat", "textual=textual.npz", "--out", "data"]) == 0
+    item = load_dataset("data")[0]["item"]
+    assert item.raw_id[~item.mask_textual.numpy()].tolist() == ["i0"]
+    words = ["knn", "build", "textual.npz", "--k", "2", "--out", "graph.pt", *small]
+    assert main(words) == 0
+    assert list(read_graph("graph.pt").ids) == [f"i{n}" for n in range(1, 10)]
+
+
+def test_without_the_extra_one_line_names_it(shop, monkeypatch, capsys, tmp_path):
+    monkeypatch.setattr(texts, "text_encoder", text_encoder)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
+    assert main([*WORDS, "--quiet"]) == 2
+    assert capsys.readouterr().err == (
+        "error: sentence_transformers is not installed - pip install "
+        "'mmgraph[encode]'\n"
+    )
+    assert [path.name for path in tmp_path.iterdir()] == ["items.csv"]
 
 
 def test_a_bar_is_shown_on_a_terminal_alone(monkeypatch, capsys):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 
 import pytest
@@ -13,7 +14,8 @@ from mmgraph.data.formats.features import read_features
 @pytest.fixture(scope="module")
 def shop(tmp_path_factory):
     """A folder with a model of timm, pictures and a table."""
-    pytest.importorskip("timm")
+    if importlib.util.find_spec("timm") is None:
+        pytest.skip("timm is not installed")
     from PIL import Image
 
     from mmgraph.encode.packages import load_package
