@@ -43,6 +43,7 @@ from mmgraph.files import (
 )
 from mmgraph.models import build_model
 from mmgraph.models.base import Recommender
+from mmgraph.models.registry import resolve_model
 from mmgraph.options import fits
 from mmgraph.train.checkpoint import drop_previous, has_checkpoint
 
@@ -235,6 +236,7 @@ def load_run(
     info = finished_info(folder)
     location = data or info["data_location"]
     source = DataSource(location, info["split_rule"], info["split_seed"])
+    _check_known(info["model"], folder / INFO)
     with _errors_name(folder / INFO):
         _, (splits, sha256) = source.load_for(
             [info["model"]], lambda sha256: sha256 == info["data_sha256"], load
@@ -259,6 +261,14 @@ def load_run(
     memo: dict[int, Any] = {}
     train, valid, test = (to_device(split, where, memo) for split in splits)
     return Run(model.eval().to(where), (train, valid, test), info)
+
+
+def _check_known(model: str, path: Path) -> None:
+    try:
+        resolve_model(model)
+    except UserError as error:
+        fix = f"{error.fix}; a system of your own needs --import MODULE"
+        raise UserError(error.what, fix, path=path) from error
 
 
 @contextmanager
