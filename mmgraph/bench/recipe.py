@@ -91,25 +91,35 @@ def load_recipe(path: str | Path) -> Recipe:
             system.
     """
     path = recipe_file(path)
+    fix = f"check the path, or name one of {', '.join(shipped_recipes())}"
     try:
-        return replace(_build(_read_toml(path)), path=path)
+        return replace(_build(read_toml(path, "recipe", fix)), path=path)
     except UserError as error:
         raise UserError(error.what, error.fix, path=path, row=error.row) from error
 
 
-def _read_toml(path: Path) -> dict[str, Any]:
+def read_toml(
+    path: Path, what: str = "file", fix: str = "check the path"
+) -> dict[str, Any]:
+    """Read a small TOML file.
+
+    Args:
+        path: The file.
+        what: What it is to be, for the message where there is none.
+        fix: What to do then.
+
+    Raises:
+        UserError: If it is no file, too large, or not TOML; the line is named.
+    """
     try:
         status = path.stat()
     except (OSError, ValueError) as error:  # a path may hold no NUL
-        raise UserError(
-            "no such recipe",
-            f"check the path, or name one of {', '.join(shipped_recipes())}",
-        ) from error
+        raise UserError(f"no such {what}", fix) from error
     if not stat.S_ISREG(status.st_mode):
         raise UserError("not a file", "give a TOML file")
     if status.st_size > _MOST_BYTES:
         raise UserError(
-            f"{status.st_size:,} bytes are no recipe",
+            f"{status.st_size:,} bytes are no {what}",
             "give a TOML file of at most 1 MB",
         )
     try:

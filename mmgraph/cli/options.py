@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from mmgraph.cli.arguments.config_file import over_config
 from mmgraph.errors import UserError
 
 if TYPE_CHECKING:
@@ -56,7 +57,12 @@ MovedData = Annotated[
 ]
 Set = Annotated[
     list[str] | None,
-    typer.Option("--set", metavar="K=V", help="An option of the model or the trainer."),
+    typer.Option(
+        "--set",
+        metavar="K=V",
+        help="An option of the model or the trainer.",
+        callback=over_config,
+    ),
 ]
 
 

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from mmgraph.cli import options as opt
+from mmgraph.cli.arguments.config_file import Config
 from mmgraph.errors import UserError, name_key
 
 
@@ -29,8 +30,12 @@ def train(
         ),
     ] = None,
     resume: Annotated[
-        bool, typer.Option("--resume", help="Go on after an interruption.")
+        bool,
+        typer.Option(
+            "--resume", help="Go on after an interruption, or to more epochs."
+        ),
     ] = False,
+    config: Config = None,
     seed: opt.Seed = 999,
     device: opt.Device = "auto",
     threads: opt.Threads = 0,
