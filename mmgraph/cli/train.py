@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from mmgraph.cli import options as opt
 from mmgraph.cli.arguments.config_file import Config
 from mmgraph.errors import UserError, name_key
+
+if TYPE_CHECKING:
+    from mmgraph.bench.jobs.watch import Watch
 
 
 def train(
@@ -35,6 +38,10 @@ def train(
             "--resume", help="Go on after an interruption, or to more epochs."
         ),
     ] = False,
+    tensorboard: Annotated[
+        Path | None,
+        typer.Option("--tensorboard", metavar="DIR", help="Write the history there."),
+    ] = None,
     config: Config = None,
     seed: opt.Seed = 999,
     device: opt.Device = "auto",
@@ -76,6 +83,11 @@ def train(
             "--split none leaves nothing to stop by",
             "give --epochs, those that a run with validation had best, or --from",
         )
+    watch: Watch = partial(training_bar, quiet=quiet)
+    if tensorboard is not None:
+        from mmgraph.bench.jobs.tensorboard import to_tensorboard
+
+        watch = to_tensorboard(tensorboard, watch)
     info = train_run(
         run_config(spec, settings | opt.read_settings(set_, epochs), strict=True),
         DataSource(data, split_rule),
@@ -84,7 +96,7 @@ def train(
         device=device,
         resume=resume,
         threads=threads,
-        watch=partial(training_bar, quiet=quiet),
+        watch=watch,
     )
     if as_json:
         opt.emit_json({"run": str(out), **info})
