@@ -1,6 +1,7 @@
 """Requests per second, and their seconds, of a served catalogue on loopback.
 
     python -m benchmarks serving [--items 10000 100000 1000000] [--seconds 10]
+        [--approximate]
 
 A process serves a made-up system of 64 numbers per vector (no training: only the sizes
 count); another sends one request after the other over one connection for the given
@@ -22,7 +23,7 @@ from benchmarks.record import append_record, surroundings
 _USERS, _DIMENSION, _HISTORY = 10_000, 64, 20
 
 
-def serve(num_items: int, pipe: Connection) -> None:
+def serve(num_items: int, approximate: bool, pipe: Connection) -> None:
     """Serve a made-up system, and say where; at the end, the CPU seconds it took."""
     import threading
 
@@ -31,6 +32,7 @@ def serve(num_items: int, pipe: Connection) -> None:
 
     from mmgraph.functional.graph.adjacency import Adjacency
     from mmgraph.serving.app import Current, create_app
+    from mmgraph.serving.nearest import proposals_of, share_found
     from mmgraph.serving.server import bound_socket
     from mmgraph.serving.service import Service
     from mmgraph.serving.vectors import Vectors
@@ -38,11 +40,13 @@ def serve(num_items: int, pipe: Connection) -> None:
     torch.set_num_threads(1)
     draw = torch.Generator().manual_seed(0)
     user, item = np.arange(_USERS), np.arange(num_items)
+    # A few strong directions, as trained vectors have; in a ball no index finds much.
+    lengths = torch.linspace(1, 0, _DIMENSION) ** 2
     vectors = Vectors(
         user,
         item,
-        torch.randn(_USERS, _DIMENSION, generator=draw),
-        torch.randn(num_items, _DIMENSION, generator=draw),
+        torch.randn(_USERS, _DIMENSION, generator=draw) * lengths,
+        torch.randn(num_items, _DIMENSION, generator=draw) * lengths,
     )
     edges = torch.stack(
         [
@@ -51,7 +55,13 @@ def serve(num_items: int, pipe: Connection) -> None:
         ]
     )
     history = Adjacency.bipartite(edges, _USERS, num_items)
-    app = create_app(Current(Service("made up", vectors, history)))
+    service = Service("made up", vectors, history)
+    start = time.process_time()
+    if approximate:
+        service.nearest = proposals_of(vectors.item)
+        service.found = share_found(service.nearest, vectors.user, vectors.item)
+    built = time.process_time() - start, service.found
+    app = create_app(Current(service))
     server = uvicorn.Server(uvicorn.Config(app, log_level="warning"))
     with bound_socket("127.0.0.1", 0) as bound:
         thread = threading.Thread(target=server.run, kwargs={"sockets": [bound]})
@@ -59,23 +69,24 @@ def serve(num_items: int, pipe: Connection) -> None:
         while not server.started:
             time.sleep(0.01)
         before = time.process_time()
-        pipe.send(bound.getsockname()[1])
+        pipe.send((bound.getsockname()[1], *built))
         pipe.recv()
         pipe.send(time.process_time() - before)
         server.should_exit = True
         thread.join()
 
 
-def measure(num_items: int, seconds: float) -> dict[str, float]:
+def measure(num_items: int, seconds: float, approximate: bool) -> dict[str, float]:
     """Ask one question after the other for a while."""
     import httpx
 
     ours, theirs = multiprocessing.get_context("spawn").Pipe()
     process = multiprocessing.get_context("spawn").Process(
-        target=serve, args=(num_items, theirs)
+        target=serve, args=(num_items, approximate, theirs)
     )
     process.start()
-    url = f"http://127.0.0.1:{ours.recv()}/recommend"
+    port, cpu_built, found = ours.recv()
+    url = f"http://127.0.0.1:{port}/recommend"
     draw, taken = np.random.default_rng(0), []
     with httpx.Client(timeout=60) as client:
         end = time.perf_counter() + seconds
@@ -98,6 +109,8 @@ def measure(num_items: int, seconds: float) -> dict[str, float]:
         "p99_ms": 1e3 * p99,
         "per_second": len(taken) / seconds,
         "cpu_ms": 1e3 * cpu / len(taken),
+        "found": 1.0 if found is None else found,
+        "index_cpu_seconds": cpu_built,
     }
 
 
@@ -108,16 +121,19 @@ def main() -> None:
         "--items", type=int, nargs="+", default=[10_000, 100_000, 1_000_000]
     )
     parser.add_argument("--seconds", type=float, default=10)
+    parser.add_argument("--approximate", action="store_true", help="An HNSW index.")
     parser.add_argument("--json")
     args = parser.parse_args()
-    print(f"{'items':>9} {'p50 ms':>8} {'p99 ms':>8} {'per s':>7} {'CPU ms':>7}")
+    names = f"{'items':>9} {'p50 ms':>8} {'p99 ms':>8} {'per s':>7}"
+    print(f"{names} {'CPU ms':>7} {'found':>6}")
     for num_items in args.items:
-        row = measure(num_items, args.seconds)
+        row = measure(num_items, args.seconds, args.approximate)
         print(
             f"{num_items:9} {row['p50_ms']:8.1f} {row['p99_ms']:8.1f} "
-            f"{row['per_second']:7.0f} {row['cpu_ms']:7.1f}"
+            f"{row['per_second']:7.0f} {row['cpu_ms']:7.1f} {row['found']:6.3f}"
         )
-        append_record(args.json, "serving", {"items": num_items} | row | surroundings())
+        row |= {"items": num_items, "approximate": args.approximate}
+        append_record(args.json, "serving", row | surroundings())
 
 
 if __name__ == "__main__":

@@ -10,7 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from mmgraph.bench.buildable import buildable_systems
-from mmgraph.bench.config import canonical, check_settings, run_config
+from mmgraph.bench.config import (
+    canonical,
+    check_settings,
+    run_config,
+    without_option,
+)
 from mmgraph.bench.experiment import Splits, check_held_out, validated_users
 from mmgraph.bench.floors.popularity_line import popularity_line
 from mmgraph.bench.floors.tuned_floors import with_floors
@@ -346,6 +351,9 @@ def run_benchmark(
     specs = [canonical(spec) for spec in specs]
     settings = settings or {}
     check_settings(settings, specs)
+    for name, lacking in without_option(settings, specs).items():
+        names = ", ".join(lacking)
+        _log.warning("%s is no option of %s and is left out there", name, names)
     if recipe is None:
         settings = {**source.default_settings, **settings}
     before = {line["data_sha256"] for line in read_results(Path(out))} if resume else ()

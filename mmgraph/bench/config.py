@@ -116,6 +116,29 @@ def check_settings(settings: Mapping[str, Any], specs: Iterable[ModelSpec]) -> N
     _check_options(settings, sorted(known), owners.pop() if len(owners) == 1 else "")
 
 
+def without_option(
+    settings: Iterable[str], specs: Iterable[ModelSpec]
+) -> dict[str, list[str]]:
+    """Settings that only some systems have, and the systems that go without.
+
+    Args:
+        settings: Names that the trainer or one of the systems has.
+        specs: The systems.
+
+    Example:
+        >>> specs = [ModelSpec("LightGCN"), ModelSpec("MF-BPR")]
+        >>> without_option(["num_layers", "lr"], specs)
+        {'num_layers': ['MF-BPR']}
+    """
+    systems = [_declared(spec) for spec in specs]
+    lacking = {
+        name: [str(s.spec) for s in systems if name not in s.options]
+        for name in settings
+        if name not in trainer_options()
+    }
+    return {name: systems for name, systems in lacking.items() if systems}
+
+
 def check_values(settings: Mapping[str, Any], specs: Iterable[ModelSpec]) -> None:
     """Refuse a value that the trainer or one of the systems would refuse.
 

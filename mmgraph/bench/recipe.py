@@ -136,7 +136,8 @@ def load_recipe(path: str | Path) -> Recipe:
     """
     path = recipe_file(path)
     with _in_file(path):
-        content = _read_toml(path)
+        fix = f"check the path, or name one of {', '.join(shipped_recipes())}"
+        content = read_toml(path, "recipe", fix)
         base = content.pop("base", None)
         if base is not None and not isinstance(base, str):
             raise UserError(
@@ -146,7 +147,7 @@ def load_recipe(path: str | Path) -> Recipe:
         return _load(path, content, Recipe([], {}, {}))
     beside = path.parent / base
     with _in_file(beside):
-        of_base = _read_toml(beside)
+        of_base = read_toml(beside, "recipe")
         if "base" in of_base:
             raise UserError("a base has no base of its own", "name that one")
     return _load(path, content, _load(beside, of_base, Recipe([], {}, {})))
@@ -166,19 +167,28 @@ def _in_file(path: Path) -> Iterator[None]:
         raise UserError(error.what, error.fix, path=path, row=error.row) from error
 
 
-def _read_toml(path: Path) -> dict[str, Any]:
+def read_toml(
+    path: Path, what: str = "file", fix: str = "check the path"
+) -> dict[str, Any]:
+    """Read a small TOML file.
+
+    Args:
+        path: The file.
+        what: What it is to be, for the message where there is none.
+        fix: What to do then.
+
+    Raises:
+        UserError: If it is no file, too large, or not TOML; the line is named.
+    """
     try:
         status = path.stat()
     except (OSError, ValueError) as error:  # a path may hold no NUL
-        raise UserError(
-            "no such recipe",
-            f"check the path, or name one of {', '.join(shipped_recipes())}",
-        ) from error
+        raise UserError(f"no such {what}", fix) from error
     if not stat.S_ISREG(status.st_mode):
         raise UserError("not a file", "give a TOML file")
     if status.st_size > _MOST_BYTES:
         raise UserError(
-            f"{status.st_size:,} bytes are no recipe",
+            f"{status.st_size:,} bytes are no {what}",
             "give a TOML file of at most 1 MB",
         )
     try:

@@ -13,7 +13,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, get_type_hints
 
@@ -21,6 +21,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor
 
+from mmgraph.bench.config import RunConfig
 from mmgraph.bench.experiment import Splits, TrainedRun
 from mmgraph.bench.records import RunInfo, fault_of_epoch
 from mmgraph.bench.source import DataSource
@@ -43,6 +44,7 @@ from mmgraph.files import (
 )
 from mmgraph.models import build_model
 from mmgraph.models.base import Recommender
+from mmgraph.models.registry import resolve_model
 from mmgraph.options import fits
 from mmgraph.train.checkpoint import drop_previous, has_checkpoint
 
@@ -125,6 +127,48 @@ def may_hold(folder: Path, key: str) -> bool:
     if not (folder / INFO).exists() or _is_bare(folder):
         return True
     return bool(read_info(folder)["key"] == key)
+
+
+def is_beginning(folder: Path, run: RunConfig, seed: int, data_sha256: str) -> bool:
+    """True if a run that has finished differs from this one in having fewer epochs.
+
+    Args:
+        folder: The run directory.
+        run: The run with more epochs.
+        seed: Its seed.
+        data_sha256: Its data.
+
+    Example:
+        >>> from mmgraph.bench.spec import ModelSpec
+        >>> is_beginning(Path("nowhere"), RunConfig("", ModelSpec(""), {}, {}), 1, "")
+        False
+    """
+    if not (folder / INFO).exists() or read_info(folder)["status"] != "finished":
+        return False
+    info = finished_info(folder)
+    epochs = info["trainer"].get("epochs")
+    shorter = replace(run, trainer=run.trainer | {"epochs": epochs})
+    is_same = bool(info["key"] == shorter.key(seed, data_sha256))
+    return is_same and epochs < run.trainer["epochs"]
+
+
+def go_on_longer(folder: Path, key: str) -> None:
+    """Let a finished run be the beginning of one with more epochs.
+
+    Args:
+        folder: The run directory.
+        key: Digest of the longer run.
+
+    Raises:
+        UserError: If it has no checkpoint to go on from.
+    """
+    if not has_checkpoint(folder / CHECKPOINT):
+        raise UserError(
+            "the run there has no checkpoint to go on from",
+            "train in another --out",
+            path=folder,
+        )
+    write_json(folder / INFO, {"status": "running", "key": key})
 
 
 def _clear_leftovers(folder: Path) -> None:
@@ -235,6 +279,7 @@ def load_run(
     info = finished_info(folder)
     location = data or info["data_location"]
     source = DataSource(location, info["split_rule"], info["split_seed"])
+    _check_known(info["model"], folder / INFO)
     with _errors_name(folder / INFO):
         _, (splits, sha256) = source.load_for(
             [info["model"]], lambda sha256: sha256 == info["data_sha256"], load
@@ -259,6 +304,14 @@ def load_run(
     memo: dict[int, Any] = {}
     train, valid, test = (to_device(split, where, memo) for split in splits)
     return Run(model.eval().to(where), (train, valid, test), info)
+
+
+def _check_known(model: str, path: Path) -> None:
+    try:
+        resolve_model(model)
+    except UserError as error:
+        fix = f"{error.fix}; a system of your own needs --import MODULE"
+        raise UserError(error.what, fix, path=path) from error
 
 
 @contextmanager

@@ -22,6 +22,8 @@ from mmgraph.bench.run_directory import (
     begin_run,
     finished_info,
     give_up_run,
+    go_on_longer,
+    is_beginning,
     load_run,
     may_hold,
     read_info,
@@ -79,7 +81,8 @@ def train_run(
         seed: Seeds the initialisation and the trainer.
         device: As the trainer takes it.
         test: False leaves the test split alone, as selection must.
-        resume: Go on with an interrupted run; one that has finished is left as it is.
+        resume: Go on with an interrupted run, or with a finished one of fewer epochs;
+            one that has finished is left as it is.
         threads: CPU threads; 0: as many as suit the data.
         watch: Shows progress.
         loaded: Result of ``source.load()``, where it was called already.
@@ -109,7 +112,11 @@ def train_run(
     if loaded is None:
         source, loaded = source.load_for(
             [run.spec.model],
-            lambda sha256: not writes or may_hold(folder, run.key(seed, sha256)),
+            lambda sha256: (
+                not writes
+                or may_hold(folder, run.key(seed, sha256))
+                or is_beginning(folder, run, seed, sha256)
+            ),
         )
     splits, sha256 = loaded
     with run_threads(splits[0], device, threads), ExitStack() as stack:
@@ -117,6 +124,8 @@ def train_run(
         going_on = False
         if writes:
             stack.enter_context(locked_folder(folder))
+            if resume and is_beginning(folder, run, seed, sha256):
+                go_on_longer(folder, run.key(seed, sha256))
             going_on = begin_run(folder, run.key(seed, sha256), resume=resume)
         if word_of_first(going_on and read_info(folder)["status"] == "finished"):
             return _info_of_first(folder)

@@ -53,8 +53,16 @@ def _common(
         bool,
         typer.Option("--version", callback=_version, is_eager=True, help="Version."),
     ] = False,
+    import_: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--import",
+            metavar="MODULE|FILE.py",
+            help="Import it first: it registers systems of your own. Anywhere.",
+        ),
+    ] = None,
     debug: Annotated[
         bool, typer.Option("--debug", help="Show the traceback of an error.")
     ] = False,
 ) -> None:
-    pass  # main() has taken --debug out already; it stands here for --help
+    pass  # main() has taken these two out already; they stand here for --help

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mmgraph.cli import options as opt
+from mmgraph.cli.arguments.config_file import Config
 
 if TYPE_CHECKING:
     from mmgraph.analysis.leaderboard.table import Leaderboard
@@ -62,6 +63,7 @@ def bench(
         int,
         typer.Option("--jobs", help="Runs at once, by default as suits the data."),
     ] = 0,
+    config: Config = None,
     seed: opt.Seed = 999,
     device: opt.Device = "auto",
     threads: opt.Threads = 0,

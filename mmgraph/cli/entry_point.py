@@ -75,13 +75,15 @@ def _run_app(given: list[str]) -> int:
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     from mmgraph.allocator import keep_freed_memory
     from mmgraph.cli.app import app
+    from mmgraph.cli.arguments.importing import importing
     from mmgraph.cli.options import remember_words
 
     keep_freed_memory()
     remember_words(given)
     words = [word for word in given if word != "--debug"]
     try:
-        code = app(words or ["--help"], prog_name="mmgraph", standalone_mode=False)
+        with importing(words) as words:
+            code = app(words or ["--help"], prog_name="mmgraph", standalone_mode=False)
     except KeyboardInterrupt:
         return INTERRUPTED
     except Exception as error:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from mmgraph.cli.arguments.config_file import over_config
 from mmgraph.errors import UserError
 
 if TYPE_CHECKING:
@@ -59,7 +60,12 @@ MovedData = Annotated[
 ]
 Set = Annotated[
     list[str] | None,
-    typer.Option("--set", metavar="K=V", help="An option of the model or the trainer."),
+    typer.Option(
+        "--set",
+        metavar="K=V",
+        help="An option of the model or the trainer.",
+        callback=over_config,
+    ),
 ]
 
 

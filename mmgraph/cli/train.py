@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from mmgraph.cli import options as opt
+from mmgraph.cli.arguments.config_file import Config
 from mmgraph.distributed.commands import in_all_processes
 from mmgraph.errors import UserError, name_key
+
+if TYPE_CHECKING:
+    from mmgraph.bench.jobs.watch import Watch
 
 
 @in_all_processes
@@ -31,8 +35,16 @@ def train(
         ),
     ] = None,
     resume: Annotated[
-        bool, typer.Option("--resume", help="Go on after an interruption.")
+        bool,
+        typer.Option(
+            "--resume", help="Go on after an interruption, or to more epochs."
+        ),
     ] = False,
+    tensorboard: Annotated[
+        Path | None,
+        typer.Option("--tensorboard", metavar="DIR", help="Write the history there."),
+    ] = None,
+    config: Config = None,
     seed: opt.Seed = 999,
     device: opt.Device = "auto",
     threads: opt.Threads = 0,
@@ -73,6 +85,11 @@ def train(
             "--split none leaves nothing to stop by",
             "give --epochs, those that a run with validation had best, or --from",
         )
+    watch: Watch = partial(training_bar, quiet=quiet)
+    if tensorboard is not None:
+        from mmgraph.bench.jobs.tensorboard import to_tensorboard
+
+        watch = to_tensorboard(tensorboard, watch)
     info = train_run(
         run_config(spec, settings | opt.read_settings(set_, epochs), strict=True),
         DataSource(data, split_rule),
@@ -81,7 +98,7 @@ def train(
         device=device,
         resume=resume,
         threads=threads,
-        watch=partial(training_bar, quiet=quiet),
+        watch=watch,
     )
     if as_json:
         opt.emit_json({"run": str(out), **info})

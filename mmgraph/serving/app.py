@@ -98,6 +98,7 @@ def create_app(current: Current) -> FastAPI:
             "users": len(service.vectors.user_ids),
             "items": len(service.vectors.item_ids),
             "compare_by": service.compare_by,
+            "index_finds": service.found,
         }
 
     @app.post("/recommend")

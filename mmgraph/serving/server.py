@@ -19,7 +19,11 @@ logger = logging.getLogger(__name__)
 
 
 def load_service(
-    folder: str | Path, *, titles: Path | None = None, data: str | None = None
+    folder: str | Path,
+    *,
+    titles: Path | None = None,
+    data: str | None = None,
+    approximate: bool = False,
 ) -> Service:
     """The service of a run directory, on the CPU.
 
@@ -27,12 +31,13 @@ def load_service(
         folder: The run directory.
         titles: As :func:`~mmgraph.serving.titles.read_titles` takes it.
         data: The data set, if it has moved since.
+        approximate: As :func:`~mmgraph.serving.service.service_of` takes it.
 
     Raises:
         UserError: If a file cannot be read, or the system cannot be served.
     """
     names = None if titles is None else read_titles(titles)
-    return service_of(load_run(folder, data=data), names)
+    return service_of(load_run(folder, data=data), names, approximate=approximate)
 
 
 def bound_socket(host: str, port: int) -> socket.socket:

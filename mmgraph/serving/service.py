@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -14,8 +15,11 @@ from mmgraph.errors import UserError
 from mmgraph.functional.graph.adjacency import Adjacency
 from mmgraph.functional.unit_rows import unit_rows
 from mmgraph.schema import INTERACTS, ITEM, feature_key, modalities
+from mmgraph.serving.nearest import Proposals, proposals_of, share_found
 from mmgraph.serving.similar import TRAINED
 from mmgraph.serving.vectors import Vectors, final_vectors, ranks_by_inner_product
+
+logger = logging.getLogger(__name__)
 
 
 class Found(NamedTuple):
@@ -35,6 +39,8 @@ class Service:
         history: The training items of each user.
         features: Item features by modality, rows of length 1.
         titles: Title of each item that has one, by its id as text.
+        nearest: Proposes items for a user's vector; every item is scored without it.
+        found: Share of the best items that ``nearest`` finds, None without it.
     """
 
     system: str
@@ -42,6 +48,8 @@ class Service:
     history: Adjacency
     features: Mapping[str, Tensor] = field(default_factory=dict)
     titles: Mapping[str, str] = field(default_factory=dict)
+    nearest: Proposals | None = None
+    found: float | None = None
 
     def __post_init__(self) -> None:
         self._users = {str(n): row for row, n in enumerate(self.vectors.user_ids)}
@@ -110,16 +118,35 @@ class Service:
             allow: Original ids of the only items that may come.
             deny: Original ids of items that may not.
         """
+        left_out = _rows(self._items, deny, "item")
+        if not include_seen:
+            left_out = torch.cat([left_out, seen])
+        if allow is None and self.nearest is not None:
+            proposed = self._best_of_proposed(user, left_out.unique(), k)
+            if proposed is not None:
+                return proposed
         score = self.vectors.item @ user
         if allow is not None:
             allowed = _rows(self._items, allow, "item")
             score = torch.full_like(score, float("-inf")).index_copy_(
                 0, allowed, score[allowed]
             )
-        if not include_seen:
-            score[seen] = float("-inf")
-        score[_rows(self._items, deny, "item")] = float("-inf")
+        score[left_out] = float("-inf")
         return self._found(score, k)
+
+    def _best_of_proposed(
+        self, user: Tensor, left_out: Tensor, k: int
+    ) -> list[Found] | None:
+        """The best of what the index proposes; None if too few are left of it.
+
+        Their scores are exact; another item may be missing.
+        """
+        assert self.nearest is not None
+        items = self.nearest(user, k + len(left_out))
+        items = items[~torch.isin(items, left_out)]
+        if len(items) < min(k, len(self.vectors.item) - len(left_out)):
+            return None
+        return self._found(self.vectors.item[items] @ user, k, items)
 
     def similar(self, item_id: object, k: int, by: str = TRAINED) -> list[Found]:
         """The items that are most like one.
@@ -147,8 +174,9 @@ class Service:
         """The title of an item, if it has one."""
         return self.titles.get(str(item_id))
 
-    def _found(self, score: Tensor, k: int) -> list[Found]:
+    def _found(self, score: Tensor, k: int, of: Tensor | None = None) -> list[Found]:
         best, items = score.topk(min(k, len(score)))
+        items = items if of is None else of[items]
         ids = self.vectors.item_ids[items.numpy()].tolist()
         pairs = zip(ids, best.tolist(), strict=True)
         return [Found(*pair) for pair in pairs if pair[1] > float("-inf")]
@@ -163,15 +191,22 @@ def _rows(known: Mapping[str, int], ids: Sequence[object], kind: str) -> Tensor:
     return torch.tensor([known[str(one)] for one in ids], dtype=torch.long)
 
 
-def service_of(run: Run, titles: Mapping[str, str] | None = None) -> Service:
+def service_of(
+    run: Run,
+    titles: Mapping[str, str] | None = None,
+    *,
+    approximate: bool = False,
+) -> Service:
     """What answers for a trained run.
 
     Args:
         run: As :func:`~mmgraph.bench.run_directory.load_run` gives it, on the CPU.
         titles: Title of each item that has one, by its id as text.
+        approximate: Recommend from an HNSW index of the items.
 
     Raises:
-        UserError: If the system's scores are no inner products.
+        UserError: If the system's scores are no inner products, or an index needs
+            FAISS and it is not installed.
     """
     if not ranks_by_inner_product(run.model):
         raise UserError(
@@ -185,4 +220,9 @@ def service_of(run: Run, titles: Mapping[str, str] | None = None) -> Service:
     features = {
         m: unit_rows(data[ITEM][feature_key(m)].float()) for m in modalities(data)
     }
-    return Service(run.info["spec"], vectors, history, features, titles or {})
+    service = Service(run.info["spec"], vectors, history, features, titles or {})
+    if approximate:
+        service.nearest = proposals_of(vectors.item)
+        service.found = share_found(service.nearest, vectors.user, vectors.item)
+        logger.info("the index finds %.1f %% of the best items", 100 * service.found)
+    return service

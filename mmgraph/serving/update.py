@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 from torch_geometric.data import HeteroData
 
 from mmgraph.bench.config import recorded_config
@@ -76,8 +78,9 @@ def update_run(
         folder: The run directory; it is not changed.
         data: The new data.
         out: The run directory to make.
-        epochs: Train so many epochs on the new data, from the trained rows; new rows
-            start as in a new training, and so does Adam. 0: no training.
+        epochs: Train so many epochs on the new data, from the trained rows. New rows
+            start from where they would be without training, or at random where nothing
+            is known of them; Adam starts anew. 0: no training.
         split: Rule of the split of the new data, by default that of the run.
         old_data: The data of the run, if they have moved since.
         device: Device to compute on, as the trainer takes it.
@@ -110,7 +113,7 @@ def update_run(
         run = replace(run, trainer=run.trainer | {"epochs": epochs})
     with run_threads(splits[0], device, threads), ExitStack() as stack:
         built = build_run(run, splits, seed=old.info["seed"], device=device)
-        carry_over(old.model, built.model, places, blank=not epochs)
+        take_over(old.model, built.model, splits[0], places, trains=epochs > 0)
         key = _key(run.key(built.seed, sha256), old.info, epochs)
         stack.enter_context(locked_folder(out))
         begin_run(out, key, resume=False)
@@ -118,7 +121,7 @@ def update_run(
             if epochs:
                 updated = _train_on(built, source, sha256, watch)
             else:
-                updated = _fold_in(built, source, sha256, places)
+                updated = _as_it_is(built, source, sha256)
         except BaseException:  # an interruption, too
             give_up_run(out)
             raise
@@ -142,47 +145,54 @@ def _train_on(
         )
 
 
-def _fold_in(
-    built: UntrainedRun, source: DataSource, sha256: str, places: Places
-) -> TrainedRun:
-    fold_in(built.model, built.splits[0], places)
+def _as_it_is(built: UntrainedRun, source: DataSource, sha256: str) -> TrainedRun:
+    built.model.to(built.splits[0][INTERACTS].edge_index.device)
     updated = measured(built, History([{"epoch": 0}]), source.name, sha256)
     valid = updated.line["metrics"].get("valid", {})
     updated.history.rows[0] |= {f"valid/{name}": value for name, value in valid.items()}
     return updated
 
 
-def carry_over(
-    trained: Recommender, model: Recommender, places: Places, *, blank: bool
+@torch.no_grad()
+def take_over(
+    trained: Recommender,
+    model: Recommender,
+    train: HeteroData,
+    places: Places,
+    *,
+    trains: bool = False,
 ) -> None:
     """Give a model what was trained for an earlier catalogue.
 
     Args:
         trained: The trained model, on the CPU.
-        model: The same system with the same options for the later catalogue, changed
-            in place; it goes to the CPU.
+        model: The same system with the same options, initialised for the later
+            catalogue; changed in place.
+        train: The training split of the later catalogue, on any device.
         places: Who stood where.
-        blank: As :func:`~mmgraph.models.parts.growth.carried_state` takes it.
+        trains: Rows of which nothing is known stay as they were initialised, for a
+            training; otherwise they are zeros.
     """
-    before, fresh = trained.state_dict(), model.cpu().state_dict()
-    state = carried_state(model.growth, before, fresh, places, blank=blank)
+    growth, before = model.growth, trained.state_dict()
+    fresh = {name: tensor.cpu().clone() for name, tensor in model.state_dict().items()}
+    folds = bool(growth.takes)
+    state = carried_state(growth, before, fresh, places, blank=folds or not trains)
     model.load_state_dict(state)
-
-
-@torch.no_grad()
-def fold_in(model: Recommender, train: HeteroData, places: Places) -> None:
-    """Fill the rows of who is new, without training.
-
-    Args:
-        model: As :func:`carry_over` leaves it with ``blank``; it goes to the device of
-            the data.
-        train: The training split of the later catalogue.
-        places: Who stood where.
-    """
     where = train[INTERACTS].edge_index.device
     data = model.eval().to(where).add_graphs(train)
-    users, items = (rows.to(where) < 0 for rows in (places.users, places.items))
-    model.fold_in(data, users, items)
+    if folds:
+        users, items = (rows.to(where) < 0 for rows in (places.users, places.items))
+        model.fold_in(data, users, items)
+    if trains:
+        _start_blank_rows(model, fresh)
+
+
+def _start_blank_rows(model: Recommender, fresh: Mapping[str, Tensor]) -> None:
+    """Put initialised rows where there are zeros, from which some could not leave."""
+    for name, tensor in model.state_dict().items():
+        if model.growth.kind(name) in ("users", "items", "nodes"):
+            blank = tensor.flatten(1).eq(0).all(dim=1)
+            tensor[blank] = fresh[name].to(tensor.device)[blank]
 
 
 def _key(key: str, old: RunInfo, epochs: int) -> str:

@@ -24,7 +24,7 @@ _PARQUET, _NPY = "{}_vectors.parquet", "{}_vectors.npy"
 _SAFETENSORS, _FLAT, _HNSW = "vectors.safetensors", "items.faiss", "items_hnsw.faiss"
 #: Links per item of the HNSW graph, and candidates held while it is built and searched:
 #: FAISS's own examples; the export says what they find.
-_LINKS, _CANDIDATES = 32, 200
+LINKS, CANDIDATES = 32, 200
 
 
 class VectorFormat(NamedTuple):
@@ -108,20 +108,32 @@ def _rank_safetensors(folder: Path, user: Tensor, k: int) -> Tensor:
 
 
 def _write_flat(folder: Path, vectors: Vectors) -> None:
+    index = _faiss().IndexFlatIP(vectors.item.size(1))
+    index.add(vectors.item.numpy())
+    _write_index(folder / _FLAT, index)
+
+
+def hnsw_index(item: Tensor) -> Any:
+    """An HNSW index of FAISS over the inner products with some items.
+
+    Args:
+        item: Vectors ``[I, d]`` float32, on the CPU.
+
+    Raises:
+        UserError: If FAISS is not installed.
+    """
     faiss = _faiss()
-    _write_index(folder / _FLAT, faiss.IndexFlatIP(vectors.item.size(1)), vectors)
+    index = faiss.IndexHNSWFlat(item.size(1), LINKS, faiss.METRIC_INNER_PRODUCT)
+    index.hnsw.efConstruction = index.hnsw.efSearch = CANDIDATES
+    index.add(item.numpy())
+    return index
 
 
 def _write_hnsw(folder: Path, vectors: Vectors) -> None:
-    faiss = _faiss()
-    metric = faiss.METRIC_INNER_PRODUCT
-    index = faiss.IndexHNSWFlat(vectors.item.size(1), _LINKS, metric)
-    index.hnsw.efConstruction = index.hnsw.efSearch = _CANDIDATES
-    _write_index(folder / _HNSW, index, vectors)
+    _write_index(folder / _HNSW, hnsw_index(vectors.item))
 
 
-def _write_index(path: Path, index: Any, vectors: Vectors) -> None:
-    index.add(vectors.item.numpy())
+def _write_index(path: Path, index: Any) -> None:
     path.write_bytes(_faiss().serialize_index(index).tobytes())
 
 

@@ -14,12 +14,14 @@ from mmgraph.bench.config import (
     check_values,
     run_config,
     trainer_options,
+    without_option,
 )
 from mmgraph.bench.experiment import build_run
 from mmgraph.bench.spec import ModelSpec, parse_spec
 from mmgraph.data import load_dataset
 from mmgraph.errors import UserError
 from mmgraph.models import available_models, available_plugins, build_model
+from mmgraph.models.registry import model_options
 
 
 def test_options_of_the_spec_win_over_settings_and_those_over_defaults():
@@ -220,3 +222,14 @@ def test_keys_of_runs_from_before_an_option_stay():
     for name, value in {"optimizer": "sparse-adam", "sampled_neighbors": [3]}.items():
         other = replace(run, trainer=run.trainer | {name: value})
         assert other.key(1, "sha") != digest
+
+
+def test_who_lacks_which_option_is_found_by_the_declarations():
+    specs = [ModelSpec(name) for name in ("MF-BPR", "LightGCN", "VBPR")]
+    names = ["num_layers", "reg_weight", "epochs"]
+    lacking = {
+        name: [s.model for s in specs if name not in model_options(s.model)]
+        for name in names[:2]
+    }
+    expected = {name: systems for name, systems in lacking.items() if systems}
+    assert without_option(names, specs) == expected

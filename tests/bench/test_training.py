@@ -111,6 +111,34 @@ def test_a_finished_run_is_left_as_it_is(source, tmp_path):
         train(source, tmp_path / "run")
 
 
+@pytest.mark.parametrize("system", ["LightGCN", "FREEDOM+SEA"])
+def test_a_finished_run_goes_on_to_more_epochs(source, tmp_path, system):
+    longer = SETTINGS | {"epochs": 4, "patience": 99}
+    shorter = longer | {"epochs": 2}
+    direct = train(source, tmp_path / "direct", system, longer)
+    train(source, tmp_path / "run", system, shorter)
+    with pytest.raises(UserError, match="other options, another seed or other data"):
+        train(source, tmp_path / "run", system, longer)
+    on = train(source, tmp_path / "run", system, longer, resume=True)
+    for key in ("key", "weights_sha256", "metrics", "epochs", "best_epoch"):
+        assert on[key] == direct[key]
+    rows = read_json_lines(tmp_path / "run" / "history.jsonl")
+    assert [row["epoch"] for row in rows] == [1, 2, 3, 4]
+    # Not to fewer, nor with anything else changed.
+    for other in (shorter, longer | {"epochs": 6, "lr": 0.5}):
+        with pytest.raises(UserError, match="other options"):
+            train(source, tmp_path / "run", system, other, resume=True)
+
+
+def test_a_run_without_a_checkpoint_does_not_go_on(source, tmp_path):
+    train(source, tmp_path / "run")
+    for path in (tmp_path / "run" / "checkpoint").iterdir():
+        path.unlink()
+    with pytest.raises(UserError, match="no checkpoint to go on from - train in"):
+        train(source, tmp_path / "run", settings=SETTINGS | {"epochs": 3}, resume=True)
+    assert evaluate_run(tmp_path / "run", device="cpu")
+
+
 def test_with_nothing_held_out_every_pair_trains_and_the_run_can_be_used(
     source, tmp_path
 ):

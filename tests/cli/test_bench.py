@@ -256,3 +256,13 @@ def test_help_names_the_systems_of_the_default(capsys):
     main(["bench", "--help"])
     shown = " ".join(capsys.readouterr().out.replace("│", " ").split())
     assert f"by default {', '.join(SYSTEMS)}." in shown
+
+
+def test_an_option_that_some_systems_lack_is_said(catalogue, tmp_path, capsys):
+    words = ["MF-BPR", "LightGCN", "VBPR+CLEAR", "--seeds", "1"]
+    options = ["--set", "num_layers=1", "--set", "rank=2", "--set", "lr=0.01"]
+    assert bench(catalogue, tmp_path, *words, *options) == 0
+    assert capsys.readouterr().err.splitlines() == [
+        "num_layers is no option of MF-BPR, VBPR+CLEAR and is left out there",
+        "rank is no option of MF-BPR, LightGCN and is left out there",
+    ]

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 import torch
 from catalogues_of_growth import grown
@@ -7,7 +10,8 @@ from catalogues_of_growth import grown
 from mmgraph.data import from_interactions
 from mmgraph.errors import UserError
 from mmgraph.models.mf_bpr import MFBPR
-from mmgraph.models.parts.growth import Growth
+from mmgraph.models.parts.growth import COLD_ITEMS, Growth
+from mmgraph.models.registry import FLOORS, MODELS
 from mmgraph.serving.newcomers import (
     check_features,
     check_takes,
@@ -80,3 +84,14 @@ def test_only_pairs_of_both_catalogues_count(caplog):
         warn_of_seen_pairs(old, (new, empty, held_out), places_of(old, new))
         said = f"{count} of the {split.size(1)} held-out pairs" in caplog.text
         assert said == (count > 0)
+
+
+def test_the_page_names_who_cannot_rank_cold_items():
+    page = Path(__file__).parents[2] / "docs" / "updating.md"
+    listed = re.search(r"say so: ([\w\s,-]+)\.", page.read_text("utf-8"))[1]
+    cannot = [
+        name
+        for name, system in (MODELS | FLOORS).items()
+        if COLD_ITEMS not in system.growth.takes
+    ]
+    assert re.split(r",\s+", listed) == cannot

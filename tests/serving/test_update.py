@@ -25,7 +25,7 @@ from mmgraph.serving.export import export_run
 from mmgraph.serving.newcomers import check_takes, count_newcomers, places_of
 from mmgraph.serving.server import load_service
 from mmgraph.serving.similar import similar_items
-from mmgraph.serving.update import carry_over, fold_in, update_run
+from mmgraph.serving.update import take_over, update_run
 from mmgraph.train import Trainer
 
 SYSTEMS = [
@@ -55,8 +55,7 @@ def updated(old_model, catalogues, data=None):
     name = {v: k for k, v in (MODELS | FLOORS).items()}[type(old_model)]
     model = build_model(name, data, fidelity=old_model.fidelity, **options(name))
     places = places_of(catalogues.old, data)
-    carry_over(old_model, model, places, blank=True)
-    fold_in(model, data, places)
+    take_over(old_model, model, data, places)
     return model
 
 
@@ -233,6 +232,23 @@ def test_who_is_said_to_be_taken_is(name, fidelity):
     known = rows(data.new, "user", "u")
     moved = (changed - before)[known][:, cold].abs().max()
     assert (float(moved) > 1e-6) == (COLD_ITEMS in takes)
+
+
+@pytest.mark.parametrize("name", ["LightGCN", "CLEAR", "VBPR"])
+def test_a_training_starts_where_an_update_ends(name):
+    data = grown()
+    model = trained(name, "paper", data.old)
+    torch.manual_seed(4)
+    start = build_model(name, data.new, **options(name))
+    fresh = {key: value.clone() for key, value in start.state_dict().items()}
+    take_over(model, start, data.new, places_of(data.old, data.new), trains=True)
+    there = updated(model, data).state_dict()
+    for key, value in start.state_dict().items():
+        expected = there[key].clone()
+        if model.growth.kind(key) in ("users", "items"):
+            blank = expected.flatten(1).eq(0).all(dim=1)
+            expected[blank] = fresh[key][blank]
+        torch.testing.assert_close(value, expected)
 
 
 # Run directories -------------------------------------------------------------------

@@ -25,6 +25,10 @@ def serve(
     every: Annotated[
         float, typer.Option("--every", help="Seconds between looks for a new run.")
     ] = 10.0,
+    approximate: Annotated[
+        bool,
+        typer.Option("--approximate", help="Recommend from an HNSW index (FAISS)."),
+    ] = False,
     data: opt.MovedData = None,
     seed: opt.Seed = 999,
     threads: opt.Threads = 0,
@@ -52,7 +56,7 @@ def serve(
         ) from None
     from mmgraph.serving.server import bound_socket, load_service, taking_over
 
-    load = partial(load_service, run, titles=titles, data=data)
+    load = partial(load_service, run, titles=titles, data=data, approximate=approximate)
     current = Current(load())
     config = uvicorn.Config(create_app(current), log_level="warning")
     with (

@@ -56,7 +56,11 @@ def _import(name: str) -> ModuleType:
         raise ImportError(f"no module at {path}")
     module = importlib.util.module_from_spec(spec)
     sys.modules[path.stem] = module  # as import does: dataclasses ask for it
-    spec.loader.exec_module(module)
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[path.stem]
+        raise
     return module
 
 

@@ -1,0 +1,1 @@
+"""What stands around a command's options: modules to import, files of options."""
