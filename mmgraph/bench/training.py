@@ -19,6 +19,7 @@ from mmgraph.bench.run_directory import (
     HISTORY,
     INFO,
     WEIGHTS,
+    Run,
     begin_run,
     finished_info,
     give_up_run,
@@ -29,11 +30,13 @@ from mmgraph.bench.run_directory import (
 )
 from mmgraph.bench.source import DataSource
 from mmgraph.distributed.exchange import word_of_first
-from mmgraph.distributed.world import world
+from mmgraph.distributed.world import World, world
+from mmgraph.errors import UserError
 from mmgraph.folders import check_output_file, check_output_folder
+from mmgraph.knn.blocks import parse_shard
 from mmgraph.lock import locked_folder
-from mmgraph.schema import USER
-from mmgraph.train.evaluation import evaluate
+from mmgraph.schema import ITEM, USER
+from mmgraph.train.evaluation import evaluate, users_per_block
 from mmgraph.train.recommendations import (
     check_table_name,
     read_user_ids,
@@ -196,6 +199,7 @@ def write_recommendations(
     k: int = 20,
     data: str | None = None,
     device: str = "auto",
+    shard: str | None = None,
     on_users: OnUsers | None = None,
     on_part: Callable[[pd.DataFrame], None] | None = None,
 ) -> Written:
@@ -210,6 +214,8 @@ def write_recommendations(
         k: Items per user.
         data: The data set, if it has moved since.
         device: Device to compute on, as the trainer takes it.
+        shard: ``"i/n"`` for the i-th of n shares of the users, which follow each other:
+            all tables, one after the other, are the table of all users.
         on_users: Shows progress.
         on_part: Called with each part of the table.
 
@@ -218,14 +224,18 @@ def write_recommendations(
 
     Raises:
         UserError: If the table has another ending or cannot be written, a user is
-            unknown, or as :func:`~mmgraph.bench.run_directory.load_run` does.
+            unknown, the shard has no users, or as
+            :func:`~mmgraph.bench.run_directory.load_run` does.
     """
     out = Path(out)
     check_table_name(out)
+    share = None if shard is None else parse_shard(shard)
     check_output_file(out, inputs=[Path(users)] if users else [])
     loaded = load_run(folder, data=data, device=device)
     train_split = loaded.splits[0]
     ids = None if users is None else read_user_ids(users, train_split)
+    if share is not None:
+        ids = _share_of_users(ids, share, k, loaded)
     count = len(ids) if ids is not None else int(train_split[USER].num_nodes)
     done = None if on_users is None else on_users(count)
     written: list[Written] = []
@@ -239,3 +249,21 @@ def write_recommendations(
 
     write_table(parts(), out)
     return Written(*map(sum, zip(*written, strict=True)))
+
+
+def _share_of_users(
+    ids: list[str] | None, share: tuple[int, int], k: int, loaded: Run
+) -> list[str]:
+    """Whole blocks of users, whose scores are then those of one process."""
+    train_split, (number, count) = loaded.splits[0], share
+    if ids is None:
+        ids = list(train_split[USER].raw_id)
+    num_items = int(train_split[ITEM].num_nodes)
+    block = users_per_block(loaded.model, num_items, min(k, num_items))
+    own = ids[World(number - 1, count).share(len(ids), block)]
+    if not own:
+        raise UserError(
+            f"shard {number}/{count} has no users, who are ranked {block} at a time",
+            "use fewer shards",
+        )
+    return own

@@ -22,6 +22,10 @@ def recommend(
         ),
     ] = None,
     k: Annotated[int, typer.Option("--k", help="Items per user.")] = 20,
+    shard: Annotated[
+        str | None,
+        typer.Option("--shard", metavar="I/N", help="The I-th of N shares of users."),
+    ] = None,
     data: opt.MovedData = None,
     seed: opt.Seed = 999,
     device: opt.Device = "auto",
@@ -32,7 +36,8 @@ def recommend(
     """Write user_id, item_id, rank, score; never an item the user has in training.
 
     A user who is named twice is written once; one for whom fewer than K candidates are
-    left gets fewer rows. Example:
+    left gets fewer rows. With --shard several machines share the users; their tables
+    follow each other. Example:
     mmgraph recommend runs/freedom --users u1,u2 --k 20 --out top.csv
     """
     opt.set_up(seed, device, threads, quiet)
@@ -42,7 +47,14 @@ def recommend(
 
     with user_bar(quiet=quiet) as on_users:
         rows, people = write_recommendations(
-            run, out, users=users, k=k, data=data, device=device, on_users=on_users
+            run,
+            out,
+            users=users,
+            k=k,
+            data=data,
+            device=device,
+            shard=shard,
+            on_users=on_users,
         )
     if as_json:
         opt.emit_json({"out": str(out), "rows": rows, "users": people, "k": k})
