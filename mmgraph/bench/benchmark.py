@@ -21,6 +21,7 @@ from mmgraph.bench.floors.popularity_line import popularity_line
 from mmgraph.bench.floors.tuned_floors import with_floors
 from mmgraph.bench.jobs.executors import Executor, SequentialExecutor
 from mmgraph.bench.jobs.processes import Processes, TaskData
+from mmgraph.bench.jobs.ray_tasks import RayTasks, load_ray
 from mmgraph.bench.jobs.task import Task, TaskResult, perform
 from mmgraph.bench.jobs.task_queue import TaskQueue
 from mmgraph.bench.jobs.watch import Watch, unwatched
@@ -77,6 +78,8 @@ class Benchmark:
         watch: Shows progress.
         jobs: Runs at once, each in a process of its own; their results do not depend
             on it. Files are written by this process alone.
+        ray: Address of a Ray cluster that does the runs, in the place of ``jobs``.
+        gpus: GPUs of a run there.
         threads: CPU threads of each such process.
         source: Source of the data, needed with several jobs and for models.
         keep_models: Keep a run directory of each run under ``models``.
@@ -93,6 +96,8 @@ class Benchmark:
     resume: bool = False
     watch: Watch = unwatched
     jobs: int = 1
+    ray: str | None = None
+    gpus: float | None = None
     threads: int = 0
     source: DataSource | None = None
     keep_models: bool = False
@@ -210,9 +215,14 @@ class Benchmark:
             tasks.append(replace(task, keep=self.keep_models))
         yield tasks
 
-    def _executor(self) -> SequentialExecutor | Processes:
-        if self.jobs > 1 and self.source is not None:
-            data = TaskData(self.source, self.data_sha256, self.device, self.threads)
+    def _executor(self) -> SequentialExecutor | Processes | RayTasks:
+        elsewhere = self.jobs > 1 or self.ray is not None
+        if elsewhere and self.source is not None:
+            # Workers elsewhere are in other folders.
+            source = replace(self.source, data=self.source.location)
+            data = TaskData(source, self.data_sha256, self.device, self.threads)
+            if self.ray is not None:
+                return RayTasks(self.ray, data, self.gpus, self.watch)
             return Processes(self.jobs, data, self.watch)
         do = partial(
             perform,
@@ -311,6 +321,8 @@ def run_benchmark(
     resume: bool = False,
     watch: Watch = unwatched,
     jobs: int = 1,
+    ray: str | None = None,
+    gpus: float | None = None,
     threads: int = 0,
     keep_models: bool = False,
 ) -> list[ResultLine]:
@@ -335,6 +347,8 @@ def run_benchmark(
         resume: Keep the finished runs of the folder and skip them.
         watch: Shows progress.
         jobs: Runs at once, each in a process of its own; 0: as many as suit the data.
+        ray: Address of a Ray cluster that does the runs, in the place of ``jobs``.
+        gpus: GPUs of a run there; a share of one, too.
         threads: CPU threads of each run; 0: as many as suit the data.
         keep_models: Keep a run directory of each run under ``models``. Runs that were
             finished before, and are skipped, get none.
@@ -347,6 +361,8 @@ def run_benchmark(
             another process writes into the folder.
         FailedRunsError: If runs failed, once all others are done.
     """
+    if ray is not None:
+        load_ray()
     check_output_folder(Path(out), first=FIRST, others=OTHERS)
     specs = [canonical(spec) for spec in specs]
     settings = settings or {}
@@ -389,6 +405,8 @@ def run_benchmark(
             resume=resume,
             watch=watch,
             jobs=jobs,
+            ray=ray,
+            gpus=gpus,
             threads=threads,
             source=source,
             keep_models=keep_models,

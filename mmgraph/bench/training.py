@@ -19,6 +19,7 @@ from mmgraph.bench.run_directory import (
     HISTORY,
     INFO,
     WEIGHTS,
+    Run,
     begin_run,
     finished_info,
     give_up_run,
@@ -31,15 +32,19 @@ from mmgraph.bench.run_directory import (
 )
 from mmgraph.bench.source import DataSource
 from mmgraph.distributed.exchange import word_of_first
-from mmgraph.distributed.world import world
+from mmgraph.distributed.world import World, world
+from mmgraph.errors import UserError
 from mmgraph.folders import (
     check_new_folder,
     check_output_file,
     check_output_folder,
 )
+from mmgraph.knn.blocks import parse_shard
 from mmgraph.lock import locked_folder
-from mmgraph.train.evaluation import evaluate
+from mmgraph.schema import ITEM
+from mmgraph.train.evaluation import evaluate, users_per_block
 from mmgraph.train.recommendations import (
+    Audience,
     Choice,
     check_table_name,
     choose_users,
@@ -212,6 +217,7 @@ def write_recommendations(
     device: str = "auto",
     choice: Choice | None = None,
     shard_rows: int = 0,
+    shard: str | None = None,
     on_users: OnUsers | None = None,
     on_part: Callable[[pd.DataFrame], None] | None = None,
 ) -> Written:
@@ -228,6 +234,8 @@ def write_recommendations(
         device: Device to compute on, as the trainer takes it.
         choice: Which items may come, and what unknown users get.
         shard_rows: Write several Parquet files, of about so many rows each.
+        shard: ``"i/n"`` for the i-th of n shares of the users, which follow each other:
+            all tables, one after the other, are the table of all users.
         on_users: Shows progress.
         on_part: Called with each part of the table.
 
@@ -236,10 +244,12 @@ def write_recommendations(
 
     Raises:
         UserError: If the table has another ending or cannot be written, a user is
-            unknown, or as :func:`~mmgraph.bench.run_directory.load_run` does.
+            unknown, the shard has no users, or as
+            :func:`~mmgraph.bench.run_directory.load_run` does.
     """
     out, choice = Path(out), choice or Choice()
     inputs = [Path(each) for each in (users, choice.allow, choice.deny) if each]
+    share = None if shard is None else parse_shard(shard)
     if shard_rows:
         check_new_folder(out, replace=True, inputs=inputs)
     else:
@@ -248,6 +258,8 @@ def write_recommendations(
     loaded = load_run(folder, data=data, device=device)
     train_split = loaded.splits[0]
     audience = choose_users(users, train_split, choice.unknown)
+    if share is not None:
+        audience = _share_of(audience, share, k, loaded)
     count = len(audience.users) + len(audience.strangers)
     done = None if on_users is None else on_users(count)
     chosen = recommend_chosen(
@@ -267,3 +279,23 @@ def write_recommendations(
     else:
         write_table(parts(), out)
     return Written(*map(sum, zip(*written, strict=True)))
+
+
+def _share_of(
+    audience: Audience, share: tuple[int, int], k: int, loaded: Run
+) -> Audience:
+    """Whole blocks of users, whose scores are then those of one process.
+
+    Users that the data lack come last, so they are of the last share.
+    """
+    number, count = share
+    num_items = int(loaded.splits[0][ITEM].num_nodes)
+    block = users_per_block(loaded.model, num_items, min(k, num_items))
+    users = audience.users[World(number - 1, count).share(len(audience.users), block)]
+    own = Audience(users, audience.strangers if number == count else ())
+    if not len(own.users) + len(own.strangers):
+        raise UserError(
+            f"shard {number}/{count} has no users, who are ranked {block} at a time",
+            "use fewer shards",
+        )
+    return own

@@ -9,6 +9,7 @@ import typer
 
 from mmgraph.cli import options as opt
 from mmgraph.cli.arguments.config_file import Config
+from mmgraph.errors import UserError
 
 if TYPE_CHECKING:
     from mmgraph.analysis.leaderboard.table import Leaderboard
@@ -64,6 +65,14 @@ def bench(
         typer.Option("--jobs", help="Runs at once, by default as suits the data."),
     ] = 0,
     config: Config = None,
+    ray: Annotated[
+        str | None,
+        typer.Option("--ray", metavar="ADDRESS", help="Of a Ray cluster, or auto."),
+    ] = None,
+    gpus: Annotated[
+        float | None,
+        typer.Option("--gpus", min=0, help="GPUs of a run on Ray; a share, too."),
+    ] = None,
     seed: opt.Seed = 999,
     device: opt.Device = "auto",
     threads: opt.Threads = 0,
@@ -75,6 +84,10 @@ def bench(
     Writes results.jsonl, leaderboard.md and report.html. Example:
     mmgraph bench LightGCN VBPR+CLEAR --data DIR --seeds 3
     """
+    if jobs and ray is not None:
+        raise UserError("--jobs and --ray are both given", "give one of them")
+    if gpus is not None and ray is None:
+        raise UserError("--gpus is given without --ray", "give both, or neither")
     opt.set_up(seed, device, threads, quiet, seeds=seeds, jobs=jobs)
     from mmgraph.analysis import write_leaderboard
     from mmgraph.bench.benchmark import FailedRunsError, run_benchmark
@@ -107,6 +120,8 @@ def bench(
                 resume=resume,
                 watch=watch,
                 jobs=jobs,
+                ray=ray,
+                gpus=gpus,
                 threads=threads,
                 keep_models=keep_models,
             )

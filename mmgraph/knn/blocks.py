@@ -99,7 +99,7 @@ def build_blocks(
         [[1, 0, 1], [0, 1, 2]]
     """
     check_options(k=k, metric=metric, backend=backend, block_rows=block_rows)
-    first, step = _parse_shard(shard)
+    first, step = parse_shard(shard)
     parse_bytes(ram)
     source = RowSource(features)
     if source.path is None and executor is not one_by_one:
@@ -264,7 +264,16 @@ def _manifest(
     }
 
 
-def _parse_shard(shard: str) -> tuple[int, int]:
+def parse_shard(shard: str) -> tuple[int, int]:
+    """Number of a share of the work, from 1, and how many shares there are.
+
+    Raises:
+        UserError: If it is not ``i/n`` with ``i`` from 1 to ``n``.
+
+    Example:
+        >>> parse_shard("2/3")
+        (2, 3)
+    """
     numbers = re.fullmatch(r"(\d{1,9})/(\d{1,9})", shard, re.ASCII)
     if numbers and 1 <= int(numbers[1]) <= int(numbers[2]):
         return int(numbers[1]), int(numbers[2])

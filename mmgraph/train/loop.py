@@ -26,8 +26,8 @@ from mmgraph.functional.recommend.negative_sampling import NegativeSampler
 from mmgraph.models.base import Recommender
 from mmgraph.models.batch import Batch
 from mmgraph.schema import INTERACTS, ITEM, USER
-from mmgraph.train.batch_sampler import batch_sampler
-from mmgraph.train.batch_share import batch_share, weighted_terms
+from mmgraph.train.batches.batch_sampler import batch_sampler
+from mmgraph.train.batches.batch_share import batch_share, weighted_terms
 from mmgraph.train.checkpoint import (
     load_checkpoint,
     optimizer_tensors,

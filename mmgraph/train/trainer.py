@@ -32,7 +32,7 @@ from mmgraph.options import (
 )
 from mmgraph.schema import INTERACTS
 from mmgraph.train.arguments import check_kinds, remember_features
-from mmgraph.train.batch_size import (
+from mmgraph.train.batches.batch_size import (
     MOST_STEPS,
     USUAL_BATCH_SIZE,
     automatic_batch_size,

@@ -414,7 +414,7 @@ def test_the_batch_is_never_changed(splits):
 
 def test_the_log_says_which_batch_the_rule_made(splits, caplog, monkeypatch):
     train, val, _ = splits
-    rules = "mmgraph.train.batch_size"
+    rules = "mmgraph.train.batches.batch_size"
     monkeypatch.setattr(f"{rules}.USUAL_BATCH_SIZE", 8)
     monkeypatch.setattr(f"{rules}.MOST_STEPS", 4)
     size = -(-train[INTERACTS].edge_index.size(1) // 4)

@@ -104,11 +104,7 @@ class Processes:
                 task, worker.task = worker.task, None
                 worker.shown.close()
                 assert task is not None
-                if kind == "failed":
-                    raise _failed(task, *content)
-                if kind == "unready":  # not the task's fault: no other can be done
-                    raise UserError(**content)
-                return task, content if kind == "done" else UserError(**content)
+                return task, result_of(task, kind, content)
         return None
 
     def _busy(self) -> list[_Worker]:
@@ -134,18 +130,19 @@ def _serve(connection: Connection, data: TaskData) -> None:
         while True:
             task: Task = connection.recv()
             try:
-                do = do or _task_runner(data)
+                do = do or task_runner(data)
             except UserError as error:
                 connection.send(("unready", _parts(error)))
             else:
-                connection.send(_attempt(do, task, connection))
+                connection.send(attempt(do, task, partial(_send_epoch, connection)))
 
 
-def _attempt(
-    do: Callable[..., TaskResult], task: Task, connection: Connection
+def attempt(
+    do: Callable[..., TaskResult], task: Task, on_epoch: OnEpoch | None = None
 ) -> tuple[str, Any]:
+    """What a task gives, for :func:`result_of` in another process."""
     try:
-        return "done", do(task, on_epoch=partial(_send_epoch, connection))
+        return "done", do(task, on_epoch=on_epoch)
     except BrokenPipeError:  # nobody listens: that is no failure of the task
         raise
     except UserError as error:
@@ -154,7 +151,28 @@ def _attempt(
         return "failed", (f"{type(error).__name__}: {error}", traceback.format_exc())
 
 
-def _task_runner(data: TaskData) -> Callable[..., TaskResult]:
+def result_of(task: Task, kind: str, content: Any) -> TaskResult | UserError:
+    """The result of a task, or the error of a user, from what :func:`attempt` gave.
+
+    Raises:
+        RuntimeError: If it failed by a mistake in code.
+        UserError: If the process can do no task.
+    """
+    if kind == "failed":
+        raise _failed(task, *content)
+    if kind == "unready":  # not the task's fault: no other can be done
+        raise UserError(**content)
+    result: TaskResult | UserError
+    result = content if kind == "done" else UserError(**content)
+    return result
+
+
+def task_runner(data: TaskData) -> Callable[..., TaskResult]:
+    """What does tasks on data that it reads first.
+
+    Raises:
+        UserError: If they are not those of the parent.
+    """
     if data.threads:
         torch.set_num_threads(data.threads)
     splits, sha256 = data.source.load()

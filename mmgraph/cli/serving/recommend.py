@@ -48,6 +48,10 @@ def recommend(
         int,
         typer.Option(help="Write Parquet files of about so many rows into OUT."),
     ] = 0,
+    shard: Annotated[
+        str | None,
+        typer.Option("--shard", metavar="I/N", help="The I-th of N shares of users."),
+    ] = None,
     data: opt.MovedData = None,
     seed: opt.Seed = 999,
     device: opt.Device = "auto",
@@ -58,7 +62,8 @@ def recommend(
     """Write user_id, item_id, rank, score; no item the user has in training.
 
     A user who is named twice is written once; one for whom fewer than K candidates are
-    left gets fewer rows. Example:
+    left gets fewer rows. With --shard several machines share the users; their tables
+    follow each other. Example:
     mmgraph recommend runs/freedom --users u1,u2 --k 20 --out top.csv
     """
     opt.set_up(seed, device, threads, quiet)
@@ -87,6 +92,7 @@ def recommend(
             device=device,
             choice=choice,
             shard_rows=shard_rows,
+            shard=shard,
             on_users=on_users,
         )
     if as_json:

@@ -8,6 +8,7 @@ import pytest
 
 from mmgraph.cli import main
 from mmgraph.data import load_dataset
+from mmgraph.functional.block_sizes import BlockSize
 from mmgraph.schema import INTERACTS
 
 
@@ -130,3 +131,37 @@ def test_wrong_choices_are_told_and_nothing_is_written(
     assert recommend(run, tmp_path / "a.csv", *words) == 2
     assert message in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("words", [[], ["--users"]])
+def test_shards_follow_each_other(run, tmp_path, train, monkeypatch, words):
+    """Together they are the table of all, to the last digit."""
+    monkeypatch.setattr(
+        "mmgraph.train.evaluation.RANKED_SCORES",
+        BlockSize(7 * train["item"].num_nodes, 1),
+    )
+    if words:
+        words = [*words, ",".join(map(str, train["user"].raw_id[:30]))]
+    assert recommend(run, tmp_path / "all.csv", *words) == 0
+    parts = []
+    for number in (1, 2, 3):
+        path = tmp_path / f"{number}.csv"
+        assert recommend(run, path, "--shard", f"{number}/3", *words) == 0
+        parts.append(path.read_text().partition("\n")[2])
+    header, _, rows = (tmp_path / "all.csv").read_text().partition("\n")
+    assert header == "user_id,item_id,rank,score"
+    assert "".join(parts) == rows
+    assert all(parts)
+
+
+@pytest.mark.parametrize(
+    ("shard", "message"),
+    [
+        ("3/2", "no such shard: '3/2' - write i/n with i from 1 to n"),
+        ("900/900", "shard 900/900 has no users, who are ranked .* - use fewer shards"),
+    ],
+)
+def test_wrong_shards_are_told(run, tmp_path, capsys, shard, message):
+    assert recommend(run, tmp_path / "top.csv", "--shard", shard) == 2
+    assert re.search(message, capsys.readouterr().err)
+    assert not (tmp_path / "top.csv").exists()

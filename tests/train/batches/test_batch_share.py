@@ -18,7 +18,7 @@ from mmgraph.bench.spec import parse_spec
 from mmgraph.distributed.world import World
 from mmgraph.models import available_models, available_plugins, resolve_model
 from mmgraph.models.batch import Batch
-from mmgraph.train.batch_share import batch_share, weighted_terms
+from mmgraph.train.batches.batch_share import batch_share, weighted_terms
 from mmgraph.train.loop import TrainingRun
 
 #: MMGCN takes these narrow features as they are, so SEA could train nothing there.

@@ -1,0 +1,1 @@
+"""The batch of a training step: its size, its neighbourhood, its shares."""
