@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import pandas as pd
+from torch_geometric.data import HeteroData
 
 from mmgraph.bench.config import RunConfig
 from mmgraph.bench.experiment import CUTOFFS, Splits, build_run, train
@@ -41,8 +43,9 @@ from mmgraph.folders import (
 )
 from mmgraph.knn.blocks import parse_shard
 from mmgraph.lock import locked_folder
-from mmgraph.schema import ITEM
+from mmgraph.schema import ITEM, feature_key, mask_key, modalities
 from mmgraph.train.evaluation import evaluate, users_per_block
+from mmgraph.train.measures import measure
 from mmgraph.train.recommendations import (
     Audience,
     Choice,
@@ -184,6 +187,53 @@ def evaluate_run(
     loaded = load_run(folder, data=data, device=device)
     _, valid, test = loaded.splits
     return evaluate(loaded.model, valid if split == "valid" else test, ks=ks)
+
+
+def measure_run(
+    folder: str | Path,
+    split: Literal["valid", "test"] = "test",
+    *,
+    ks: Sequence[int] = CUTOFFS,
+    measures: Sequence[str] = (),
+    candidates: str = "all",
+    data: str | None = None,
+    device: str = "auto",
+) -> dict[str, Any]:
+    """:func:`evaluate_run` with measures of the lists beside their hits.
+
+    Args:
+        folder: The run directory.
+        split: ``"valid"`` or ``"test"``.
+        ks: Cut-offs.
+        measures: See :func:`~mmgraph.train.measures.measure`.
+        candidates: See there.
+        data: The data set, if it has moved since.
+        device: Device to compute on, as the trainer takes it.
+
+    Returns:
+        ``metrics``, ``measures`` and ``groups``, see there.
+
+    Raises:
+        UserError: As :func:`~mmgraph.bench.run_directory.load_run` does.
+    """
+    loaded = load_run(folder, data=data, device=device)
+    _, valid, test = loaded.splits
+    part = valid if split == "valid" else test
+    if "diversity" in measures and not modalities(part):
+        part = _with_features(part, loaded.info, data)
+    return measure(loaded.model, part, ks=ks, measures=measures, candidates=candidates)
+
+
+def _with_features(part: HeteroData, info: RunInfo, data: str | None) -> HeteroData:
+    """The same split with the features that the run's system does not read."""
+    place = data or info["data_location"]
+    (train, *_), _ = DataSource(place, info["split_rule"], info["split_seed"]).load()
+    part = copy.copy(part)
+    for name in modalities(train):
+        for key in (feature_key(name), mask_key(name)):
+            if key in train[ITEM]:
+                part[ITEM][key] = train[ITEM][key]
+    return part
 
 
 def recommend_run(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -27,6 +27,16 @@ def evaluate(
         Split, typer.Option("--split", help="Users to rank for.")
     ] = Split.TEST,
     k: Annotated[str, typer.Option("--k", help="Cut-offs, as 10,20.")] = "10,20",
+    measures: Annotated[
+        str,
+        typer.Option(
+            help="all, or of coverage,gini,novelty,popularity,diversity,users,items."
+        ),
+    ] = "",
+    candidates: Annotated[
+        str,
+        typer.Option(help="Items to rank, by training interactions: all, warm, cold."),
+    ] = "all",
     data: opt.MovedData = None,
     seed: opt.Seed = 999,
     device: opt.Device = "auto",
@@ -36,18 +46,60 @@ def evaluate(
 ) -> None:
     """Rank all items for every user of a split and print the metrics.
 
-    Example: mmgraph evaluate runs/freedom --split test --k 10,20
+    With --measures, also what stands in the lists, and for whom. Example:
+    mmgraph evaluate runs/freedom --split test --k 10,20 --measures coverage,novelty
     """
     cutoffs = _cutoffs(k)
     opt.set_up(seed, device, threads, quiet)
-    from mmgraph.bench.training import evaluate_run
+    from mmgraph.bench.training import evaluate_run, measure_run
 
-    metrics = evaluate_run(run, split.value, ks=cutoffs, data=data, device=device)
+    head: dict[str, Any] = {"run": str(run), "split": str(split)}
+    if measures or candidates != "all":
+        found = measure_run(
+            run,
+            split.value,
+            ks=cutoffs,
+            measures=_measures(measures),
+            candidates=candidates,
+            data=data,
+            device=device,
+        )
+        head["candidates"] = candidates
+    else:
+        metrics = evaluate_run(run, split.value, ks=cutoffs, data=data, device=device)
+        found = {"metrics": metrics}
     if as_json:
-        opt.emit_json({"run": str(run), "split": str(split), "metrics": metrics})
+        opt.emit_json({**head, **found})
         return
-    for name, value in metrics.items():
-        typer.echo(f"{name:<14} {value:.4f}")
+    values = {**found["metrics"], **found.get("measures", {})}
+    width = max(14, *map(len, values))
+    for name, value in values.items():
+        typer.echo(f"{name:<{width}} {_shown(value)}")
+    for kind, groups in found.get("groups", {}).items():
+        _print_groups(kind, groups)
+
+
+def _measures(text: str) -> list[str]:
+    from mmgraph.train.measures import MEASURES
+
+    words = [word.strip() for word in text.split(",") if word.strip()]
+    return list(MEASURES) if words == ["all"] else words
+
+
+def _print_groups(kind: str, groups: dict[str, dict[str, Any]]) -> None:
+    from rich.table import Table
+
+    names = list(groups)
+    table = Table(f"{kind}, by training interactions", *names)
+    for key in groups[names[0]]:
+        table.add_row(key, *(_shown(groups[name][key]) for name in names))
+    opt.console().print(table)
+
+
+def _shown(value: float | None) -> str:
+    if value is None:
+        return "-"
+    return f"{value:.4f}" if isinstance(value, float) else f"{value:,}"
 
 
 def _cutoffs(text: str) -> list[int]:

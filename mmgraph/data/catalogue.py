@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +17,6 @@ from mmgraph.data.formats.features import (
     read_item_rows,
 )
 from mmgraph.data.formats.interactions import Interactions, read_interactions
-from mmgraph.data.formats.vector_folder import read_vector_folder
 from mmgraph.data.ids import CodedIds, check_distinct, match_ids
 from mmgraph.data.line_up import item_ids
 from mmgraph.data.overlap import log_overlap
@@ -70,17 +69,15 @@ def catalogue_of(
     features: Mapping[str, str | Path],
     *,
     items_only: bool = False,
-    id_columns: Mapping[str, str] | None = None,
+    read: Callable[[str, Path], FeatureMatrix] | None = None,
 ) -> HeteroData:
     """:func:`read_catalogue` of interactions that were read before.
 
     Args:
         table: The interactions.
-        features: Feature file of each modality; also a folder of vectors, see
-            :func:`~mmgraph.data.formats.vector_folder.read_vector_folder`.
+        features: Feature file of each modality.
         items_only: See there.
-        id_columns: Column of the ids in the file of a modality, where it has none of
-            the usual names.
+        read: Reads the features of a modality; by default as :func:`read_catalogue`.
 
     Returns:
         The catalogue.
@@ -103,8 +100,8 @@ def catalogue_of(
     paths = {name: Path(path) for name, path in features.items()}
     matrices: dict[str, FeatureMatrix] = {}
     if not items_only:
-        named = id_columns or {}
-        matrices = {name: _open(path, named.get(name)) for name, path in paths.items()}
+        read = read or _open
+        matrices = {name: read(name, path) for name, path in paths.items()}
         rows = {name: (len(m.values), m.ids) for name, m in matrices.items()}
     elif items is None:
         rows = {name: read_item_rows(path) for name, path in paths.items()}
@@ -137,21 +134,64 @@ def catalogue_of(
     return data
 
 
-def _open(path: Path, id_column: str | None) -> FeatureMatrix:
+def _open(name: str, path: Path) -> FeatureMatrix:
     """Finite features as they are stored; a ``.npy`` stays on disk."""
-    if path.is_dir():
-        matrix = read_vector_folder(path)
-    else:
-        matrix = read_feature_matrix(path, dtype=None, id_column=id_column)
+    matrix = in_c_order(read_feature_matrix(path, dtype=None))
+    refuse_broken(matrix, path)
+    return matrix
+
+
+def in_c_order(matrix: FeatureMatrix) -> FeatureMatrix:
+    """The same features with the numbers of a row side by side.
+
+    Example:
+        >>> matrix = FeatureMatrix(np.eye(2, order="F"), None, "float64")
+        >>> in_c_order(matrix).values.flags.c_contiguous
+        True
+    """
     values = matrix.values
-    if not values.flags.c_contiguous:
-        values = np.ascontiguousarray(values)
-    with np.errstate(over="ignore"):  # an overflow shows as infinity
-        for start, block in FeatureRows(values).blocks(
-            WORKING_COPY.rows(values.shape[1])
-        ):
-            check_finite(block.astype(np.float32, copy=False), path, first_row=start)
-    return matrix._replace(values=values)
+    if values.flags.c_contiguous:
+        return matrix  # still memory-mapped, if it was
+    return matrix._replace(values=np.ascontiguousarray(values))
+
+
+def refuse_broken(matrix: FeatureMatrix, path: Path) -> None:
+    """Refuse features that float32 does not hold as finite numbers.
+
+    Args:
+        matrix: In C order.
+        path: Their file.
+
+    Raises:
+        UserError: Naming the first such row.
+
+    Example:
+        >>> matrix = FeatureMatrix(np.eye(2), None, "float64")
+        >>> refuse_broken(matrix, Path("visual.npy"))
+    """
+    for start, block in _float32_blocks(matrix.values):
+        check_finite(block, path, first_row=start)
+
+
+def broken_rows(values: np.ndarray) -> np.ndarray:
+    """True for each row that float32 does not hold as finite numbers.
+
+    Args:
+        values: ``[N, D]`` in C order, in memory or memory-mapped.
+
+    Example:
+        >>> broken_rows(np.array([[1.0], [np.nan], [1e300]])).tolist()
+        [False, True, True]
+    """
+    parts = [~np.isfinite(block).all(axis=1) for _, block in _float32_blocks(values)]
+    return np.concatenate(parts)
+
+
+def _float32_blocks(values: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
+    rows = FeatureRows(values).blocks(WORKING_COPY.rows(values.shape[1]))
+    for start, block in rows:
+        with np.errstate(over="ignore"):  # an overflow shows as infinity
+            yield start, block.astype(np.float32, copy=False)
 
 
 def _check_rows(

@@ -62,6 +62,9 @@ def _print_import(imported: ImportReport) -> None:
         ids = f", ids in {part['ids']!r}" if part["ids"] else ""
         left = f", not read: {', '.join(part['not_read'])}" if part["not_read"] else ""
         console().print(f"{name}: {part['file']}{ids}{left}")
+        for each in part["left"]:
+            first = f"first in row {each['first_row']}, counted from 0"
+            console().print(f"  left out: {each['rows']} x {each['kind']} ({first})")
 
 
 def _print_tables(report: dict[str, Any], title: str) -> None:

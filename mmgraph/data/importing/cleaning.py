@@ -136,20 +136,23 @@ def refuse_bad(left: Sequence[LeftRows]) -> None:
     )
 
 
-def log_bad(left: Sequence[LeftRows], rows: int) -> None:
+def log_bad(left: Sequence[LeftRows], rows: int, name: str) -> None:
     """Warn of the bad rows that are left out, in one line.
 
     Args:
         left: What was left out.
         rows: Number of all rows.
+        name: What they are rows of.
 
     Example:
-        >>> log_bad([LeftRows("rating below 4", 3)], 10)
+        >>> log_bad([LeftRows("rating below 4", 3)], 10, "log.csv")
     """
     bad = [each for each in left if each.is_bad]
     if bad:
         total = sum(each.rows for each in bad)
-        log.warning("%d of %d rows are bad, left out: %s", total, rows, _kinds(bad))
+        log.warning(
+            "%s: %d of %d rows are bad, left out: %s", name, total, rows, _kinds(bad)
+        )
 
 
 def _kinds(bad: Sequence[LeftRows]) -> str:

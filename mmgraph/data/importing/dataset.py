@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,6 +12,7 @@ from torch_geometric.data import HeteroData
 
 from mmgraph.data.catalogue import catalogue_of
 from mmgraph.data.formats.feature_formats import features_beside
+from mmgraph.data.formats.features import FeatureMatrix
 from mmgraph.data.formats.interactions import check_duplicates, parse_interactions
 from mmgraph.data.formats.parquet import read_schema
 from mmgraph.data.formats.raw_table import RawTable, read_raw_table
@@ -23,6 +25,7 @@ from mmgraph.data.importing.cleaning import (
     refuse_bad,
 )
 from mmgraph.data.importing.core import k_core
+from mmgraph.data.importing.features import read_import_features
 from mmgraph.data.importing.id_columns import find_id_columns
 from mmgraph.data.importing.sources import Sources, find_sources
 from mmgraph.data.label_split import Split
@@ -43,7 +46,7 @@ class ImportReport:
         taken: Interactions of the result, before its split.
         left: Rows left out, by kind.
         features: File of each modality, the column of its ids (None: by a usual name,
-            or row = item), and the columns that were not read.
+            or row = item), the columns that were not read, and the rows left out.
     """
 
     files: list[str]
@@ -97,7 +100,8 @@ def import_dataset(
         id_column: Column of the ids in the feature files; by default a usual name,
             else the column of which most ids are items.
         min_rating: Leave rows with a smaller rating out.
-        bad_rows: ``"error"``, or ``"drop"`` to leave rows out that cannot be read.
+        bad_rows: ``"error"``, or ``"drop"`` to leave rows out that cannot be read,
+            also of features that are not finite or of an item that had a row before.
         duplicates: A pair that occurs again: ``"error"``, ``"first"`` or ``"last"``.
         min_interactions: k of the :func:`~mmgraph.data.importing.core.k_core`.
         split: See :func:`~mmgraph.data.split_dataset`.
@@ -126,6 +130,11 @@ def import_dataset(
     if split not in SPLITS:
         raise UserError(f"unknown split {split!r}", f"choose among {', '.join(SPLITS)}")
     check_duplicates(duplicates)
+    if min_rating is not None and not math.isfinite(min_rating):
+        raise UserError(f"the smallest rating is {min_rating}", "write a number")
+    if min_interactions < 0:
+        what = f"the fewest interactions are {min_interactions}"
+        raise UserError(what, "write a whole number from 0")
     form = form or TableFormat()
     if not isinstance(source, Sources):
         source = find_sources(Path(source), form)
@@ -136,7 +145,7 @@ def import_dataset(
     )
     if bad_rows == "error":
         refuse_bad(left)
-    log_bad(left, rows)
+    log_bad(left, rows, Path(source.tables[0][0]).name)
     if not len(raw):
         what = f"none of the {rows} rows is taken: {left[0].what or left[0].kind}"
         fix = "look at the separator and the columns that are named"
@@ -146,7 +155,15 @@ def import_dataset(
     id_columns = find_id_columns(files, table.item_codes.names, id_column)
     # MMRec's ids have gaps where rows were left out; row = item still holds.
     table = replace(table, is_numbered=table.is_numbered and not left)
-    data = catalogue_of(table, files, id_columns=id_columns)
+    left_features: dict[str, list[LeftRows]] = {}
+
+    def read(name: str, path: Path) -> FeatureMatrix:
+        column, drop = id_columns.get(name), bad_rows == "drop"
+        matrix, left_features[name] = read_import_features(path, column, drop=drop)
+        log_bad(left_features[name], len(matrix.values), path.name)
+        return matrix
+
+    data = catalogue_of(table, files, read=read)
     if min_interactions > 1:
         core = k_core(data, min_interactions)
         left += _outside(data, core, min_interactions)
@@ -156,7 +173,15 @@ def import_dataset(
         rows=rows,
         taken=data[INTERACTS].edge_index.size(1),
         left=left,
-        features={n: _feature_file(p, id_columns.get(n)) for n, p in files.items()},
+        features={
+            name: {
+                "file": path.name,
+                "ids": id_columns.get(name),
+                "not_read": _not_read(path, id_columns.get(name)),
+                "left": [each.to_json() for each in left_features[name]],
+            }
+            for name, path in files.items()
+        },
     )
     return split_dataset(data, split, seed=seed, path=table.path), report
 
@@ -194,10 +219,6 @@ def _outside(data: HeteroData, core: HeteroData, k: int) -> list[LeftRows]:
     )
     kind = f"outside the {k}-core ({users} users and {items} items)"
     return [LeftRows(kind, rows)] if users or items else []
-
-
-def _feature_file(path: Path, id_column: str | None) -> dict[str, Any]:
-    return {"file": path.name, "ids": id_column, "not_read": _not_read(path, id_column)}
 
 
 def _not_read(path: Path, id_column: str | None) -> list[str]:

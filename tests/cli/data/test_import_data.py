@@ -108,6 +108,7 @@ def test_a_messy_table_is_taken_as_its_clean_rows_would_be(tmp_path):
         "file": "pictures.parquet",
         "ids": "sku",
         "not_read": ["title"],
+        "left": [],
     }
 
     frame = pd.read_csv(path, sep=";", encoding="latin-1", dtype=str)  # another route
@@ -174,6 +175,8 @@ def test_a_table_without_header_is_read_by_numbers(tmp_path):
         (["--user-col", "who"], "log.csv:1: no column 'who' among 'user', 'item' - na"),
         (["--user-col", "item", "--item-col", "item"], "one column for two roles: 'i"),
         (["--min-rating", "3"], "log.csv: no column of ratings, .* - name it .--rat"),
+        (["--min-rating", "nan"], "the smallest rating is nan - write a number"),
+        (["--min-interactions", "-1"], "the fewest interactions are -1 - write a who"),
         (["--on-bad-rows", "x"], "bad rows is 'x' - write error or drop"),
         (["--duplicates", "x"], "duplicates is 'x' - write error, first, last"),
         (["--split", "x"], "unknown split 'x' - choose among label"),

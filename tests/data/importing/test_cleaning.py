@@ -84,8 +84,8 @@ def test_bad_rows_are_one_line(caplog):
     message = f"log.csv:2: empty user id; 3 rows are bad: {kinds} - mend them, or leave"
     with pytest.raises(UserError, match=message):
         refuse_bad(left)
-    log_bad(left, 9)
-    assert caplog.messages[0].startswith("3 of 9 rows are bad, left out: 2 x empty")
+    log_bad(left, 9, "log.csv")
+    assert caplog.messages[0].startswith("log.csv: 3 of 9 rows are bad, left out: 2 x")
 
 
 def test_tables_of_different_types_are_put_together():

@@ -58,6 +58,7 @@ def test_ids_of_any_name_are_found(
         "file": path.name,
         "ids": column,
         "not_read": not_read,
+        "left": [],
     }
 
 
