@@ -7,6 +7,7 @@ from itertools import pairwise
 
 import pytest
 import torch
+import torch.distributed as dist
 from torch import nn
 from torch.jit.frontend import NotSupportedError
 from torch_geometric import EdgeIndex
@@ -20,6 +21,7 @@ from torch_geometric.typing import WITH_PYG_LIB, WITH_TORCH_SPARSE, SparseTensor
 
 from mmgraph.data import from_interactions, load_dataset, original_ids
 from mmgraph.functional import Adjacency
+from mmgraph.models import Batch as Triples
 from mmgraph.models import build_model
 from mmgraph.nn import (
     BipartiteConv,
@@ -502,3 +504,92 @@ def test_modalities_of_any_name_have_modules(names):
     assert list(maps) == list(maps.keys()) == names
     assert [m for m, _ in maps.items()] == names
     assert all(one is not two for one, two in pairwise(maps.values()))
+
+
+# autocast and several processes -------------------------------------------------
+
+AUTOCAST = [
+    *("MF-BPR", "LightGCN", "LayerGCN", "VBPR", "MMGCN", "DualGNN", "SLMRec", "PAMD"),
+    *("BM3", "FREEDOM", "LGMRec", "MENTOR", "CLEAR"),
+]
+PARALLEL = ["VBPR", "LightGCN", "FREEDOM"]
+
+
+class Loss(nn.Module):
+    """As in the docs."""
+
+    def __init__(self, name, data):
+        super().__init__()
+        torch.manual_seed(0)
+        self.model = build_model(name, data, embedding_dim=16)
+        self.data = self.model.add_graphs(data)
+        self.model.start_epoch(self.data, 1, torch.Generator().manual_seed(0))
+
+    def forward(self, user, pos, neg):
+        terms = self.model.training_loss(self.data, Triples(user, pos, neg))
+        return sum(terms.values())
+
+    def gradients(self):
+        named = self.model.named_parameters()
+        return {name: p.grad.clone() for name, p in named if p.grad is not None}
+
+
+def triples(data, count=256):
+    user, pos = data[INTERACTS].edge_index[:, :count]
+    negatives = torch.Generator().manual_seed(1)
+    items = data[ITEM].num_nodes
+    return user, pos, torch.randint(items, (len(user),), generator=negatives)
+
+
+@pytest.fixture(scope="module")
+def planted():
+    return load_dataset("synthetic")[0]
+
+
+@pytest.mark.parametrize("name", AUTOCAST)
+def test_autocast_gives_nearly_the_same_loss_and_direction(name, planted):
+    found = []
+    for enabled in (False, True):
+        loss = Loss(name, planted)
+        torch.manual_seed(1)
+        with torch.autocast("cpu", torch.bfloat16, enabled=enabled):
+            value = loss(*triples(planted))
+        value.backward()
+        flat = torch.cat([g.flatten() for g in loss.gradients().values()])
+        found.append((value.item(), flat))
+    (exact, direction), (rough, nearly) = found
+    assert rough == pytest.approx(exact, rel=0.01)
+    assert torch.cosine_similarity(direction, nearly, dim=0) > 0.97
+
+
+@pytest.mark.parametrize("name", PARALLEL)
+def test_gradients_of_half_batches_have_those_of_the_batch_as_their_mean(name, planted):
+    whole, halves = Loss(name, planted), Loss(name, planted)
+    batch = triples(planted)
+    whole(*batch).backward()
+    for start in (0, 1):
+        (halves(*(part[start::2] for part in batch)) / 2).backward()
+    expected, found = whole.gradients(), halves.gradients()
+    assert expected.keys() == found.keys()
+    for key, gradient in expected.items():
+        torch.testing.assert_close(found[key], gradient, rtol=1e-4, atol=1e-8)
+
+
+@pytest.mark.parametrize("name", PARALLEL)
+def test_distributed_data_parallel_wraps_a_loss(name, planted, tmp_path):
+    alone, wrapped = Loss(name, planted), Loss(name, planted)
+    alone(*triples(planted)).backward()
+    dist.init_process_group(
+        "gloo", init_method=f"file://{tmp_path / 'meet'}", rank=0, world_size=1
+    )
+    try:
+        parallel = nn.parallel.DistributedDataParallel(
+            wrapped, find_unused_parameters=True
+        )
+        parallel(*triples(planted)).backward()
+    finally:
+        dist.destroy_process_group()
+    expected, found = alone.gradients(), wrapped.gradients()
+    assert expected.keys() == found.keys()
+    for key, gradient in expected.items():
+        torch.testing.assert_close(found[key], gradient)

@@ -170,7 +170,7 @@ def _mean_table(rows: Sequence[Row]) -> Table:
 
 
 def _training_table(rows: Sequence[Row]) -> Table:
-    cells = [
+    cells: list[list[Cell]] = [
         [row.label, run, epoch, value]
         for row in rows
         for run, curve in enumerate(row.curves, start=1)

@@ -45,11 +45,11 @@ class ProbedPlace:
 
         Example:
             >>> ProbedPlace("graph", {"visual": 0.1, "textual": 0.9}, []).name
-            'the graph (visual .1, textual .9)'
+            'the graph (visual 0.1, textual 0.9)'
         """
         if self.place == "concatenation":
             return "all features side by side"
         if self.weights is None:
             return self.place
         weights = (f"{m} {w:.2g}" for m, w in self.weights.items())
-        return f"the graph ({', '.join(weights).replace(' 0.', ' .')})"
+        return f"the graph ({', '.join(weights)})"

@@ -14,9 +14,8 @@ def drop_empty_paper_columns(table: Table) -> Table:
         ['System', 'R@20']
     """
     keep = [
-        n
+        name
         for n, name in enumerate(table.columns)
         if "paper" not in name.lower() or any(row[n] for row in table.rows)
     ]
-    columns = [table.columns[n] for n in keep]
-    return Table(columns, [[row[n] for n in keep] for row in table.rows], table.caption)
+    return table.select(keep)

@@ -109,8 +109,8 @@ def test_differences_are_those_of_the_recalls(probe):
 
 def test_the_places_go_by_the_modalities(splits, probe):
     assert [place.name for place in probe.places] == [
-        *("visual", "textual", "the graph (visual .1, textual .9)"),
-        *("the graph (visual .5, textual .5)", "all features side by side"),
+        *("visual", "textual", "the graph (visual 0.1, textual 0.9)"),
+        *("the graph (visual 0.5, textual 0.5)", "all features side by side"),
     ]
     train, valid, _ = load_dataset("synthetic")
     for split in (train, valid):
@@ -120,7 +120,7 @@ def test_the_places_go_by_the_modalities(splits, probe):
             del split["item"].mask_visual
     places = probe_projection(train, valid, ranks=[], num_users=10).places
     assert [place.name for place in places] == [
-        *("textual", "acoustic", "the graph (textual .5, acoustic .5)"),
+        *("textual", "acoustic", "the graph (textual 0.5, acoustic 0.5)"),
         "all features side by side",
     ]
 

@@ -7,8 +7,8 @@ from mmgraph.analysis.redundancy.probed_place import ProbedPlace
     ("place", "weights", "name"),
     [
         ("visual", None, "visual"),
-        ("graph", {"visual": 0.1, "textual": 0.9}, "the graph (visual .1, textual .9)"),
-        ("graph", dict.fromkeys("abc", 1 / 3), "the graph (a .33, b .33, c .33)"),
+        ("graph", {"a": 0.1, "textual": 0.9}, "the graph (a 0.1, textual 0.9)"),
+        ("graph", dict.fromkeys("abc", 1 / 3), "the graph (a 0.33, b 0.33, c 0.33)"),
         ("concatenation", None, "all features side by side"),
     ],
 )
