@@ -9,6 +9,9 @@ from itertools import product
 import pytest
 
 from mmgraph.bench.config import (
+    _LATER,
+    _LATER_OF_PLUGINS,
+    _LATER_OPTIONS,
     canonical,
     check_settings,
     check_values,
@@ -220,3 +223,22 @@ def test_keys_of_runs_from_before_an_option_stay():
     for name, value in {"optimizer": "sparse-adam", "sampled_neighbors": [3]}.items():
         other = replace(run, trainer=run.trainer | {name: value})
         assert other.key(1, "sha") != digest
+
+
+def test_keys_of_runs_from_before_an_option_of_systems_stay():
+    for name in ("VBPR+CLEAR", "CLEAR"):
+        run = run_config(parse_spec(name))
+        later = dict(_LATER_OPTIONS)
+        if name == "VBPR+CLEAR":
+            later |= _LATER_OF_PLUGINS
+        older = {k: v for k, v in run.options.items() if k not in later}
+        trainer = {k: v for k, v in run.trainer.items() if k not in _LATER}
+        text = json.dumps([run.label, older, trainer, 1, "sha"], sort_keys=True)
+        digest = hashlib.sha256(text.encode()).hexdigest()
+        assert run.key(1, "sha") == digest
+        other = replace(run, options=run.options | {"train_features": True})
+        assert other.key(1, "sha") != digest
+    # What CLEAR had before stays in its key.
+    clear = run_config(parse_spec("CLEAR"))
+    without = {k: v for k, v in clear.options.items() if k != "center_output"}
+    assert clear.key(1, "") != replace(clear, options=without).key(1, "")
