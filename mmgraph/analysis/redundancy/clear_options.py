@@ -47,7 +47,7 @@ def clear_options(
         >>> [each.options for each in clear_options({"visual": summary}, [], None)]
         [{'center_output': True}, {'feature_scale': 'standardized'}]
     """
-    found = []
+    found: list[ClearOption] = []
     for name, summary in modalities.items():
         if summary.mean_share >= _MOST and not found:
             why = (
@@ -72,7 +72,8 @@ def clear_options(
 
 
 def _of_pair(pair: PairDiagnosis) -> list[ClearOption]:
-    rank, found = pair.suggested_rank, []
+    rank = pair.suggested_rank
+    found: list[ClearOption] = []
     names = " and ".join(pair.modalities)
     head = pair.correlations[:rank]
     if head and max(head) < _MOST:
