@@ -21,7 +21,14 @@ from mmgraph.models.parts.item_features import (
 )
 from mmgraph.models.parts.model_graphs import ModelGraphs
 from mmgraph.models.plugins.base import Plugin, check_host, check_plugin
-from mmgraph.options import CheckedOptions, Dims, NodeCount, Option, declared_options
+from mmgraph.options import (
+    CheckedOptions,
+    Dims,
+    NodeCount,
+    Option,
+    declared_options,
+    unknown_option,
+)
 from mmgraph.schema import (
     ITEM,
     USER,
@@ -413,6 +420,9 @@ class Recommender(ModelGraphs, CheckedOptions, nn.Module):
                 raise too_few_modalities(cls, names)
             sizes["dims"] = {m: data[ITEM][feature_key(m)].size(1) for m in names}
         known = cls.feature_options()
+        for name in options if known else ():
+            if name not in known and name not in declared_options(cls):
+                raise unknown_option(name, cls, FeatureOptions)
         of_features = {name: options.pop(name) for name in known if name in options}
         model = cls(**sizes, **options)
         model._start_features(FeatureOptions(**of_features), data)
