@@ -24,6 +24,19 @@ from mmgraph.train.training_options import MODELS_OWN
 _NOT_OPTIONS = {"seed", "device", "ks", "checkpoint_seconds"}
 #: Options of the trainer that older runs do not name, and had by default.
 _LATER = {"sampled_neighbors", "optimizer"}
+#: Options of systems that older runs do not name, and what they had.
+_LATER_OPTIONS: Mapping[str, Any] = {
+    "train_features": False,
+    "feature_scale": "raw",
+    "fuse": "concat",
+    "reg_on": "preference",
+    "directions": "covariance",
+    "penalty": None,
+    "effective_rank": False,
+    "graph_rank": 0,
+    "graph_strength": 0.9,
+}
+_LATER_OF_PLUGINS: Mapping[str, Any] = {"center_output": False}
 #: What is no option of a system, but can be given otherwise.
 _GIVEN_OTHERWISE = {
     "fidelity": "write NAME@released, or give --fidelity where the command has it",
@@ -62,7 +75,13 @@ class RunConfig:
             for name, value in self.trainer.items()
             if name not in _LATER or value != known[name].default
         }
-        parts = [self.label, self.options, trainer, seed, data_sha256]
+        later = {**_LATER_OPTIONS, **(_LATER_OF_PLUGINS if self.spec.plugin else {})}
+        options = {
+            name: value
+            for name, value in self.options.items()
+            if name not in later or value != later[name]
+        }
+        parts = [self.label, options, trainer, seed, data_sha256]
         text = json.dumps(parts, sort_keys=True, default=str)
         return hashlib.sha256(text.encode()).hexdigest()
 

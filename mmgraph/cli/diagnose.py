@@ -127,6 +127,8 @@ def _interactions(
 
 
 def _show(diagnosis: Diagnosis, console: Console) -> None:
+    from mmgraph.bench.spec import format_options
+
     columns = ("modality", "dim", "items", "missing", "zero", "duplicate rows")
     rows = [
         (name, m.dim, m.rows, m.missing_rows, m.zero_rows, m.duplicate_rows)
@@ -137,6 +139,10 @@ def _show(diagnosis: Diagnosis, console: Console) -> None:
         _show_probe(diagnosis.probe, console)
     for pair in diagnosis.pairs:
         _show_pair(pair, console)
+    for option in diagnosis.clear_options:
+        named = format_options(option.options)
+        text = f"Try CLEAR:{named}. {option.reason}"
+        console.print(text, highlight=False, soft_wrap=True)
     for note in diagnosis.notes:
         console.print(f"Note: {note}", highlight=False, soft_wrap=True)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from functools import partial
 from typing import Any, ClassVar, Self, final
 
@@ -13,15 +14,28 @@ from mmgraph.errors import UserError
 from mmgraph.functional.recommend.neighbor_sampling import SampledGraph
 from mmgraph.models.batch import Batch
 from mmgraph.models.parts.growth import Growth, fold_in_rows
-from mmgraph.models.parts.item_features import TrainedFeatures
+from mmgraph.models.parts.item_features import (
+    FeatureOptions,
+    Scale,
+    TrainedFeatures,
+    scale_features,
+)
 from mmgraph.models.parts.model_graphs import ModelGraphs
 from mmgraph.models.plugins.base import Plugin, check_host, check_plugin
-from mmgraph.options import CheckedOptions, Dims, NodeCount
+from mmgraph.options import (
+    CheckedOptions,
+    Dims,
+    NodeCount,
+    Option,
+    declared_options,
+    unknown_option,
+)
 from mmgraph.schema import (
     ITEM,
     USER,
     feature_key,
     in_order,
+    mask_key,
     modalities,
 )
 
@@ -110,6 +124,9 @@ class Recommender(ModelGraphs, CheckedOptions, nn.Module):
         self.fidelity = fidelity
         self.plugin: Plugin | None = None
         self._plugin_was_applied = False
+        self.own_features = TrainedFeatures(num_items, {})
+        self.feature_scale: Scale = "raw"
+        self._scaled: dict[str, Tensor] = {}
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -414,6 +431,11 @@ class Recommender(ModelGraphs, CheckedOptions, nn.Module):
     def from_data(cls, data: HeteroData, **options: Any) -> Self:
         """Build the model for the users, items and modalities of ``data``.
 
+        Args:
+            data: The data.
+            options: Options of the constructor, and of a multimodal system those of
+                :class:`~mmgraph.models.parts.item_features.FeatureOptions`.
+
         Raises:
             UserError: If a multimodal model gets no item features, or an option may not
                 have its value.
@@ -427,11 +449,59 @@ class Recommender(ModelGraphs, CheckedOptions, nn.Module):
             if not names:
                 raise too_few_modalities(cls, names)
             sizes["dims"] = {m: data[ITEM][feature_key(m)].size(1) for m in names}
+        known = cls.feature_options()
+        for name in options if known else ():
+            if name not in known and name not in declared_options(cls):
+                raise unknown_option(name, cls, FeatureOptions)
+        of_features = {name: options.pop(name) for name in known if name in options}
         model = cls(**sizes, **options)
-        for part in model.modules():
-            if isinstance(part, TrainedFeatures):
-                part.copy_from(data)
+        model._start_features(FeatureOptions(**of_features), data)
         return model
+
+    @classmethod
+    def feature_options(cls) -> dict[str, Option]:
+        """Options about the item features, of multimodal systems that are trained."""
+        if not (cls.multimodal and cls.trains):
+            return {}
+        own = declared_options(cls)  # a class of the user's may have such a name
+        declared = declared_options(FeatureOptions)
+        return {name: option for name, option in declared.items() if name not in own}
+
+    def _start_features(self, given: FeatureOptions, data: HeteroData) -> None:
+        """Take the features of ``data`` as options say: scaled, copied for training."""
+        self.feature_scale = given.feature_scale
+        scaled = self.feature_view(data)
+        parts = [part for part in self.modules() if isinstance(part, TrainedFeatures)]
+        if given.train_features and not any(len(part) for part in parts):
+            self.own_features = TrainedFeatures(self.num_items, self.dims)
+            parts.append(self.own_features)
+        for part in parts:
+            part.copy_from(scaled)
+
+    def feature_view(self, data: HeteroData) -> HeteroData:
+        """``data`` with the features scaled, or with those that are trained."""
+        if self.feature_scale == "raw" and not len(self.own_features):
+            return data
+        view = copy.copy(data)
+        for m in self.dims:
+            view[ITEM][feature_key(m)] = self._read_features(data, m)
+        return view
+
+    def _read_features(self, data: HeteroData, modality: str) -> Tensor:
+        if modality in self.own_features:
+            own: Tensor = self.own_features[modality]
+            return own
+        x: Tensor = data[ITEM][feature_key(modality)]
+        mask = data[ITEM].get(mask_key(modality))
+        if x is self._scaled.get(modality):  # a view of a view
+            return x
+        scaled = self.cached(
+            ("scaled", modality),
+            (x,) if mask is None else (x, mask),
+            lambda: scale_features(x, self.feature_scale, mask),
+        )
+        self._scaled[modality] = scaled
+        return scaled
 
     @property
     def released(self) -> bool:

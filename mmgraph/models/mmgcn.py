@@ -190,8 +190,6 @@ class MMGCN(Recommender):
             x_user = unit_rows(preference)
             return x_user, self.mean_graphs(data)[1].matmul(x_user)
 
-        if preference.requires_grad:
-            return build()
         sources = (preference, data[INTERACTS].edge_index)
         return self.cached(("first users", modality), sources, build)
 

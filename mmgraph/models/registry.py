@@ -30,6 +30,7 @@ from mmgraph.models.mmgcn import MMGCN
 from mmgraph.models.mmssl import MMSSL
 from mmgraph.models.pamd import PAMD
 from mmgraph.models.parts import own_systems
+from mmgraph.models.parts.item_features import FeatureOptions
 from mmgraph.models.plugins.base import Plugin
 from mmgraph.models.plugins.clear import CLEARPlugin
 from mmgraph.models.plugins.sea import SEAPlugin
@@ -200,7 +201,7 @@ def model_options(name: str, plugin: str | None = None) -> dict[str, Option]:
         (['embedding_dim', 'fidelity', 'reg_weight'], 0.0001, 'a number at least 0')
     """
     _, model_class, preset = resolve_model(name)
-    options = dict(declared_options(model_class))
+    options = {**declared_options(model_class), **model_class.feature_options()}
     for option, value in preset.items():
         options[option] = replace(options[option], default=value)
     if plugin is None:
@@ -260,14 +261,14 @@ def build_model(
             f"{canonical} has no fidelity {fidelity!r}",
             f"choose from {', '.join(model_class.fidelities)}",
         )
-    own = declared_options(model_class)
+    own = {**declared_options(model_class), **model_class.feature_options()}
     plugin_class = None if plugin is None else resolve_plugin(plugin)[1]
     of_plugin = {} if plugin_class is None else declared_options(plugin_class)
     for option, value in options.items():
         if option not in own and option not in of_plugin:
-            owners = (
-                [model_class] if plugin_class is None else [model_class, plugin_class]
-            )
+            owners: list[type] = [model_class]
+            owners += [] if plugin_class is None else [plugin_class]
+            owners += [FeatureOptions] if model_class.feature_options() else []
             raise unknown_option(option, *owners)
         if option in preset and value != preset[option]:
             raise UserError(

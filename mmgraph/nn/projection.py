@@ -15,7 +15,13 @@ from mmgraph.functional.redundancy.projection import (
     suppress,
 )
 from mmgraph.functional.redundancy.refresh_measures import refresh_measures
-from mmgraph.functional.redundancy.spectrum import spectral_gap, suggest_rank
+from mmgraph.functional.redundancy.spectrum import (
+    effective_rank as effective_rank_of,
+)
+from mmgraph.functional.redundancy.spectrum import (
+    spectral_gap,
+    suggest_rank,
+)
 from mmgraph.nn.modality_dict import attribute_name, modality_name
 from mmgraph.options import (
     CheckedOptions,
@@ -62,6 +68,12 @@ class NullSpaceProjection(CheckedOptions, nn.Module):
         energy: Fraction of :math:`\sum_i \sigma_i^2` that the directions must hold. The
             rank is then chosen anew at every refresh (the "dynamic ratio" ablation), at
             most one less than the smallest dimension.
+        penalty: Choose the rank at every refresh by Eq. 13 instead: the number of
+            :math:`\sigma_i^2` above this ratio of :math:`\sum_i \sigma_i^2`.
+        effective_rank: Choose it as the effective rank of the spectrum, rounded
+            (:func:`mmgraph.functional.effective_rank`).
+        directions: ``"covariance"``, or ``"canonical"`` for those of the features'
+            correlation, see :func:`mmgraph.functional.shared_bases`.
         weights: Weights of the pairs of three or more modalities, see
             :func:`mmgraph.functional.shared_bases`.
 
@@ -94,15 +106,25 @@ class NullSpaceProjection(CheckedOptions, nn.Module):
         sides: str | Sequence[str] = "both",
         center_output: bool = False,
         energy: PositiveFraction | None = None,
+        penalty: Fraction | None = None,
+        effective_rank: bool = False,
+        directions: Literal["covariance", "canonical"] = "covariance",
         weights: Literal["equal", "raw"] = "equal",
     ) -> None:
         super().__init__()
+        if (energy is not None) + (penalty is not None) + effective_rank > 1:
+            raise ValueError(
+                "give one of 'energy', 'penalty' and 'effective_rank' "
+                f"(got {energy}, {penalty}, {effective_rank})"
+            )
         self.rank = rank
         self.strength = strength
         self.refresh_every = refresh_every
         self.sides = sides
         self.center_output = center_output
-        self.energy = energy
+        self.energy, self.penalty = energy, penalty
+        self.effective_rank = effective_rank
+        self.directions = directions
         self.weights = weights
         self._has_warned = False
         self.measures: dict[str, float] = {}
@@ -142,8 +164,10 @@ class NullSpaceProjection(CheckedOptions, nn.Module):
             return
         if have_common_items(x, masks):
             smallest = min(rows.size(1) for rows in x.values())
-            rank = self.rank if self.energy is None else smallest - 1
-            bases, sigmas = shared_bases(x, rank, masks=masks, weights=self.weights)
+            rank = smallest - 1 if self.finds_rank else self.rank
+            bases, sigmas = shared_bases(
+                x, rank, masks=masks, weights=self.weights, directions=self.directions
+            )
             earlier = {name: self._basis(name) for name in self.modalities}
             self._drop_buffers()
             for name in sides:
@@ -171,9 +195,18 @@ class NullSpaceProjection(CheckedOptions, nn.Module):
         names = [name for name in self._buffers if name.startswith("basis_")]
         return [modality_name(name.removeprefix("basis_")) for name in names]
 
+    @property
+    def finds_rank(self) -> bool:
+        """True if each refresh chooses the rank by the spectrum."""
+        by_value = self.energy is not None or self.penalty is not None
+        return by_value or self.effective_rank
+
     def extra_repr(self) -> str:
         """Options shown in the module's repr."""
-        rank = f"rank={self.rank}" if self.energy is None else f"energy={self.energy}"
+        rank = f"rank={self.rank}"
+        for name in ("energy", "penalty", "effective_rank"):
+            value = getattr(self, name)
+            rank = f"{name}={value}" if value not in (None, False) else rank
         return f"{rank}, strength={self.strength}"
 
     def _project(self, name: str, x: Tensor) -> Tensor:
@@ -196,9 +229,9 @@ class NullSpaceProjection(CheckedOptions, nn.Module):
         return sides
 
     def _cut(self, name: str, basis: Tensor, sigma: Tensor) -> Tensor:
-        """Apply the energy rule, log the rank, warn of a missing gap."""
-        if self.energy is not None:
-            basis = basis[:, : suggest_rank(sigma, energy=self.energy)].contiguous()
+        """Choose the rank, log it, warn of a missing gap."""
+        if self.finds_rank:
+            basis = basis[:, : self._rank_of(sigma)].contiguous()
         rank = int(basis.any(dim=0).sum())
         logger.debug("%s: %d shared directions", name, rank)
         gap = spectral_gap(sigma, rank)
@@ -212,6 +245,15 @@ class NullSpaceProjection(CheckedOptions, nn.Module):
                 rank,
             )
         return basis
+
+    def _rank_of(self, sigma: Tensor) -> int:
+        """The rank that the rule makes of a spectrum."""
+        if self.effective_rank:
+            return round(effective_rank_of(sigma))
+        if self.penalty is not None:
+            energy = float(sigma.square().sum())
+            return suggest_rank(sigma, penalty=self.penalty * energy)
+        return suggest_rank(sigma, energy=self.energy)
 
     def _drop_buffers(self) -> None:
         self.measures = {}

@@ -9,6 +9,9 @@ from itertools import product
 import pytest
 
 from mmgraph.bench.config import (
+    _LATER,
+    _LATER_OF_PLUGINS,
+    _LATER_OPTIONS,
     canonical,
     check_settings,
     check_values,
@@ -233,3 +236,22 @@ def test_who_lacks_which_option_is_found_by_the_declarations():
     }
     expected = {name: systems for name, systems in lacking.items() if systems}
     assert without_option(names, specs) == expected
+
+
+def test_keys_of_runs_from_before_an_option_of_systems_stay():
+    for name in ("VBPR+CLEAR", "CLEAR"):
+        run = run_config(parse_spec(name))
+        later = dict(_LATER_OPTIONS)
+        if name == "VBPR+CLEAR":
+            later |= _LATER_OF_PLUGINS
+        older = {k: v for k, v in run.options.items() if k not in later}
+        trainer = {k: v for k, v in run.trainer.items() if k not in _LATER}
+        text = json.dumps([run.label, older, trainer, 1, "sha"], sort_keys=True)
+        digest = hashlib.sha256(text.encode()).hexdigest()
+        assert run.key(1, "sha") == digest
+        other = replace(run, options=run.options | {"train_features": True})
+        assert other.key(1, "sha") != digest
+    # What CLEAR had before stays in its key.
+    clear = run_config(parse_spec("CLEAR"))
+    without = {k: v for k, v in clear.options.items() if k != "center_output"}
+    assert clear.key(1, "") != replace(clear, options=without).key(1, "")

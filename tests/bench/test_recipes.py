@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import math
 import subprocess
 import sys
@@ -17,6 +18,8 @@ from mmgraph.bench.recipe import (
     stages,
 )
 from mmgraph.bench.spec import parse_spec
+from mmgraph.cli import main
+from mmgraph.data import synthetic, write_dataset
 from mmgraph.models import available_models
 
 ROOT = Path(__file__).parents[2]
@@ -313,3 +316,34 @@ def test_the_recipes_are_in_the_built_package(tmp_path):
     subprocess.run(run, cwd=ROOT, check=True, capture_output=True)
     built = tmp_path / "mmgraph" / "bench" / "recipes"
     assert {path.name for path in built.glob("*.toml")} == {p.name for p in PATHS}
+
+
+@pytest.fixture(scope="module")
+def wide(tmp_path_factory):
+    """A tiny catalogue with features of the papers' widths, and a folder for runs."""
+    folder = tmp_path_factory.mktemp("wide")
+    widths = {"visual": 4096, "textual": 384}
+    *splits, _ = synthetic(
+        num_users=40, num_items=30, interactions_per_user=8, modalities=widths
+    )
+    write_dataset(*splits, folder / "data")
+    return folder
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("fidelity", ["released", "paper"])
+@pytest.mark.parametrize(
+    "table",
+    [
+        *("clear-table2", "clear-table3", "clear-table4"),
+        *("sea-table2", "sea-table3", "sea-table4", "sea-table5"),
+    ],
+)
+def test_a_table_is_one_command(capsys, wide, table, fidelity):
+    folders = f"--data {wide / 'data'} --out {wide / fidelity} --runs {wide / 'runs'}"
+    options = f"--fidelity {fidelity} --epochs 2 --seeds 1 --device cpu --quiet --json"
+    command = f"reproduce {table} --recipe baby {folders} {options}"
+    assert main(command.split()) == 0
+    results = json.loads(capsys.readouterr().out)[table]["results"]
+    assert len(results["systems"]) >= 4
+    assert results["missing"] == []

@@ -44,7 +44,7 @@ def singular_vectors(z):
 
 
 def dropped_pairs(model):
-    source, target = model.dropped_graph.edge_index()
+    source, target = model.dropped_graphs["visual"].edge_index()
     to_item = target >= 9
     return torch.stack([source[to_item], target[to_item] - 9])
 
@@ -244,7 +244,7 @@ def test_masked_items_have_no_part_in_the_directions(
 
 def test_without_edge_drop_training_and_evaluation_see_one_graph(started):
     model, data = started(edge_drop=0.0)
-    assert model.dropped_graph is None
+    assert model.dropped_graphs is None
     training = model.encode(data)
     model.eval()
     assert all(map(torch.equal, training, model.encode(data)))
@@ -317,3 +317,133 @@ def test_options_that_do_not_go_together_name_the_system():
     ):
         with pytest.raises(ValueError, match=message):
             CLEAR(*sizes, **options)
+
+
+def hidden_tables(model, data, dense, edges, projector=None):
+    """Users and items after the propagation, by modality, without the package."""
+    tables = {}
+    for m, z in encoded(model, data, dense).items():
+        preference = model.gcn.propagate.preference[m]
+        x = dense.unit_rows(torch.cat([preference, z]))
+        matrix = dense.user_item(edges[m], 9, 14)
+        tables[m] = sum(dense.layers(matrix, x, 2))
+    return tables
+
+
+def same_edges(data):
+    return dict.fromkeys(WIDTHS, data[INTERACTS].edge_index)
+
+
+def test_modalities_may_be_added_up(started, batch, dense, agree):
+    model, data = started(strength=0.0, edge_drop=0.0, fuse="sum")
+    tables = hidden_tables(model, data, dense, same_edges(data)).values()
+    weight = model.gcn.fuse_users.weight
+    z_user = sum(weight[:, m] * x[:9] for m, x in enumerate(tables))
+    z_item = sum(x[9:] for x in tables)
+    z_item = z_item + dense.item_graph(data) @ z_item
+    expected = {
+        "bpr": dense.bpr(z_user, z_item, batch),
+        "reg": 0.3 * penalty(model, batch),
+    }
+    agree(model, model.loss(data, batch), expected)
+    assert [z.size(1) for z in model.encode(data)] == [5, 5]
+
+
+def test_the_penalty_may_be_on_the_hidden_tables(started, batch, dense, agree):
+    model, data = started(strength=0.0, edge_drop=0.0, reg_on="hidden")
+    tables = hidden_tables(model, data, dense, same_edges(data))
+    bases = singular_vectors(encoded(model, data, dense))
+    edges = data[INTERACTS].edge_index
+    z_user, z_item = reference(model, data, dense, bases, edges, strength=0.0)
+    weight = model.gcn.fuse_users.weight
+    squares = [(x[batch.user] ** 2).mean() for x in tables.values()]
+    expected = {
+        "bpr": dense.bpr(z_user, z_item, batch),
+        "reg": 0.3 * (sum(squares) + (weight**2).mean()),
+    }
+    agree(model, model.loss(data, batch), expected)
+
+
+def test_items_may_lose_the_edges_of_one_modality(started, batch, dense, agree):
+    model, data = started(strength=0.0, edge_drop=0.5, edge_drop_by="item-modality")
+    whole = {tuple(pair) for pair in data[INTERACTS].edge_index.T.tolist()}
+    left, lost = {}, {}
+    for m, graph in model.dropped_graphs.items():
+        source, target = graph.edge_index()
+        pairs = zip(source.tolist(), target.tolist(), strict=True)
+        kept = {(u, i - 9) for u, i in pairs if u < 9 <= i}
+        assert kept <= whole
+        left[m] = torch.tensor(sorted(kept)).T
+        lost[m] = {i for _, i in whole - kept}
+        # An item loses all its edges or none.
+        assert not lost[m] & {i for _, i in kept}
+    # Of the 7 drawn items a third loses one, a third the other, a third none.
+    known = {i for _, i in whole}
+    assert not lost["visual"] & lost["textual"]
+    assert all(0 < len(items) <= 3 for items in lost.values())
+    assert len(lost["visual"] | lost["textual"]) <= 5 < len(known)
+    tables = hidden_tables(model, data, dense, left)
+    weight = model.gcn.fuse_users.weight
+    z_user = torch.cat(
+        [weight[:, m] * x[:9] for m, x in enumerate(tables.values())], dim=1
+    )
+    z_item = torch.cat([x[9:] for x in tables.values()], dim=1)
+    z_item = z_item + dense.item_graph(data) @ z_item
+    expected = {
+        "bpr": dense.bpr(z_user, z_item, batch),
+        "reg": 0.3 * penalty(model, batch),
+    }
+    agree(model, model.loss(data, batch), expected)
+
+
+def test_the_items_of_a_modality_are_drawn_anew_in_each_epoch(started):
+    model, data = started(edge_drop=0.5, edge_drop_by="item-modality")
+    first = dropped_pairs(model)
+    model.start_epoch(data, 2, torch.Generator().manual_seed(9))
+    assert dropped_pairs(model).tolist() != first.tolist()
+
+
+def test_the_item_graph_may_be_built_of_projected_features(catalogue):
+    data = catalogue(WIDTHS)
+    projected = copy.copy(data)
+    visual, textual = (data["item"][f"x_{m}"].numpy() for m in WIDTHS)
+    u, w = singular_vectors(
+        {"visual": torch.from_numpy(visual), "textual": torch.from_numpy(textual)}
+    ).values()
+    for m, x, basis in (("visual", visual, u), ("textual", textual, w)):
+        basis = basis[:, :2].numpy()
+        projected["item"][f"x_{m}"] = torch.from_numpy(x - 0.6 * x @ basis @ basis.T)
+    options = {"k": 4, "strength": 0.0}
+    own = make(data, graph_rank=2, graph_strength=0.6, **options)
+    graph = own.add_graphs(data)["item", "similar", "item"]
+    expected = make(projected, **options).add_graphs(projected)
+    other = expected["item", "similar", "item"]
+    assert graph.edge_index.tolist() == other.edge_index.tolist()
+    torch.testing.assert_close(graph.edge_weight, other.edge_weight)
+    plain = make(data, **options).add_graphs(data)["item", "similar", "item"]
+    assert plain.edge_index.tolist() != graph.edge_index.tolist()
+    assert own.add_graphs(data)["item"].x_visual is data["item"].x_visual
+    with pytest.raises(ValueError, match=r"CLEAR: 'graph_rank' must be in \[0, 4\]"):
+        make(data, graph_rank=5)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"energy": 0.9, "penalty": 0.1}, {"penalty": 0.1, "effective_rank": True}],
+)
+def test_one_rule_chooses_the_rank(catalogue, options):
+    one, other = options
+    with pytest.raises(ValueError, match=f"CLEAR: '{one}' and '{other}' both choose"):
+        make(catalogue(WIDTHS), **options)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"penalty": 0.05}, {"effective_rank": True}, {"directions": "canonical"}],
+)
+def test_the_projection_gets_its_options(started, options):
+    model, data = started(rank=2, **options)
+    for name, value in options.items():
+        assert getattr(model.project, name) == value
+    _, z_item = model.encode(data)
+    assert bool(z_item.isfinite().all())

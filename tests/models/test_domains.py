@@ -239,7 +239,7 @@ def test_generous_sizes_stay_accepted():
 def test_an_unknown_option_has_one_wording_through_all_doors(catalogue, name):
     data, model_class = catalogue(DIMS), resolve_model(name)[1]
     sizes = (9, 14, DIMS) if model_class.multimodal else (9, 14)
-    messages = set()
+    messages = []
     for build in (
         lambda **o: model_class(*sizes, **o),
         lambda **o: model_class.from_data(data, **o),
@@ -247,8 +247,14 @@ def test_an_unknown_option_has_one_wording_through_all_doors(catalogue, name):
     ):
         with pytest.raises(UserError) as e:
             build(embeding_dim=8)
-        messages.add(str(e.value))
-    (message,) = messages
+        messages.append(str(e.value))
+    message, *others = messages
+    # The options about features are for the doors that have the features.
+    for each in others:
+        start, _, known = each.partition("choose from ")
+        own = set(known.split(", ")) - {*model_class.feature_options()}
+        assert f"{start}choose from {', '.join(sorted(own))}" == message
+    assert others[0] == others[1]
     assert message.startswith(
         f"unknown option 'embeding_dim' of {model_class.__name__} - "
         "did you mean 'embedding_dim'? choose from "

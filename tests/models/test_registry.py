@@ -109,6 +109,8 @@ def test_options_are_the_keywords_of_the_constructor(name):
         expected |= {p.name: p.default for p in signature if p.kind is p.KEYWORD_ONLY}
         if not any(p.kind is p.VAR_KEYWORD for p in signature):
             break
+    if MODELS[name].multimodal:  # those of from_data, which every such system has
+        expected |= {"train_features": False, "feature_scale": "raw"}
     assert {key: o.default for key, o in model_options(name).items()} == expected
 
 
@@ -120,7 +122,11 @@ def test_a_plugins_options_stand_beside_the_models():
         "strength": 0.9,
         "refresh_every": 1,
         "energy": None,
+        "penalty": None,
+        "effective_rank": False,
+        "directions": "covariance",
         "sides": "both",
+        "center_output": False,
         "where": "encoder",
     }
 
@@ -149,7 +155,9 @@ def test_an_unknown_option_brings_the_nearest_and_the_list(catalogue):
     expected = "unknown option 'stregth' of VBPR - did you mean 'strength'. choose from"
     with pytest.raises(UserError, match=expected):
         build_model("VBPR", catalogue(WIDTHS), plugin="clear", stregth=0.5)
-    with pytest.raises(UserError, match=r"choose from embedding_dim, fidelity, reg"):
+    with pytest.raises(
+        UserError, match="choose from embedding_dim, feature_scale, fid"
+    ):
         build_model("VBPR", catalogue(WIDTHS), strength=0.5)
 
 

@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from mmgraph.functional import cross_covariance, shared_directions, suppress
+from mmgraph.functional.redundancy.canonical_correlation import canonical_correlations
 from mmgraph.nn.projection import NullSpaceProjection
 
 TIGHT = {"atol": 1e-10, "rtol": 1e-10}
@@ -362,3 +363,53 @@ def test_moves_with_the_module(device):
     out = project({m: t.to(device) for m, t in x.items()})
     for m, t in refreshed(x)(x).items():
         torch.testing.assert_close(out[m].cpu(), t, **TIGHT)
+
+
+def test_the_penalty_of_eq_13_chooses_the_rank():
+    x = features()
+    sigma = torch.linalg.svdvals(cross_covariance(x["visual"], x["textual"]))
+    square = (sigma**2).tolist()
+    for ratio in (0.0, 0.01, 0.1, 0.5, 1.0):
+        price = ratio * sum(square)
+        # By search, as the equation says: the smallest of all costs.
+        costs = [sum(square[k:]) + price * k for k in range(len(square) + 1)]
+        best = min(range(len(costs)), key=lambda k, costs=costs: costs[k])
+        project = refreshed(x, penalty=ratio)
+        # One direction stays, as with the energy rule.
+        assert project.measures["visual/rank"] == min(best, 5)
+
+
+def test_the_effective_rank_chooses_the_rank():
+    x = features()
+    project = refreshed(x, effective_rank=True)
+    expected = round(project.measures["visual/effective_rank"])
+    assert project.measures["visual/rank"] == expected
+    assert 1 <= expected < 6
+    assert "effective_rank=True" in repr(project)
+
+
+def test_one_rule_chooses_the_rank():
+    with pytest.raises(ValueError, match="one of 'energy', 'penalty' and 'effective"):
+        NullSpaceProjection(2, 0.9, energy=0.5, penalty=0.1)
+
+
+def test_canonical_directions_are_those_of_the_correlation_and_vanish():
+    x = features()
+    x["visual"][:, 0] *= 50  # loud, and no more shared than before
+    before = canonical_correlations(x["visual"], x["textual"])
+    project = refreshed(x, rank=2, strength=1.0, directions="canonical")
+    torch.testing.assert_close(project.sigma_visual, before, rtol=1e-4, atol=1e-5)
+    for m, rows in project(x).items():
+        basis = getattr(project, f"basis_{m}")
+        nothing = torch.zeros(100, 2, dtype=rows.dtype)
+        torch.testing.assert_close(rows @ basis, nothing, **TIGHT)
+    # What is removed holds the two largest correlations, whole.
+    variates = [x[m] @ getattr(project, f"basis_{m}") for m in x]
+    held = canonical_correlations(*variates)
+    torch.testing.assert_close(held, before[:2], rtol=1e-4, atol=1e-5)
+    # The covariance sees the loud column alone.
+    loud = refreshed(x, rank=1, strength=1.0).basis_visual
+    assert loud[0, 0].abs() > 0.99
+    assert project.basis_visual[0].norm() < 0.2
+    eye = project.basis_visual.T @ project.basis_visual
+    torch.testing.assert_close(eye, torch.eye(2, dtype=eye.dtype), **TIGHT)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from itertools import combinations
 from typing import Any
 
 import torch
 from torch_geometric.data import HeteroData
 
+from mmgraph.analysis.redundancy.clear_options import ClearOption, clear_options
 from mmgraph.analysis.redundancy.findings import modality_notes
 from mmgraph.analysis.redundancy.modality_summary import (
     ModalitySummary,
@@ -33,6 +34,7 @@ class Diagnosis:
         settings: Samples and seed.
         probe: What projecting does to content neighbours on validation; None without
             interactions, with one modality, or where there are too many items.
+        clear_options: Options of CLEAR to try, beside rank and strength, and why.
     """
 
     modalities: dict[str, ModalitySummary]
@@ -40,6 +42,7 @@ class Diagnosis:
     notes: list[str]
     settings: dict[str, int]
     probe: Probe | None = None
+    clear_options: list[ClearOption] = field(default_factory=list)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain dictionaries, lists and numbers, for JSON."""
@@ -128,6 +131,7 @@ def diagnose(
             "seed": seed,
         },
         probe=probe,
+        clear_options=clear_options(summaries, pairs, probe),
     )
 
 

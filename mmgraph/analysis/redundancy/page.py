@@ -11,6 +11,7 @@ from mmgraph.analysis.redundancy.figures import pair_figures, probe_figure
 from mmgraph.analysis.redundancy.pair_diagnosis import PairDiagnosis
 from mmgraph.analysis.redundancy.probe import Probe
 from mmgraph.analysis.redundancy.tables import (
+    clear_option_table,
     cost_table,
     direction_table,
     fact_table,
@@ -100,6 +101,10 @@ def diagnosis_page(
     ]
     for pair, drawn in zip(diagnosis.pairs, figures, strict=True):
         sections.append(_pair_section(pair, drawn, diagnosis.settings))
+    if diagnosis.clear_options:
+        about_them = "Reasons to try them, nothing more: let validation decide."
+        tables = [clear_option_table(diagnosis)]
+        sections.append(Section("Options of CLEAR to try", [about_them], tables))
     if diagnosis.probe is not None:
         sections.insert(1, _probe_section(diagnosis.probe, with_figure=not about))
     return page(f"Redundancy: {data}", sections, made)

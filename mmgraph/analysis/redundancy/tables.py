@@ -10,6 +10,7 @@ from mmgraph.analysis.redundancy.diagnosis import Diagnosis
 from mmgraph.analysis.redundancy.pair_diagnosis import PairDiagnosis
 from mmgraph.analysis.redundancy.probe import Probe
 from mmgraph.analysis.report.table import Cell, Table
+from mmgraph.bench.spec import format_options
 
 
 def modality_table(diagnosis: Diagnosis) -> Table:
@@ -37,6 +38,23 @@ def modality_table(diagnosis: Diagnosis) -> Table:
         values = asdict(summary)
         rows.append([name, *(values[key] for key in counts)])
     return Table(("modality", *counts.values()), rows, "Counts of each modality")
+
+
+def clear_option_table(diagnosis: Diagnosis) -> Table:
+    """Options of CLEAR to try, and why.
+
+    Args:
+        diagnosis: Of a catalogue.
+
+    Example:
+        >>> clear_option_table(Diagnosis({}, [], [], {})).columns
+        ('options', 'why')
+    """
+    rows = [
+        [format_options(option.options), option.reason]
+        for option in diagnosis.clear_options
+    ]
+    return Table(("options", "why"), rows, "Options of CLEAR to try")
 
 
 def fact_table(pair: PairDiagnosis) -> Table:

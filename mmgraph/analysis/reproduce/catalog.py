@@ -10,7 +10,9 @@ from mmgraph.analysis.reproduce.context import DEFAULT_MODEL, ExperimentContext
 from mmgraph.analysis.reproduce.experiments import (
     ablation,
     accuracy,
+    clear_theorems,
     control,
+    data_table,
     efficiency,
     embedding,
     redundancy,
@@ -44,6 +46,9 @@ class PaperExperiment:
 
 
 EXPERIMENTS: dict[str, PaperExperiment] = {
+    "clear-table1": PaperExperiment(
+        "CLEAR, Table 1: statistics of the data", data_table.data_table, plots=False
+    ),
     "clear-table2": PaperExperiment(
         "CLEAR, Table 2: all systems",
         accuracy.clear_table_2,
@@ -71,7 +76,7 @@ EXPERIMENTS: dict[str, PaperExperiment] = {
         "CLEAR, Figure 3: ablation",
         ablation.clear_figure_3,
         ["CLEAR"],
-        grid={"energy": (0.9,)},
+        grid={"energy": (0.5, 0.7, 0.8, 0.9, 0.95)},
     ),
     "clear-figure4": PaperExperiment(
         "CLEAR, Figure 4: strength and rank",
@@ -89,6 +94,16 @@ EXPERIMENTS: dict[str, PaperExperiment] = {
         embedding.clear_figure_6,
         ["CLEAR"],
         grid={"items": (2000,)},
+    ),
+    "clear-theorems": PaperExperiment(
+        "CLEAR, Theorems 1, 6, 8 and Corollaries 3, 7 in numbers",
+        clear_theorems.clear_theorems,
+        ["CLEAR"],
+        grid={"classes": (20,)},
+        plots=False,
+    ),
+    "sea-table1": PaperExperiment(
+        "SEA, Table 1: statistics of the data", data_table.data_table, plots=False
     ),
     "sea-table2": PaperExperiment(
         "SEA, Table 2: all systems",

@@ -45,7 +45,7 @@ from mmgraph.options import fits
 
 REQUEST, REPORT = "request.json", "report.html"
 #: Least values of grids that are no options of a model; a model checks its own.
-_COUNTS = {"k": 1, "items": 2, "dim": 2}
+_COUNTS = {"k": 1, "items": 2, "dim": 2, "classes": 2}
 
 _log = logging.getLogger(__name__)
 

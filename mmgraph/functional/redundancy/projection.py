@@ -110,6 +110,7 @@ def shared_bases(
     *,
     masks: Mapping[str, Tensor] | None = None,
     weights: str = "equal",
+    directions: str = "covariance",
 ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
     r"""Directions that each modality shares with all the others.
 
@@ -125,6 +126,12 @@ def shared_bases(
             shares nothing where there are none.
         weights: ``"equal"``: every pair counts alike (:math:`a_{mn} = 1/|C_{mn}|_F`,
             for three and more modalities); ``"raw"``: :math:`a_{mn} = 1`.
+        directions: ``"covariance"``, which sees size; ``"canonical"``:
+            :math:`C_{mn}` of whitened features, :math:`C_{mm}^{-1/2} C_{mn}
+            C_{nn}^{-1/2}`, which sees correlation alone. Its singular values are
+            canonical correlations, and the basis spans the first canonical variates
+            :math:`C_{mm}^{-1/2} u_i`, orthonormalised, so that suppressing it removes
+            them.
 
     Returns:
         Bases ``[d_m, rank]`` (zero columns as in :func:`shared_directions`) and the
@@ -132,7 +139,8 @@ def shared_bases(
         singular values.
 
     Raises:
-        ValueError: If ``rank`` exceeds a dimension or ``weights`` is unknown.
+        ValueError: If ``rank`` exceeds a dimension, or ``weights`` or ``directions`` is
+            unknown.
 
     Example:
         >>> x = torch.randn(50, 4)
@@ -142,23 +150,38 @@ def shared_bases(
     """
     if weights not in ("equal", "raw"):
         raise ValueError(f"'weights' must be 'equal' or 'raw' (got {weights!r})")
+    if directions not in ("covariance", "canonical"):
+        raise ValueError(
+            f"'directions' must be 'covariance' or 'canonical' (got {directions!r})"
+        )
     names = list(x)
     if not names:
         raise ValueError("no modality given (got an empty mapping)")
     _check_rank(rank, min(features.size(1) for features in x.values()))
+    if directions == "canonical":
+        return _canonical_bases(x, rank, masks, weights)
     if len(names) == 1:
         (only,) = x.values()
         none = only.new_empty(0, dtype=torch.float64)
         return {names[0]: only.new_zeros(only.size(1), rank)}, {names[0]: none}
 
-    eps = _eps(*x.values())
-    cov = {}
-    for a, b in combinations(names, 2):
-        cov[a, b] = _pair_covariance(x, masks, a, b)
+    cov = {(a, b): _pair_covariance(x, masks, a, b) for a, b in combinations(names, 2)}
+    bases, sigmas = _bases_of(cov, names, rank, weights, _eps(*x.values()))
+    return {m: u.to(x[m].dtype) for m, u in bases.items()}, sigmas
+
+
+def _bases_of(
+    cov: dict[tuple[str, str], Tensor],
+    names: list[str],
+    rank: int,
+    weights: str,
+    eps: float,
+) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    """Bases and singular values from the cross-covariance of each pair."""
     if len(names) == 2:  # one SVD, so that the two bases are paired
         a, b = names
         u, sigma, w = _leading(cov[a, b], rank, eps)
-        return {a: u.to(x[a].dtype), b: w.to(x[b].dtype)}, {a: sigma, b: sigma.clone()}
+        return {a: u, b: w}, {a: sigma, b: sigma.clone()}
 
     if weights == "equal":
         cov = {pair: c / c.norm().clamp(min=1e-300) for pair, c in cov.items()}
@@ -167,9 +190,39 @@ def shared_bases(
     for m in names:
         # Sorted, so that the order of the mapping cannot enter through rounding.
         stacked = torch.cat([cov[m, n] for n in sorted(names) if n != m], dim=1)
-        u, sigmas[m], _ = _leading(stacked, rank, eps)
-        bases[m] = u.to(x[m].dtype)
+        bases[m], sigmas[m], _ = _leading(stacked, rank, eps)
     return bases, sigmas
+
+
+def _canonical_bases(
+    x: Mapping[str, Tensor],
+    rank: int,
+    masks: Mapping[str, Tensor] | None,
+    weights: str,
+) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    """:func:`shared_bases` by correlation: whiten, compare, and map back."""
+    white, maps = {}, {}
+    for m, features in x.items():
+        mask = None if masks is None else masks.get(m)
+        rows = features if mask is None else features[mask]
+        maps[m] = _whitening(covariance64(rows, rows))
+        white[m] = (features.double() - _mean64(rows)) @ maps[m]
+    bases, sigmas = shared_bases(white, rank, masks=masks, weights=weights)
+    out = {}
+    for m, u in bases.items():
+        # Q R keeps the span of the first columns, whichever their number.
+        q, _ = torch.linalg.qr((maps[m] @ u).cpu())
+        out[m] = (q.to(u.device) * u.any(dim=0)).to(x[m].dtype)
+    return out, sigmas
+
+
+def _whitening(cov: Tensor) -> Tensor:
+    """The symmetric root of the inverse covariance; zero where features do not vary."""
+    values, vectors = torch.linalg.eigh(cov.cpu())
+    known = values > len(values) * torch.finfo(torch.float32).eps * values[-1]
+    scale = torch.where(known, values, 1.0).rsqrt() * known
+    white: Tensor = (vectors * scale) @ vectors.T
+    return white.to(cov.device)
 
 
 def union_bases(

@@ -2,13 +2,73 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 from torch_geometric.data import HeteroData
 
 from mmgraph.functional.rows import take_rows
 from mmgraph.nn.modality_dict import ModalityParameterDict
+from mmgraph.options import CheckedOptions
 from mmgraph.schema import ITEM, feature_key
+
+Scale = Literal["raw", "standardized", "unit"]
+
+
+class FeatureOptions(CheckedOptions):
+    """Options about the item features, which every multimodal system has.
+
+    They are given to :meth:`~mmgraph.models.base.Recommender.from_data`, where the
+    features are. Item graphs are built of the raw features all the same.
+
+    Args:
+        train_features: Train a copy of the raw features with the model, as the public
+            code of five systems does. A parameter per entry: on Baby's 4,096 and 384
+            columns 31.6 million, with Adam's two moments 380 MB.
+        feature_scale: ``"raw"``; ``"standardized"``: columns of mean 0 and variance 1;
+            ``"unit"``: rows of length 1.
+
+    Example:
+        >>> FeatureOptions(feature_scale="unit").train_features
+        False
+    """
+
+    def __init__(
+        self, *, train_features: bool = False, feature_scale: Scale = "raw"
+    ) -> None:
+        self.train_features, self.feature_scale = train_features, feature_scale
+
+
+def scale_features(x: Tensor, scale: Scale, mask: Tensor | None = None) -> Tensor:
+    r"""Features of one modality on another scale.
+
+    Args:
+        x: Features ``[I, D]``.
+        scale: ``"raw"`` returns ``x`` itself; ``"standardized"``: :math:`(x_{ij} -
+            \mu_j) / \sigma_j`, constant columns only centred; ``"unit"``: :math:`x_i /
+            |x_i|`, rows of zeros stay.
+        mask: Boolean ``[I]``, False leaves a row out of mean and variance; it becomes
+            the mean, which is zero.
+
+    Example:
+        >>> scale_features(torch.tensor([[1.0, 2.0], [3.0, 2.0]]), "standardized")
+        tensor([[-1.,  0.],
+                [ 1.,  0.]])
+    """
+    if scale == "raw":
+        return x
+    if scale == "unit":
+        return F.normalize(x, dim=1, eps=1e-12)
+    known = x if mask is None else x[mask]
+    mean = known.mean(dim=0, dtype=torch.float64)
+    centred = x.double() - mean
+    sd = (known.double() - mean).square().mean(dim=0).sqrt()
+    scaled = centred / torch.where(sd > 1e-12 * (1 + mean.abs()), sd, 1.0)
+    if mask is not None:
+        scaled[~mask] = 0
+    return scaled.to(x.dtype)
 
 
 class TrainedFeatures(ModalityParameterDict):

@@ -61,13 +61,21 @@ class ModelGraphs:
         """True if there is a frozen item graph."""
         return self.item_graph_transform() is not None
 
+    def feature_view(self, data: HeteroData) -> HeteroData:
+        """``data`` with the features as the encoders are to read them."""
+        return data
+
     @final
     def add_graphs(self, data: HeteroData) -> HeteroData:
         """``data`` with the graphs this model needs; graphs it has are kept.
 
         The input is not changed, features and edges are shared, and the same features
-        never have their graph built twice.
+        never have their graph built twice. Where the model has features of its own,
+        they take the place of those of ``data``, once graphs are built of the latter.
         """
+        return self.feature_view(self._with_graphs(data))
+
+    def _with_graphs(self, data: HeteroData) -> HeteroData:
         data = self._with_user_graph(data)
         transform = self.item_graph_transform()
         if transform is None:
@@ -120,7 +128,12 @@ class ModelGraphs:
     def cached(
         self, key: Hashable, sources: tuple[Tensor, ...], build: Callable[[], T]
     ) -> T:
-        """The value of ``build()``, kept until one of its source tensors changes."""
+        """The value of ``build()``, kept until one of its source tensors changes.
+
+        What is made of tensors that are trained is made anew, with its gradient.
+        """
+        if any(source.requires_grad for source in sources):
+            return build()
         return self._cache.get(key, sources, build)
 
     def user_item_graph(self, data: HeteroData) -> Adjacency:

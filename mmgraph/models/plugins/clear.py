@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Iterable
-from typing import Annotated, Literal
+from collections.abc import Collection, Iterable, Mapping
+from typing import Annotated, Any, Literal
 
 from torch import Tensor
 from torch_geometric.data import HeteroData
@@ -19,6 +19,7 @@ from mmgraph.options import (
     NonNegativeInt,
     PositiveInt,
     Range,
+    declared_options,
 )
 from mmgraph.schema import ITEM, mask_key
 from mmgraph.transforms import NullSpaceProjection as ProjectFeatures
@@ -28,6 +29,9 @@ logger = logging.getLogger(__name__)
 
 #: A ratio of energy: above 0, at most all of it.
 Energy = Annotated[float, Range(0, 1, "(]")]
+Directions = Literal["covariance", "canonical"]
+#: Options that choose the rank in the place of ``rank``.
+RANK_RULES = ("energy", "penalty", "effective_rank")
 
 
 class CLEARPlugin(Plugin):
@@ -43,7 +47,12 @@ class CLEARPlugin(Plugin):
         strength: Fraction removed :math:`\lambda \in [0, 1]`.
         refresh_every: Epochs between two computations of the directions.
         energy: Choose the number of directions by this ratio of the energy instead.
+        penalty: Choose it by Eq. 13 instead, here and for the next two see
+            :class:`~mmgraph.nn.NullSpaceProjection`.
+        effective_rank: Choose it as the effective rank instead.
+        directions: ``"covariance"`` or ``"canonical"``.
         sides: ``"both"``, or the one modality that is projected.
+        center_output: Project the centred embeddings instead of the raw ones.
         where: ``"encoder"`` projects the embeddings, ``"graph"`` projects the raw
             features once, before the host's item graphs are built from them.
 
@@ -64,26 +73,36 @@ class CLEARPlugin(Plugin):
         strength: Fraction = 0.9,
         refresh_every: PositiveInt = 1,
         energy: Energy | None = None,
+        penalty: Fraction | None = None,
+        effective_rank: bool = False,
+        directions: Directions = "covariance",
         sides: str = "both",
+        center_output: bool = False,
         where: Literal["encoder", "graph"] = "encoder",
     ) -> None:
         super().__init__(dims)
-        check_projection(dims, rank, energy, sides)
-        if where == "graph" and (refresh_every, energy, sides) != (1, None, "both"):
-            raise UserError(
-                "'sides', 'energy' and 'refresh_every' belong to where='encoder'",
-                "where='graph' projects once: give 'rank' and 'strength' alone",
-                owner="",
-            )
+        options: dict[str, Any] = {
+            "refresh_every": refresh_every,
+            "energy": energy,
+            "penalty": penalty,
+            "effective_rank": effective_rank,
+            "directions": directions,
+            "sides": sides,
+            "center_output": center_output,
+        }
+        check_projection(dims, rank, options)
         self.where = where
         self.rank, self.strength = rank, strength
         if where == "encoder":
-            self.projection = Projection(
-                rank,
-                strength,
-                refresh_every=refresh_every,
-                energy=energy,
-                sides=sides,
+            self.projection = Projection(rank, strength, **options)
+            return
+        declared = declared_options(type(self))
+        given = [name for name in options if options[name] != declared[name].default]
+        if given:
+            raise UserError(
+                f"{given[0]!r} belongs to where='encoder'",
+                "where='graph' projects once: give 'rank' and 'strength' alone",
+                owner="",
             )
 
     def forward(self, z: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -113,24 +132,32 @@ class CLEARPlugin(Plugin):
 
 
 def check_projection(
-    dims: dict[str, int], rank: int, energy: float | None, sides: str
+    dims: dict[str, int], rank: int, options: Mapping[str, Any]
 ) -> None:
     """Refuse a projection that the embeddings do not have room for.
 
     Args:
         dims: Dimension of each modality's embeddings.
         rank: Number of shared directions.
-        energy: Ratio of the energy that decides in the place of ``rank``.
-        sides: ``"both"``, or a modality.
+        options: Options of the projection: its sides, and what decides in the place of
+            ``rank``.
 
     Raises:
-        UserError: If there are fewer dimensions than directions, or no such modality.
+        UserError: If there are fewer dimensions than directions, no such modality, or
+            more than one rule for the rank.
 
     Example:
-        >>> check_projection({"visual": 8, "textual": 6}, 6, None, "both")
+        >>> check_projection({"visual": 8, "textual": 6}, 6, {"sides": "both"})
     """
-    most = min(dims.values(), default=0)
-    if energy is None and len(dims) > 1 and rank > most:
+    rules = [name for name in RANK_RULES if options.get(name) not in (None, False)]
+    if len(rules) > 1:
+        raise UserError(
+            f"{rules[0]!r} and {rules[1]!r} both choose the rank",
+            "leave one out",
+            owner="",
+        )
+    most, sides = min(dims.values(), default=0), options["sides"]
+    if not rules and len(dims) > 1 and rank > most:
         raise UserError(
             f"'rank' must be in [0, {most}] (got {rank})", "lower it", owner=""
         )

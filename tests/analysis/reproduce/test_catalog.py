@@ -7,8 +7,9 @@ from mmgraph.bench.config import canonical
 from mmgraph.errors import UserError
 
 TABLES = [
-    *("clear-table2", "clear-table3", "clear-table4"),
-    *("sea-table2", "sea-table3", "sea-table4", "sea-table5"),
+    *("clear-table1", "clear-table2", "clear-table3", "clear-table4"),
+    "clear-theorems",
+    *("sea-table1", "sea-table2", "sea-table3", "sea-table4", "sea-table5"),
 ]
 FIGURES = [
     *("clear-figure1", "clear-figure3", "clear-figure4", "clear-figure5"),

@@ -19,6 +19,7 @@ from mmgraph.functional import (
     suppress,
     union_bases,
 )
+from mmgraph.functional.redundancy.canonical_correlation import canonical_correlations
 from mmgraph.functional.redundancy.projection import have_common_items
 
 TIGHT = {"atol": 1e-10, "rtol": 1e-10}
@@ -584,3 +585,39 @@ def test_a_pair_without_common_items_shares_nothing():
             torch.testing.assert_close(
                 every[m] @ every[m].T, pair[m] @ pair[m].T, atol=1e-5, rtol=0
             )
+
+
+def test_canonical_bases_do_not_see_size_or_rotation():
+    x = {"a": torch.randn(60, 5).double(), "b": torch.randn(60, 4).double()}
+    x["b"][:, 0] += x["a"][:, 1]
+    mixed = {"a": x["a"] @ torch.randn(5, 5).double() * 7 + 3, "b": x["b"]}
+    one, sigma = shared_bases(x, 2, directions="canonical")
+    other, again = shared_bases(mixed, 2, directions="canonical")
+    torch.testing.assert_close(sigma["a"], again["a"])
+    # The variates are the same, whatever the coordinates.
+    for each, bases in ((x, one), (mixed, other)):
+        assert bases["a"].shape == (5, 2)
+        centred = each["a"] - each["a"].mean(0)
+        each["variates"] = torch.linalg.qr(centred @ bases["a"])[0]
+    cosines = torch.linalg.svdvals(x["variates"].T @ mixed["variates"])
+    torch.testing.assert_close(cosines, torch.ones(2).double())
+
+
+def test_canonical_bases_of_missing_items_constant_columns_and_three_modalities():
+    torch.manual_seed(1)
+    x = {m: torch.randn(40, 4).double() for m in "abc"}
+    x["a"][:, 2] = 5.0  # constant: no direction
+    mask = torch.arange(40) < 30
+    bases, sigma = shared_bases(x, 2, masks={"a": mask}, directions="canonical")
+    rows = {m: each[mask] for m, each in x.items()}
+    assert bases["a"][2].abs().max() < 1e-12
+    pair = {"a": rows["a"], "b": rows["b"]}
+    expected = canonical_correlations(*pair.values())
+    _, found = shared_bases(pair, 2, directions="canonical")
+    torch.testing.assert_close(found["a"][:3], expected, rtol=1e-9, atol=1e-9)
+    assert sigma["b"].shape == (4,)
+    alone, none = shared_bases({"a": x["a"]}, 2, directions="canonical")
+    assert not alone["a"].any()
+    assert none["a"].numel() == 0
+    with pytest.raises(ValueError, match="'directions' must be 'covariance' or 'can"):
+        shared_bases(x, 2, directions="other")

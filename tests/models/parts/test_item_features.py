@@ -1,11 +1,21 @@
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
 
-from mmgraph.models import build_model, model_options
-from mmgraph.models.parts.item_features import TrainedFeatures, encode_features
+from mmgraph.data import synthetic
+from mmgraph.errors import UserError
+from mmgraph.models import Batch, available_models, build_model, model_options
+from mmgraph.models.parts.item_features import (
+    TrainedFeatures,
+    encode_features,
+    scale_features,
+)
+from mmgraph.models.registry import MODELS
+from mmgraph.train.evaluation import evaluate
+from mmgraph.train.trainer import Trainer
 
 WIDTHS = {"visual": 6, "textual": 4}
 #: Systems whose public code trains the raw features.
@@ -78,3 +88,135 @@ def make(name, data, fidelity):
     known = model_options(name)
     options = {k: v for k, v in {"embedding_dim": 5, "k": 4}.items() if k in known}
     return build_model(name, data, fidelity=fidelity, **options)
+
+
+MULTIMODAL = [name for name in available_models() if MODELS[name].multimodal]
+#: MMSSL's steps are of a batch's users, PAMD's of a first stage: as small as can be.
+SMALL = {"PAMD": {"pretrain_epochs": 1}, "MMSSL": {"critic_dim": 2}}
+
+
+def trained(name, splits, **options):
+    torch.manual_seed(3)
+    own = SMALL.get(name, {})
+    model = build_model(name, splits[0], embedding_dim=8, **own, **options)
+    before = {key: p.detach().clone() for key, p in model.named_parameters()}
+    history = Trainer(epochs=2, lr=0.01, seed=3, device="cpu").fit(model, *splits[:2])
+    return model, before, history.rows
+
+
+@pytest.fixture(scope="module")
+def toy():
+    *splits, _ = synthetic(
+        num_users=40,
+        num_items=30,
+        interactions_per_user=8,
+        modalities={"visual": 12, "textual": 10},
+    )
+    return splits
+
+
+@pytest.mark.parametrize("name", MULTIMODAL)
+def test_every_system_can_train_the_raw_features(toy, name):
+    model, before, _ = trained(name, toy, train_features=True)
+    for m in ("visual", "textual"):
+        own = model.own_features[m]
+        assert torch.equal(before[f"own_features.{m}"], toy[0]["item"][f"x_{m}"])
+        assert not torch.equal(own, before[f"own_features.{m}"])
+    plain, start, _ = trained(name, toy)
+    assert start.keys() == {k for k in before if not k.startswith("own_features")}
+    # The graphs are those of the raw features, and the data stay as they were.
+    graphs, raw = (each.add_graphs(toy[0]) for each in (model, plain))
+    for edge_type in raw.edge_types:
+        assert torch.equal(graphs[edge_type].edge_index, raw[edge_type].edge_index)
+    assert not toy[0]["item"].x_visual.requires_grad
+    # It is loaded as it was saved.
+    torch.manual_seed(4)
+    options = {"embedding_dim": 8, **SMALL.get(name, {})}
+    other = build_model(name, toy[0], train_features=True, **options)
+    other.load_state_dict(model.state_dict())
+    assert evaluate(other, toy[2]) == evaluate(model, toy[2])
+
+
+@pytest.mark.parametrize("name", ["FREEDOM", "FREEDOM+SEA"])
+def test_it_is_what_the_public_code_does(toy, name):
+    # FREEDOM's public code trains the features and does nothing else otherwise.
+    name, _, plugin = name.partition("+")
+    options = {"plugin": plugin or None, "reg_weight": 0.1}
+    ours = trained(name, toy, train_features=True, **options)
+    released = trained(name, toy, fidelity="released", **options)
+    times = ("seconds", "seconds_evaluation")
+    rows = [
+        [{k: v for k, v in row.items() if k not in times} for row in each[2]]
+        for each in (ours, released)
+    ]
+    assert rows[0] == rows[1]
+    for m in ("visual", "textual"):
+        assert torch.equal(ours[0].own_features[m], released[0].features[m])
+    # Where they are trained already there is no second copy.
+    both, _, _ = trained(name, toy, fidelity="released", train_features=True, **options)
+    assert not len(both.own_features)
+
+
+@pytest.mark.parametrize("name", ["VBPR", "SLMRec", "CLEAR"])
+def test_gradients_of_trained_features_are_those_of_the_loss(toy, name):
+    torch.manual_seed(3)
+    model = build_model(name, toy[0], embedding_dim=8, train_features=True).double()
+    data = model.add_graphs(toy[0])
+    batch = Batch(*torch.tensor([[0, 1, 2], [3, 4, 5], [6, 7, 8]]))
+
+    def loss():
+        model.start_epoch(data, 1, torch.Generator().manual_seed(0))
+        return torch.stack(list(model.training_loss(data, batch).values())).sum()
+
+    with torch.no_grad():
+        loss()  # as an evaluation does: nothing of it may be kept
+    model.zero_grad()
+    loss().backward()
+    own = model.own_features["visual"]
+    grad, step = own.grad.clone(), 1e-6
+    grad[~own.any(dim=1)] = 0  # a row of zeros has no direction to differentiate
+    row, column = divmod(int(grad.abs().argmax()), grad.size(1))
+    values = []
+    for sign in (1, -1):
+        with torch.no_grad():
+            own[row, column] += sign * step
+            values.append(loss().item())
+            own[row, column] -= sign * step
+    slope = (values[0] - values[1]) / (2 * step)
+    assert slope == pytest.approx(grad[row, column].item(), rel=1e-3)
+
+
+def test_features_can_be_read_on_another_scale(catalogue):
+    data = catalogue(WIDTHS)
+    x = data["item"].x_visual
+    known = torch.ones(14, dtype=torch.bool)
+    known[4] = False
+    data["item"].mask_visual = known
+    values = x.numpy()
+    model = build_model("VBPR", data, feature_scale="standardized")
+    view = model.add_graphs(data)
+    expected = (values - values[known].mean(axis=0)) / values[known].std(axis=0)
+    expected[4] = 0
+    np.testing.assert_allclose(
+        view["item"].x_visual.numpy(), expected, rtol=1e-5, atol=1e-6
+    )
+    assert model.add_graphs(view)["item"].x_visual is view["item"].x_visual
+    assert data["item"].x_visual is x  # the input stays
+    unit = build_model("VBPR", data, feature_scale="unit").add_graphs(data)
+    expected = values / np.linalg.norm(values, axis=1, keepdims=True)
+    np.testing.assert_allclose(unit["item"].x_visual.numpy(), expected, rtol=1e-5)
+    both = build_model("VBPR", data, feature_scale="unit", train_features=True)
+    assert torch.equal(both.own_features["visual"], unit["item"].x_visual)
+    constant = torch.tensor([[2.0, 0.0], [2.0, 1.0]])
+    found = scale_features(constant, "standardized")
+    assert found.tolist() == [[0.0, -1.0], [0.0, 1.0]]
+
+
+def test_systems_without_features_have_no_such_option(catalogue):
+    data = catalogue(WIDTHS)
+    with pytest.raises(UserError, match="unknown option 'train_features' of LightGCN"):
+        build_model("LightGCN", data, train_features=True)
+    with pytest.raises(UserError, match="'feature_scale' must be one of"):
+        build_model("VBPR", data, feature_scale="z")
+    with pytest.raises(UserError, match="did you mean 'train_features'"):
+        build_model("VBPR", data, train_feature=True)

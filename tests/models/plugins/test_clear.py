@@ -217,10 +217,15 @@ def test_refresh_puts_the_mode_back_and_leaves_no_gradient(catalogue, monkeypatc
 
 @pytest.mark.parametrize(
     "option",
-    [{"sides": "visual"}, {"energy": 0.9}, {"refresh_every": 2}],
+    [
+        *({"sides": "visual"}, {"energy": 0.9}, {"refresh_every": 2}),
+        *({"penalty": 0.1}, {"effective_rank": True}, {"center_output": True}),
+        {"directions": "canonical"},
+    ],
 )
 def test_clear_in_the_graph_refuses_options_of_the_encoder(option):
-    with pytest.raises(ValueError, match="belong to where='encoder'"):
+    name = next(iter(option))
+    with pytest.raises(ValueError, match=f"'{name}' belongs to where='encoder'"):
         CLEARPlugin(WIDTHS, rank=2, where="graph", **option)
 
 
@@ -284,7 +289,10 @@ def test_where_no_item_has_both_modalities_it_says_once_that_it_changes_nothing(
     [
         ({"rank": 7}, r"^CLEARPlugin: 'rank' must be in \[0, 6\] \(got 7\) - lower it"),
         ({"rank": 2, "sides": "x"}, "^CLEARPlugin: 'sides' must be 'both' or one of"),
-        ({"rank": 2, "where": "graph", "energy": 0.5}, "^CLEARPlugin: 'sides', 'energ"),
+        (
+            {"rank": 2, "where": "graph", "energy": 0.5},
+            "^CLEARPlugin: 'energy' belongs",
+        ),
     ],
 )
 def test_a_refusal_of_options_together_names_the_plugin(options, message):
