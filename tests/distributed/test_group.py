@@ -60,6 +60,28 @@ def test_a_killed_process_ends_all_and_is_named(
     assert outputs[1 - killed][0] not in (0, None)
 
 
+@pytest.mark.slow
+def test_twenty_kills_change_nothing(launch_command, wait_until, errors, tmp_path):
+    """One process after the other is killed and the run resumed: bit-equal."""
+    out, whole = tmp_path / "run", tmp_path / "whole"
+    words = ("--epochs", "150", "--set", "patience=1000")
+    kills = 0
+    for _ in range(20):
+        group = launch_command(2, *train(out, *words, "--resume"))
+        there = lines_of(out / "history.jsonl")
+        wait_until(lambda there=there: lines_of(out / "history.jsonl") > there + 2)
+        group.all[1].kill()
+        group.all[1].join()
+        outputs = group.outputs()
+        kills += len(errors(outputs)) == 1 and "is gone" in errors(outputs)[0]
+    assert kills == 20
+    for folder in (out, whole):
+        outputs = launch_command(2, *train(folder, *words, "--resume")).outputs()
+        assert [code for code, *_ in outputs] == [0, 0], outputs
+    expected = (whole / "model.safetensors").read_bytes()
+    assert (out / "model.safetensors").read_bytes() == expected
+
+
 def test_a_hung_process_ends_all_and_is_named(
     launch_command, wait_until, errors, tmp_path
 ):

@@ -44,7 +44,7 @@ EVERY = [
 SOME = [
     *("MF-BPR@released", "LightGCN@paper", "LayerGCN@paper", "VBPR@released"),
     *("LATTICE@released", "SLMRec@paper", "PAMD@released", "BM3@paper"),
-    *("MMSSL@paper", "MGCN@released", "LGMRec@released", "MENTOR@paper"),
+    *("MMSSL@paper", "LGMRec@released"),
     *("CLEAR@paper", "SEA:candidates=batch", "FREEDOM+SEA@paper"),
     "LightGCN:sampled_neighbors=[3,3,3],optimizer=sparse-adam",
 ]
