@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -55,13 +56,20 @@ def find_sources(path: Path, form: TableFormat | None = None) -> Sources:
         form: How the tables are written, where they do not say it.
 
     Raises:
-        UserError: If the folder has no table, or several that have no split.
+        UserError: If there is nothing, or the folder has no table, or several that
+            have no split.
 
     Example:
-        >>> find_sources(Path("log.csv")).files
-        [PosixPath('log.csv')]
+        >>> import tempfile
+        >>> folder = Path(tempfile.mkdtemp())
+        >>> for name in ("train.tsv", "test.tsv"):
+        ...     _ = (folder / name).write_text("ann")
+        >>> [path.name for path in find_sources(folder).files]
+        ['train.tsv', 'test.tsv']
     """
     form = form or TableFormat()
+    if not os.path.exists(path):
+        raise UserError("no such file or folder", "check the path", path=path)
     if not path.is_dir():
         return Sources(((path, form),))
     features = feature_files(path, mmrec=is_mmrec(path))

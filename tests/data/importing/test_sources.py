@@ -136,4 +136,7 @@ def test_our_own_table_comes_first(tmp_path):
     write(tmp_path, "train.tsv", [("u", 1)])
     write(tmp_path, "test.tsv", [("u", 2)])
     assert find_sources(tmp_path).files == [tmp_path / "interactions.tsv"]
-    assert find_sources(Path("log.dat")).files == [Path("log.dat")]
+    table = tmp_path / "test.tsv"
+    assert find_sources(table).files == [table]
+    with pytest.raises(UserError, match="nowhere: no such file or folder - check"):
+        find_sources(Path("nowhere"))
