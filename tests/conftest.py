@@ -38,6 +38,17 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
     return 0 if is_part or config.option.keyword else None
 
 
+def pytest_collection_modifyitems(
+    config: pytest.Config, items: list[pytest.Item]
+) -> None:
+    """Tests of minutes run where they are asked for, by ``-m slow``."""
+    if "slow" not in config.option.markexpr:
+        skip = pytest.mark.skip(reason="takes minutes; pytest -m slow")
+        for item in items:
+            if item.get_closest_marker("slow"):
+                item.add_marker(skip)
+
+
 @pytest.fixture(autouse=True)
 def _seed():
     torch.manual_seed(0)

@@ -350,7 +350,6 @@ def test_a_prepared_graph_compiles(fullgraph):
     torch.testing.assert_close(mine, other)
 
 
-@pytest.mark.slow
 def test_the_real_compiler_gives_the_same():
     torch._dynamo.reset()
     module, x = LightGCNEncoder(2), torch.randn(3, 2)

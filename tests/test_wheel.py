@@ -18,8 +18,6 @@ ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "mmgraph"
 SOURCES = ("setup.cfg", "pyproject.toml", "README.md", "LICENSE")
 
-pytestmark = pytest.mark.slow
-
 
 def run(*words, **options):
     done = subprocess.run(

@@ -309,7 +309,6 @@ def test_training_at_any_moment(catalogue, tmp_path, system):
         assert (out / "model.safetensors").read_bytes() == whole
 
 
-@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="reads /proc")
 def test_several_jobs_at_any_moment(catalogue, tmp_path):
     words = ["bench", "MF-BPR", "VBPR", "--data", catalogue, "--device", "cpu"]
@@ -345,7 +344,6 @@ def test_blocks_of_a_graph_at_any_moment(tmp_path, monkeypatch):
         assert graph_digest(*read_shards([work])) == wanted
 
 
-@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="reads /proc")
 def test_a_folder_of_data_is_whole_or_absent_at_any_moment(tmp_path):
     chance = random.Random(0)
