@@ -30,7 +30,7 @@ COMMANDS = [
 def run(tmp_path_factory):
     """Run words in a folder of the shop; their output, or the process itself."""
     folder = tmp_path_factory.mktemp("shop")
-    example = str(ROOT / "examples" / "messy_shop.py")
+    example = str(ROOT / "examples" / "data" / "messy_shop.py")
     subprocess.run([sys.executable, example, "raw"], cwd=folder, check=True)
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
 

@@ -1,6 +1,6 @@
 """The files of a small shop as they come: another encoding, blank users, lost pictures.
 
-python examples/messy_shop.py FOLDER writes two days of them, the input of
+python examples/data/messy_shop.py FOLDER writes two days of them, the input of
 docs/from-a-shop.md.
 """
 
