@@ -35,12 +35,15 @@ class RayError(Exception):
 
 
 class FakeRay(types.SimpleNamespace):
-    """Ray's calls that are used, played by a thread pool."""
+    """Ray's calls that are used, played by a thread.
+
+    By one: two trainings in one process would draw from the same random numbers.
+    """
 
     exceptions = types.SimpleNamespace(RayError=RayError)
 
     def __init__(self, gpus=0):
-        self.calls, self.pool, self.gpus = [], ThreadPoolExecutor(2), gpus
+        self.calls, self.pool, self.gpus = [], ThreadPoolExecutor(1), gpus
         self.started = False
 
     def is_initialized(self):
