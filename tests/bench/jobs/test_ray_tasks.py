@@ -216,6 +216,7 @@ def test_without_ray_nothing_is_begun(source, tmp_path, monkeypatch):
 
 
 @needs_ray
+@pytest.mark.slow  # it needs a run that is under way when another ends
 def test_a_killed_worker_leaves_the_same_lines(source, tmp_path):
     import ray
 
@@ -227,9 +228,10 @@ def test_a_killed_worker_leaves_the_same_lines(source, tmp_path):
         @contextmanager
         def watch(label, seed, epochs):
             def on_epoch(row):
-                if not killed:  # the first run has ended: others are under way
-                    killed.extend(_workers_of_ray())
-                    os.kill(killed[0], signal.SIGKILL)
+                working = _workers_of_ray()
+                if not killed and working:  # a run has ended, another is under way
+                    os.kill(working[0], signal.SIGKILL)
+                    killed.append(working[0])
 
             yield on_epoch
 
