@@ -14,6 +14,8 @@ import traceback
 from pathlib import Path
 
 CONTEXT = multiprocessing.get_context("forkserver")
+# Functions of a test are found by the name of its module, ``tests.room.test_it``.
+sys.path.append(str(Path(__file__).parents[1]))
 CONTEXT.set_forkserver_preload(
     ["mmgraph.cli.app", "mmgraph.bench.training", "mmgraph.distributed.group"]
 )
