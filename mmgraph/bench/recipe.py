@@ -134,26 +134,24 @@ def load_recipe(path: str | Path) -> Recipe:
             data could make right, has a value of a wrong type, or two tables for one
             system.
     """
-    path = recipe_file(path)
+    return _load(recipe_file(path), ())
+
+
+def _load(path: Path, above: tuple[Path, ...]) -> Recipe:
+    """The recipe of a file, on its bases; ``above`` are the files that led to it."""
     with _in_file(path):
+        if path.resolve() in above:
+            raise UserError("is its own base", "name another")
         fix = f"check the path, or name one of {', '.join(shipped_recipes())}"
         content = read_toml(path, "recipe", fix)
-        base = content.pop("base", None)
-        if base is not None and not isinstance(base, str):
+        name = content.pop("base", None)
+        if name is not None and not isinstance(name, str):
             raise UserError(
-                f"base is not a name (got {base!r})", 'write base = "other.toml"'
+                f"base is not a name (got {name!r})", 'write base = "other.toml"'
             )
-    if base is None:
-        return _load(path, content, Recipe([], {}, {}))
-    beside = path.parent / base
-    with _in_file(beside):
-        of_base = read_toml(beside, "recipe")
-        if "base" in of_base:
-            raise UserError("a base has no base of its own", "name that one")
-    return _load(path, content, _load(beside, of_base, Recipe([], {}, {})))
-
-
-def _load(path: Path, content: dict[str, Any], base: Recipe) -> Recipe:
+    base = Recipe([], {}, {})
+    if name is not None:
+        base = _load(path.parent / name, (*above, path.resolve()))
     with _in_file(path):
         return replace(_build(content, base), path=path)
 

@@ -94,7 +94,7 @@ def test_a_recipe_reads_as_written(tmp_path):
         ("models = ['VBPR:reg_weight=x']", "r.toml: models: VBPR: 'reg_weight' must"),
         ("base = 3", "r.toml: base is not a name .got 3. - write base = "),
         ("base = 'none.toml'", "none.toml: no such recipe"),
-        ("base = 'r.toml'", "r.toml: a base has no base of its own - name that one"),
+        ("base = 'r.toml'", "r.toml: is its own base - name another"),
         ("selection_seeds = 0", "r.toml: selection_seeds is no number of seeds"),
         ("selection_seeds = true", "r.toml: selection_seeds is no number of seeds"),
         ("[system.VBPR]\nmechanism = 3", "'VBPR': mechanism is not a list of names"),
@@ -397,3 +397,16 @@ def test_a_mistake_in_a_base_is_told_with_its_file(tmp_path):
         UserError, match=r"base\.toml: defaults: unknown option 'epoch'"
     ):
         load_recipe(write(tmp_path, "base = 'base.toml'"))
+
+
+def test_a_base_may_have_a_base(tmp_path):
+    (tmp_path / "a.toml").write_text(
+        "models = ['VBPR']\n[defaults]\nlr = 1.0\nepochs = 3"
+    )
+    (tmp_path / "b.toml").write_text("base = 'a.toml'\n[defaults]\nepochs = 4")
+    recipe = load_recipe(write(tmp_path, "base = 'b.toml'\nmodels = ['BM3']"))
+    assert [str(m) for m in recipe.models] == ["VBPR", "BM3"]
+    assert recipe.defaults == {"lr": 1.0, "epochs": 4}
+    (tmp_path / "a.toml").write_text("base = 'b.toml'")
+    with pytest.raises(UserError, match=r"b\.toml: is its own base - name another"):
+        load_recipe(write(tmp_path, "base = 'b.toml'"))
