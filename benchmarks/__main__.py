@@ -8,6 +8,7 @@ import sys
 
 SUITES = {
     "epoch": "training epoch and evaluation of each system, beside its floor and MMRec",
+    "profile": "where the time of a training step goes",
     "propagation": "one symmetric propagation, every known way",
     "load": "reading a data folder, with and without features",
     "start-up": "imports and commands that do nothing",

@@ -83,24 +83,23 @@ def features(items: int) -> dict[str, np.ndarray[Any, Any]]:
     }
 
 
-def measure(
-    system: str, train: HeteroData, val: HeteroData, batches: int, device: str
-) -> dict[str, Any]:
-    """The figures of one system, in this process."""
+def prepare(system: str, train: HeteroData, device: str):  # type: ignore[no-untyped-def]
+    """A system before its first step.
+
+    Returns:
+        Its run, and ``start(epoch)``, which starts an epoch and returns its batches.
+    """
     from mmgraph.bench import parse_spec
     from mmgraph.models import build_model
-    from mmgraph.train import Trainer, evaluate
+    from mmgraph.train import Trainer
     from mmgraph.train.loop import TrainingRun
 
     spec = parse_spec(system)
-    at_rest = peak_mib()
     torch.manual_seed(0)
-    begin = now(device)
     model = build_model(
         spec.model, train, plugin=spec.plugin, fidelity=spec.fidelity, **spec.options
     ).to(device)
-    train, val = model.add_graphs(train.to(device)), model.add_graphs(val.to(device))
-    set_up = now(device) - begin
+    train = model.add_graphs(train.to(device))
     options = Trainer(device=device).options_for(model)
     run = TrainingRun(options, model, train, torch.device(device))
     model.train()
@@ -110,6 +109,21 @@ def measure(
         model.start_epoch(run.train, epoch, run.generator)
         return run.batches()
 
+    return run, start
+
+
+def measure(
+    system: str, train: HeteroData, val: HeteroData, batches: int, device: str
+) -> dict[str, Any]:
+    """The figures of one system, in this process."""
+    from mmgraph.train import evaluate
+
+    at_rest = peak_mib()
+    begin = now(device)
+    run, start = prepare(system, train, device)
+    model = run.model
+    val = model.add_graphs(val.to(device))
+    set_up = now(device) - begin
     run.step(next(start(1)))
     begin = now(device)
     rest = start(2)
@@ -119,7 +133,7 @@ def measure(
     for batch in islice(rest, batches):
         run.step(batch)
     per_step = (now(device) - begin) / batches
-    steps = -(-train["user", "interacts", "item"].num_edges // options.batch_size)
+    steps = -(-train["user", "interacts", "item"].num_edges // run.options.batch_size)
     with Roofline(gemm_rate(device), memory_bandwidth(device)) as roofline:
         run.step(next(rest))
     begin = now(device)
