@@ -1,13 +1,13 @@
 """Which small faults in the code no test notices: mutation testing, scope by scope.
 
-    python -m benchmarks mutation losses [--work DIR] [--children 1]
+    python -m benchmarks mutation losses [--work DIR] [--children 1] [--only NAME ...]
 
 mutmut (the extra `mutation`) changes one operator, number, name, argument or text at a
 time and runs the tests that reach the changed function. This script copies the checkout
 into a scratch folder, writes mutmut's settings there and prints a row per file and a
 line per survivor; `mutmut show NAME` in the folder shows the change. Run again with the
 same `--work`, it copies the files of today and tries what is new and what no test
-noticed before.
+noticed before. `--only "mmgraph.knn.update.*"` tries those mutants alone.
 
 Doctests and tests that take seconds (`SLOW`) are left out: what they alone notice
 counts as unnoticed.
@@ -174,6 +174,7 @@ def main() -> None:
     parser.add_argument("scope", choices=SCOPES)
     parser.add_argument("--work", type=Path, help="scratch folder, kept")
     parser.add_argument("--children", type=int, default=1, help="mutants at a time")
+    parser.add_argument("--only", nargs="+", default=[], help="names, as of a shell")
     options = parser.parse_args()
     work = options.work or Path(tempfile.mkdtemp(prefix="mutation-"))
     work.mkdir(parents=True, exist_ok=True)
@@ -183,8 +184,8 @@ def main() -> None:
     (work / "mutants" / "mutmut-stats.json").unlink(missing_ok=True)
     again = [name for name, status in results(work) if status in UNNOTICED]
     command = ["run", "--max-children", str(options.children)]
-    mutmut(work, *command)
-    if again:
+    mutmut(work, *command, *options.only)
+    if again and not options.only:
         mutmut(work, *command, *again)
     print(report(results(work)))
     print(f"\nScratch folder: {work}")
