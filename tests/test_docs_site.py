@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import ast
 import re
 import runpy
 from pathlib import Path
@@ -46,11 +47,44 @@ def test_every_link_that_leaves_the_site_leads_to_a_file():
         without_links(page.read_text("utf-8"), page)
 
 
-def test_docstrings_become_markdown():
+@pytest.fixture
+def as_markdown():
     pytest.importorskip("griffe", reason="comes with the extra docs")
-    text = (
-        "A :class:`~a.B` of :math:`x^2`:\n\n.. math::\n    y\n\nExample:\n    >>> 1\n"
+    pytest.importorskip("latex2mathml", reason="comes with the extra docs")
+    return hook("docstrings.py", "as_markdown")
+
+
+def test_docstrings_become_markdown(as_markdown):
+    text = "A :class:`~a.B` of\n:math:`x^2`:\n\nExample:\n    >>> 1\n"
+    link = '`"On\n  x" <https://a.b/c>`_ (d)'
+    assert as_markdown(link) == '["On\n  x"](https://a.b/c) (d)'
+    x = "<msup><mi>x</mi><mn>2</mn></msup>"
+    assert as_markdown(text) == (
+        f"A `a.B` of\n<span>{equation('inline', x)}</span>:\n\nExamples:\n    >>> 1\n"
     )
-    assert hook("docstrings.py", "as_markdown")(text) == (
-        "A `a.B` of `x^2`:\n\n    y\n\nExamples:\n    >>> 1\n"
+
+
+@pytest.mark.parametrize("space", ["\n\n  ", "\n  ", " "])
+def test_an_equation_of_its_own_is_a_block(as_markdown, space):
+    text = f"A\n\n.. math::{space}x\n\nwith\n"
+    assert as_markdown(text) == (
+        f'A\n\n<div style="overflow-x: auto">'
+        f"{equation('block', '<mi>x</mi>')}</div>\n\nwith\n"
     )
+
+
+def equation(display, content):
+    name = "http://www.w3.org/1998/Math/MathML"
+    return f'<math xmlns="{name}" display="{display}"><mrow>{content}</mrow></math>'
+
+
+def test_every_equation_of_the_package_is_understood(as_markdown):
+    equations = 0
+    for path in (ROOT / "mmgraph").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef):
+                made = as_markdown(ast.get_docstring(node) or "")
+                assert "math:" not in made.replace("http", "")
+                assert "\\" not in "".join(re.findall("<math.*?</math>", made))
+                equations += made.count("<math")
+    assert equations > 500

@@ -29,15 +29,17 @@ def run(*words, **options):
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory):
-    """Built from a copy, since building leaves folders behind."""
+    """Built as a release is, from the archive of sources that is built first.
+
+    And from a copy, since building leaves folders behind.
+    """
     folder = tmp_path_factory.mktemp("wheel")
     for name in SOURCES:
         shutil.copy(ROOT / name, folder)
     unwanted = shutil.ignore_patterns("__pycache__")
     shutil.copytree(PACKAGE, folder / "mmgraph", ignore=unwanted)
-    words = ("wheel", "--quiet", "--no-deps", "--wheel-dir", folder / "dist", folder)
-    run(sys.executable, "-m", "pip", *words)
-    (path,) = (folder / "dist").iterdir()
+    run(sys.executable, "-m", "build", "--no-isolation", folder)
+    (path,) = (folder / "dist").glob("*.whl")
     return path
 
 

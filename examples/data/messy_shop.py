@@ -79,9 +79,6 @@ def main(folder: Path) -> None:
         options = {"sep": ";", "index": False, "encoding": "latin-1"}
         table.to_csv(folder / f"orders-{day}.csv", **options)
         catalogue(items).to_csv(folder / f"catalogue-{day}.csv", **options)
-    titles = catalogue(ITEMS + NEW_ITEMS).rename(columns={"sku": "item_id"})
-    titles = titles.rename(columns={"nom": "title"}).drop_duplicates("item_id")
-    titles[["item_id", "title"]].to_csv(folder / "titles.csv", index=False)
 
 
 if __name__ == "__main__":

@@ -42,12 +42,14 @@ class System:
     """The entry of one system: fixed options, then grids, stage by stage.
 
     ``mechanism`` names options that grow with what the system adds to its base: of
-    points that tie on validation, the weakest is chosen.
+    points that tie on validation, the weakest is chosen. ``starts_anew`` is True of a
+    variant whose search does not start from what was chosen for its base.
     """
 
     options: Mapping[str, Any] = field(default_factory=dict)
     grid: list[Grid] = field(default_factory=list)
     mechanism: Sequence[str] = ()
+    starts_anew: bool = False
 
 
 @dataclass(frozen=True)
@@ -430,7 +432,7 @@ def stages(
     fixed = fixed or {}
     if recipe is None:
         return [Stage(spec, fixed, [{}])]
-    parents = [parent for parent in _bases(spec) if recipe.table_of(parent)]
+    parents = [base for base in _bases(spec, recipe) if recipe.table_of(base)]
     before = stages(parents[0], recipe, fixed) if parents else []
     system = recipe.table_of(spec) or System()
     defaults = {} if parents else recipe.defaults
@@ -447,8 +449,11 @@ def stages(
     return [*before, own, *free]
 
 
-def _bases(spec: ModelSpec) -> list[ModelSpec]:
-    """The systems that a system is a variant of, in its fidelity, the nearest first."""
+def _bases(spec: ModelSpec, recipe: Recipe) -> list[ModelSpec]:
+    """The systems that a search starts from, in its fidelity, the nearest first."""
+    system = recipe.table_of(spec)
+    if system is not None and system.starts_anew:
+        return []
     return [base for base in spec.ancestors() if base.fidelity == spec.fidelity]
 
 
@@ -538,7 +543,7 @@ def fixed_options(
     if recipe is None:
         return dict(settings)
     options = dict(recipe.defaults)
-    for each in [*reversed(_bases(spec)), spec]:
+    for each in [*reversed(_bases(spec, recipe)), spec]:
         options |= (recipe.table_of(each) or System()).options
     return {**options, **settings}
 

@@ -14,13 +14,13 @@ from typing import Any
 
 import numpy as np
 
+from mmgraph.data.formats.tables.item_table import ItemTable, LeftOut
 from mmgraph.encode.encoder import Encoded, Encoder, Fault
 from mmgraph.encode.feature_file import (
     check_feature_file,
     check_ids,
     write_features,
 )
-from mmgraph.encode.item_table import ItemTable, LeftOut
 from mmgraph.encode.parts import (
     check_parts,
     claim_parts,

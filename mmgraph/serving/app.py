@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Annotated, Any
+from urllib.parse import quote
 
 from fastapi import FastAPI, HTTPException, Query, Request, Response
 from fastapi.responses import HTMLResponse, JSONResponse
@@ -16,6 +17,11 @@ from mmgraph.serving.service import Found, Service
 
 #: Most items of an answer, of a history and of a list; most bytes of a request.
 MOST_ITEMS, MOST_NAMED, MOST_BYTES = 1000, 10_000, 2**20
+_PICTURE_HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "Content-Security-Policy": "default-src 'none'",
+    "Cache-Control": "max-age=60",
+}
 _PAGE = Path(__file__).with_name("page.html")
 
 Id = StrictInt | Annotated[StrictStr, Field(max_length=1000)]
@@ -29,6 +35,7 @@ class Named(BaseModel):
 
     item_id: int | str
     title: str | None = None
+    picture: str | None = None
 
 
 class Item(Named):
@@ -38,10 +45,11 @@ class Item(Named):
 
 
 class Answer(BaseModel):
-    """Items, best first, and the system that they are of."""
+    """Items, best first, the system that they are of, and the item they are like."""
 
     system: str
     items: list[Item]
+    item: Named | None = None
 
 
 class Question(BaseModel):
@@ -98,6 +106,7 @@ def create_app(current: Current) -> FastAPI:
             "users": len(service.vectors.user_ids),
             "items": len(service.vectors.item_ids),
             "compare_by": service.compare_by,
+            "pictures": len(service.pictures),
             "index_finds": service.found,
         }
 
@@ -122,7 +131,17 @@ def create_app(current: Current) -> FastAPI:
     def similar(item_id: str, k: Count = 10, by: str = "trained") -> Answer:
         """The items that are most like one, by the system or by a modality."""
         service = current.service
-        return _answer(service, service.similar(item_id, k, by))
+        answer = _answer(service, service.similar(item_id, k, by))
+        answer.item = _named(service, service.original(item_id))
+        return answer
+
+    @app.get("/picture/{item_id:path}", response_class=Response)
+    def picture(item_id: str) -> Response:
+        """The picture of an item."""
+        found = current.service.picture(item_id)
+        if found is None:
+            raise HTTPException(404, "no picture of this item")
+        return Response(found.content, 200, _PICTURE_HEADERS, found.media_type)
 
     @app.get("/users")
     def users(start: Start = 0, count: Count = 50) -> list[int | str]:
@@ -132,10 +151,10 @@ def create_app(current: Current) -> FastAPI:
 
     @app.get("/items")
     def items(start: Start = 0, count: Count = 50) -> list[Named]:
-        """Ids and titles of items, in their order."""
+        """Ids, titles and pictures of items, in their order."""
         service = current.service
         ids = service.vectors.item_ids[start:][:count].tolist()
-        return [Named(item_id=one, title=service.title(one)) for one in ids]
+        return [_named(service, one) for one in ids]
 
     @app.get("/", response_class=HTMLResponse)
     def page() -> str:
@@ -147,10 +166,21 @@ def create_app(current: Current) -> FastAPI:
 
 def _answer(service: Service, found: list[Found]) -> Answer:
     items = [
-        Item(item_id=one.item_id, score=one.score, title=service.title(one.item_id))
+        Item(item_id=one.item_id, score=one.score, **_words(service, one.item_id))
         for one in found
     ]
     return Answer(system=service.system, items=items)
+
+
+def _named(service: Service, item_id: int | str) -> Named:
+    return Named(item_id=item_id, **_words(service, item_id))
+
+
+def _words(service: Service, item_id: object) -> dict[str, str | None]:
+    """The title of an item, and where its picture is."""
+    has_picture = service.has_picture(item_id)
+    address = f"picture/{quote(str(item_id), safe='')}" if has_picture else None
+    return {"title": service.title(item_id), "picture": address}
 
 
 async def _limit_size(

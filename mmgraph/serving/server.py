@@ -11,7 +11,9 @@ from pathlib import Path
 
 from mmgraph.bench.run_directory import INFO, load_run
 from mmgraph.checksum import file_digest
+from mmgraph.data.formats.tables.table_format import TableFormat
 from mmgraph.errors import UserError
+from mmgraph.serving.pictures import pictures_in, pictures_of_table
 from mmgraph.serving.service import Service, service_of
 from mmgraph.serving.titles import read_titles
 
@@ -22,6 +24,9 @@ def load_service(
     folder: str | Path,
     *,
     titles: Path | None = None,
+    form: TableFormat | None = None,
+    duplicates: str = "error",
+    pictures: Path | None = None,
     data: str | None = None,
     approximate: bool = False,
 ) -> Service:
@@ -29,15 +34,30 @@ def load_service(
 
     Args:
         folder: The run directory.
-        titles: As :func:`~mmgraph.serving.titles.read_titles` takes it.
+        titles: Table of titles, as :func:`~mmgraph.serving.titles.read_titles` takes
+            it; of paths to pictures, too, where ``form`` names their column.
+        form: How the table is written.
+        duplicates: What to do about an item in several rows of it.
+        pictures: Folder of pictures that are named by the item ids; where the table has
+            their paths, the folder that these are relative to, by default the table's.
         data: The data set, if it has moved since.
         approximate: As :func:`~mmgraph.serving.service.service_of` takes it.
 
     Raises:
         UserError: If a file cannot be read, or the system cannot be served.
     """
-    names = None if titles is None else read_titles(titles)
-    return service_of(load_run(folder, data=data), names, approximate=approximate)
+    names, paths = None, None
+    if titles is not None:
+        names = read_titles(titles, form, duplicates=duplicates)
+    if form is not None and "picture" in form.columns:
+        if titles is None:
+            what = "a column of pictures, but no table"
+            raise UserError(what, "name the table by --titles")
+        paths = pictures_of_table(titles, form, root=pictures, duplicates=duplicates)
+    elif pictures is not None:
+        paths = pictures_in(pictures)
+    run = load_run(folder, data=data)
+    return service_of(run, names, paths, approximate=approximate)
 
 
 def bound_socket(host: str, port: int) -> socket.socket:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
@@ -16,6 +17,7 @@ from mmgraph.functional.graph.adjacency import Adjacency
 from mmgraph.functional.unit_rows import unit_rows
 from mmgraph.schema import INTERACTS, ITEM, feature_key, modalities
 from mmgraph.serving.nearest import Proposals, proposals_of, share_found
+from mmgraph.serving.pictures import Picture, is_picture, read_picture
 from mmgraph.serving.similar import TRAINED
 from mmgraph.serving.vectors import Vectors, final_vectors, ranks_by_inner_product
 
@@ -39,6 +41,7 @@ class Service:
         history: The training items of each user.
         features: Item features by modality, rows of length 1.
         titles: Title of each item that has one, by its id as text.
+        pictures: Path of each item's picture, by its id as text.
         nearest: Proposes items for a user's vector; every item is scored without it.
         found: Share of the best items that ``nearest`` finds, None without it.
     """
@@ -48,6 +51,7 @@ class Service:
     history: Adjacency
     features: Mapping[str, Tensor] = field(default_factory=dict)
     titles: Mapping[str, str] = field(default_factory=dict)
+    pictures: Mapping[str, Path] = field(default_factory=dict)
     nearest: Proposals | None = None
     found: float | None = None
 
@@ -174,6 +178,29 @@ class Service:
         """The title of an item, if it has one."""
         return self.titles.get(str(item_id))
 
+    def original(self, item_id: object) -> Any:
+        """The id of an item as the data have it.
+
+        Raises:
+            UserError: If the item is unknown.
+        """
+        row = int(_rows(self._items, [item_id], "item")[0])
+        return self.vectors.item_ids[row : row + 1].tolist()[0]
+
+    def has_picture(self, item_id: object) -> bool:
+        """True of an item whose picture can be read."""
+        path = self.pictures.get(str(item_id))
+        return path is not None and is_picture(path)
+
+    def picture(self, item_id: object) -> Picture | None:
+        """The picture of an item, None where it has none that can be read.
+
+        Raises:
+            UserError: If the item is unknown.
+        """
+        path = self.pictures.get(str(self.original(item_id)))
+        return None if path is None else read_picture(path)
+
     def _found(self, score: Tensor, k: int, of: Tensor | None = None) -> list[Found]:
         best, items = score.topk(min(k, len(score)))
         items = items if of is None else of[items]
@@ -194,6 +221,7 @@ def _rows(known: Mapping[str, int], ids: Sequence[object], kind: str) -> Tensor:
 def service_of(
     run: Run,
     titles: Mapping[str, str] | None = None,
+    pictures: Mapping[str, Path] | None = None,
     *,
     approximate: bool = False,
 ) -> Service:
@@ -202,11 +230,13 @@ def service_of(
     Args:
         run: As :func:`~mmgraph.bench.run_directory.load_run` gives it, on the CPU.
         titles: Title of each item that has one, by its id as text.
+        pictures: Path of each item's picture, likewise.
         approximate: Recommend from an HNSW index of the items.
 
     Raises:
-        UserError: If the system's scores are no inner products, or an index needs
-            FAISS and it is not installed.
+        UserError: If the system's scores are no inner products; if titles or pictures
+            are given and not one is of its items; if an index needs FAISS and it is
+            not installed.
     """
     if not ranks_by_inner_product(run.model):
         raise UserError(
@@ -220,7 +250,15 @@ def service_of(
     features = {
         m: unit_rows(data[ITEM][feature_key(m)].float()) for m in modalities(data)
     }
-    service = Service(run.info["spec"], vectors, history, features, titles or {})
+    items = set(map(str, vectors.item_ids))
+    for named, kind in ((titles, "title"), (pictures, "picture")):
+        if named and items.isdisjoint(named):
+            what = f"no {kind} is of an item of the catalogue"
+            example = f"{next(iter(named))!r}, not {str(vectors.item_ids[0])!r}"
+            raise UserError(f"{what} ({example})", "name the column of the item ids")
+    service = Service(
+        run.info["spec"], vectors, history, features, titles or {}, pictures or {}
+    )
     if approximate:
         service.nearest = proposals_of(vectors.item)
         service.found = share_found(service.nearest, vectors.user, vectors.item)

@@ -138,7 +138,7 @@ BAD = {
         _inter(HEADER + "0\t0\t0\n0\t1\t1\n0\t2\t1\n"),
         "shop.inter: the test split is empty",
     ),
-    "no_rows": (_inter(HEADER), "shop.inter: holds no interactions"),
+    "no_rows": (_inter(HEADER), "shop.inter: holds no rows"),
     "zero_bytes_table": (_inter(""), "shop.inter: the file is empty"),
     "feature_rows": (
         _image(np.zeros((4, 2))),

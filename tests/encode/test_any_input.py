@@ -11,7 +11,9 @@ import pyarrow.parquet as pq
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from mmgraph.encode.item_table import DUPLICATES, TableForm, read_item_table
+from mmgraph.data.formats.interactions import DUPLICATES
+from mmgraph.data.formats.tables.item_table import read_item_table
+from mmgraph.data.formats.tables.table_format import TableFormat
 from mmgraph.encode.picture import PictureError, open_picture
 from mmgraph.errors import UserError
 
@@ -23,20 +25,24 @@ MANY = settings(
 )
 CELLS = st.text(max_size=4) | st.sampled_from(["", "7", "007", '"', "a;b", "\n", "é"])
 ROWS = st.lists(st.lists(CELLS, min_size=1, max_size=3).map(";".join)).map("\n".join)
-FORMS = st.builds(
-    TableForm,
-    content=st.none() | CELLS,
-    item=st.none() | CELLS,
-    separator=st.none() | st.sampled_from([";", "tab", "", "::", '"']),
-    encoding=st.sampled_from(["utf-8", "latin-1", "utf-16", "idna", "rot13", "x"]),
-    duplicates=st.sampled_from(DUPLICATES),
+FORMS = st.fixed_dictionaries(
+    {
+        "columns": st.dictionaries(st.sampled_from(["id", "title"]), CELLS),
+        "separator": st.none() | st.sampled_from([";", "tab", "", "::", '"']),
+        "encoding": st.sampled_from(
+            ["utf-8", "latin-1", "utf-16", "idna", "rot13", "x"]
+        ),
+        "header": st.booleans(),
+    }
 )
 
 
-def check(path, form):
+def check(path, form, duplicates="error"):
     table = None
     with contextlib.suppress(UserError):
-        table = read_item_table(path, "title", form)
+        table = read_item_table(
+            path, "title", TableFormat(**form), duplicates=duplicates
+        )
     if table is None:
         return
     assert len(table.ids) == len(table.contents) == len(table.rows) > 0
@@ -47,12 +53,15 @@ def check(path, form):
 
 @MANY
 @given(
-    head=st.sampled_from(["id;title\n", "", "\ufeffid;title\n"]), rows=ROWS, form=FORMS
+    head=st.sampled_from(["id;title\n", "", "\ufeffid;title\n"]),
+    rows=ROWS,
+    form=FORMS,
+    duplicates=st.sampled_from(DUPLICATES),
 )
-def test_any_text_as_a_table(head, rows, form, tmp_path):
+def test_any_text_as_a_table(head, rows, form, duplicates, tmp_path):
     path = tmp_path / "items.csv"
     path.write_bytes((head + rows).encode("utf-8", "surrogatepass"))
-    check(path, form)
+    check(path, form, duplicates)
 
 
 @MANY
@@ -60,7 +69,7 @@ def test_any_text_as_a_table(head, rows, form, tmp_path):
 def test_any_bytes_as_a_table(content, suffix, tmp_path):
     path = tmp_path / f"items{suffix}"
     path.write_bytes(content)
-    check(path, TableForm(content="a", item="b"))
+    check(path, {"columns": {"title": "a", "id": "b"}})
 
 
 @MANY
@@ -77,7 +86,7 @@ def test_any_columns_of_parquet(ids, title, tmp_path):
         pq.write_table(pa.table(columns), path)
     except (pa.ArrowException, UnicodeError, OverflowError):
         return
-    check(path, TableForm(duplicates="last"))
+    check(path, {}, "last")
 
 
 @MANY

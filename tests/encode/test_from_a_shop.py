@@ -96,6 +96,20 @@ def test_ten_commands_lead_to_a_served_recommendation(run, text_model, picture_m
         answer = ask(f"{url}/recommend", {"history": ["00122", "00118"], "k": 10})
         found = [int(item["item_id"]) for item in answer["items"]]
         assert sum(item % 4 == 2 for item in found) >= 6  # at random 2.5 of 10
+        titles = {item["item_id"]: item["title"] for item in answer["items"]}
+        named = {i: title for i, title in titles.items() if title}
+        assert all(int(t.split(" n° ")[1]) == int(i) for i, t in named.items())
+        # Of two pictures one is lost, one damaged; a third is its neighbour's.
+        items = ask(f"{url}/items?count=12")
+        shown = {i["item_id"]: i["picture"] for i in items}
+        assert [i for i, address in shown.items() if address is None] == [
+            *("00003", "00005", "00006")
+        ]
+        photo = (run.folder / "raw" / "photos" / "00011.jpg").read_bytes()
+        for item in ("00007", "00011"):
+            with urllib.request.urlopen(f"{url}/{shown[item]}", timeout=10) as picture:
+                assert picture.headers["content-type"] == "image/jpeg"
+                assert picture.read() == photo
         # An item that nobody bought yet: its pictures are of its kind.
         answer = ask(f"{url}/similar/00127?k=5&by=visual")
         found = [int(item["item_id"]) for item in answer["items"]]

@@ -13,10 +13,10 @@ import pytest
 
 from mmgraph.data import load_dataset
 from mmgraph.data.formats.features import read_features
+from mmgraph.data.formats.tables.item_table import read_item_table
 from mmgraph.encode import item_features
 from mmgraph.encode.encoder import Encoded, Encoder
 from mmgraph.encode.item_features import check_out, write_item_features
-from mmgraph.encode.item_table import read_item_table
 from mmgraph.errors import UserError
 
 TITLES = ["abc", "aab", "", "broken", "ccc", "b", "broken", "cab", "a", "bb", "c"]
@@ -155,7 +155,7 @@ from pathlib import Path
 import numpy as np
 from mmgraph.encode import item_features
 from mmgraph.encode.encoder import Encoded, Encoder
-from mmgraph.encode.item_table import read_item_table
+from mmgraph.data.formats.tables.item_table import read_item_table
 
 item_features.PART_ROWS = 3
 def encode(contents):

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
+import numpy as np
 import pytest
 
 from mmgraph.serving.server import load_service
@@ -8,13 +11,19 @@ fastapi = pytest.importorskip("fastapi")
 from fastapi.testclient import TestClient  # noqa: E402
 
 from mmgraph.serving.app import MOST_BYTES, Current, create_app  # noqa: E402
+from mmgraph.serving.service import Service  # noqa: E402
+
+PNG = b"\x89PNG\r\n\x1a\n and whatever a browser makes of it"
 
 
 @pytest.fixture(scope="module")
 def current(vbpr, tmp_path_factory):
-    titles = tmp_path_factory.mktemp("titles") / "titles.csv"
+    folder = tmp_path_factory.mktemp("titles")
+    titles = folder / "titles.csv"
     titles.write_text("item_id,title\ni003,<b>Tea</b>\n")
-    return Current(load_service(vbpr, titles=titles))
+    (folder / "i003.jpg").write_bytes(PNG)
+    (folder / "i004.png").write_bytes(b"<svg>")
+    return Current(load_service(vbpr, titles=titles, pictures=folder))
 
 
 @pytest.fixture(scope="module")
@@ -45,14 +54,54 @@ def test_similar_items(client, current):
     ]
 
 
+def test_a_picture_is_had_by_the_id_of_an_item_alone(client, current):
+    answer = client.get("/picture/i003")
+    assert (answer.status_code, answer.content) == (200, PNG)
+    assert answer.headers["content-type"] == "image/png"
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    assert answer.headers["content-security-policy"] == "default-src 'none'"
+    for item, status, detail in (
+        ("i004", 404, "no picture of this item"),
+        ("i005", 404, "no picture of this item"),
+        ("nobody", 404, "unknown item id 'nobody' - use an id of the catalogue"),
+        ("..%2Ftitles.csv", 404, "unknown item id '../titles.csv' - use an id of"),
+        ("%2Fetc%2Fpasswd", 404, "unknown item id '/etc/passwd' - use an id of the"),
+        ("i003%00.png", 404, "unknown item id 'i003\\x00.png' - use an id of the"),
+    ):
+        answer = client.get(f"/picture/{item}")
+        assert answer.status_code == status
+        assert answer.json()["detail"].startswith(detail)
+    like = client.get("/similar/i003").json()
+    assert like["item"] == client.get("/items?start=3&count=1").json()[0]
+
+
+def test_addresses_of_pictures_lead_back_to_any_id(current, tmp_path):
+    ids = ["a/b", "../c", "d?e=f#g", "h i%", "é", 7]
+    vectors = current.service.vectors
+    names = np.array(ids, dtype=object)
+    vectors = replace(vectors, item_ids=names, item=vectors.item[: len(ids)])
+    paths = {str(item): tmp_path / str(n) for n, item in enumerate(ids)}
+    for n, path in enumerate(paths.values()):
+        path.write_bytes(PNG + bytes([n]))
+    client = TestClient(create_app(Current(Service("x", vectors, None, {}, {}, paths))))
+    named = client.get("/items", params={"count": len(ids)}).json()
+    assert [item["item_id"] for item in named] == ids
+    for n, item in enumerate(named):
+        assert client.get(f"/{item['picture']}").content == PNG + bytes([n])
+
+
 def test_ids_health_version_and_contract(client, current):
     assert client.get("/health").json() == {"status": "ok"}
     about = client.get("/version").json()
     assert about["system"] == current.service.system
     assert about["compare_by"] == ["trained", "visual", "textual"]
     assert client.get("/users?start=1&count=2").json() == ["u001", "u002"]
-    items = client.get("/items?start=3&count=1").json()
-    assert items == [{"item_id": "i003", "title": "<b>Tea</b>"}]
+    assert about["pictures"] == 2
+    items = client.get("/items?start=3&count=2").json()
+    assert items == [
+        {"item_id": "i003", "title": "<b>Tea</b>", "picture": "picture/i003"},
+        {"item_id": "i004", "title": None, "picture": None},  # none that can be shown
+    ]
     assert "/recommend" in client.get("/openapi.json").json()["paths"]
 
 

@@ -17,6 +17,7 @@ from browser import (
     visit,
     with_probe,
 )
+from PIL import Image
 
 from mmgraph.serving.server import bound_socket, load_service
 
@@ -61,6 +62,12 @@ USE = """
   found.unknown = await send("of-user", "id", "nobody");
   measure();
   found.item = await send("of-item", "id", "i007");
+  // Not decode(): it waits for nothing of the net, and the time that is lent ends.
+  await Promise.all([...document.images].filter(image => !image.complete).map(
+    image => new Promise(resume => image.addEventListener("load", resume))));
+  found.pictures = [...document.querySelectorAll(".picture")].map(shown => [
+    shown.parentNode.textContent.match(/i\\d{3}/)[0],
+    shown.naturalWidth ?? "none", shown.getBoundingClientRect().width]);
   measure();
   at("answer").querySelector("li button").click();
   const heading = lists()[0].heading;
@@ -89,9 +96,11 @@ def served(service):
         thread.start()
         while not server.started:
             time.sleep(0.01)
-        yield f"http://127.0.0.1:{bound.getsockname()[1]}/"
-        server.should_exit = True
-        thread.join()
+        try:
+            yield f"http://127.0.0.1:{bound.getsockname()[1]}/"
+        finally:
+            server.should_exit = True
+            thread.join()
 
 
 @pytest.mark.parametrize(
@@ -100,7 +109,12 @@ def served(service):
 def test_the_page_answers_questions(vbpr, tmp_path, monkeypatch, width, dark):
     titles = tmp_path / "titles.csv"
     titles.write_text(f"item_id,title\ni003,<b>Tea</b>\ni001,{LONG}\n")
-    service = load_service(vbpr, titles=titles)
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    for n in range(1, 600, 2):
+        Image.new("RGB", (40, 10), "red").save(photos / f"i{n:03}.png")
+    (photos / "i008.png").write_text("not a picture")
+    service = load_service(vbpr, titles=titles, pictures=photos)
     page = files("mmgraph.serving").joinpath("page.html").read_text("utf-8")
     (tmp_path / "page.html").write_text(with_probe(page, USE), "utf-8")
     monkeypatch.setattr(app_module, "_PAGE", tmp_path / "page.html")
@@ -134,6 +148,12 @@ def test_the_page_answers_questions(vbpr, tmp_path, monkeypatch, width, dark):
             "items": shown(service.similar("i007", 10, by)),
         }
         for by in ("trained", "visual", "textual")
+    ]
+    by_each = [service.similar("i007", 10, by) for by in service.compare_by]
+    listed = [item for similar in by_each for item, _ in similar]
+    assert found["pictures"] == [
+        [item, 40 if int(item[1:]) % 2 else "none", 96 if n == 0 else 48]
+        for n, item in enumerate(["i007", *listed])
     ]
     nearest = service.similar("i007", 10, "trained")[0].item_id
     assert found["pressed"] == f"Like {nearest}, by trained"

@@ -57,7 +57,8 @@ def floor_systems(names: Sequence[str]) -> list[tuple[ModelSpec, System]]:
         floors += [
             (
                 ModelSpec("ContentKNN", options={"modality": m}),
-                System(grid=[_CONTENT_K]),
+                # How several are fused means nothing to one.
+                System(grid=[_CONTENT_K], starts_anew=True),
             )
             for m in names
         ]

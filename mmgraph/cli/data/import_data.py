@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from mmgraph.cli.arguments.table_form import Encoding, Separator, table_form
 from mmgraph.cli.data.arguments import Duplicates, Force, Out, Split, by_modality
 from mmgraph.cli.data.report import report_splits
 from mmgraph.cli.options import Device, Json, Quiet, Seed, Threads, set_up
@@ -44,13 +45,15 @@ def import_data(
     min_rating: Annotated[
         float | None, typer.Option(help="Leave rows with a smaller rating out.")
     ] = None,
-    sep: Annotated[
-        str | None,
-        typer.Option(help="Characters between columns, or 'tab'; by the suffix."),
+    since: Annotated[
+        str | None, typer.Option(metavar="TIME", help="Leave earlier rows out.")
     ] = None,
-    encoding: Annotated[
-        str, typer.Option(help="Of text: utf-8, latin-1, cp1252, utf-16, ...")
-    ] = "utf-8",
+    until: Annotated[
+        str | None,
+        typer.Option(metavar="TIME", help="Leave rows of this time and later out."),
+    ] = None,
+    sep: Separator = None,
+    encoding: Encoding = "utf-8",
     no_header: Annotated[
         bool,
         typer.Option("--no-header", help="The first row is data; columns are 1, 2..."),
@@ -79,17 +82,18 @@ def import_data(
     """Bring files of any accepted format into one checked, split data folder."""
     set_up(seed, device, threads, quiet)
     from mmgraph.data import import_dataset, write_dataset
-    from mmgraph.data.formats.table_format import TableFormat
     from mmgraph.data.importing.sources import find_sources
     from mmgraph.data.write import FORCE
     from mmgraph.folders import check_new_folder
 
-    named = {"user": user_col, "item": item_col, "time": time_col, "rating": rating_col}
-    form = TableFormat(
-        columns={role: name for role, name in named.items() if name is not None},
-        separator={"tab": "\t", "\\t": "\t"}.get(sep or "", sep),
-        encoding=encoding,
+    form = table_form(
+        sep,
+        encoding,
         header=not no_header,
+        user=user_col,
+        item=item_col,
+        time=time_col,
+        rating=rating_col,
     )
     features = by_modality(feat or [], "NAME=FILE")
     sources = find_sources(inter, form)
@@ -101,6 +105,8 @@ def import_data(
         form=form,
         id_column=id_col,
         min_rating=min_rating,
+        since=since,
+        until=until,
         bad_rows=on_bad_rows,
         duplicates=duplicates,
         min_interactions=min_interactions,

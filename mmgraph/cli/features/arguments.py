@@ -12,9 +12,9 @@ import typer
 from mmgraph.cli import options as opt
 
 if TYPE_CHECKING:
+    from mmgraph.data.formats.tables.table_format import TableFormat
     from mmgraph.encode.encoder import Encoder
     from mmgraph.encode.item_features import OnRows
-    from mmgraph.encode.item_table import TableForm
 
 Table = Annotated[
     Path, typer.Argument(metavar="TABLE", help="A .csv, .tsv or .parquet of items.")
@@ -30,17 +30,6 @@ Model = Annotated[
 Column = Annotated[
     str | None, typer.Option("--column", metavar="NAME", help="What is encoded.")
 ]
-ItemColumn = Annotated[
-    str | None, typer.Option("--item-col", metavar="NAME", help="The item ids.")
-]
-Separator = Annotated[
-    str | None, typer.Option("--sep", help="Character between columns, or tab.")
-]
-Encoding = Annotated[str, typer.Option("--encoding", help="Of text: latin-1, ...")]
-Duplicates = Annotated[
-    str,
-    typer.Option("--duplicates", help="An id in several rows: error, first or last."),
-]
 Dtype = Annotated[str, typer.Option("--dtype", help="float32|float16")]
 BatchSize = Annotated[
     int,
@@ -54,10 +43,11 @@ Resume = Annotated[
 def write_and_report(
     table: Path,
     kind: str,
-    form: TableForm,
+    form: TableFormat,
     encoder: Callable[[], Encoder],
     out: Path,
     *,
+    duplicates: str,
     dtype: str,
     resume: bool,
     as_json: bool,
@@ -71,21 +61,22 @@ def write_and_report(
         form: How it is written.
         encoder: Loads the model.
         out: The feature file.
+        duplicates: What to do about an id in several rows.
         dtype: Of the features.
         resume: Go on with a run that was stopped.
         as_json: Write JSON.
         quiet: No progress.
     """
+    from mmgraph.data.formats.tables.item_table import read_item_table
     from mmgraph.encode.feature_file import check_ids
     from mmgraph.encode.item_features import (
         check_out,
         left_out_file,
         write_item_features,
     )
-    from mmgraph.encode.item_table import read_item_table
 
     check_out(out, table=table, dtype=dtype, resume=resume)
-    items = read_item_table(table, kind, form)
+    items = read_item_table(table, kind, form, duplicates=duplicates)
     check_ids(out, items.ids)
     loaded = encoder()
     with row_bar(len(items.contents), quiet=quiet) as on_rows:

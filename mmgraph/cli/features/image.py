@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from mmgraph.cli import options as opt
+from mmgraph.cli.arguments import table_form as form
 from mmgraph.cli.features import arguments as arg
 
 
@@ -22,10 +23,10 @@ def image(
             "--root", metavar="DIR", help="Of the paths; by default the table's folder."
         ),
     ] = None,
-    item_col: arg.ItemColumn = None,
-    sep: arg.Separator = None,
-    encoding: arg.Encoding = "utf-8",
-    duplicates: arg.Duplicates = "error",
+    item_col: form.ItemColumn = None,
+    sep: form.Separator = None,
+    encoding: form.Encoding = "utf-8",
+    duplicates: form.Duplicates = "error",
     dtype: arg.Dtype = "float32",
     batch_size: arg.BatchSize = 32,
     resume: arg.Resume = False,
@@ -44,7 +45,6 @@ def image(
     mmgraph features image items.csv --column image --out visual.npz
     """
     opt.set_up(seed, device, threads, quiet)
-    from mmgraph.encode.item_table import TableForm
     from mmgraph.encode.pictures import PICTURE_MODEL, picture_encoder
 
     name = PICTURE_MODEL if model is None else model
@@ -52,11 +52,12 @@ def image(
     arg.write_and_report(
         table,
         "picture",
-        TableForm(column, item_col, sep, encoding, duplicates),
+        form.table_form(sep, encoding, id=item_col, picture=column),
         lambda: picture_encoder(
             name, root=folder, batch_size=batch_size, device=device
         ),
         out,
+        duplicates=duplicates,
         dtype=dtype,
         resume=resume,
         as_json=as_json,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from mmgraph.cli import options as opt
+from mmgraph.cli.arguments import table_form as form
 from mmgraph.cli.features import arguments as arg
 
 
@@ -11,10 +12,10 @@ def text(
     out: arg.Out,
     model: arg.Model = None,
     column: arg.Column = None,
-    item_col: arg.ItemColumn = None,
-    sep: arg.Separator = None,
-    encoding: arg.Encoding = "utf-8",
-    duplicates: arg.Duplicates = "error",
+    item_col: form.ItemColumn = None,
+    sep: form.Separator = None,
+    encoding: form.Encoding = "utf-8",
+    duplicates: form.Duplicates = "error",
     dtype: arg.Dtype = "float32",
     batch_size: arg.BatchSize = 32,
     resume: arg.Resume = False,
@@ -32,16 +33,16 @@ def text(
     mmgraph features text items.csv --column title --out textual.npz
     """
     opt.set_up(seed, device, threads, quiet)
-    from mmgraph.encode.item_table import TableForm
     from mmgraph.encode.texts import TEXT_MODEL, text_encoder
 
     name = TEXT_MODEL if model is None else model
     arg.write_and_report(
         table,
         "title",
-        TableForm(column, item_col, sep, encoding, duplicates),
+        form.table_form(sep, encoding, id=item_col, title=column),
         lambda: text_encoder(name, batch_size=batch_size, device=device),
         out,
+        duplicates=duplicates,
         dtype=dtype,
         resume=resume,
         as_json=as_json,

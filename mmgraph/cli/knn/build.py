@@ -14,7 +14,9 @@ from mmgraph.cli.knn import arguments as arg
 def build(
     features: Annotated[
         list[Path],
-        typer.Argument(help=".npy, .npz, .safetensors or .parquet, one per modality."),
+        typer.Argument(
+            help=".npy, .npz, .safetensors, .parquet or .csv, one per modality."
+        ),
     ],
     out: Annotated[
         Path,

@@ -8,6 +8,8 @@ from typing import Annotated
 import typer
 
 from mmgraph.cli import options as opt
+from mmgraph.cli.arguments import table_form as form
+from mmgraph.cli.serving import arguments as arg
 
 
 def recommend(
@@ -40,10 +42,12 @@ def recommend(
     include_seen: Annotated[
         bool, typer.Option("--include-seen", help="Leave no training item out.")
     ] = False,
-    titles: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="Table of item_id and title: adds titles."),
-    ] = None,
+    titles: arg.Titles = None,
+    title_col: arg.TitleColumn = None,
+    item_col: form.ItemColumn = None,
+    sep: form.Separator = None,
+    encoding: form.Encoding = "utf-8",
+    duplicates: form.Duplicates = "error",
     shard_rows: Annotated[
         int,
         typer.Option(help="Write Parquet files of about so many rows into OUT."),
@@ -74,13 +78,17 @@ def recommend(
     from mmgraph.serving.titles import read_titles
     from mmgraph.train.recommendations import Choice
 
+    names = None
+    if titles is not None:
+        written = form.table_form(sep, encoding, id=item_col, title=title_col)
+        names = read_titles(titles, written, duplicates=duplicates)
     choice = Choice(
         unknown=unknown,
         candidates=candidates,
         allow=allow,
         deny=deny,
         include_seen=include_seen,
-        titles=None if titles is None else read_titles(titles),
+        titles=names,
     )
     with user_bar(quiet=quiet) as on_users:
         rows, people = write_recommendations(

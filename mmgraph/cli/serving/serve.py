@@ -9,6 +9,8 @@ from typing import Annotated
 import typer
 
 from mmgraph.cli import options as opt
+from mmgraph.cli.arguments import table_form as form
+from mmgraph.cli.serving import arguments as arg
 from mmgraph.errors import UserError
 
 
@@ -16,12 +18,26 @@ def serve(
     run: Annotated[Path, typer.Argument(help="A folder that mmgraph train wrote.")],
     host: Annotated[str, typer.Option("--host", help="Address.")] = "127.0.0.1",
     port: Annotated[int, typer.Option("--port", help="Port; 0: any.")] = 8000,
-    titles: Annotated[
+    titles: arg.Titles = None,
+    pictures: Annotated[
         Path | None,
         typer.Option(
-            "--titles", metavar="FILE", help="Table with the columns item_id, title."
+            "--pictures",
+            metavar="DIR",
+            help="Pictures named by item id; with --picture-col, where they lie.",
         ),
     ] = None,
+    picture_col: Annotated[
+        str | None,
+        typer.Option(
+            "--picture-col", metavar="COLUMN", help="Paths to pictures, in --titles."
+        ),
+    ] = None,
+    title_col: arg.TitleColumn = None,
+    item_col: form.ItemColumn = None,
+    sep: form.Separator = None,
+    encoding: form.Encoding = "utf-8",
+    duplicates: form.Duplicates = "error",
     every: Annotated[
         float, typer.Option("--every", help="Seconds between looks for a new run.")
     ] = 10.0,
@@ -37,10 +53,10 @@ def serve(
     """Answer requests for recommendations and similar items, and show a page.
 
     POST /recommend takes {"user_id": ...} or {"history": [...]}; GET /similar/ITEM,
-    /users, /items, /health, /version and /openapi.json; the page is at /. Requests come
-    from this machine alone unless --host says otherwise. If another run takes the place
-    of RUN, it is loaded and taken over between two requests. Example:
-    mmgraph serve runs/freedom --titles titles.csv
+    /picture/ITEM, /users, /items, /health, /version and /openapi.json; the page is at
+    /. Requests come from this machine alone unless --host says otherwise. If another
+    run takes the place of RUN, it is loaded and taken over between two requests.
+    Example: mmgraph serve runs/freedom --titles items.csv --pictures photos
     """
     opt.set_up(seed, "cpu", threads, quiet)
     opt.check_range("port", port, 0, 2**16 - 1)
@@ -56,7 +72,18 @@ def serve(
         ) from None
     from mmgraph.serving.server import bound_socket, load_service, taking_over
 
-    load = partial(load_service, run, titles=titles, data=data, approximate=approximate)
+    load = partial(
+        load_service,
+        run,
+        titles=titles,
+        form=form.table_form(
+            sep, encoding, id=item_col, title=title_col, picture=picture_col
+        ),
+        duplicates=duplicates,
+        pictures=pictures,
+        data=data,
+        approximate=approximate,
+    )
     current = Current(load())
     config = uvicorn.Config(create_app(current), log_level="warning")
     with (

@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 import torch
 from safetensors import SafetensorError, safe_open
 
+from mmgraph.data.formats.columns import parse_ids
 from mmgraph.data.formats.npy import npz_length, npz_names, read_npy, read_npz
 from mmgraph.data.formats.parquet import (
     is_number,
@@ -22,10 +23,11 @@ from mmgraph.data.formats.parquet import (
     read_columns,
     read_schema,
 )
+from mmgraph.data.formats.tables.table_format import ID_NAMES
+from mmgraph.data.formats.tables.text_numbers import read_text_numbers
 from mmgraph.data.ids import as_ids
 from mmgraph.errors import UserError
 
-ID_NAMES = ("id", "ids", "item", "items", "item_id", "item_ids", "itemid")
 LIKE_AN_ID = re.compile(
     r"(?i:_id)$|[a-z]I[dD]$|^__index_level_\d+__$|^(?i:user|userid|uid)$"
 )
@@ -75,13 +77,7 @@ def _parquet(path: Path, id_column: str | None = None) -> Raw:
     twice = [name for name, count in Counter(schema.names).items() if count > 1]
     if twice:
         raise UserError(f"several columns {twice[0]!r}", "keep one", path=path)
-    names = _id_names(schema.names, id_column)
-    if len(names) > 1:
-        raise UserError(f"several id columns: {names}", "keep one", path=path)
-    rest = [field for field in schema if field.name not in names]
-    if id_column is not None:  # whoever names the ids knows what the others are
-        rest = features_beside(schema, id_column)
-    features = _feature_columns(rest, path)
+    names, features = _roles(schema, id_column, path)
     columns = read_columns(path, [*names, *features])
     ids = _column_of_ids(columns[names[0]], path) if names else None
     kind = schema.field(features[0]).type
@@ -90,6 +86,29 @@ def _parquet(path: Path, id_column: str | None = None) -> Raw:
         return values, ids, values.dtype.name
     values = np.stack([columns[name].to_numpy() for name in features], axis=1)
     return values, ids, str(kind)
+
+
+def _text(path: Path, id_column: str | None = None) -> Raw:
+    columns = read_text_numbers(path)
+    names, features = _roles(columns.schema, id_column, path)
+    ids = None
+    if names:
+        ids = parse_ids(columns.texts[names[0]], "item", path, 2).ids
+    values = np.stack([columns.numbers[name] for name in features], axis=1)
+    return values, ids, values.dtype.name
+
+
+def _roles(
+    schema: pa.Schema, id_column: str | None, path: Path
+) -> tuple[list[str], list[str]]:
+    """The column of the ids, if there is one, and those of the features."""
+    names = _id_names(schema.names, id_column)
+    if len(names) > 1:
+        raise UserError(f"several id columns: {names}", "keep one", path=path)
+    rest = [field for field in schema if field.name not in names]
+    if id_column is not None:  # whoever names the ids knows what the others are
+        rest = features_beside(schema, id_column)
+    return names, _feature_columns(rest, path)
 
 
 def _id_names(names: Iterable[str], id_column: str | None) -> list[str]:
@@ -155,7 +174,11 @@ READERS: dict[str, Callable[..., Raw]] = {
     ".npz": _npz,
     ".safetensors": _safetensors,
     ".parquet": _parquet,
+    ".csv": _text,
+    ".tsv": _text,
 }
+#: Those that are features wherever they lie; a text must be named as such.
+IN_FOLDERS = (".npy", ".npz", ".safetensors", ".parquet")
 
 
 def _npy_rows(path: Path) -> Rows:
@@ -184,12 +207,19 @@ def _parquet_rows(path: Path) -> Rows:
     return num_rows(path), ids[0] if ids else None
 
 
-#: Number of rows and their ids, without a look at the features.
+def _text_rows(path: Path) -> Rows:
+    values, ids, _ = _text(path)
+    return len(values), ids
+
+
+#: Number of rows and their ids, without a look at the features where they can be told.
 ROWS_READERS: dict[str, Callable[[Path], Rows]] = {
     ".npy": _npy_rows,
     ".npz": _npz_rows,
     ".safetensors": _safetensors_rows,
     ".parquet": _parquet_rows,
+    ".csv": _text_rows,
+    ".tsv": _text_rows,
 }
 
 

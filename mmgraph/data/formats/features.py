@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import stat
 from pathlib import Path
 from typing import NamedTuple
 
@@ -10,8 +9,8 @@ import numpy as np
 
 from mmgraph.data.formats.budget import check_budget
 from mmgraph.data.formats.feature_formats import READERS, ROWS_READERS
+from mmgraph.data.formats.input_file import check_input_file
 from mmgraph.errors import UserError
-from mmgraph.folders import check_content
 
 ROWS_PER_CHECK = 65_536
 
@@ -39,6 +38,8 @@ def read_features(
                     only one besides the ids)
     .parquet        one list column, or all number   column ``item_id``, ``id``,
                     columns                          ...
+    .csv, .tsv      all number columns               column ``item_id``, ``id``,
+                                                     ...
     ==============  ===============================  ============================
 
     Args:
@@ -103,7 +104,7 @@ def read_feature_matrix(
             f"use one of {', '.join(READERS)}",
             path=path,
         )
-    check_file(path)
+    check_input_file(path)
     try:
         values, ids, stored = reader(path, id_column)
     except OSError as error:
@@ -156,7 +157,7 @@ def read_item_rows(path: str | Path) -> tuple[int, np.ndarray | None]:
         (2, ['a', 'b'])
     """
     path = Path(path)
-    check_file(path)
+    check_input_file(path)
     return ROWS_READERS[path.suffix.lower()](path)
 
 
@@ -213,33 +214,3 @@ def _refuse_rows(
     if rows.size:
         what = f"row {first_row + rows[0]} (counted from 0) {what}"
         raise UserError(what, fix, path=path)
-
-
-def check_file(path: Path) -> None:
-    """Refuse a path that is no file, or an empty one.
-
-    Args:
-        path: The file.
-
-    Raises:
-        UserError: If it does not exist, is a folder, a pipe or a device, or is empty.
-
-    Example:
-        >>> check_file(Path("nowhere.npy"))
-        Traceback (most recent call last):
-        mmgraph.errors.UserError: nowhere.npy: no such file - check the path
-    """
-    try:
-        state = path.stat()
-    except OSError as error:
-        what = f"cannot be read ({error.strerror})"
-        if isinstance(error, FileNotFoundError | NotADirectoryError):
-            what = "is a link to nowhere" if path.is_symlink() else "no such file"
-        raise UserError(what, "check the path", path=path) from error
-    if stat.S_ISDIR(state.st_mode):
-        raise UserError("is a folder, not a file", "check the path", path=path)
-    if not stat.S_ISREG(state.st_mode):
-        raise UserError("is no file but a pipe or a device", "save it first", path=path)
-    if state.st_size == 0:
-        raise UserError("the file is empty", "write it again", path=path)
-    check_content(path)

@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from mmgraph.data.formats.bad_rows import BadRowsError, refuse_rows
 from mmgraph.data.formats.columns import parse_ids, parse_labels, parse_ratings
-from mmgraph.data.formats.raw_table import RawTable, read_raw_table
+from mmgraph.data.formats.tables.raw_table import RawTable, read_raw_table
 from mmgraph.data.ids import CodedIds, first_duplicate, pair_keys
 from mmgraph.data.times import parse_times
 from mmgraph.errors import UserError

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Iterable
 from pathlib import Path
 
-from mmgraph.data.formats.feature_formats import READERS
+from mmgraph.data.formats.feature_formats import IN_FOLDERS
 from mmgraph.errors import UserError
 from mmgraph.folders import CONTENTS
 
@@ -219,7 +219,7 @@ def feature_files(folder: Path, *, mmrec: bool) -> dict[str, Path]:
     files: dict[str, Path] = {}
     for path in visible_files(folder):
         name = modality_of(path)
-        if path.suffix.lower() not in READERS or name.lower() in (TABLE, *OF_USERS):
+        if path.suffix.lower() not in IN_FOLDERS or name.lower() in (TABLE, *OF_USERS):
             continue
         if mmrec and not path.name.lower().endswith(f"{FEAT}.npy"):
             continue  # side files of that layout, such as a pickled user graph

@@ -26,7 +26,7 @@ from mmgraph.checksum import (
     file_has_checksum,
 )
 from mmgraph.data.formats.budget import check_zip
-from mmgraph.data.formats.features import check_file
+from mmgraph.data.formats.input_file import check_input_file
 from mmgraph.data.formats.npy import as_tensor, read_npy, read_npz
 from mmgraph.data.graphs.graph_check import check_graphs
 from mmgraph.data.graphs.item_graphs import GraphFacts, GraphFile, ModalityGraph
@@ -153,7 +153,7 @@ name a .pt, a .npz or a folder of mmgraph knn join
             path=path,
         )
     else:
-        check_file(path)
+        check_input_file(path)
         check_zip(path)
         file_has_checksum(path, fix=_AGAIN)
         file = _read_hetero(path) if path.suffix == ".pt" else _read_csr(path)
@@ -270,7 +270,7 @@ def _edges_of_csr(indptr: np.ndarray, indices: np.ndarray) -> torch.Tensor:
 def _read_folder(path: Path) -> GraphFile:
     """Edges and similarities as they lie on disk, and the record beside them."""
     for name in ("graph.json", *_ARRAYS):
-        check_file(path / name)
+        check_input_file(path / name)
     facts: Any = _OF_BLOCKS | read_json(path / "graph.json", fix=_AGAIN)
     _check_files(path, facts.pop("files", {}))
     try:

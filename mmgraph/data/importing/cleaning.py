@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,7 +14,8 @@ import pyarrow.compute as pc
 from mmgraph.data.formats.bad_rows import BadRowsError, refuse_rows
 from mmgraph.data.formats.interactions import parse_column
 from mmgraph.data.formats.parquet import is_text
-from mmgraph.data.formats.raw_table import RawTable
+from mmgraph.data.formats.tables.raw_table import RawTable
+from mmgraph.data.times import parse_times
 from mmgraph.errors import UserError
 
 log = logging.getLogger(__name__)
@@ -53,7 +54,12 @@ class LeftRows(NamedTuple):
 
 
 def clean(
-    raw: RawTable, *, min_rating: float | None = None, times: bool = True
+    raw: RawTable,
+    *,
+    min_rating: float | None = None,
+    since: str | None = None,
+    until: str | None = None,
+    times: bool = True,
 ) -> tuple[RawTable, list[LeftRows]]:
     """The rows of a table that can be parsed, and the others by kind.
 
@@ -62,6 +68,8 @@ def clean(
     Args:
         raw: The columns.
         min_rating: Leave rows out whose rating is smaller.
+        since: Leave rows out whose time is earlier; written as the times are.
+        until: Leave rows out whose time is this one or later.
         times: A time that cannot be read is a fault.
 
     Returns:
@@ -86,14 +94,45 @@ def clean(
                 keep[fault.positions] = False
                 left.append(_left(fault, int(raw.rows[~keep][0]), raw.path))
                 raw = raw.take(keep)
-    if min_rating is not None and len(raw):
-        low = parse_column(raw, "rating") < min_rating
-        if low.any():
-            kind = f"rating below {min_rating:g}"
-            first = int(raw.rows[low][0])
-            left.append(LeftRows(kind, int(low.sum()), first, path=raw.path))
-        raw = raw.take(~low)
-    return raw.without("rating"), left
+    out = np.zeros(len(raw), bool)
+    for kind, marks in _not_wanted(raw, min_rating, since, until):
+        own = marks & ~out
+        if own.any():
+            first = int(raw.rows[own][0])
+            left.append(LeftRows(kind, int(own.sum()), first, path=raw.path))
+        out |= own
+    return raw.take(~out).without("rating"), left
+
+
+def _not_wanted(
+    raw: RawTable, min_rating: float | None, since: str | None, until: str | None
+) -> Iterator[tuple[str, np.ndarray]]:
+    """Rows that are left out by choice: a kind and its marks."""
+    if not len(raw):
+        return
+    if min_rating is not None:
+        yield f"rating below {min_rating:g}", parse_column(raw, "rating") < min_rating
+    if since is not None:
+        early = parse_column(raw, "time") < _bound(raw, since, "since")
+        yield f"before {since}", early
+    if until is not None:
+        late = parse_column(raw, "time") >= _bound(raw, until, "until")
+        yield f"not before {until}", late
+
+
+def _bound(raw: RawTable, text: str, option: str) -> Any:
+    """A time that a user writes, as the number that it is in the column of times."""
+    column = raw.columns["time"]
+    like = column.slice(0, 1) if is_text(column.type) else pa.array(["0"])
+    if pa.types.is_date(column.type) or pa.types.is_timestamp(column.type):
+        like = pa.array(["1970-01-01"])
+    both = pa.concat_arrays([like.cast(pa.string()), pa.array([text])])
+    try:
+        return parse_times(both, raw.path, 0)[-1]
+    except UserError as error:
+        what = f"--{option} is {text!r}, which is no time like those of the table"
+        fix = f"write it as they are: {column[0].as_py()}"
+        raise UserError(what, fix, path=raw.path) from error
 
 
 def _left(fault: BadRowsError, row: int | None, path: Path) -> LeftRows:

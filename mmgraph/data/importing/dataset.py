@@ -15,8 +15,9 @@ from mmgraph.data.formats.feature_formats import features_beside
 from mmgraph.data.formats.features import FeatureMatrix
 from mmgraph.data.formats.interactions import check_duplicates, parse_interactions
 from mmgraph.data.formats.parquet import read_schema
-from mmgraph.data.formats.raw_table import RawTable, read_raw_table
-from mmgraph.data.formats.table_format import TableFormat
+from mmgraph.data.formats.tables.raw_table import RawTable, read_raw_table
+from mmgraph.data.formats.tables.table_format import SEPARATORS, TableFormat
+from mmgraph.data.formats.tables.text_numbers import read_text_numbers
 from mmgraph.data.importing.cleaning import (
     LeftRows,
     clean,
@@ -34,6 +35,7 @@ from mmgraph.errors import UserError
 from mmgraph.schema import INTERACTS, ITEM, USER
 
 BAD_ROWS = ("error", "drop")
+_BOUNDS = (("since", "time"), ("until", "time"))
 
 
 @dataclass(frozen=True)
@@ -79,6 +81,8 @@ def import_dataset(
     form: TableFormat | None = None,
     id_column: str | None = None,
     min_rating: float | None = None,
+    since: str | None = None,
+    until: str | None = None,
     bad_rows: str = "error",
     duplicates: str = "error",
     min_interactions: int = 0,
@@ -87,8 +91,8 @@ def import_dataset(
 ) -> tuple[Split, ImportReport]:
     """Read a messy table, or a folder of another library, and split it.
 
-    In this order: bad rows, low ratings, pairs that occur again, users and items with
-    too few interactions. Files are read, never written.
+    In this order: bad rows, low ratings, times outside a range, pairs that occur again,
+    users and items with too few interactions. Files are read, never written.
 
     Args:
         source: The table, or a folder, see
@@ -100,6 +104,8 @@ def import_dataset(
         id_column: Column of the ids in the feature files; by default a usual name,
             else the column of which most ids are items.
         min_rating: Leave rows with a smaller rating out.
+        since: Leave earlier rows out: a date, or a number where times are numbers.
+        until: Leave rows from this time on out.
         bad_rows: ``"error"``, or ``"drop"`` to leave rows out that cannot be read,
             also of features that are not finite or of an item that had a row before.
         duplicates: A pair that occurs again: ``"error"``, ``"first"`` or ``"last"``.
@@ -139,10 +145,10 @@ def import_dataset(
     if not isinstance(source, Sources):
         source = find_sources(Path(source), form)
     files = {**source.features, **{n: Path(p) for n, p in (features or {}).items()}}
-    times = split in BY_TIME or "time" in form.columns
-    raw, left, rows = _read(
-        source, by_label=split == "label", times=times, min_rating=min_rating
-    )
+    choice = {"min_rating": min_rating, "since": since, "until": until}
+    dated = since is not None or until is not None
+    times = split in BY_TIME or "time" in form.columns or dated
+    raw, left, rows = _read(source, choice, by_label=split == "label", times=times)
     if bad_rows == "error":
         refuse_bad(left)
     log_bad(left, rows, Path(source.tables[0][0]).name)
@@ -187,20 +193,22 @@ def import_dataset(
 
 
 def _read(
-    source: Sources, *, by_label: bool, times: bool, min_rating: float | None
+    source: Sources, choice: dict[str, Any], *, by_label: bool, times: bool
 ) -> tuple[RawTable, list[LeftRows], int]:
     """The good rows of all tables, what was left out, and how many rows there were."""
     tables, left, rows = [], [], 0
     for path, form in source.tables:
-        rated = min_rating is not None or "rating" in form.columns
+        rated = choice["min_rating"] is not None or "rating" in form.columns
         own_label = by_label and not source.splits
         roles = ["user", "item", *(["split"] if own_label else []), "time"]
         raw = read_raw_table(path, [*roles, *(["rating"] if rated else [])], form)
-        if min_rating is not None and "rating" not in raw.columns:
-            what = "no column of ratings, which a smallest rating needs"
-            raise UserError(what, "name it (--rating-col)", path=path)
+        for option, role in (("min_rating", "rating"), *_BOUNDS):
+            if choice[option] is not None and role not in raw.columns:
+                name = option.replace("_", "-")
+                what = f"no column of {role}s, which --{name} needs"
+                raise UserError(what, f"name it (--{role}-col)", path=path)
         rows += len(raw) + sum(len(fault.positions) for fault in raw.bad)
-        table, own_left = clean(raw, min_rating=min_rating, times=times)
+        table, own_left = clean(raw, times=times, **choice)
         tables.append(table)
         left += own_left
     splits = source.splits if by_label else ()
@@ -223,8 +231,9 @@ def _outside(data: HeteroData, core: HeteroData, k: int) -> list[LeftRows]:
 
 def _not_read(path: Path, id_column: str | None) -> list[str]:
     """Columns beside ids with a name of their own that are no features."""
-    if id_column is None or path.suffix.lower() != ".parquet":
+    if id_column is None or path.suffix.lower() not in (*SEPARATORS, ".parquet"):
         return []
-    schema = read_schema(path)
+    is_text = path.suffix.lower() in SEPARATORS
+    schema = read_text_numbers(path).schema if is_text else read_schema(path)
     taken = {field.name for field in features_beside(schema, id_column)}
     return [name for name in schema.names if name not in {id_column, *taken}]

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 from safetensors import safe_open
 
-from mmgraph.data.formats.feature_formats import ID_NAMES, LIKE_AN_ID
+from mmgraph.data.formats.columns import parse_ids
+from mmgraph.data.formats.feature_formats import LIKE_AN_ID
 from mmgraph.data.formats.npy import npz_names, read_npz
 from mmgraph.data.formats.parquet import is_text, read_columns, read_schema
+from mmgraph.data.formats.tables.table_format import ID_NAMES, SEPARATORS
+from mmgraph.data.formats.tables.text_numbers import read_text_numbers
 from mmgraph.data.ids import as_ids, match_ids
 from mmgraph.errors import UserError
 
@@ -68,6 +72,8 @@ def column_names(path: Path) -> list[str]:
     suffix = path.suffix.lower()
     if path.is_file() and suffix == ".parquet":
         return list(read_schema(path).names)
+    if path.is_file() and suffix in SEPARATORS:
+        return list(read_text_numbers(path).schema.names)
     if path.is_file() and suffix == ".npz":
         return npz_names(path)
     if path.is_file() and suffix == ".safetensors":
@@ -86,6 +92,8 @@ def _most_items(candidates: Mapping[str, np.ndarray], items: np.ndarray) -> str 
 
 def _candidates(path: Path, names: list[str]) -> dict[str, np.ndarray]:
     suffix, found = path.suffix.lower(), {}
+    if suffix in SEPARATORS:
+        return _of_text(path)
     for name in names:
         try:
             if suffix == ".parquet":
@@ -98,6 +106,17 @@ def _candidates(path: Path, names: list[str]) -> dict[str, np.ndarray]:
                         found[name] = as_ids(file.get_tensor(name))
         except ValueError:  # floats, tables, dates: no ids
             continue
+    return found
+
+
+def _of_text(path: Path) -> dict[str, np.ndarray]:
+    columns, found = read_text_numbers(path), {}
+    for field in columns.schema:
+        is_id = pa.types.is_integer(field.type) and LIKE_AN_ID.search(field.name)
+        if is_text(field.type) or is_id:
+            with suppress(UserError):  # an empty id, for instance
+                ids = parse_ids(columns.texts[field.name], "item", path, 2)
+                found[field.name] = ids.ids
     return found
 
 

@@ -15,7 +15,7 @@ from mmgraph.data.formats.layout import (
     is_mmrec,
     visible_files,
 )
-from mmgraph.data.formats.table_format import COLUMNS, TableFormat, untyped
+from mmgraph.data.formats.tables.table_format import COLUMNS, TableFormat, untyped
 from mmgraph.data.label_split import SPLIT_NAMES
 from mmgraph.errors import UserError
 

@@ -12,6 +12,7 @@ from mmgraph.bench.recipe import (
     grid_points,
     load_recipe,
     possible_runs,
+    stages,
 )
 from mmgraph.bench.results_folder import read_histories, read_results
 from mmgraph.bench.source import DataSource
@@ -54,6 +55,19 @@ def test_the_floors_go_by_the_modalities():
     for names in listed:
         for _, system in floor_systems(names):
             assert sum(len(grid_points(grid)) for grid in system.grid) <= 9
+
+
+def test_one_modality_is_searched_for_its_neighbours_alone():
+    train = load_dataset("synthetic")[0]
+    specs, recipe = with_floors([parse_spec("VBPR")], None, train)
+    found = {
+        str(spec): [point for stage in stages(spec, recipe) for point in stage.points]
+        for spec in specs[2:]
+    }
+    assert len(found["ContentKNN"]) == 1 + 3 + 2 + 4
+    for name in ("visual", "textual"):
+        points = found[f"ContentKNN:modality={name}"]
+        assert points == [{}, *({"k": k} for k in (5, 10, 20, 50))]
 
 
 def test_each_floor_is_run_once_after_the_systems(source, tmp_path):

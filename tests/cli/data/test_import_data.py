@@ -175,6 +175,7 @@ def test_a_table_without_header_is_read_by_numbers(tmp_path):
         (["--user-col", "who"], "log.csv:1: no column 'who' among 'user', 'item' - na"),
         (["--user-col", "item", "--item-col", "item"], "one column for two roles: 'i"),
         (["--min-rating", "3"], "log.csv: no column of ratings, .* - name it .--rat"),
+        (["--until", "2025"], "log.csv: no column of times, .* - name it .--time-col"),
         (["--min-rating", "nan"], "the smallest rating is nan - write a number"),
         (["--min-interactions", "-1"], "the fewest interactions are -1 - write a who"),
         (["--on-bad-rows", "x"], "bad rows is 'x' - write error or drop"),

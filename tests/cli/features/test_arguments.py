@@ -103,7 +103,7 @@ def test_an_interrupted_command_goes_on(number, shop, capsys, tmp_path):
     [
         (["--out", "a.npy"], "error: a.npy: holds no ids, so that items without feat"),
         (["--dtype", "int8"], "error: dtype is 'int8' - write float32 or float16\n"),
-        (["--column", "x"], "error: items.csv:1: no column 'x' among 'naam', 'foto' -"),
+        (["--column", "x"], "error: items.csv:1: no column 'x' among 'sku', 'naam', "),
         (["--out", "a.safetensors"], "error: a.safetensors: the item ids are strings,"),
         (["--batch-size", "0"], "error: invalid value for '--batch-size': "),
         (["--out", "items.csv"], "error: items.csv: unknown feature format '.csv' - c"),

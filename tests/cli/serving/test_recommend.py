@@ -100,16 +100,19 @@ def test_a_user_who_is_named_twice_is_written_once(run, tmp_path, train):
 def test_chosen_items_with_titles_in_shards(run, tmp_path, train, capsys):
     names = [str(name) for name in train["item"].raw_id[[3, 4, 5]]]
     (tmp_path / "allow.txt").write_text("\n".join(names))
-    (tmp_path / "titles.csv").write_text(f"item_id,title\n{names[0]},Tea\n")
+    rows = ["sku;nom", f"{names[0]};Thé", f"{names[0]};Thé vert"]
+    (tmp_path / "titles.csv").write_text("\n".join(rows), "latin-1")
     words = ["--allow", str(tmp_path / "allow.txt"), "--deny", names[2], "--k", "3"]
     words += ["--include-seen", "--titles", str(tmp_path / "titles.csv"), "--json"]
+    words += ["--item-col", "sku", "--title-col", "nom", "--sep", ";"]
+    words += ["--encoding", "latin-1", "--duplicates", "first"]
     words += ["--users", f"{train['user'].raw_id[0]},eve", "--unknown", "popular"]
     assert recommend(run, tmp_path / "top", *words, "--shard-rows", "1000") == 0
     assert json.loads(capsys.readouterr().out)["rows"] == 4
     table = pd.read_parquet(tmp_path / "top" / "part-00000.parquet")
     assert list(table.columns) == ["user_id", "item_id", "rank", "score", "title"]
     titles = {tuple(row) for row in table[["item_id", "title"]].astype(str).to_numpy()}
-    assert titles == {(names[0], "Tea"), (names[1], "")}
+    assert titles == {(names[0], "Thé"), (names[1], "")}
     assert table["user_id"].tolist()[2:] == ["eve", "eve"]
 
 

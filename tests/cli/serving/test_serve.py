@@ -18,12 +18,23 @@ from mmgraph.cli import main  # noqa: E402
 MAIN = "import sys; from mmgraph.cli import main; sys.exit(main())"
 
 
+JPEG = b"\xff\xd8\xff what a camera made"
+
+
 @pytest.fixture
 def served(run, tmp_path):
     """The folder that a process serves, its address, and the process."""
     folder = tmp_path / "run"
     shutil.copytree(run, folder)
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos" / "tea.jpg").write_bytes(JPEG)
+    rows = ["sku;nom;photo", "i07;Thé;tea.jpg", "i07;Thé vert;", "i08;Lait;lost.jpg"]
+    (tmp_path / "items.txt").write_text("\n".join(rows), "latin-1")
     words = ["serve", str(folder), "--port", "0", "--every", "0.05", "--quiet"]
+    words += ["--titles", str(tmp_path / "items.txt"), "--item-col", "sku"]
+    words += ["--title-col", "nom", "--picture-col", "photo", "--sep", ";"]
+    words += ["--encoding", "latin-1", "--duplicates", "first"]
+    words += ["--pictures", str(tmp_path / "photos")]
     process = subprocess.Popen(
         [sys.executable, "-c", MAIN, *words],
         stdout=subprocess.PIPE,
@@ -47,6 +58,13 @@ def test_a_process_answers_over_the_wire_and_ends_on_sigterm(served, run, tmp_pa
     rows = (tmp_path / "a.csv").read_text().splitlines()[1:]
     items = [item["item_id"] for item in answer.json()["items"]]
     assert items == [row.split(",")[1] for row in rows]
+    shown = httpx.get(f"{url}/items?start=7&count=2", timeout=60).json()
+    assert shown == [
+        {"item_id": "i07", "title": "Thé", "picture": "picture/i07"},
+        {"item_id": "i08", "title": "Lait", "picture": None},
+    ]
+    assert httpx.get(f"{url}/picture/i07", timeout=60).content == JPEG
+    assert httpx.get(f"{url}/picture/i08", timeout=60).status_code == 404
     assert "<title>mmgraph</title>" in httpx.get(f"{url}/", timeout=60).text
     process.send_signal(signal.SIGTERM)
     _, err = process.communicate(timeout=60)
@@ -92,9 +110,22 @@ def test_no_request_is_lost_while_a_new_run_is_taken_over(served, catalogue, tmp
         (["--port", "70000"], "port must be in [0, 65535] (got 70000)"),
         (["--every", "0"], "cannot look every 0.0 seconds - choose another --every"),
         (["--titles", "nowhere.csv"], "nowhere.csv: no such file"),
+        (["--titles", "items.csv"], "no title is of an item of the catalogue ('a', no"),
+        (["--pictures", "."], "no picture is of an item of the catalogue ('a', not 'i"),
+        (["--pictures", "nowhere"], "nowhere: no such folder - give the folder of"),
+        (["--picture-col", "x"], "a column of pictures, but no table - name the table"),
+        (
+            ["--titles", "items.csv", "--picture-col", "x"],
+            "items.csv:1: no column 'x' among 'id', 'title' - name one of these",
+        ),
     ],
 )
-def test_what_cannot_be_served_is_one_line(run, words, message, capsys):
+def test_what_cannot_be_served_is_one_line(
+    run, words, message, capsys, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "items.csv").write_text("id,title\na,Tea\n")
+    (tmp_path / "a.jpg").write_bytes(JPEG)
     assert main(["serve", str(run), "--quiet", *words]) == 2
     assert message in capsys.readouterr().err
 

@@ -25,8 +25,11 @@ def _save(path, kind):
         save_file({"x": torch.tensor(X), "ids": torch.tensor([5, 3, 4])}, path)
     elif kind == "list.parquet":
         pd.DataFrame({"item_id": IDS, "vector": list(X)}).to_parquet(path)
-    else:
+    elif kind == "columns.parquet":
         pd.DataFrame({"id": IDS, "d0": X[:, 0], "d1": X[:, 1]}).to_parquet(path)
+    else:
+        frame = pd.DataFrame({"id": IDS, "d0": X[:, 0], "d1": X[:, 1]})
+        frame.to_csv(path, index=False, sep="\t" if kind == "tsv" else ",")
 
 
 @pytest.mark.parametrize(
@@ -37,6 +40,8 @@ def _save(path, kind):
         ("safetensors", [5, 3, 4]),
         ("list.parquet", ["b", "a", "c"]),
         ("columns.parquet", ["b", "a", "c"]),
+        ("csv", ["b", "a", "c"]),
+        ("tsv", ["b", "a", "c"]),
     ],
 )
 def test_every_format_gives_the_same_rows(tmp_path, kind, ids):
@@ -45,7 +50,7 @@ def test_every_format_gives_the_same_rows(tmp_path, kind, ids):
     values, found, dtype = READERS[path.suffix](path)
     assert np.array_equal(values, X)
     assert (found is None and ids is None) or found.tolist() == ids
-    assert dtype in ("float16", "halffloat")
+    assert dtype == "float64" if "sv" in kind else dtype in ("float16", "halffloat")
 
 
 def test_bfloat16_is_widened_exactly(tmp_path):
@@ -106,6 +111,9 @@ def test_the_index_of_a_frame_is_no_feature(tmp_path):
         ("x.parquet", _frame(id=[4, None], d=[1, 2]), "row 1 .* has no item id - fill"),
         ("x.parquet", _twice, "several columns 'a' - keep one"),
         ("x.parquet", _frame(v=[[1.0], None]), "row 1 .counted from 0. has no vector"),
+        ("x.csv", lambda p: p.write_text("sku,d\na,1\n"), "'sku' .string. is neither"),
+        ("x.csv", lambda p: p.write_text("id,item,d\n1,2,3\n"), "several id columns"),
+        ("x.csv", lambda p: p.write_text("item,name\n1,a\n"), "no features among the"),
     ],
 )
 def test_bad_files_are_named(tmp_path, name, write, message):
@@ -116,6 +124,17 @@ def test_bad_files_are_named(tmp_path, name, write, message):
     assert str(caught.value).startswith(f"{path}: ")
 
 
+def test_text_says_of_its_ids_what_a_table_of_interactions_says(tmp_path):
+    path = tmp_path / "x.csv"
+    path.write_text("d,item_id\n1,7\n2,007\n")
+    assert READERS[".csv"](path)[1].tolist() == ["7", "007"]
+    path.write_text("d,item_id\n1,7\n2,12\n")
+    assert READERS[".csv"](path)[1].tolist() == [7, 12]
+    path.write_text("d,item_id\n1,7\n\n2,12\n")  # a blank line
+    with pytest.raises(UserError, match=r"x.csv:3: empty item id - fill it in"):
+        READERS[".csv"](path)
+
+
 def test_an_array_named_as_the_file_is_chosen_among_others(tmp_path):
     path = tmp_path / "visual.npz"
     np.savez(path, visual=X, other=IDS)
@@ -123,7 +142,7 @@ def test_an_array_named_as_the_file_is_chosen_among_others(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "kind", ["npy", "npz", "safetensors", "list.parquet", "columns.parquet"]
+    "kind", ["npy", "npz", "safetensors", "list.parquet", "columns.parquet", "csv"]
 )
 def test_the_rows_of_every_format_are_those_of_its_reader(tmp_path, kind):
     path = tmp_path / f"visual.{kind}"
@@ -134,13 +153,15 @@ def test_the_rows_of_every_format_are_those_of_its_reader(tmp_path, kind):
     assert (found is None and ids is None) or found.tolist() == ids.tolist()
 
 
-@pytest.mark.parametrize("suffix", ["npz", "safetensors", "parquet"])
+@pytest.mark.parametrize("suffix", ["npz", "safetensors", "parquet", "csv"])
 def test_rows_without_ids_are_counted(tmp_path, suffix):
     path = tmp_path / f"visual.{suffix}"
     if suffix == "npz":
         np.savez(path, X)
     elif suffix == "safetensors":
         save_file({"x": torch.tensor(X)}, path)
-    else:
+    elif suffix == "parquet":
         pd.DataFrame({"d0": X[:, 0], "d1": X[:, 1]}).to_parquet(path)
+    else:
+        pd.DataFrame({"d0": X[:, 0], "d1": X[:, 1]}).to_csv(path, index=False)
     assert ROWS_READERS[path.suffix](path) == (3, None)

@@ -91,7 +91,7 @@ def test_duplicates_can_be_resolved(tmp_path, duplicates, times):
     ("text", "row", "message"),
     [
         ("", None, "the file is empty"),
-        ("user,item\n", None, "holds no interactions"),
+        ("user,item\n", None, "holds no rows"),
         ("user,thing\nu,1\n", 1, "no item column among 'user', 'thing' - name it one"),
         ("user,uid,item\nu,u,1\n", 1, "several user columns: user, uid"),
         ("user,item\nu,1\nu\n", 3, "1 fields where the header has 2"),

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mmgraph.data.formats.raw_table import RawTable
+from mmgraph.data.formats.tables.raw_table import RawTable
 from mmgraph.data.importing.cleaning import clean, concatenate, log_bad, refuse_bad
 from mmgraph.errors import UserError
 

@@ -1,10 +1,11 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from mmgraph.data import fingerprint, import_dataset, load_dataset, read_catalogue
-from mmgraph.data.formats.table_format import TableFormat
+from mmgraph.data.formats.tables.table_format import TableFormat
 from mmgraph.data.splits import split_dataset
 from mmgraph.errors import UserError
 from mmgraph.schema import INTERACTS
@@ -63,6 +64,46 @@ def test_a_column_of_times_that_is_named_must_be_readable(tmp_path):
     assert "time" not in train[INTERACTS]
     with pytest.raises(UserError, match=r"log.csv:3: timestamp 'soon' is no number"):
         import_dataset(path, form=TableFormat({"time": "time"}), split="none")
+
+
+def test_times_outside_a_range_are_left_out(tmp_path):
+    days = [f"2025-0{month}-15" for month in range(1, 9)]
+    path = log(tmp_path, [f"u,i{n},{day}" for n, day in enumerate(days)])
+    words = {"since": "2025-03-15", "until": "2025-06-01", "split": "none"}
+    (train, *_), report = import_dataset(path, **words)
+    stamps = np.array(days[2:5], "datetime64[ns]").astype(int).tolist()
+    assert sorted(train[INTERACTS].time.tolist()) == stamps
+    assert [each.to_json() for each in report.left] == [
+        {"kind": kind, "rows": rows, "first_row": row, "file": "log.csv"}
+        for kind, rows, row in (
+            ("before 2025-03-15", 2, 2),
+            ("not before 2025-06-01", 3, 7),
+        )
+    ]
+    frame = pd.read_csv(path, parse_dates=["time"])
+    frame.to_parquet(tmp_path / "log.parquet")
+    (again, *_), _ = import_dataset(tmp_path / "log.parquet", **words)
+    assert fingerprint(again, again, again) == fingerprint(train, train, train)
+    with pytest.raises(UserError, match=r"none of the 8 rows is taken: before 2030"):
+        import_dataset(path, since="2030", split="none")
+
+
+def test_a_range_is_written_as_the_times_are(tmp_path):
+    path = log(tmp_path, ["u,a,978300000", "u,b,978300900"])
+    (train, *_), _ = import_dataset(path, until="978300900", split="none")
+    assert train[INTERACTS].time.tolist() == [978300000]
+    message = (
+        r"log.csv: --since is '2001-01-01', which is no time like those of the table - "
+        r"write it as they are: 978300000"
+    )
+    with pytest.raises(UserError, match=message):
+        import_dataset(path, since="2001-01-01", split="none")
+    path = log(tmp_path, ["u,a,2001-01-01", "u,b,soon"])
+    with pytest.raises(UserError, match=r"log.csv:3: timestamp 'soon' is no number"):
+        import_dataset(path, since="2001-01-01", split="none")
+    path = log(tmp_path, ["u,a"], header="user,item")
+    with pytest.raises(UserError, match=r"no column of times, which --since needs - n"):
+        import_dataset(path, since="2001-01-01", split="none")
 
 
 def test_a_table_of_bad_rows_alone_is_refused(tmp_path):

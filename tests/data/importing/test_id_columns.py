@@ -19,6 +19,12 @@ def parquet(path, names=ITEMS):
     pd.DataFrame({**columns, "b": X[:, 1], "store_id": range(6)}).to_parquet(path)
 
 
+def csv(path):
+    columns = {"title": [f"t{n}" for n in range(6)], "asin": ITEMS, "a": X[:, 0]}
+    frame = pd.DataFrame({**columns, "b": X[:, 1], "store_id": range(6)})
+    frame.to_csv(path, index=False, sep=";")
+
+
 def npz(path):
     np.savez(path, features=X, sku=ITEMS, price=np.ones(6))
 
@@ -38,6 +44,7 @@ def table(folder, items):
     ("suffix", "write", "items", "column", "not_read"),
     [
         (".parquet", parquet, ITEMS, "asin", ["title", "store_id"]),
+        (".csv", csv, ITEMS, "asin", ["title", "store_id"]),
         (".npz", npz, ITEMS, "sku", []),
         (".safetensors", safetensors, range(6), "code", []),
     ],

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Collection
+from collections import Counter
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -15,9 +16,9 @@ import pyarrow.csv as pacsv
 
 from mmgraph.data.formats.bad_rows import BadRowsError
 from mmgraph.data.formats.budget import check_budget
-from mmgraph.data.formats.features import check_file
+from mmgraph.data.formats.input_file import check_input_file
 from mmgraph.data.formats.parquet import is_number_list, read_columns, read_schema
-from mmgraph.data.formats.table_format import (
+from mmgraph.data.formats.tables.table_format import (
     TEXT,
     TableFormat,
     find_columns,
@@ -28,7 +29,9 @@ from mmgraph.errors import UserError
 _UNIT = "\x1f"  # stands for a separator of several characters, which Arrow has not
 _END = "\0"
 _BROKEN = "\ufffd"  # what Python puts in the place of bytes that are no text
-_ENCODE = "save it as UTF-8, or choose its encoding"
+_ENCODE = "save it as UTF-8, or choose its encoding (latin-1, cp1252, ...)"
+#: From the header to the column of each role.
+Find = Callable[[Sequence[str]], Mapping[str, str]]
 
 
 @dataclass(frozen=True)
@@ -94,7 +97,7 @@ def read_raw_table(
 
     Args:
         path: ``.parquet``, or text with columns.
-        roles: Keys of :data:`~mmgraph.data.formats.table_format.COLUMNS`.
+        roles: Keys of :data:`~mmgraph.data.formats.tables.table_format.COLUMNS`.
         form: How the table is written.
 
     Raises:
@@ -108,26 +111,61 @@ def read_raw_table(
         ['ann']
     """
     form = form or TableFormat()
+
+    def find(header: Sequence[str]) -> Mapping[str, str]:
+        return find_columns(header, roles, path, form.columns)
+
+    return _read(path, find, form)
+
+
+def read_all_columns(path: Path, form: TableFormat | None = None) -> RawTable:
+    """Read a text with columns, each of them under its own name.
+
+    Args:
+        path: The file.
+        form: How it is written.
+
+    Raises:
+        UserError: If it cannot be read, holds no row, or has a name twice.
+
+    Example:
+        >>> import os, tempfile
+        >>> path = Path(tempfile.mkdtemp()) / "a.csv"
+        >>> _ = path.write_text(os.linesep.join(["sku,f0", "tea,0.5"]))
+        >>> columns = read_all_columns(path).columns
+        >>> {name: column.to_pylist() for name, column in columns.items()}
+        {'sku': ['tea'], 'f0': ['0.5']}
+    """
+
+    def find(header: Sequence[str]) -> Mapping[str, str]:
+        twice = [name for name, count in Counter(header).items() if count > 1]
+        if twice:
+            what = f"several columns {twice[0]!r}"
+            raise UserError(what, "keep one", path=path, row=1)
+        return {name: name for name in header}
+
+    return _read(path, find, form or TableFormat())
+
+
+def _read(path: Path, find: Find, form: TableFormat) -> RawTable:
     is_parquet = path.suffix.lower() == ".parquet"
     separator = "" if is_parquet else form.separator_of(path)
-    check_file(path)
+    check_input_file(path)
     try:
         if is_parquet:
-            table = _parquet(path, roles, form)
+            table = _parquet(path, find)
         else:
-            table = _text(path, separator, roles, form)
+            table = _text(path, separator, find, form)
     except OSError as error:
         raise UserError(
             f"cannot be read ({error.strerror or error})", "check the file", path=path
         ) from error
     if not len(table) and not table.bad:
-        raise UserError("holds no interactions", "add rows", path=path)
+        raise UserError("holds no rows", "add some", path=path)
     return table
 
 
-def _text(
-    path: Path, separator: str, roles: Collection[str], form: TableFormat
-) -> RawTable:
+def _text(path: Path, separator: str, find: Find, form: TableFormat) -> RawTable:
     """Columns as strings. Arrow's reader: it is fast and names ragged rows."""
     check_budget(path, 3 * path.stat().st_size)  # the text, and the columns from it
     content = _utf8(path, form.encoding).rstrip(b"\r\n")
@@ -139,20 +177,19 @@ def _text(
         header = [str(number) for number in range(1, len(header) + 1)]
         content = separator.join(header).encode() + b"\n" + _without_mark(content)
     if b"\n" not in content:
-        raise UserError("holds no interactions", "add rows below the header", path=path)
+        raise UserError("holds no rows", "add some below the header", path=path)
     is_text = _is_utf8(content)
     if not is_text:  # Arrow's reader would stop at it, and it may be in another column
         content = content.decode(TEXT, "replace").encode()
-    names = find_columns(header, roles, path, form.columns)
+    names = find(header)
     # A quote that is never closed would swallow the rows that follow, this one, too.
     content += b"\n" + separator.join([_END] * len(header)).encode()
     table, ragged = _parse(content, separator, list(names.values()), path)
     first_row = 2 if form.header else 1
     total = table.num_rows + len(ragged) - 1
-    ends = table.column(names["user"])[-1].as_py() if table.num_rows else None
+    ends = table.column(0)[-1].as_py() if table.num_rows else None
     if ends != _END:
-        row = total + first_row
-        raise UserError("a quote is never closed", "mend the row", path=path, row=row)
+        raise _open_quote(path, total + first_row)
     rows = np.arange(total) + first_row
     if ragged:
         ragged = {row - 2 + first_row: fields for row, fields in ragged.items()}
@@ -161,6 +198,10 @@ def _text(
     bad = (_ragged(ragged, len(header), path),) if ragged else ()
     raw = RawTable(columns, rows, path, untyped(header) is not None, bad)
     return raw if is_text else _without_broken(raw)
+
+
+def _open_quote(path: Path, row: int | None = None) -> UserError:
+    return UserError("a quote is never closed", "mend the row", path=path, row=row)
 
 
 def _utf8(path: Path, encoding: str) -> bytes:
@@ -198,13 +239,15 @@ def _parse(
         ragged[row.number] = row.actual_columns
         return "skip"
 
+    has_quotes = separator not in ("\t", _UNIT)
     try:
         table = pacsv.read_csv(
             pa.BufferReader(content),
             read_options=pacsv.ReadOptions(use_threads=False),  # rows then have numbers
             parse_options=pacsv.ParseOptions(
                 delimiter=separator,
-                quote_char='"' if separator not in ("\t", _UNIT) else False,
+                quote_char='"' if has_quotes else False,
+                newlines_in_values=has_quotes and b'"' in content,
                 ignore_empty_lines=False,
                 invalid_row_handler=skip,
             ),
@@ -214,6 +257,8 @@ def _parse(
         )
     except pa.ArrowException as error:
         message = str(error).splitlines()[0]
+        if "straddling object" in message:  # a value of more than a block
+            raise _open_quote(path) from error
         row = re.search(r"Row #(\d+)", message)
         raise UserError(
             message, "mend the row", path=path, row=int(row[1]) if row else None
@@ -279,16 +324,16 @@ def _header(line: bytes, separator: str, path: Path) -> list[str]:
         ) from error
 
 
-def _parquet(path: Path, roles: Collection[str], form: TableFormat) -> RawTable:
+def _parquet(path: Path, find: Find) -> RawTable:
     schema = read_schema(path)
-    names = find_columns(schema.names, roles, path, form.columns)
+    names = find(schema.names)
     for role, name in names.items():
         if is_number_list(schema.field(name).type):
             raise UserError(
                 f"column {name!r} holds lists", f"give one {role} per row", path=path
             )
-    ids = [names[role] for role in ("user", "item")]
+    ids = [names[role] for role in ("user", "item") if role in names]
     read = read_columns(path, list(names.values()), coded=ids)
     columns = {role: read[name].combine_chunks() for role, name in names.items()}
-    rows = np.arange(len(columns["user"])) + 1
+    rows = np.arange(len(read[next(iter(names.values()))])) + 1
     return RawTable(columns, rows, path, untyped(schema.names) is not None)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from mmgraph.data.formats.table_format import TableFormat, find_columns, untyped
+from mmgraph.data.formats.tables.table_format import TableFormat, find_columns, untyped
 from mmgraph.errors import UserError
 
 PATH = Path("log.csv")

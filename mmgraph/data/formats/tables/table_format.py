@@ -1,4 +1,4 @@
-"""How a table of interactions is written, and which column is which."""
+"""How a table is written, and which column is which."""
 
 from __future__ import annotations
 
@@ -9,14 +9,20 @@ from pathlib import Path
 
 from mmgraph.errors import UserError
 
-# Accepted spellings, compared in lower case.
+#: Names of the item ids in a table or file with an item per row.
+ID_NAMES = ("id", "ids", "item", "items", "item_id", "item_ids", "itemid")
+# Accepted spellings of each role, compared in lower case.
 COLUMNS = {
     "user": ("user", "user_id", "userid", "uid"),
     "item": ("item", "item_id", "itemid", "iid"),
     "split": ("split", "label", "x_label"),
     "time": ("timestamp", "time", "date"),
     "rating": ("rating", "ratings", "stars", "score", "overall"),
+    "id": ID_NAMES,
+    "title": ("title", "titles", "item_title"),
+    "picture": ("image", "picture", "image_path", "picture_path"),
 }
+_OPTIONAL = ("split", "time", "rating")
 SEPARATORS = {".inter": "\t", ".tsv": "\t", ".csv": ","}
 TEXT = "utf-8"
 _TYPED = re.compile(r"^(.+):(?:token|token_seq|float|float_seq)$")
@@ -28,7 +34,8 @@ class TableFormat:
 
     Attributes:
         columns: Name of the column of a role, where it is none of :data:`COLUMNS`.
-        separator: Characters between columns of text; by default those of the suffix.
+        separator: Characters between columns of text, or ``"tab"``; by default those
+            of the suffix.
         encoding: Of text.
         header: False where the first row holds data; columns are ``"1"``, ``"2"``, ...
 
@@ -66,12 +73,13 @@ class TableFormat:
             ','
         """
         if self.separator is not None:
-            return self.separator
+            return {"tab": "\t", "\\t": "\t"}.get(self.separator, self.separator)
         suffix = path.suffix.lower()
         if suffix not in SEPARATORS:
             raise UserError(
                 f"unknown table format {suffix!r}",
-                f"use one of {', '.join((*SEPARATORS, '.parquet'))}",
+                f"use one of {', '.join((*SEPARATORS, '.parquet'))}, or name the "
+                "separator",
                 path=path,
             )
         return SEPARATORS[suffix]
@@ -100,7 +108,7 @@ def find_columns(
     path: Path,
     named: Mapping[str, str] | None = None,
 ) -> dict[str, str]:
-    """Name in the file of each role; user and item must be there.
+    """Name in the file of each role; split, time and rating may be missing.
 
     Args:
         header: Names of the columns, with RecBole's types or without.
@@ -137,17 +145,17 @@ def find_columns(
             if short.lower() in spellings and name not in named.values()
         ]
         if role in named:
-            names = [named[role]]
+            names = [name for name in header if name == named[role]]
         if len(names) > 1:
             raise UserError(
                 f"several {role} columns: {', '.join(names)}",
-                "keep one",
+                "keep one, or say which it is",
                 path=path,
                 row=1,
             )
         if names:
             columns[role] = names[0]
-        elif role in ("user", "item"):
+        elif role not in _OPTIONAL:
             raise _missing(role, header, path)
     return columns
 
@@ -169,7 +177,7 @@ def _named(name: str, of_plain: Mapping[str, str], path: Path) -> str:
 
 
 def _missing(role: str, header: Sequence[str], path: Path) -> UserError:
-    fix = f"name it one of {', '.join(COLUMNS[role])}"
+    fix = f"name it one of {', '.join(COLUMNS[role])}, or say which it is"
     only = header[0] if len(header) == 1 else ""
     marks = [mark for mark in (";", "\t", ",", "|", "::") if mark in only]
     if marks:

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mmgraph.data.formats.raw_table import read_raw_table
-from mmgraph.data.formats.table_format import TableFormat
+from mmgraph.data.formats.tables.raw_table import read_raw_table
+from mmgraph.data.formats.tables.table_format import TableFormat
 from mmgraph.errors import UserError
 
 ROLES = ["user", "item"]

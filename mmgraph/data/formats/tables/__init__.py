@@ -1,0 +1,1 @@
+"""Tables: how they are written, and their columns as they stand in the file."""
