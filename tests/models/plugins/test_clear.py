@@ -220,7 +220,7 @@ def test_refresh_puts_the_mode_back_and_leaves_no_gradient(catalogue, monkeypatc
     [
         *({"sides": "visual"}, {"energy": 0.9}, {"refresh_every": 2}),
         *({"penalty": 0.1}, {"effective_rank": True}, {"center_output": True}),
-        {"directions": "canonical"},
+        *({"directions": "canonical"}, {"stop_gradient": True}),
     ],
 )
 def test_clear_in_the_graph_refuses_options_of_the_encoder(option):
