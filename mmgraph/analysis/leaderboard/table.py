@@ -18,6 +18,7 @@ from mmgraph.analysis.leaderboard.published import (
 from mmgraph.analysis.statistics.crossed_bootstrap import crossed_bootstrap
 from mmgraph.analysis.statistics.intervals import Interval
 from mmgraph.analysis.statistics.significance import (
+    HOW_COMPARED,
     RunsComparison,
     compare_runs,
     holm_corrected,
@@ -29,13 +30,8 @@ from mmgraph.models.registry import VARIANTS
 
 #: What a reader of comparisons with a base must know.
 COMPARED = (
-    "vs base: difference of recall@20 to the named base; its 95 % interval, by the "
-    "bootstrap of users and seeds alike (of a single seed: of users); the difference "
-    "of each seed; p of that bootstrap, and of the paired t test and of Wilcoxon's "
-    "signed-rank test over users alone (metric of each user averaged over seeds). All "
-    "p are corrected over the table by Holm's method; * marks p below 0.05. "
-    "Detectable: the smallest difference that would be seen, before the correction, "
-    "in four of five experiments like this one."
+    "vs base: difference of recall@20 to the named base; by seed: of the runs of each "
+    f"seed. {HOW_COMPARED}"
 )
 METRICS = ("recall@10", "recall@20", "ndcg@10", "ndcg@20")
 TESTED = "recall@20"
@@ -81,7 +77,8 @@ class Row:
     ``interval`` is the 95 % bootstrap interval of recall@20 over users and seeds (of a
     single seed over users), None where their metrics were not kept. ``is_floor`` is
     True for systems without training. ``curves`` has the validation of each run by
-    epoch, where it was kept.
+    epoch, where it was kept. ``selection_seeds`` is the number of seeds that each of
+    the ``tried`` points was tried with, None where that was not recorded.
     """
 
     label: str
@@ -99,6 +96,7 @@ class Row:
     interval: Interval | None = None
     is_floor: bool = False
     curves: list[Curve] = field(default_factory=list)
+    selection_seeds: int | None = None
 
 
 @dataclass
@@ -200,21 +198,29 @@ def _row(label: str, runs: list[Mapping[str, Any]], dataset: str | None) -> Row:
         chosen=dict(selection.get("chosen", {})),
         tried=selection.get("tried", 0),
         is_floor=is_floor(runs[-1]),
+        selection_seeds=selection.get("seeds"),
     )
 
 
 def _curves(runs: Sequence[Mapping[str, Any]], histories: Histories) -> list[Curve]:
     """The validation of each run by epoch; floors have none."""
-    metric = f"valid/{TESTED}"
-    curves = [
-        [
-            (int(epoch["epoch"]), float(epoch[metric]))
-            for epoch in histories.get(run["key"], [])
-            if epoch["epoch"] and metric in epoch
-        ]
-        for run in runs
-    ]
+    curves = [validation_curve(histories.get(run["key"], [])) for run in runs]
     return [curve for curve in curves if curve]
+
+
+def validation_curve(history: Sequence[Mapping[str, Any]]) -> Curve:
+    """Epochs with their recall@20 on validation, from the rows of a history.
+
+    Example:
+        >>> validation_curve([{"epoch": 1}, {"epoch": 2, "valid/recall@20": 0.25}])
+        [(2, 0.25)]
+    """
+    metric = f"valid/{TESTED}"
+    return [
+        (int(epoch["epoch"]), float(epoch[metric]))
+        for epoch in history
+        if epoch["epoch"] and metric in epoch
+    ]
 
 
 def _published(dataset: str | None, label: str) -> dict[str, Any] | None:
@@ -344,7 +350,8 @@ def _notes(
     ]
     if any(row.interval for row in rows):
         notes.append(
-            "R@20 95 %: bootstrap of users and seeds alike; of a single seed, of users."
+            "R@20 95 %: interval of the mean, users and seeds resampled alike; of a "
+            "single seed, users alone."
         )
     if any(row.comparison for row in rows):
         notes.append(COMPARED)
@@ -362,9 +369,14 @@ def _notes(
         notes.append(f"{line['data']}: {warning}.")
     for row in rows:
         if row.chosen:
-            chosen = format_options(row.chosen)
             notes.append(
-                f"{row.label}: options chosen on validation, {row.tried} points "
-                f"tried with one seed: {chosen}."
+                f"{row.label}: options chosen on validation, {row.tried} points tried"
+                f"{_with_seeds(row.selection_seeds)}: {format_options(row.chosen)}."
             )
     return notes
+
+
+def _with_seeds(number: int | None) -> str:
+    if number is None:
+        return ""
+    return " with one seed" if number == 1 else f" with {number} seeds"

@@ -11,6 +11,7 @@ from mmgraph.analysis.leaderboard.table import (
     other_options_note,
 )
 from mmgraph.analysis.reproduce.context import ExperimentContext
+from mmgraph.analysis.statistics.significance import HOW_COMPARED
 
 #: Heads of the cells that ``leaderboard.render.comparison_cells`` gives.
 COLUMNS = (
@@ -18,12 +19,8 @@ COLUMNS = (
     *("p", "p (t)", "p (Wilcoxon)"),
 )
 NOTE = (
-    "Base: the nearest system that this one is a variant of. 95 % and p: bootstrap of "
-    "the difference over users and seeds alike (of a single seed: over users); p (t), "
-    "p (Wilcoxon): paired tests over users alone, each one's recall@20 averaged over "
-    "the seeds. All p are corrected by Holm's method; * marks p below 0.05. "
-    "Detectable: the smallest difference that would be seen in four of five such "
-    "experiments."
+    "Base: the nearest system that this one is a variant of, measured by recall@20. "
+    f"{HOW_COMPARED}"
 )
 
 

@@ -14,7 +14,7 @@ TABLES = [
 FIGURES = [
     *("clear-figure1", "clear-figure3", "clear-figure4", "clear-figure5"),
     *("clear-figure6", "sea-figure3", "sea-figure4", "sea-figure5", "sea-figure6"),
-    "sea-theorems",
+    *("sea-convergence", "sea-theorems"),
 ]
 
 

@@ -24,6 +24,10 @@ _CLASSES = (
     "side), since these data have no categories: they are coarse and shared by "
     "construction, which favours what the theorems say of categories."
 )
+_SIDES = (
+    "Of the two modalities of a pair, Theorem 1, Eq. 45 and the shared part of "
+    "Corollary 3 are of the first one's directions."
+)
 _UNTESTED = (
     "Not testable as stated: Theorem 4 (the Hessian it rests on is not that of BPR), "
     "and the approximate signs of Eqs. 19, 20, 39 and 42, to which the paper gives no "
@@ -55,7 +59,7 @@ def clear_theorems(context: ExperimentContext) -> ExperimentResult:
     return ExperimentResult(
         {"pairs": entries, "corollary_7": corollary_7},
         tables=[*_tables(entries), _prediction_table(corollary_7)],
-        notes=[_CLASSES, _UNTESTED],
+        notes=[_CLASSES, _SIDES, _UNTESTED],
     )
 
 
@@ -138,8 +142,9 @@ def _of_model(
     with torch.no_grad():
         data = trained.model.add_graphs(context.train)
         z = {m: x.double() for m, x in trained.model.encode_modalities(data).items()}
-        weight: Any = trained.model.get_submodule("gcn.fuse_users").weight
-        weights = dict(zip(z, weight.double().mean(dim=0).flatten(), strict=True))
+        fuse_users = trained.model.get_submodule("gcn.fuse_users")
+        ones = [torch.ones(context.train[USER].num_nodes, 1) for _ in z]  # times weight
+        weights = dict(zip(z, fuse_users(ones).double().mean(dim=0), strict=True))
     rank = trained.line["options"]["rank"]
     entries = []
     for a, b in combinations(z, 2):

@@ -31,6 +31,8 @@ from mmgraph.models.sea import SEA
 
 Sets = dict[str, Tensor]
 _BEFORE, _AFTER = "before training", "after training"
+#: As its public code, unless the user wants it as its paper.
+MICRO = "MICRO@released"
 
 
 class Parts(NamedTuple):
@@ -123,7 +125,8 @@ def sea_figure_5(context: ExperimentContext) -> ExperimentResult:
 
     Shared is the fused view of an item, specific what a modality's view has beyond it.
     """
-    return _compare_parts(context, "MICRO@released", _micro_parts)
+    (system,) = context.as_asked([MICRO])
+    return _compare_parts(context, system, _micro_parts)
 
 
 def sea_figure_6(context: ExperimentContext) -> ExperimentResult:

@@ -93,6 +93,15 @@ def test_parts_of_micro_add_up_to_its_views(make_context, tmp_path):
     assert found[0] == pytest.approx(-found[1], abs=1e-6)
 
 
+def test_parts_of_micro_in_the_fidelity_that_is_asked_for(make_context, tmp_path):
+    context = make_context(tmp_path, grid={"items": [30]}, fidelity="paper")
+    result = sea_figure_5(context)
+    assert result.numbers["system"] == "MICRO"
+    assert "in MICRO, " in result.figures[0].caption
+    assert [label for label, _, _ in context.watch.seen] == ["MICRO"]
+    assert context.fit("MICRO").model.fidelity == "paper"
+
+
 def test_a_variant_without_maps_is_refused(make_context, tmp_path):
     context = make_context(tmp_path, grid={"items": [30]}, settings={"variant": "b"})
     with pytest.raises(
