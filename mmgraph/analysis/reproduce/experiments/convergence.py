@@ -12,6 +12,7 @@ from mmgraph.analysis.report.formatting import decimals
 from mmgraph.analysis.report.page import Figure
 from mmgraph.analysis.report.plots import (
     COLOURS,
+    log_scale,
     panels,
     to_figure,
     whole_numbers,
@@ -180,13 +181,14 @@ def _figure(
     colours = _colours([*own, *logs])
     _draw(left, [(run, run.curve) for run in [*own, *beside]], colours)
     _draw(right, [(run, run.shares()) for run in [*own, *logs]], colours)
+    log_scale(right, "x")
     left.set_ylabel("validation recall@20")
     right.set_ylabel("fraction of the run's best recall@20")
     level = f", and in the authors' log of {beside[0].name} (dashed)" if beside else ""
     caption = (
         f"Left: recall@20 on validation by epoch of SEA on {name}, a line per seed"
         f"{level}. Right: the same over the best value of each run, beside the "
-        "authors' three logs (dashed)."
+        "authors' three logs (dashed), epochs in steps of equal ratio."
     )
     best = max(own, key=lambda run: run.best[1])
     epoch, value = best.best
@@ -222,7 +224,7 @@ def _draw(
         )
         labelled.add(label)
     ax.set_xlabel("epoch, counted from 1")
-    ax.set_ylim(bottom=0)
+    ax.set_ylim(0, 1.05 * max(value for _, curve in curves for _, value in curve) or 1)
     whole_numbers(ax.xaxis)
     ax.legend(frameon=False, fontsize="small", loc="lower right")
 

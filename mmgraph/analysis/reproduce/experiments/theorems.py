@@ -113,7 +113,7 @@ def _draw_bounds(ax: Axes, bounds: Sequence[Mapping[str, float]]) -> None:
     ax.plot(CORRELATIONS, estimates, "o", color="black", label="bound, estimated")
     ax.set_ylim(0, 5)
     ax.set_xlabel("correlation r")
-    ax.set_ylabel("nats")
+    ax.set_ylabel("information or its bound (nats)")
     ax.legend(frameon=False)
 
 
