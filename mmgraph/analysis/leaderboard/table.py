@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import groupby
 from typing import Any
@@ -25,7 +25,7 @@ from mmgraph.analysis.statistics.significance import (
 )
 from mmgraph.bench.floors.tuned_floors import is_floor
 from mmgraph.bench.records import same_data
-from mmgraph.bench.spec import format_options, parse_spec
+from mmgraph.bench.spec import ModelSpec, format_options, parse_spec
 from mmgraph.models.registry import VARIANTS
 
 #: What a reader of comparisons with a base must know.
@@ -40,6 +40,8 @@ TESTED = "recall@20"
 PerUser = Mapping[str, Mapping[str, np.ndarray]]
 #: By key of the run: a row per epoch, as ``history.jsonl`` has them.
 Histories = Mapping[str, Sequence[Mapping[str, Any]]]
+#: Of a system, those that it may be compared with, the nearest first.
+Bases = Callable[[ModelSpec], Sequence[ModelSpec]]
 #: Epochs with their recall@20 on validation.
 Curve = list[tuple[int, float]]
 
@@ -112,6 +114,8 @@ def build_leaderboard(
     lines: Sequence[Mapping[str, Any]],
     per_user: PerUser | None = None,
     histories: Histories | None = None,
+    *,
+    bases: Bases = ModelSpec.ancestors,
 ) -> Leaderboard:
     """Summarise runs on one data set.
 
@@ -124,6 +128,7 @@ def build_leaderboard(
         lines: Lines of ``results.jsonl``, in their order.
         per_user: Test metrics of each user, for the paired tests.
         histories: Rows of the training of each run, for its curve.
+        bases: The systems that one may be compared with; the first that has lines is.
 
     Raises:
         ValueError: If there are no lines.
@@ -153,7 +158,7 @@ def build_leaderboard(
     for label, values in users.items():
         if values is not None and values.shape[1] > 1:
             rows[label].interval = crossed_bootstrap(values).interval
-    _compare(rows, users, groups)
+    _compare(rows, users, groups, bases)
     ranked = sorted(rows.values(), key=lambda row: -row.mean[TESTED])
     return Leaderboard(latest["data"], ranked, _notes(ranked, latest, dataset))
 
@@ -233,21 +238,20 @@ def _compare(
     rows: Mapping[str, Row],
     users: Mapping[str, np.ndarray | None],
     groups: Mapping[str, list[Mapping[str, Any]]],
+    bases: Bases,
 ) -> None:
-    bases, compared = {}, []
+    base_of, compared = {}, []
     for label, row in rows.items():
-        base = next(
-            (str(a) for a in parse_spec(label).ancestors() if str(a) in rows), None
-        )
+        base = next((str(b) for b in bases(parse_spec(label)) if str(b) in rows), None)
         if base is None or row.is_floor:
             continue
         new, old = users[label], users[base]
         if new is not None and old is not None and new.shape[1] > 1:
-            bases[label] = base
+            base_of[label] = base
             same = _seeds(groups[label]) == _seeds(groups[base])
             compared.append(compare_runs(new, old, same_seeds=same))
     for (label, base), result in zip(
-        bases.items(), holm_corrected(compared), strict=True
+        base_of.items(), holm_corrected(compared), strict=True
     ):
         other_options = _other_options(groups[label][-1], groups[base][-1])
         rows[label].comparison = _comparison(base, result, other_options)
