@@ -25,7 +25,9 @@ class CrossedMean:
         over_users: 95 % interval of the users alone, the seeds as they are.
         p_value: Two-sided, of a mean of 0.
         detectable: The smallest true mean that an experiment like this one would tell
-            from 0 in four of five cases.
+            from 0 in four of five cases, as far as its standard error is right: the sum
+            of two quantiles of Student's distribution. (By the non-central one it is
+            77 % of the cases with two degrees of freedom, 79 % with four.)
     """
 
     mean: float

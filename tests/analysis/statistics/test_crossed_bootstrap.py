@@ -132,6 +132,18 @@ def test_the_detectable_difference_is_seen_in_four_of_five_experiments():
     assert 0.7 <= seen / trials <= 0.9
 
 
+@pytest.mark.parametrize(("seeds", "seed_sd"), [(3, 50.0), (5, 50.0), (3, 0.0)])
+def test_the_power_is_that_of_the_non_central_distribution(seeds, seed_sd):
+    values = runs(seeds, 90, seed_sd, np.random.default_rng(1))
+    found = crossed_bootstrap(values)
+    _, _, freedom = crossed_moments(values)
+    shift = found.detectable / found.standard_error
+    edge = stats.t.ppf(0.975, freedom)
+    power = stats.nct.sf(edge, freedom, shift) + stats.nct.cdf(-edge, freedom, shift)
+    expected = {(3, 50.0): 0.766, (5, 50.0): 0.791, (3, 0.0): 0.8}
+    assert power == pytest.approx(expected[seeds, seed_sd], abs=2e-3)
+
+
 def test_no_difference_at_all_leaves_no_doubt():
     found = crossed_bootstrap(np.zeros((3, 10)))
     assert (found.mean, found.standard_error, found.interval) == (0, 0, (0, 0))
