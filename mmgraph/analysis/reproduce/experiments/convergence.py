@@ -92,12 +92,12 @@ def sea_convergence(context: ExperimentContext) -> ExperimentResult:
     specs, _ = context.buildable(SYSTEMS, required=True)
     lines = context.bench(specs)
     histories = context.histories(lines)
-    own = [_logged(line, histories.get(line["key"], [])) for line in lines]
-    own = [run for run in own if run.curve]
+    runs = [_logged(line, histories.get(line["key"], [])) for line in lines]
+    own = [run for run in runs if run.curve]
     logs = _logs()
     beside = [log for log in logs if log.name == context.dataset]
     name = context.source.name
-    about = _comparable(context, beside, own)
+    about = _comparable(context, beside, runs)
     numbers = {
         "levels_compare": bool(beside),
         "runs": [asdict(run) for run in own],
@@ -140,10 +140,10 @@ def _logged(line: Mapping[str, Any], history: Sequence[Mapping[str, Any]]) -> Lo
 
 
 def _comparable(
-    context: ExperimentContext, beside: Sequence[LoggedRun], own: Sequence[LoggedRun]
+    context: ExperimentContext, beside: Sequence[LoggedRun], runs: Sequence[LoggedRun]
 ) -> str:
     """What of these runs can be compared with the logs, in sentences."""
-    batches = sorted({run.batches_per_epoch for run in own})
+    batches = sorted({run.batches_per_epoch for run in runs})
     here = " or ".join(map(str, batches))
     epochs = (
         f"An epoch has {here} batches here, 58 (Baby), 107 (Sports) and 97 (Clothing) "
