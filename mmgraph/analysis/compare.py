@@ -19,6 +19,7 @@ from mmgraph.analysis.report.table import Table
 from mmgraph.analysis.statistics.crossed_bootstrap import crossed_bootstrap
 from mmgraph.analysis.statistics.intervals import Interval, bootstrap_interval
 from mmgraph.analysis.statistics.significance import (
+    HOW_COMPARED,
     RunsComparison,
     compare_runs,
     holm_corrected,
@@ -26,13 +27,10 @@ from mmgraph.analysis.statistics.significance import (
 
 #: What a reader of :func:`comparison_table` must know.
 NOTES = (
-    "Test metrics, mean and sd over seeds. 95 %: bootstrap of users and seeds alike "
-    "(of a single seed: of users). Differences to the first system; by seed: of the "
+    "Test metrics, mean and sd over seeds, with a 95 % interval over users and seeds "
+    "(of a single seed: over users). Differences to the first system; by seed: of the "
     "runs of each seed.",
-    "p: of that bootstrap; p (t), p (Wilcoxon): of paired tests over users alone, each "
-    "one's metric averaged over the seeds. All corrected over the table by Holm's "
-    "method; * marks p below 0.05. Detectable: the smallest difference that would be "
-    "seen, before the correction, in four of five experiments like this one.",
+    HOW_COMPARED,
 )
 
 

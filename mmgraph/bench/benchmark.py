@@ -206,7 +206,11 @@ class Benchmark:
                     self._fail(f"{spec} with seed {seed}", error)
                 return
         run = run_config(spec, choice.settings)
-        selection: Selection = {"chosen": dict(choice.chosen), "tried": choice.tried}
+        selection: Selection = {
+            "chosen": dict(choice.chosen),
+            "tried": choice.tried,
+            "seeds": len(deciding),
+        }
         tasks = []
         for seed in seeds:
             key = run.key(seed, self.data_sha256)

@@ -31,6 +31,7 @@ _LATER_OPTIONS: Mapping[str, Any] = {
     "fuse": "concat",
     "reg_on": "preference",
     "directions": "covariance",
+    "stop_gradient": False,
     "penalty": None,
     "effective_rank": False,
     "graph_rank": 0,

@@ -19,6 +19,8 @@ class Selection(TypedDict):
     chosen: dict[str, Any]
     #: Grid points that were tried for it.
     tried: int
+    #: Seeds that each was tried with; versions up to 0.6 did not record it.
+    seeds: NotRequired[int]
 
 
 class _Measured(TypedDict):
@@ -202,8 +204,13 @@ def _fault_of_counts(counts: Mapping[str, int]) -> str | None:
 def _fault_of_selection(selection: Any) -> str | None:
     if selection is None:
         return None
+    if not isinstance(selection, Mapping):
+        return _not_so("selection", selection)
     for name, kind in get_type_hints(Selection).items():
-        if not isinstance(selection, Mapping) or not fits(selection.get(name), kind):
+        lacks = name not in selection
+        if lacks and name not in Selection.__required_keys__:
+            continue
+        if lacks or not fits(selection[name], kind):
             return _not_so("selection", selection)
     return None
 

@@ -43,7 +43,7 @@ def reproduce(
     fidelity: Annotated[
         str,
         typer.Option(
-            "--fidelity", help="Tables: systems of others as released, or paper."
+            "--fidelity", help="Systems of others: as released, or as in the paper."
         ),
     ] = "released",
     model: Annotated[
@@ -90,7 +90,7 @@ def reproduce(
             opt.emit_json(titles)
         else:
             for name, title in titles.items():
-                typer.echo(f"{name:14} {title}")
+                typer.echo(f"{name:15} {title}")
         return
     source = DataSource(data, split_rule)
     folder = out or Path(f"reproduce-{source.name}")

@@ -101,6 +101,8 @@ class CLEAR(Recommender):
             correlation, see :func:`mmgraph.functional.shared_bases`.
         sides: ``"both"``, or the one modality that is projected.
         center_output: Project the centred embeddings instead of the raw ones.
+        stop_gradient: Let no gradient through along the shared directions, see
+            :class:`~mmgraph.nn.NullSpaceProjection`.
         graph_rank: Shared directions of the raw features that are removed before the
             item graph is built from them; 0 leaves the graph as it is.
         graph_strength: Fraction of those that is removed.
@@ -156,6 +158,7 @@ class CLEAR(Recommender):
         directions: Directions = "covariance",
         sides: str = "both",
         center_output: bool = False,
+        stop_gradient: bool = False,
         graph_rank: NonNegativeInt = 0,
         graph_strength: Fraction = 0.9,
         fuse: Literal["concat", "sum"] = "concat",
@@ -175,6 +178,7 @@ class CLEAR(Recommender):
             "directions": directions,
             "sides": sides,
             "center_output": center_output,
+            "stop_gradient": stop_gradient,
         }
         check_projection(dict.fromkeys(self.dims, embedding_dim), rank, options)
         self.rank, self.strength = rank, strength

@@ -76,6 +76,9 @@ class NullSpaceProjection(CheckedOptions, nn.Module):
             correlation, see :func:`mmgraph.functional.shared_bases`.
         weights: Weights of the pairs of three or more modalities, see
             :func:`mmgraph.functional.shared_bases`.
+        stop_gradient: Let no gradient through along the shared directions, so that no
+            encoder learns to grow what the projection damps; the value is the same.
+            (Not in the paper, which lets the fraction :math:`1 - \lambda` through.)
 
     Shapes:
         - **input:** ``{modality: [N, d_m]}``; ``refresh`` wants the whole catalogue,
@@ -110,6 +113,7 @@ class NullSpaceProjection(CheckedOptions, nn.Module):
         effective_rank: bool = False,
         directions: Literal["covariance", "canonical"] = "covariance",
         weights: Literal["equal", "raw"] = "equal",
+        stop_gradient: bool = False,
     ) -> None:
         super().__init__()
         if (energy is not None) + (penalty is not None) + effective_rank > 1:
@@ -126,6 +130,7 @@ class NullSpaceProjection(CheckedOptions, nn.Module):
         self.effective_rank = effective_rank
         self.directions = directions
         self.weights = weights
+        self.stop_gradient = stop_gradient
         self._has_warned = False
         self.measures: dict[str, float] = {}
         # Epoch of the last refresh, 0 = never.
@@ -214,7 +219,12 @@ class NullSpaceProjection(CheckedOptions, nn.Module):
         if basis is None or self.strength == 0:
             return x
         mean = self._buffers.get(f"mean_{attribute_name(name)}")
-        return suppress(x if mean is None else x - mean, basis, self.strength)
+        x = x if mean is None else x - mean
+        damped = suppress(x, basis, self.strength)
+        if not self.stop_gradient:
+            return damped
+        outside = suppress(x, basis, 1.0)
+        return outside + (damped - outside).detach()
 
     def _basis(self, name: str) -> Tensor | None:
         return self._buffers.get(f"basis_{attribute_name(name)}")

@@ -191,6 +191,7 @@ def test_options_are_chosen_on_validation_and_test_is_left_alone(
     assert lines[1]["selection"] == {
         "chosen": {"lr": best["trainer"]["lr"]},
         "tried": 2,
+        "seeds": 1,
     }
 
     bench(splits, tmp_path, resume=True).run(SPECS[:1], [7, 8], recipe=recipe)
@@ -226,7 +227,7 @@ def test_a_choice_on_several_seeds_is_by_their_mean(splits, tmp_path, monkeypatc
         (0.05, 9, True),
     ]
     assert [line["seed"] for line in lines[1:]] == [7, 8, 9]
-    assert lines[1]["selection"] == {"chosen": {"lr": 0.05}, "tried": 2}
+    assert lines[1]["selection"] == {"chosen": {"lr": 0.05}, "tried": 2, "seeds": 2}
     assert not (tmp_path / "selected").exists()
 
 

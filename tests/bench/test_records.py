@@ -44,7 +44,9 @@ def test_what_a_run_leaves_has_no_fault(splits):
     trained = run_experiment(run, splits, device="cpu", **where).line
     assert fault_of_result(trained) is None
     assert fault_of_result(popularity_line(splits, **where)) is None
-    assert fault_of_result(result("a", selection={"chosen": {}, "tried": 2})) is None
+    of_before = {"chosen": {}, "tried": 2}
+    for selection in (of_before, {**of_before, "seeds": 3}):
+        assert fault_of_result(result("a", selection=selection)) is None
     assert fault_of_point(point("a", None)) is None
 
 
@@ -86,7 +88,13 @@ WRONG = {
     "seconds_per_epoch": ["zz", None, float("inf"), float("nan")],
     "peak_memory_bytes": ["zz", 0.5],
     "versions": [[], {"a": 1}],
-    "selection": [{}, 5, {"chosen": {}}, {"chosen": [], "tried": 1}],
+    "selection": [
+        {},
+        5,
+        {"chosen": {}},
+        {"chosen": [], "tried": 1},
+        {"chosen": {}, "tried": 1, "seeds": "3"},
+    ],
 }
 
 

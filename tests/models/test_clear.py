@@ -439,7 +439,10 @@ def test_one_rule_chooses_the_rank(catalogue, options):
 
 @pytest.mark.parametrize(
     "options",
-    [{"penalty": 0.05}, {"effective_rank": True}, {"directions": "canonical"}],
+    [
+        *({"penalty": 0.05}, {"effective_rank": True}, {"directions": "canonical"}),
+        {"stop_gradient": True},
+    ],
 )
 def test_the_projection_gets_its_options(started, options):
     model, data = started(rank=2, **options)

@@ -127,6 +127,7 @@ def test_a_plugins_options_stand_beside_the_models():
         "directions": "covariance",
         "sides": "both",
         "center_output": False,
+        "stop_gradient": False,
         "where": "encoder",
     }
 

@@ -57,10 +57,11 @@ def test_singular_values_after_the_module_obey_theorem_5():
     [
         NullSpaceProjection(2, 0.9),
         refreshed(features(), strength=0.0),
+        refreshed(features(), strength=0.0, stop_gradient=True),
         refreshed(features(), rank=0),
         refreshed({"visual": torch.randn(9, 4)}),
     ],
-    ids=["never refreshed", "strength 0", "rank 0", "one modality"],
+    ids=["never refreshed", "strength 0", "stopped", "rank 0", "one modality"],
 )
 def test_is_the_identity(project):
     x = features()
@@ -107,6 +108,21 @@ def test_bases_are_constants_and_only_the_features_get_gradients():
     torch.testing.assert_close(grad @ u, 0.1 * weight @ u, **TIGHT)
     rest = torch.eye(8, dtype=u.dtype) - u @ u.T
     torch.testing.assert_close(grad @ rest, weight @ rest, **TIGHT)
+
+
+def test_the_gradient_along_the_shared_directions_may_stop():
+    x = {m: t.requires_grad_() for m, t in features().items()}
+    project, usual = refreshed(x, stop_gradient=True), refreshed(x)
+    out = project(x)
+    for m, t in usual(x).items():
+        torch.testing.assert_close(out[m], t, **TIGHT)
+    weights = {m: torch.randn_like(t) for m, t in x.items()}
+    torch.stack([(out[m] * w).sum() for m, w in weights.items()]).sum().backward()
+    for m, weight in weights.items():
+        u, grad = project.get_buffer(f"basis_{m}"), x[m].grad
+        torch.testing.assert_close(grad @ u, torch.zeros_like(grad @ u), **TIGHT)
+        rest = torch.eye(len(u), dtype=u.dtype) - u @ u.T
+        torch.testing.assert_close(grad, weight @ rest, **TIGHT)
 
 
 @pytest.mark.parametrize("center_output", [False, True])

@@ -2,8 +2,9 @@
 
 Sources: Zhan et al., *CLEAR: Null-Space Projection for Cross-Modal De-Redundancy in
 Multimodal Recommendation*, Tables 2 to 4 and section 4.3; *It is Never Too Late to
-Mend: Separate Learning for Multimedia Recommendation* (SEA), Tables 2 to 5; Wei et al.,
-*Multi-Modal Self-Supervised Learning for Recommendation* (MMSSL), 2023, TikTok.
+Mend: Separate Learning for Multimedia Recommendation* (SEA), Tables 2 to 5, and the
+training logs beside its public code; Wei et al., *Multi-Modal Self-Supervised Learning
+for Recommendation* (MMSSL), 2023, TikTok.
 """
 
 from __future__ import annotations
@@ -108,6 +109,26 @@ def published_change(dataset: str | None, model: str) -> dict[str, Any] | None:
     """
     rows = _targets()["changes"].get(dataset, {})
     return dict(rows[model]) if model in rows else None
+
+
+def published_logs(model: str) -> dict[str, dict[str, Any]]:
+    """What the training logs of a system's authors say, by data set.
+
+    Args:
+        model: The system; only SEA's authors published logs.
+
+    Returns:
+        ``epochs`` that were trained, ``batches_per_epoch``, ``curve`` (recall@20 on
+        validation after some of the epochs, counted from 1, the best one among them)
+        and ``test`` (recall@20 at the best one).
+
+    Example:
+        >>> log = published_logs("SEA")["baby"]
+        >>> log["epochs"], log["curve"][0], max(v for _, v in log["curve"])
+        (107, [1, 0.0513], 0.0996)
+    """
+    logs: dict[str, dict[str, Any]] = _targets()["logs"]
+    return {dataset: dict(log[model]) for dataset, log in logs.items() if model in log}
 
 
 def caveat(dataset: str | None) -> str | None:

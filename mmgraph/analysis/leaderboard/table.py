@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import groupby
 from typing import Any
@@ -18,24 +18,20 @@ from mmgraph.analysis.leaderboard.published import (
 from mmgraph.analysis.statistics.crossed_bootstrap import crossed_bootstrap
 from mmgraph.analysis.statistics.intervals import Interval
 from mmgraph.analysis.statistics.significance import (
+    HOW_COMPARED,
     RunsComparison,
     compare_runs,
     holm_corrected,
 )
 from mmgraph.bench.floors.tuned_floors import is_floor
 from mmgraph.bench.records import same_data
-from mmgraph.bench.spec import format_options, parse_spec
+from mmgraph.bench.spec import ModelSpec, format_options, parse_spec
 from mmgraph.models.registry import VARIANTS
 
 #: What a reader of comparisons with a base must know.
 COMPARED = (
-    "vs base: difference of recall@20 to the named base; its 95 % interval, by the "
-    "bootstrap of users and seeds alike (of a single seed: of users); the difference "
-    "of each seed; p of that bootstrap, and of the paired t test and of Wilcoxon's "
-    "signed-rank test over users alone (metric of each user averaged over seeds). All "
-    "p are corrected over the table by Holm's method; * marks p below 0.05. "
-    "Detectable: the smallest difference that would be seen, before the correction, "
-    "in four of five experiments like this one."
+    "vs base: difference of recall@20 to the named base; by seed: of the runs of each "
+    f"seed. {HOW_COMPARED}"
 )
 METRICS = ("recall@10", "recall@20", "ndcg@10", "ndcg@20")
 TESTED = "recall@20"
@@ -44,6 +40,8 @@ TESTED = "recall@20"
 PerUser = Mapping[str, Mapping[str, np.ndarray]]
 #: By key of the run: a row per epoch, as ``history.jsonl`` has them.
 Histories = Mapping[str, Sequence[Mapping[str, Any]]]
+#: Of a system, those that it may be compared with, the nearest first.
+Bases = Callable[[ModelSpec], Sequence[ModelSpec]]
 #: Epochs with their recall@20 on validation.
 Curve = list[tuple[int, float]]
 
@@ -81,7 +79,8 @@ class Row:
     ``interval`` is the 95 % bootstrap interval of recall@20 over users and seeds (of a
     single seed over users), None where their metrics were not kept. ``is_floor`` is
     True for systems without training. ``curves`` has the validation of each run by
-    epoch, where it was kept.
+    epoch, where it was kept. ``selection_seeds`` is the number of seeds that each of
+    the ``tried`` points was tried with, None where that was not recorded.
     """
 
     label: str
@@ -99,6 +98,7 @@ class Row:
     interval: Interval | None = None
     is_floor: bool = False
     curves: list[Curve] = field(default_factory=list)
+    selection_seeds: int | None = None
 
 
 @dataclass
@@ -114,6 +114,8 @@ def build_leaderboard(
     lines: Sequence[Mapping[str, Any]],
     per_user: PerUser | None = None,
     histories: Histories | None = None,
+    *,
+    bases: Bases = ModelSpec.ancestors,
 ) -> Leaderboard:
     """Summarise runs on one data set.
 
@@ -126,6 +128,7 @@ def build_leaderboard(
         lines: Lines of ``results.jsonl``, in their order.
         per_user: Test metrics of each user, for the paired tests.
         histories: Rows of the training of each run, for its curve.
+        bases: The systems that one may be compared with; the first that has lines is.
 
     Raises:
         ValueError: If there are no lines.
@@ -155,7 +158,7 @@ def build_leaderboard(
     for label, values in users.items():
         if values is not None and values.shape[1] > 1:
             rows[label].interval = crossed_bootstrap(values).interval
-    _compare(rows, users, groups)
+    _compare(rows, users, groups, bases)
     ranked = sorted(rows.values(), key=lambda row: -row.mean[TESTED])
     return Leaderboard(latest["data"], ranked, _notes(ranked, latest, dataset))
 
@@ -200,21 +203,29 @@ def _row(label: str, runs: list[Mapping[str, Any]], dataset: str | None) -> Row:
         chosen=dict(selection.get("chosen", {})),
         tried=selection.get("tried", 0),
         is_floor=is_floor(runs[-1]),
+        selection_seeds=selection.get("seeds"),
     )
 
 
 def _curves(runs: Sequence[Mapping[str, Any]], histories: Histories) -> list[Curve]:
     """The validation of each run by epoch; floors have none."""
-    metric = f"valid/{TESTED}"
-    curves = [
-        [
-            (int(epoch["epoch"]), float(epoch[metric]))
-            for epoch in histories.get(run["key"], [])
-            if epoch["epoch"] and metric in epoch
-        ]
-        for run in runs
-    ]
+    curves = [validation_curve(histories.get(run["key"], [])) for run in runs]
     return [curve for curve in curves if curve]
+
+
+def validation_curve(history: Sequence[Mapping[str, Any]]) -> Curve:
+    """Epochs with their recall@20 on validation, from the rows of a history.
+
+    Example:
+        >>> validation_curve([{"epoch": 1}, {"epoch": 2, "valid/recall@20": 0.25}])
+        [(2, 0.25)]
+    """
+    metric = f"valid/{TESTED}"
+    return [
+        (int(epoch["epoch"]), float(epoch[metric]))
+        for epoch in history
+        if epoch["epoch"] and metric in epoch
+    ]
 
 
 def _published(dataset: str | None, label: str) -> dict[str, Any] | None:
@@ -227,21 +238,20 @@ def _compare(
     rows: Mapping[str, Row],
     users: Mapping[str, np.ndarray | None],
     groups: Mapping[str, list[Mapping[str, Any]]],
+    bases: Bases,
 ) -> None:
-    bases, compared = {}, []
+    base_of, compared = {}, []
     for label, row in rows.items():
-        base = next(
-            (str(a) for a in parse_spec(label).ancestors() if str(a) in rows), None
-        )
+        base = next((str(b) for b in bases(parse_spec(label)) if str(b) in rows), None)
         if base is None or row.is_floor:
             continue
         new, old = users[label], users[base]
         if new is not None and old is not None and new.shape[1] > 1:
-            bases[label] = base
+            base_of[label] = base
             same = _seeds(groups[label]) == _seeds(groups[base])
             compared.append(compare_runs(new, old, same_seeds=same))
     for (label, base), result in zip(
-        bases.items(), holm_corrected(compared), strict=True
+        base_of.items(), holm_corrected(compared), strict=True
     ):
         other_options = _other_options(groups[label][-1], groups[base][-1])
         rows[label].comparison = _comparison(base, result, other_options)
@@ -344,7 +354,8 @@ def _notes(
     ]
     if any(row.interval for row in rows):
         notes.append(
-            "R@20 95 %: bootstrap of users and seeds alike; of a single seed, of users."
+            "R@20 95 %: interval of the mean, users and seeds resampled alike; of a "
+            "single seed, users alone."
         )
     if any(row.comparison for row in rows):
         notes.append(COMPARED)
@@ -362,9 +373,14 @@ def _notes(
         notes.append(f"{line['data']}: {warning}.")
     for row in rows:
         if row.chosen:
-            chosen = format_options(row.chosen)
             notes.append(
-                f"{row.label}: options chosen on validation, {row.tried} points "
-                f"tried with one seed: {chosen}."
+                f"{row.label}: options chosen on validation, {row.tried} points tried"
+                f"{_with_seeds(row.selection_seeds)}: {format_options(row.chosen)}."
             )
     return notes
+
+
+def _with_seeds(number: int | None) -> str:
+    if number is None:
+        return ""
+    return " with one seed" if number == 1 else f" with {number} seeds"

@@ -14,7 +14,7 @@ from mmgraph.analysis.redundancy.tables import (
     probe_table,
 )
 from mmgraph.analysis.report.page import Figure
-from mmgraph.analysis.report.plots import panels, to_figure
+from mmgraph.analysis.report.plots import log_scale, panels, to_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -77,7 +77,8 @@ def draw_spectrum(axes: Axes, pair: PairDiagnosis) -> None:
         axes.axvline(rank + 0.5, color="gray", lw=1, label=f"rank {rank}")
     if pair.chance_level > floor:
         axes.axhline(pair.chance_level, color="gray", ls=":", label="chance")
-    axes.set(xlabel="direction", ylabel="singular value", yscale="log")
+    axes.set(xlabel="direction", ylabel="singular value")
+    log_scale(axes, "y")
     axes.legend()
 
 

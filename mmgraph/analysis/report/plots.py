@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import importlib.util
 import io
-from typing import TYPE_CHECKING
+import math
+from typing import TYPE_CHECKING, Literal
 
 from mmgraph.analysis.report.page import Figure
 from mmgraph.analysis.report.table import Table
@@ -95,6 +96,31 @@ def whole_numbers(axis: Axis) -> None:
     from matplotlib.ticker import MaxNLocator
 
     axis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+
+
+def log_scale(axes: Axes, side: Literal["x", "y"]) -> None:
+    """Make one side logarithmic, with numbers that can be read however short it is.
+
+    Beside the powers of ten, 2 and 5 times one have ticks unless there are many, and
+    all multiples within a single one. To be called when all is drawn.
+
+    Example:
+        >>> _, (axes,) = panels(1)
+        >>> _ = axes.set_xlim(0.3, 6)
+        >>> log_scale(axes, "x")
+        >>> axes.get_xticks().tolist()  # the ends are not seen
+        [0.1, 0.2, 0.5, 1.0, 2.0, 5.0]
+    """
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
+
+    axes.set(**{f"{side}scale": "log"})
+    axis = axes.xaxis if side == "x" else axes.yaxis
+    low, high = sorted(axis.get_view_interval())
+    decades = math.log10(high / low)
+    multiples = range(1, 10) if decades < 1 else (1, 2, 5) if decades < 3 else (1,)
+    axis.set_major_locator(LogLocator(subs=multiples))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axis.set_minor_locator(NullLocator())
 
 
 def to_svg(drawing: Drawing) -> bytes:

@@ -6,40 +6,51 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mmgraph.analysis.leaderboard.table import (
+    Bases,
     Comparison,
     build_leaderboard,
     other_options_note,
 )
 from mmgraph.analysis.reproduce.context import ExperimentContext
+from mmgraph.analysis.statistics.significance import HOW_COMPARED
+from mmgraph.bench.spec import ModelSpec
 
 #: Heads of the cells that ``leaderboard.render.comparison_cells`` gives.
 COLUMNS = (
     *("R@20 less base", "95 %", "By seed", "Detectable"),
     *("p", "p (t)", "p (Wilcoxon)"),
 )
-NOTE = (
-    "Base: the nearest system that this one is a variant of. 95 % and p: bootstrap of "
-    "the difference over users and seeds alike (of a single seed: over users); p (t), "
-    "p (Wilcoxon): paired tests over users alone, each one's recall@20 averaged over "
-    "the seeds. All p are corrected by Holm's method; * marks p below 0.05. "
-    "Detectable: the smallest difference that would be seen in four of five such "
-    "experiments."
-)
+NOTE = f"Base: the system in brackets; the metric is recall@20. {HOW_COMPARED}"
 
 
 def comparisons(
-    context: ExperimentContext, lines: Sequence[Mapping[str, Any]]
+    context: ExperimentContext,
+    lines: Sequence[Mapping[str, Any]],
+    *,
+    bases: Bases = ModelSpec.ancestors,
 ) -> dict[str, Comparison]:
     """The comparison of each variant with its base, by label of the variant.
 
     Args:
         context: The experiment of the runs.
         lines: Their lines of results.
+        bases: The systems that one may be compared with; the first that was run is.
     """
     if not lines:
         return {}
-    board = build_leaderboard(lines, context.per_user(lines))
+    board = build_leaderboard(lines, context.per_user(lines), bases=bases)
     return {row.label: row.comparison for row in board.rows if row.comparison}
+
+
+def host(spec: ModelSpec) -> list[ModelSpec]:
+    """The system without its plug-in; none of one that has no plug-in.
+
+    Example:
+        >>> from mmgraph.bench.spec import parse_spec
+        >>> [str(base) for base in host(parse_spec("FREEDOM+CLEAR:where=graph"))]
+        ['FREEDOM']
+    """
+    return [ModelSpec(spec.model, None, spec.fidelity)] if spec.plugin else []
 
 
 def notes(compared: Mapping[str, Comparison]) -> list[str]:

@@ -12,6 +12,7 @@ from mmgraph.analysis.reproduce.experiments import (
     accuracy,
     clear_theorems,
     control,
+    convergence,
     data_table,
     efficiency,
     embedding,
@@ -145,7 +146,7 @@ EXPERIMENTS: dict[str, PaperExperiment] = {
     "sea-figure5": PaperExperiment(
         "SEA, Figure 5: parts of MICRO in a t-SNE plot",
         embedding.sea_figure_5,
-        ["MICRO@released"],
+        [embedding.MICRO],
         grid={"items": (200,)},
     ),
     "sea-figure6": PaperExperiment(
@@ -153,6 +154,11 @@ EXPERIMENTS: dict[str, PaperExperiment] = {
         embedding.sea_figure_6,
         ["SEA"],
         grid={"items": (200,)},
+    ),
+    "sea-convergence": PaperExperiment(
+        "SEA: validation by epoch, beside its authors' training logs",
+        convergence.sea_convergence,
+        convergence.SYSTEMS,
     ),
     "sea-theorems": PaperExperiment(
         "SEA, Theorems 1 and 2 in numbers",

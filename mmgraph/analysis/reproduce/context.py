@@ -65,7 +65,7 @@ class ExperimentContext:
         threads: CPU threads; 0: as many as suit the data.
         watch: Shows progress; nothing by default.
         epochs: Epochs that the user gave, for experiments that train fewer by default.
-        fidelity: ``"released"``: tables run systems of others as their public code,
+        fidelity: ``"released"``: systems of others run as their public code,
             which made the published rows; ``"paper"``: all as their papers.
         model: The system of the control.
         command: The command that asks for it, to be told in the report.

@@ -64,16 +64,20 @@ def marginals(ax: Axes, points: Mapping[str, Tensor]) -> None:
     right = ax.inset_axes((1.02, 0, 0.18, 1), sharey=ax)
     for side in (top, right):
         side.axis("off")
+    every = torch.cat(list(points.values())).numpy()
+    edges = [np.histogram_bin_edges(every[:, axis], _BINS) for axis in (0, 1)]
     for n, xy in enumerate(points.values()):
         style: dict[str, Any] = {
             "color": COLOURS[n % len(COLOURS)],
             "fill": True,
             "alpha": 0.4,
         }
-        heights, edges = np.histogram(xy[:, 0].numpy(), bins=_BINS, density=True)
-        top.stairs(heights, edges, **style)
-        heights, edges = np.histogram(xy[:, 1].numpy(), bins=_BINS, density=True)
-        right.stairs(heights, edges, orientation="horizontal", **style)
+        across, up = (
+            np.histogram(xy[:, axis].numpy(), bins=edges[axis], density=True)[0]
+            for axis in (0, 1)
+        )
+        top.stairs(across, edges[0], **style)
+        right.stairs(up, edges[1], orientation="horizontal", **style)
 
 
 def stages_figure(
@@ -99,7 +103,14 @@ def stages_figure(
         if densities:
             marginals(ax, points)
         ax.set_title(stage, pad=58 if densities else None)
-    axes[0].legend(markerscale=2)
+    # Beside the plots: within one it would hide points.
+    drawing.legend(
+        *axes[0].get_legend_handles_labels(),
+        loc="outside lower center",
+        ncols=4,
+        markerscale=2,
+        frameon=False,
+    )
     rows: list[list[Cell]] = [
         [stage, name, *(round(value, 4) for value in point)]
         for stage, points in stages.items()

@@ -82,7 +82,7 @@ def reproduce_experiments(
         recipe: Options and grids per system. Without one, settings that suit the
             embedded catalogue hold there where ``settings`` do not say otherwise.
         grid: Values to go through instead of those of the experiments.
-        fidelity: ``"released"``: tables run systems of others as their public code;
+        fidelity: ``"released"``: systems of others run as their public code;
             ``"paper"``: all as their papers.
         model: The system of the control; CLEAR without it.
         runs: Folder of all that is trained; ``runs`` in ``out`` without it.

@@ -84,7 +84,7 @@ def generic_and_unique(
         ``accuracy`` of a linear classifier that tells generic from unique
         (cross-validated), with the generic parts where they are aligned; by modality
         of generic and unique part of the same item the ``cosine``, and ``club`` and
-        ``gaussian`` information in nats (None where the items are too few).
+        ``gaussian`` information in nats (None where it is infinite).
     """
     from sklearn.linear_model import LogisticRegression
     from sklearn.metrics import silhouette_score

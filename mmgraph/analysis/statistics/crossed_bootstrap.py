@@ -25,7 +25,9 @@ class CrossedMean:
         over_users: 95 % interval of the users alone, the seeds as they are.
         p_value: Two-sided, of a mean of 0.
         detectable: The smallest true mean that an experiment like this one would tell
-            from 0 in four of five cases.
+            from 0 in four of five cases, as far as its standard error is right: the sum
+            of two quantiles of Student's distribution. (By the non-central one it is
+            77 % of the cases with two degrees of freedom, 79 % with four.)
     """
 
     mean: float
@@ -45,11 +47,15 @@ def crossed_bootstrap(
 ) -> CrossedMean:
     r"""Resample users and seeds alike: would other users and other runs say the same?
 
-    Each resample draws users and, apart from them, seeds (the pigeonhole bootstrap,
-    Owen, 2007). Of :math:`S` runs the deviations are stretched by
-    :math:`\sqrt{S / (S - 1)}`, as a sample's standard deviation is. What few seeds
-    leave unsure is in Student's distribution: the interval is :math:`\bar y \pm t_\nu
-    \, \mathrm{se}` with the degrees of freedom of Welch and Satterthwaite,
+    Each resample draws users (of means over the runs) and, apart from them, runs (of
+    means over the users); their two deviations add up. What users and runs make
+    together, such as a user whom one run serves well, is in both, so the sum is rather
+    too wide than too narrow; drawing rows and columns of one matrix at once (the
+    pigeonhole bootstrap, Owen, 2007) counts it three times. Of :math:`S` runs the
+    deviations are stretched by :math:`\sqrt{S / (S - 1)}`, as a sample's standard
+    deviation is. What few seeds leave unsure is in Student's distribution: the interval
+    is :math:`\bar y \pm t_\nu \, \mathrm{se}` with the degrees of freedom of Welch and
+    Satterthwaite,
 
     .. math::
         \nu = \frac{(a + b)^2}{a^2 / (S - 1) + b^2 / (U - 1)}
@@ -68,7 +74,9 @@ def crossed_bootstrap(
         seed: Seed of the draws.
 
     Returns:
-        With one seed on each side, the interval of the users alone (percentiles).
+        With one seed on each side, the interval of the users alone (percentiles). A
+        side with one seed is taken as it is: how far another run of it would be is not
+        known, and not in the interval.
 
     Shapes:
         values: ``[S, U]``; less: ``[S', U]``.

@@ -15,6 +15,18 @@ from mmgraph.analysis.statistics.crossed_bootstrap import (
 )
 from mmgraph.analysis.statistics.intervals import Interval, bootstrap_interval
 
+#: What a reader of a table of :class:`RunsComparison` must know.
+HOW_COMPARED = (
+    "95 %: interval of the difference, users and seeds resampled alike; a system that "
+    "was run once is taken as it is, so that of two such systems it speaks of users "
+    "alone. Split and options are not resampled, and each interval is of its row by "
+    "itself. p: of a difference of 0, by the same; p (t), p (Wilcoxon): of paired "
+    "tests over users alone, each one's metric averaged over the seeds. All p are "
+    "corrected over the table by Holm's method; * marks p below 0.05. Detectable: the "
+    "smallest true difference that would be seen, before that correction, in four of "
+    "five experiments like this one."
+)
+
 
 @dataclass(frozen=True)
 class PairedComparison:

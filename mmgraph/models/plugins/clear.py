@@ -53,6 +53,8 @@ class CLEARPlugin(Plugin):
         directions: ``"covariance"`` or ``"canonical"``.
         sides: ``"both"``, or the one modality that is projected.
         center_output: Project the centred embeddings instead of the raw ones.
+        stop_gradient: Let no gradient through along the shared directions, see
+            :class:`~mmgraph.nn.NullSpaceProjection`.
         where: ``"encoder"`` projects the embeddings, ``"graph"`` projects the raw
             features once, before the host's item graphs are built from them.
 
@@ -78,6 +80,7 @@ class CLEARPlugin(Plugin):
         directions: Directions = "covariance",
         sides: str = "both",
         center_output: bool = False,
+        stop_gradient: bool = False,
         where: Literal["encoder", "graph"] = "encoder",
     ) -> None:
         super().__init__(dims)
@@ -89,6 +92,7 @@ class CLEARPlugin(Plugin):
             "directions": directions,
             "sides": sides,
             "center_output": center_output,
+            "stop_gradient": stop_gradient,
         }
         check_projection(dims, rank, options)
         self.where = where

@@ -149,11 +149,16 @@ def test_of_a_single_user_nothing_is_tested_either():
     assert all(row.comparison is row.interval is None for row in board.rows)
 
 
-def test_the_choice_on_validation_is_told():
-    chosen = {"selection": {"chosen": {"lr": 0.1}, "tried": 4}}
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [({}, ""), ({"seeds": 1}, " with one seed"), ({"seeds": 3}, " with 3 seeds")],
+    ids=["of a version before", "one", "three"],
+)
+def test_the_choice_on_validation_is_told(more, said):
+    chosen = {"selection": {"chosen": {"lr": 0.1}, "tried": 4} | more}
     board = build_leaderboard([line("VBPR", 1, 0.1, **chosen)])
-    assert "options chosen on validation, 4 points tried" in board.notes[-1]
-    assert "lr=0.1" in board.notes[-1]
+    expected = f"options chosen on validation, 4 points tried{said}: lr=0.1."
+    assert board.notes[-1].endswith(expected)
 
 
 def test_no_lines_are_refused():

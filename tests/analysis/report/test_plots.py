@@ -6,6 +6,7 @@ import pytest
 
 from mmgraph.analysis.report.plots import (
     COLOURS,
+    log_scale,
     panels,
     require_plots,
     to_figure,
@@ -47,6 +48,30 @@ def test_panels_are_laid_out_three_in_a_row():
     assert len(axes) == 5
     assert len(drawing.axes) == 5  # the sixth place is empty
     assert tuple(drawing.get_size_inches()) == (4.6 * 3, 3.6 * 2)
+
+
+@pytest.mark.parametrize(
+    ("ends", "shown"),
+    [
+        ((0.25, 0.65), ["0.3", "0.4", "0.5", "0.6"]),
+        ((0.015, 0.9), ["0.02", "0.05", "0.1", "0.2", "0.5"]),
+        ((2e-5, 20), ["0.0001", "0.001", "0.01", "0.1", "1", "10"]),
+    ],
+)
+def test_a_logarithmic_axis_has_numbers_that_can_be_read(ends, shown):
+    drawing, (axes,) = panels(1)
+    axes.plot([1, 2], ends)
+    axes.set_ylim(*ends)
+    log_scale(axes, "y")
+    drawing.draw_without_rendering()
+    low, high = ends
+    texts = [
+        label.get_text()
+        for label, place in zip(axes.get_yticklabels(), axes.get_yticks(), strict=True)
+        if low <= place <= high
+    ]
+    assert texts == shown
+    assert axes.get_yscale() == "log"
 
 
 def test_a_figure_carries_its_data():

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 
 from mmgraph.analysis.reproduce.catalog import EXPERIMENTS, select, systems_of
@@ -14,7 +17,7 @@ TABLES = [
 FIGURES = [
     *("clear-figure1", "clear-figure3", "clear-figure4", "clear-figure5"),
     *("clear-figure6", "sea-figure3", "sea-figure4", "sea-figure5", "sea-figure6"),
-    "sea-theorems",
+    *("sea-convergence", "sea-theorems"),
 ]
 
 
@@ -34,3 +37,9 @@ def test_all_is_all_and_a_misspelt_name_has_a_hint():
     assert select(["all"]) == EXPERIMENTS
     with pytest.raises(UserError, match=r"unknown experiment 'clear-tabel2' - did you"):
         select(["clear-tabel2"])
+
+
+def test_the_page_of_claims_names_every_experiment():
+    page = Path(__file__).parents[3] / "docs" / "papers.md"
+    named = set(re.findall(r"(?:clear|sea)-\w+|control", page.read_text("utf-8")))
+    assert set(EXPERIMENTS) <= named

@@ -3,6 +3,7 @@ from __future__ import annotations
 import torch
 
 from mmgraph.analysis.report.plots import COLOURS, panels
+from mmgraph.analysis.reproduce import embedding_plot as module
 from mmgraph.analysis.reproduce.complete_items import complete_items
 from mmgraph.analysis.reproduce.embedding_plot import (
     joint_tsne,
@@ -56,4 +57,21 @@ def test_points_and_densities_are_drawn_per_set():
             values, edges, _ = patch.get_data()
             areas.append(float((values * (edges[1:] - edges[:-1])).sum()))
         torch.testing.assert_close(torch.tensor(areas), torch.ones(2))
+        # Bins of one width: densities can be compared.
+        one, other = (patch.get_data().edges.tolist() for patch in side.patches)
+        assert one == other
     assert len(set(COLOURS)) == len(COLOURS)
+
+
+def test_the_legend_hides_no_points(monkeypatch):
+    drawings = []
+    monkeypatch.setattr(module, "to_figure", lambda d, *_: drawings.append(d))
+    points = {f"set {n}": torch.rand(30, 2) for n in range(6)}
+    module.stages_figure({"before": points, "after": points}, "Caption.", "Alt.")
+    (drawing,) = drawings
+    drawing.draw_without_rendering()
+    (legend,) = drawing.legends
+    assert [text.get_text() for text in legend.get_texts()] == [*points]
+    for ax in drawing.axes:
+        assert ax.get_legend() is None
+        assert not ax.get_tightbbox().overlaps(legend.get_window_extent())

@@ -1,8 +1,12 @@
 from __future__ import annotations
 
 import pytest
+import torch
 
 from mmgraph.analysis.reproduce.trace import Trace, traces, undo_ratios
+from mmgraph.data import synthetic
+from mmgraph.models import CLEAR
+from mmgraph.train import Trainer
 
 
 def row(epoch, **by_modality):
@@ -74,3 +78,29 @@ def test_measures_of_seas_bounds_are_no_refreshes():
     rows = [{"epoch": 1, **sea}, {"epoch": 2, **sea, **clear}]
     assert traces(rows)["visual"].epoch == [2]
     assert traces(rows[:1]) == {}
+
+
+def test_training_grows_what_is_damped_unless_its_gradient_stops():
+    """The undo ratio on a planted catalogue: the paper's form, and the one here."""
+    train, valid, _, _ = synthetic(num_users=300, num_items=200)
+    runs = {
+        "without": {"strength": 0.0},
+        "usual": {"strength": 0.9},
+        "stopped": {"strength": 0.9, "stop_gradient": True},
+    }
+    found = {}
+    for name, options in runs.items():
+        torch.manual_seed(1)
+        model = CLEAR.from_data(train, rank=4, embedding_dim=16, **options)
+        sizes = {"epochs": 12, "eval_every": 12, "batch_size": 512}
+        trainer = Trainer(seed=1, device="cpu", lr=1e-2, **sizes)
+        found[name] = traces(trainer.fit(model, train, valid).rows)
+    ratios = {
+        name: undo_ratios(found[name], found["without"], 0.9).ratio
+        for name in ("usual", "stopped")
+    }
+    for ratio in ratios.values():  # of the same encoders nothing is undone
+        assert ratio[0] == pytest.approx([0.01] * 4, rel=1e-6)
+    # Seven times and more of what is left by the projection, against nothing much.
+    assert min(ratios["usual"][-1]) > 0.05
+    assert max(ratios["stopped"][-1]) < 0.015

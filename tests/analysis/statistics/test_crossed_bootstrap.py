@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import statistics
+
 import numpy as np
 import pytest
 from reference.intervals import crossed_interval, crossed_moments, percentile_interval
@@ -27,6 +29,53 @@ def test_it_is_the_formula_of_welch_and_satterthwaite(seeds, seed_sd):
     assert width == pytest.approx(high - low, rel=0.03)
     p = 2 * stats.t.sf(abs(mean) / found.standard_error, freedom)
     assert found.p_value == pytest.approx(p, rel=1e-9)
+
+
+def test_it_equals_a_plain_loop_over_all_cells():
+    values = runs(3, 12, 0.5, np.random.default_rng(2))
+    found = crossed_bootstrap(values, resamples=200, seed=4)
+    users = np.random.default_rng(4).integers(0, 12, (200, 12))
+    seeds = np.random.default_rng([4, 1]).integers(0, 3, (200, 3))
+    total = statistics.fmean(values.flatten())
+    draws = []
+    for drawn_users, drawn_seeds in zip(users, seeds, strict=True):
+        of_users = [values[s, u] for s in range(3) for u in drawn_users]
+        of_seeds = [values[s, u] for s in drawn_seeds for u in range(12)]
+        deviation = statistics.fmean(of_seeds) - total
+        draws.append(statistics.fmean(of_users) + 1.5**0.5 * deviation)
+    assert found.standard_error == pytest.approx(statistics.stdev(draws), abs=1e-12)
+    low, high = np.quantile(
+        [
+            statistics.fmean(values[s, u] for s in range(3) for u in row)
+            for row in users
+        ],
+        [0.025, 0.975],
+    )
+    assert found.over_users == pytest.approx((low, high), abs=1e-12)
+
+
+def test_what_users_and_seeds_make_together_counts_twice():
+    """Too wide, not too narrow: the true variance of the mean is 1 / (3 * 40)."""
+    rng = np.random.default_rng(0)
+    squares = [
+        crossed_bootstrap(rng.normal(size=(3, 40)), resamples=300).standard_error ** 2
+        for _ in range(400)
+    ]
+    assert statistics.fmean(squares) * 3 * 40 == pytest.approx(2, rel=0.1)
+
+
+def test_a_side_with_one_seed_is_taken_as_it_is():
+    rng = np.random.default_rng(5)
+    one, other = runs(3, 80, 0.5, rng), runs(1, 80, 0.5, rng)
+    found = crossed_bootstrap(one, other, resamples=20_000)
+    _, error, freedom = crossed_moments(one, other)
+    assert found.standard_error == pytest.approx(error, rel=0.03)
+    # Two sources of spread: users, and the runs of the first.
+    parts = [(one.mean(0) - other[0]).var(ddof=1) / 80, one.mean(1).var(ddof=1) / 3]
+    expected = sum(parts) ** 2 / (parts[0] ** 2 / 79 + parts[1] ** 2 / 2)
+    assert freedom == pytest.approx(expected)
+    half = stats.t.ppf(0.975, expected) * found.standard_error
+    assert found.interval.high == pytest.approx(found.mean + half)
 
 
 def test_with_other_seeds_on_both_sides_the_variances_of_both_add_up():
@@ -81,6 +130,18 @@ def test_the_detectable_difference_is_seen_in_four_of_five_experiments():
         values = truth + runs(5, 400, 0.05, rng)
         seen += crossed_bootstrap(values, resamples=300, seed=trial).p_value < 0.05
     assert 0.7 <= seen / trials <= 0.9
+
+
+@pytest.mark.parametrize(("seeds", "seed_sd"), [(3, 50.0), (5, 50.0), (3, 0.0)])
+def test_the_power_is_that_of_the_non_central_distribution(seeds, seed_sd):
+    values = runs(seeds, 90, seed_sd, np.random.default_rng(1))
+    found = crossed_bootstrap(values)
+    _, _, freedom = crossed_moments(values)
+    shift = found.detectable / found.standard_error
+    edge = stats.t.ppf(0.975, freedom)
+    power = stats.nct.sf(edge, freedom, shift) + stats.nct.cdf(-edge, freedom, shift)
+    expected = {(3, 50.0): 0.766, (5, 50.0): 0.791, (3, 0.0): 0.8}
+    assert power == pytest.approx(expected[seeds, seed_sd], abs=2e-3)
 
 
 def test_no_difference_at_all_leaves_no_doubt():

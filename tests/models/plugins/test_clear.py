@@ -220,7 +220,7 @@ def test_refresh_puts_the_mode_back_and_leaves_no_gradient(catalogue, monkeypatc
     [
         *({"sides": "visual"}, {"energy": 0.9}, {"refresh_every": 2}),
         *({"penalty": 0.1}, {"effective_rank": True}, {"center_output": True}),
-        {"directions": "canonical"},
+        *({"directions": "canonical"}, {"stop_gradient": True}),
     ],
 )
 def test_clear_in_the_graph_refuses_options_of_the_encoder(option):
@@ -298,3 +298,19 @@ def test_where_no_item_has_both_modalities_it_says_once_that_it_changes_nothing(
 def test_a_refusal_of_options_together_names_the_plugin(options, message):
     with pytest.raises(UserError, match=message):
         CLEARPlugin(WIDTHS, **options)
+
+
+def test_a_hosts_maps_get_no_gradient_along_the_shared_directions(
+    catalogue, batch, randomise, first_epoch
+):
+    data = catalogue(WIDTHS)
+    options = {"rank": 2, "strength": 0.5, "fidelity": "released", "reg_weight": 0.0}
+    grown = {}
+    for stop in (False, True):
+        model = make("VBPR", data, "clear", stop_gradient=stop, **options)
+        first_epoch(randomise(model), data)
+        backward(model.training_loss(data, batch))
+        basis = model.plugin.projection.basis_visual
+        grown[stop] = basis.T @ model.project["visual"].weight.grad
+    assert grown[False].abs().max() > 1e-6
+    torch.testing.assert_close(grown[True], torch.zeros_like(grown[True]))

@@ -13,7 +13,7 @@ from typing import Any
 
 from mmgraph.analysis.leaderboard.published import caveat, published
 from mmgraph.analysis.leaderboard.render import comparison_cells
-from mmgraph.analysis.leaderboard.table import METRICS, Comparison
+from mmgraph.analysis.leaderboard.table import METRICS, Bases, Comparison
 from mmgraph.analysis.report.formatting import change_text, decimals
 from mmgraph.analysis.report.table import Cell, Table
 from mmgraph.analysis.reproduce import against_base
@@ -25,7 +25,7 @@ from mmgraph.analysis.reproduce.over_seeds import (
 )
 from mmgraph.analysis.reproduce.paper_columns import drop_empty_paper_columns
 from mmgraph.analysis.reproduce.result import ExperimentResult
-from mmgraph.bench.spec import parse_spec
+from mmgraph.bench.spec import ModelSpec, parse_spec
 
 _NAMES = ("R@10", "R@20", "N@10", "N@20")  # of the metrics, in their order
 _EARLIER = (
@@ -137,7 +137,7 @@ def _plugged(
 ) -> ExperimentResult:
     """Metrics, and the improvement over the host beside the paper's."""
     context.require_modalities()
-    numbers, compared = _run(context, systems, name)
+    numbers, compared = _run(context, systems, name, bases=against_base.host)
     rows: list[list[Cell]] = []
     for label, entry in numbers["systems"].items():
         own, printed = entry["improvement"], entry["published_improvement"]
@@ -171,14 +171,18 @@ def _result(
 
 
 def _run(
-    context: ExperimentContext, names: Sequence[str], table: str
+    context: ExperimentContext,
+    names: Sequence[str],
+    table: str,
+    *,
+    bases: Bases = ModelSpec.ancestors,
 ) -> tuple[dict[str, Any], dict[str, Comparison]]:
     """Metrics of each system beside the paper's, and comparisons of the variants."""
     systems = context.as_asked(names)
     specs, missing = context.buildable(systems)
     lines = context.bench(specs)
     means = {metric: means_over_seeds(lines, metric) for metric in METRICS}
-    compared = against_base.comparisons(context, lines)
+    compared = against_base.comparisons(context, lines, bases=bases)
     labels = {str(spec) for spec in specs}
     entries: dict[str, dict[str, Any]] = {}
     for name in systems:
@@ -194,8 +198,8 @@ def _run(
             "comparison": asdict(compared[label]) if label in compared else None,
         }
     for label, entry in entries.items():
-        host = str(replace(parse_spec(label), plugin=None, options={}))
-        entry |= _improvements(entry, entries.get(host) if host != label else None)
+        hosts = [str(host) for host in against_base.host(parse_spec(label))]
+        entry |= _improvements(entry, entries.get(hosts[0]) if hosts else None)
     return {"table": table, "systems": entries, "missing": missing}, compared
 
 

@@ -101,8 +101,8 @@ def control_verdict(spec: str, rows: Sequence[ComparedSystem]) -> str:
         return (
             f"Shuffled features tie with the true ones ({change}): with these options "
             f"the data cannot tell what {spec} makes of its features, nor what an "
-            f"ablation of its encoders is worth. A loss below {seen} would not be "
-            f"seen.{also}"
+            f"ablation of its encoders is worth. A loss below {seen} would be missed "
+            f"in more than one of five experiments like this one.{also}"
         )
     return (
         f"Shuffled features cost recall ({change}): these data can tell that {spec} "

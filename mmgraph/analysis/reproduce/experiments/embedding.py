@@ -31,6 +31,8 @@ from mmgraph.models.sea import SEA
 
 Sets = dict[str, Tensor]
 _BEFORE, _AFTER = "before training", "after training"
+#: As its public code, unless the user wants it as its paper.
+MICRO = "MICRO@released"
 
 
 class Parts(NamedTuple):
@@ -123,7 +125,8 @@ def sea_figure_5(context: ExperimentContext) -> ExperimentResult:
 
     Shared is the fused view of an item, specific what a modality's view has beyond it.
     """
-    return _compare_parts(context, "MICRO@released", _micro_parts)
+    (system,) = context.as_asked([MICRO])
+    return _compare_parts(context, system, _micro_parts)
 
 
 def sea_figure_6(context: ExperimentContext) -> ExperimentResult:
@@ -185,14 +188,15 @@ def _parts_table(measures: Mapping[str, Mapping[str, Any]], caption: str) -> Tab
             stage,
             *(entry[name] for name in ("alignment", "silhouette", "accuracy")),
             *(
-                information[name]
+                "infinite" if information[name] is None else information[name]
                 for information in entry["information"].values()
                 for name in ("cosine", "club", "gaussian")
             ),
         ]
         for stage, entry in measures.items()
     ]
-    return Table(columns, rows, caption)
+    # One shared part has nothing to be aligned with.
+    return Table(columns, rows, caption).without_empty_columns()
 
 
 def _parts_notes(seed: int) -> list[str]:
@@ -203,10 +207,12 @@ def _parts_notes(seed: int) -> list[str]:
         "of two modalities; silhouette, of all sets, 1 apart, 0 mixed, over "
         f"{SILHOUETTE_POINTS:,} points at most; accuracy of a linear classifier of "
         "generic against unique, cross-validated and balanced (0.5 is chance).",
-        "Of the pair that the distance acts on (in SEA both by its maps), for the same "
-        "item: cosine; CLUB: upper bound of their mutual information with an estimator "
-        "fitted on half of the items and taken on the other; Gaussian MI: by canonical "
-        "correlations, empty where the items are fewer than the columns (nats).",
+        "Of generic and unique part of the same item (of SEA by the maps in front of "
+        "its distance): cosine; CLUB: upper bound of their mutual information with an "
+        "estimator fitted on half of the items and taken on the other; Gaussian MI: by "
+        "canonical correlations (nats), infinite where one part determines a direction "
+        "of the other, as where items or features' columns are fewer than the columns "
+        "of both.",
         "Maps of different parts are different maps: an untrained model separates them "
         "already, so compare after with before.",
     ]

@@ -15,6 +15,7 @@ from mmgraph.analysis.report.plots import (
     COLOURS,
     DASHES,
     MARKERS,
+    log_scale,
     panels,
     to_figure,
 )
@@ -141,10 +142,9 @@ def _draw_overlaps(ax: Axes, pairs: Sequence[Mapping[str, Any]]) -> None:
     ax.plot(ks, expected, color="black", ls="--", label="by chance, 95 %")
     low, high = ([point[side] for point in by_chance] for side in ("low", "high"))
     ax.fill_between(ks, low, high, color="black", alpha=0.2)
-    ax.set_xscale("log")
-    ax.set_yscale("log")
+    log_scale(ax, "x")
+    log_scale(ax, "y")
     ax.set_xticks(ks, [str(k) for k in ks])
-    ax.minorticks_off()
     ax.set_xlabel("neighbours K")
     ax.set_ylabel("neighbours in common (fraction of K)")
     ax.legend(frameon=False)
@@ -157,7 +157,8 @@ def _table(pairs: Sequence[Mapping[str, Any]], caption: str) -> Table:
         for pair in pairs
         for point in pair["neighbours"]
     ]
-    columns = ["modalities", "K", "overlap", "by chance", "low", "high", "times chance"]
+    columns = ["modalities", "K", "overlap", "by chance"]
+    columns += ["by chance 95 % from", "by chance 95 % to", "times chance"]
     return Table(columns, rows, caption)
 
 

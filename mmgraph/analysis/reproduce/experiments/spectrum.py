@@ -11,7 +11,13 @@ import torch
 from torch import Tensor
 
 from mmgraph.analysis.report.page import Figure
-from mmgraph.analysis.report.plots import COLOURS, DASHES, panels, to_figure
+from mmgraph.analysis.report.plots import (
+    COLOURS,
+    DASHES,
+    log_scale,
+    panels,
+    to_figure,
+)
 from mmgraph.analysis.report.table import Cell, Table
 from mmgraph.analysis.reproduce.context import ExperimentContext, Trained
 from mmgraph.analysis.reproduce.refreshes import (
@@ -183,7 +189,7 @@ def _draw_spectra(ax: Axes, pair: Mapping[str, Any], rank: int) -> None:
         i = range(1, len(values) + 1)
         ax.plot(i, values, color=COLOURS[n], ls=DASHES[n], label=spectrum)
     ax.axvline(rank + 0.5, color="black", lw=0.8, alpha=0.5)
-    ax.set_yscale("log")
+    log_scale(ax, "y")
     ax.set_xlabel("direction i (line: the rank k)")
     ax.set_ylabel("singular value σᵢ of the cross-covariance")
     ax.set_title(_names(pair))

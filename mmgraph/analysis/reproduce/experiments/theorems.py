@@ -78,9 +78,8 @@ def _draw_angles(ax: Axes, angles: Mapping[int, np.ndarray]) -> list[list[Cell]]
     """Draw some dimensions; return rows of dimension, angle and both densities."""
     edges = np.linspace(0, np.pi, 91)
     middles = (edges[1:] + edges[:-1]) / 2
-    shown = [dim for dim in angles if dim in _SHOWN or len(angles) < 4]
     rows: list[list[Cell]] = []
-    for n, dim in enumerate(shown):
+    for n, dim in enumerate(_shown(list(angles))):
         colour, dash = COLOURS[n % len(COLOURS)], DASHES[n % len(DASHES)]
         heights, _ = np.histogram(angles[dim], bins=edges, density=True)
         ax.stairs(heights, edges, color=colour, fill=True, alpha=0.25)
@@ -96,6 +95,14 @@ def _draw_angles(ax: Axes, angles: Mapping[int, np.ndarray]) -> list[list[Cell]]
     return rows
 
 
+def _shown(dims: Sequence[int]) -> Sequence[int]:
+    """The dimensions to draw, three at most."""
+    if len(dims) <= len(_SHOWN):
+        return dims
+    usual = [dim for dim in dims if dim in _SHOWN]
+    return usual or [dims[0], dims[len(dims) // 2], dims[-1]]
+
+
 def _draw_bounds(ax: Axes, bounds: Sequence[Mapping[str, float]]) -> None:
     """Draw the bound and the information by correlation, and the estimates."""
     r = np.linspace(0, 0.95, 96)
@@ -106,7 +113,7 @@ def _draw_bounds(ax: Axes, bounds: Sequence[Mapping[str, float]]) -> None:
     ax.plot(CORRELATIONS, estimates, "o", color="black", label="bound, estimated")
     ax.set_ylim(0, 5)
     ax.set_xlabel("correlation r")
-    ax.set_ylabel("nats")
+    ax.set_ylabel("information or its bound (nats)")
     ax.legend(frameon=False)
 
 

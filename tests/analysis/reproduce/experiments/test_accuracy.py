@@ -103,7 +103,10 @@ def test_plug_ins_are_compared_with_their_hosts(table, plugin, make_context, tmp
             continue
         ratio = found[name]["recall@20"] / found[host]["recall@20"]
         assert entry["improvement"]["recall@20"] == pytest.approx(ratio - 1)
-        assert entry["comparison"]["base"] in systems
+        # Interval and p are of the improvement that stands beside them.
+        assert entry["comparison"]["base"] == host
+        difference = found[name]["recall@20"] - found[host]["recall@20"]
+        assert entry["comparison"]["difference"] == pytest.approx(difference)
         shown = next(row for row in result.tables[0].rows if row[0] == name)
         assert shown[6:13] == comparison_cells(Comparison(**entry["comparison"]))
     # As the papers print their improvements.

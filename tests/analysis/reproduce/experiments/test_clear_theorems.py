@@ -58,6 +58,17 @@ def test_both_models_and_every_claim_are_there(result):
     assert 0 < result.numbers["corollary_7"]["by_user"] <= 1
 
 
+def test_weights_of_a_softmax_are_those_after_it(make_context, tmp_path):
+    settings = {"user_weights": "softmax"}
+    context = make_context(tmp_path, grid={"classes": [4]}, settings=settings)
+    for entry in clear_theorems(context).numbers["pairs"]:
+        weight = context.fit(entry["model"]).model.gcn.fuse_users.weight
+        alpha, beta = weight.softmax(dim=1).mean(dim=0).flatten().tolist()
+        assert alpha + beta == pytest.approx(1)
+        bound = 1 / (alpha**2 + beta**2)
+        assert entry["corollary_3"]["bound"] == pytest.approx(bound, rel=1e-5)
+
+
 def test_theorem_8_by_numpy(pair):
     v, t, classes = pair
     found = pair_theorems(v, t, 2, classes)["theorem_8"]

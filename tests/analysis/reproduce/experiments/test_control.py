@@ -121,7 +121,8 @@ def test_a_tie_says_that_they_cannot_and_what_would_have_been_seen():
     text = control_verdict("CLEAR", rows)
     assert "the data cannot tell what CLEAR makes of its features" in text
     seen = f"{rows[1].difference.detectable:.4f}"
-    assert f"A loss below {seen} would not be seen." in text
+    missed = "would be missed in more than one of five experiments like this one."
+    assert f"A loss below {seen} {missed}" in text
     assert text.endswith("No worse than the true ones, either: zero.")
 
 

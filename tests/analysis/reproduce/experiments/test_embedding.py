@@ -87,10 +87,33 @@ def test_parts_of_micro_add_up_to_its_views(make_context, tmp_path):
     ]
     entry = result.numbers["stages"]["after training"]
     assert entry["alignment"] is None
+    assert "alignment" not in result.tables[0].columns  # one part has none
     found = [part["cosine"] for part in entry["information"].values()]
     assert found == pytest.approx([float(c) for c in cosines], abs=1e-6)
     # What two views have beyond their mean points in opposite directions.
     assert found[0] == pytest.approx(-found[1], abs=1e-6)
+
+
+def test_information_that_is_infinite_is_called_so(make_context, tmp_path):
+    """48 features make 64 columns: one part determines directions of the other."""
+    settings = {"encoder_dim": 64}
+    context = make_context(tmp_path, grid={"items": [30]}, settings=settings)
+    assert context.train["item"].x_textual.size(1) == 48
+    result = sea_figure_6(context)
+    entry = result.numbers["stages"]["after training"]["information"]
+    row = dict(zip(result.tables[0].columns, result.tables[0].rows[1], strict=True))
+    assert row["Gaussian MI, visual"] == entry["visual"]["gaussian"] > 0
+    assert entry["textual"]["gaussian"] is None
+    assert row["Gaussian MI, textual"] == "infinite"
+
+
+def test_parts_of_micro_in_the_fidelity_that_is_asked_for(make_context, tmp_path):
+    context = make_context(tmp_path, grid={"items": [30]}, fidelity="paper")
+    result = sea_figure_5(context)
+    assert result.numbers["system"] == "MICRO"
+    assert "in MICRO, " in result.figures[0].caption
+    assert [label for label, _, _ in context.watch.seen] == ["MICRO"]
+    assert context.fit("MICRO").model.fidelity == "paper"
 
 
 def test_a_variant_without_maps_is_refused(make_context, tmp_path):

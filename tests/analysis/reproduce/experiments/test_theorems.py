@@ -53,6 +53,19 @@ def test_the_bound_is_what_gaussians_give_and_above_the_information(result):
         assert entry["bound"] >= entry["information"]
 
 
+@pytest.mark.parametrize(
+    ("dims", "drawn"),
+    [([4, 5], [4, 5]), ([3, 8, 16, 64], [3, 16, 64]), ([4, 5, 6, 7], [4, 6, 7])],
+)
+def test_some_dimensions_are_drawn_whatever_the_grid(
+    make_context, tmp_path, monkeypatch, dims, drawn
+):
+    monkeypatch.setattr(theorems, "SAMPLES", 100)
+    result = sea_theorems(make_context(tmp_path, grid={"dim": dims}))
+    rows = result.figures[0].data.rows
+    assert list(dict.fromkeys(row[0] for row in rows)) == drawn
+
+
 def test_the_tables_show_the_numbers(result):
     first, second = result.tables
     row = first.rows[1]
