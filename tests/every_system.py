@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 
 import torch
@@ -27,18 +28,47 @@ OPTIONS = {
 }
 
 
-def train_all(specs, epochs):
-    """Losses, metrics and measures of each system, epoch by epoch."""
+def train_all(specs, epochs, shaken=None):
+    """Losses, metrics and measures of each system, epoch by epoch.
+
+    Where a seed is given, the training begins with parameters of which about half are
+    the next larger number.
+    """
     *splits, _ = synthetic(num_users=60, num_items=50, interactions_per_user=12)
-    return {spec: _train(spec, splits, epochs) for spec in specs}
+    return {spec: _train(spec, splits, epochs, shaken) for spec in specs}
 
 
-def _train(spec, splits, epochs):
+def _train(spec, splits, epochs, shaken):
     run = run_config(parse_spec(spec), OPTIONS | {"epochs": epochs})
     untrained = build_run(run, tuple(splits), seed=5, device="cpu")
+    if shaken is not None:
+        _shake(untrained.model, torch.Generator().manual_seed(shaken))
     train, valid, _ = untrained.splits
     history = untrained.trainer.fit(untrained.model, train, valid)
     return _comparable(history)
+
+
+def _shake(model, generator):
+    with torch.no_grad():
+        for parameter in model.parameters():
+            larger = parameter.nextafter(torch.tensor(float("inf")))
+            chosen = torch.rand(parameter.shape, generator=generator) < 0.5
+            parameter.copy_(torch.where(chosen, larger, parameter))
+
+
+def divergence(expected, found):
+    """Largest relative difference of the losses so far, epoch by epoch."""
+    largest = [0.0]
+    for row, other in zip(expected, found, strict=True):
+        assert row.keys() == other.keys()
+        # A bound of SEA can be next to 0.
+        differences = [
+            abs(other[key] - value) / max(abs(value), 0.1)
+            for key, value in row.items()
+            if key.startswith("loss/")
+        ]
+        largest.append(max(largest[-1], *differences))
+    return largest[1:]
 
 
 def _comparable(history):
@@ -56,6 +86,30 @@ def train_and_write(out, specs, epochs):
         found = train_all(specs, epochs)
         if world().is_first:
             Path(out).write_text(json.dumps(found))
+
+
+def same_history(spec, expected, found, rel=1e-6):
+    """Equal metrics, and losses that are equal but for rounding."""
+    for row, other in zip(expected, found, strict=True):
+        assert row.keys() == other.keys()
+        for key, value in row.items():
+            if key.startswith("valid/"):
+                assert other[key] == value, (spec, row["epoch"], key)
+            else:  # a bound of SEA can be next to 0
+                close = math.isclose(other[key], value, rel_tol=rel, abs_tol=1e-7)
+                assert close, (spec, row["epoch"], key, value, other[key])
+
+
+def check(launch, folder, count, specs, epochs, rel):
+    """Train in so many processes and in this one, and compare."""
+    out = folder / "histories.json"
+    group = launch(count, train_and_write, str(out), specs, epochs)
+    expected = train_all(specs, epochs)
+    outputs = group.outputs()
+    assert [code for code, *_ in outputs] == [0] * count, outputs
+    found = json.loads(out.read_text())
+    for spec in specs:
+        same_history(spec, expected[spec], found[spec], rel)
 
 
 def train_and_keep(folder, spec, epochs):

@@ -23,7 +23,7 @@ from mmgraph.train.training_options import MODELS_OWN
 # Seed and device have flags of their own; the other two change no result.
 _NOT_OPTIONS = {"seed", "device", "ks", "checkpoint_seconds"}
 #: Options of the trainer that older runs do not name, and had by default.
-_LATER = {"sampled_neighbors", "optimizer"}
+_LATER = {"sampled_neighbors", "optimizer", "shard_embeddings"}
 #: Options of systems that older runs do not name, and what they had.
 _LATER_OPTIONS: Mapping[str, Any] = {
     "train_features": False,

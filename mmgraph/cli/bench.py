@@ -65,14 +65,8 @@ def bench(
         typer.Option("--jobs", help="Runs at once, by default as suits the data."),
     ] = 0,
     config: Config = None,
-    ray: Annotated[
-        str | None,
-        typer.Option("--ray", metavar="ADDRESS", help="Of a Ray cluster, or auto."),
-    ] = None,
-    gpus: Annotated[
-        float | None,
-        typer.Option("--gpus", min=0, help="GPUs of a run on Ray; a share, too."),
-    ] = None,
+    ray: opt.Ray = None,
+    gpus: opt.Gpus = None,
     seed: opt.Seed = 999,
     device: opt.Device = "auto",
     threads: opt.Threads = 0,
@@ -86,8 +80,7 @@ def bench(
     """
     if jobs and ray is not None:
         raise UserError("--jobs and --ray are both given", "give one of them")
-    if gpus is not None and ray is None:
-        raise UserError("--gpus is given without --ray", "give both, or neither")
+    opt.check_gpus(gpus, ray)
     opt.set_up(seed, device, threads, quiet, seeds=seeds, jobs=jobs)
     from mmgraph.analysis import write_leaderboard
     from mmgraph.bench.benchmark import FailedRunsError, run_benchmark

@@ -58,6 +58,14 @@ SplitRule = Annotated[
 MovedData = Annotated[
     str | None, typer.Option("--data", metavar="DIR", help="The data, if they moved.")
 ]
+Ray = Annotated[
+    str | None,
+    typer.Option("--ray", metavar="ADDRESS", help="Of a Ray cluster, or auto."),
+]
+Gpus = Annotated[
+    float | None,
+    typer.Option("--gpus", min=0, help="GPUs of a run on Ray; a share, too."),
+]
 Set = Annotated[
     list[str] | None,
     typer.Option(
@@ -117,6 +125,16 @@ def check_range(name: str, value: int, low: int, high: int) -> None:
             f"{name} must be in [{low}, {high}] (got {value})",
             f"choose another --{name}",
         )
+
+
+def check_gpus(gpus: float | None, ray: str | None) -> None:
+    """Refuse GPUs of a cluster without one.
+
+    Example:
+        >>> check_gpus(0.5, "auto")
+    """
+    if gpus is not None and ray is None:
+        raise UserError("--gpus is given without --ray", "give both, or neither")
 
 
 def set_up(

@@ -60,6 +60,8 @@ def reproduce(
     list_: Annotated[
         bool, typer.Option("--list", help="Name the experiments and end.")
     ] = False,
+    ray: opt.Ray = None,
+    gpus: opt.Gpus = None,
     seed: opt.Seed = 999,
     device: opt.Device = "auto",
     threads: opt.Threads = 0,
@@ -74,6 +76,7 @@ def reproduce(
     """
     if seeds is None:
         seeds = 5 if names == ["control"] else 3
+    opt.check_gpus(gpus, ray)
     opt.set_up(seed, device, threads, quiet, seeds=seeds)
     from functools import partial
 
@@ -110,6 +113,8 @@ def reproduce(
         resume=resume,
         device=device,
         threads=threads,
+        ray=ray,
+        gpus=gpus,
         watch=partial(training_bar, quiet=quiet),
         command=opt.command_line(),
     ):

@@ -26,7 +26,11 @@ def tune(
     trials: Annotated[int, typer.Option("--trials", help="Trials in the end.")] = 30,
     epochs: Annotated[int | None, typer.Option("--epochs", help="At most.")] = None,
     set_: opt.Set = None,
-    jobs: Annotated[int, typer.Option("--jobs", help="Processes.")] = 1,
+    jobs: Annotated[
+        int, typer.Option("--jobs", help="Processes; with --ray, trials at once.")
+    ] = 1,
+    ray: opt.Ray = None,
+    gpus: opt.Gpus = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with the search there.")
     ] = False,
@@ -44,6 +48,7 @@ def tune(
     Example:
     mmgraph tune LightGCN --data DIR --out search --search lr=1e-4..1e-2 --trials 30
     """
+    opt.check_gpus(gpus, ray)
     opt.set_up(seed, device, threads, quiet, jobs=jobs)
     opt.check_range("trials", trials, 1, 10**6)
     opt.check_range("jobs", jobs, 1, opt.most_threads())
@@ -69,6 +74,8 @@ def tune(
         jobs=jobs,
         resume=resume,
         threads=threads,
+        ray=ray,
+        gpus=gpus,
         watch=partial(training_bar, quiet=quiet),
     )
     if as_json:

@@ -32,8 +32,16 @@ class ConnectionLostError(UserError):
         )
 
 
-def _exchange(function: Callable[P, T]) -> Callable[P, T]:
-    """An error of torch.distributed in it means that another process is gone."""
+def between_processes(function: Callable[P, T]) -> Callable[P, T]:
+    """A function in which an error of torch.distributed means a lost process.
+
+    Raises:
+        ConnectionLostError: In the place of the RuntimeError.
+
+    Example:
+        >>> between_processes(len)("ab")
+        2
+    """
 
     @wraps(function)
     def exchanged(*args: P.args, **kwargs: P.kwargs) -> T:
@@ -45,7 +53,7 @@ def _exchange(function: Callable[P, T]) -> Callable[P, T]:
     return exchanged
 
 
-@_exchange
+@between_processes
 def sum_over_processes(tensor: Tensor) -> Tensor:
     """The sum of every process's tensor, in the place of this one's.
 
@@ -92,7 +100,7 @@ def sum_gradients(parameters: Iterable[nn.Parameter]) -> None:
             p.grad = part.view_as(p)
 
 
-@_exchange
+@between_processes
 def rows_of_all(rows: Tensor, sizes: Sequence[int]) -> Tensor:
     """The rows of all processes, one process after the other, in every process.
 
@@ -115,7 +123,7 @@ def rows_of_all(rows: Tensor, sizes: Sequence[int]) -> Tensor:
     return torch.cat(parts)
 
 
-@_exchange
+@between_processes
 def take_from_first(tensors: Mapping[str, Tensor]) -> None:
     """Put the first process's values into the tensors of all.
 

@@ -230,6 +230,15 @@ class Recommender(ModelGraphs, CheckedOptions, nn.Module):
         """
         return []
 
+    def column_tables(self) -> list[nn.Embedding]:
+        """Tables whose columns meet in rows of a batch and in scores alone.
+
+        Several processes can share such columns: :meth:`encode` then embeds by those
+        of one process, and what :meth:`Batch.rows` and :meth:`Batch.joined` give has
+        all of them.
+        """
+        return []
+
     def fold_in(self, data: HeteroData, users: Tensor, items: Tensor) -> None:
         """Fill the rows of users and items who came after training.
 

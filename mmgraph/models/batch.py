@@ -44,6 +44,15 @@ class Batch(NamedTuple):
         """Where this share's rows are in the whole batch; None if it is that."""
         return None
 
+    def joined(self, rows: Tensor) -> Tensor:
+        """Rows with all columns, where several processes share the columns.
+
+        Example:
+            >>> Batch(torch.tensor([0]), torch.tensor([3])).joined(torch.ones(1, 1))
+            tensor([[1.]])
+        """
+        return rows
+
     def rows(
         self, user: Tensor | nn.Embedding, item: Tensor | nn.Embedding
     ) -> tuple[Tensor, Tensor, Tensor]:
@@ -63,8 +72,8 @@ class Batch(NamedTuple):
         """
         assert self.neg_item is not None
         both = take_rows(item, torch.cat([self.pos_item, self.neg_item]))
-        pos, neg = both.split(self.pos_item.numel())
-        return take_rows(user, self.user), pos, neg
+        pos, neg = self.joined(both).split(self.pos_item.numel())
+        return self.joined(take_rows(user, self.user)), pos, neg
 
     def nodes(self, num_users: int) -> Tensor:
         """Users, positives and negatives, one after the other, as nodes of one graph.

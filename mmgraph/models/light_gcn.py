@@ -75,11 +75,15 @@ class LightGCN(Recommender):
     def row_tables(self, *, sampled: bool) -> list[nn.Embedding]:
         return [self.user, self.item] if sampled else []
 
+    def column_tables(self) -> list[nn.Embedding]:
+        return [self.user, self.item]
+
     def loss(self, data: HeteroData, batch: Batch) -> dict[str, Tensor]:
         return self._terms(batch, *batch.rows(*self.encode(data)))
 
     def sampled_loss(self, batch: Batch, graph: SampledGraph) -> dict[str, Tensor]:
         z = graph.power_sum(self._rows_of(graph.nodes), 1 / (self.num_layers + 1))
+        z = batch.whole.joined(z)
         return self._terms(batch, *batch.own(*z.chunk(3)))
 
     def _terms(

@@ -65,6 +65,9 @@ class MFBPR(Recommender):
     def row_tables(self, *, sampled: bool) -> list[nn.Embedding]:
         return [self.user, self.item]
 
+    def column_tables(self) -> list[nn.Embedding]:
+        return [self.user, self.item]
+
     def loss(self, data: HeteroData, batch: Batch) -> dict[str, Tensor]:
         rows = batch.whole.rows(self.user, self.item)
         user, pos, neg = batch.own(*rows)

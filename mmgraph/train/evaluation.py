@@ -13,7 +13,7 @@ from torch_geometric.data import HeteroData
 from mmgraph.data.validation import check_positives
 from mmgraph.device import device_of, to_device
 from mmgraph.distributed.exchange import rows_of_all
-from mmgraph.distributed.world import world
+from mmgraph.distributed.world import World, world
 from mmgraph.errors import UserError
 from mmgraph.functional.block_sizes import RANKED_SCORES, RANKED_TILE
 from mmgraph.functional.graph.adjacency import Adjacency
@@ -32,6 +32,8 @@ from mmgraph.train.arguments import (
     check_kinds,
     check_users,
 )
+from mmgraph.train.sharding.column_tables import shared_dim
+from mmgraph.train.sharding.item_shards import rank_in_shards
 
 #: Users, items and scores of one block.
 Ranked = tuple[Tensor, Tensor, Tensor]
@@ -74,6 +76,12 @@ def rank_items(
     try:
         device = device_of(model)
         data = model.add_graphs(to_device(data, device))
+        dim = shared_dim(model)
+        if dim is not None:
+            for ranked in rank_in_shards(model, data, users.to(device), k, dim):
+                _check_scores(ranked[2])
+                yield ranked
+            return
         with torch.no_grad():
             z_user, z_item = model.ranking_embeddings(data)
         if candidates is not None:
@@ -118,15 +126,19 @@ def rank_items(
         compute = rank_in_tiles if tiled else rank
         block_size = users_per_block(model, num_items, k)
         for block, item, best in shrinking_blocks(compute, users.numel(), block_size):
-            # NaN and infinity rank first, so the best scores show them.
-            if bool((best.isnan() | (best == float("inf"))).any()):
-                raise UserError(
-                    "the model's scores are not finite",
-                    "train it with a smaller learning rate",
-                )
+            _check_scores(best)
             yield block, item if candidates is None else candidates[item], best
     finally:
         model.train(was_training)
+
+
+def _check_scores(best: Tensor) -> None:
+    # NaN and infinity rank first, so the best scores show them.
+    if bool((best.isnan() | (best == float("inf"))).any()):
+        raise UserError(
+            "the model's scores are not finite",
+            "train it with a smaller learning rate",
+        )
 
 
 def _history(model: Recommender, data: HeteroData) -> Adjacency:
@@ -321,12 +333,16 @@ def split_metrics(
     )
     k = min(max(ks), num_items)
     processes, block_size = world(), users_per_block(model, num_items, k)
+    if shared_dim(model) is not None:  # shares are of the items, then
+        processes = World(0, 1)
     share = processes.share(len(users), block_size)
     hits = [torch.empty(0, k, dtype=torch.bool, device=device)]
     for block, ranked, score in rank_items(model, data, users[share], k):
         pair = block.unsqueeze(1) * num_items + ranked
         hits.append(is_in_sorted(pair, positives) & (score > float("-inf")))
-    hit = rows_of_all(torch.cat(hits), processes.sizes(len(users), block_size))
+    hit = torch.cat(hits)
+    if processes.size > 1:
+        hit = rows_of_all(hit, processes.sizes(len(users), block_size))
     complete = hit.size(1) == num_items
     if not per_user:
         return ranking_metrics(hit, counts, ks, complete=complete)

@@ -39,6 +39,17 @@ from mmgraph.train.evaluation import split_metrics
 from mmgraph.train.history import History
 from mmgraph.train.history_file import HistoryFile
 from mmgraph.train.run_identity import run_identity, surroundings
+from mmgraph.train.sharding.column_batch import ColumnBatch
+from mmgraph.train.sharding.column_tables import (
+    column_tables,
+    shared_dim,
+    shared_weights,
+)
+from mmgraph.train.sharding.shared_state import (
+    shared_keys,
+    state_of_first,
+    whole_state,
+)
 from mmgraph.train.sparse_adam import dense_groups, row_wise_optimizer
 from mmgraph.train.training_options import TrainingOptions
 
@@ -70,6 +81,7 @@ class TrainingRun:
         self._data_sha256, self._saved = data_sha256, False
         self._history_file = history_file
         self.train, self.device, self.world = train, device, world()
+        self._dim = shared_dim(model)
         self._sampler = batch_sampler(model, train, options.sampled_neighbors)
         self.row_optimizer = row_wise_optimizer(model, options)
         self.optimizer = torch.optim.Adam(
@@ -110,7 +122,9 @@ class TrainingRun:
                 group["lr"] = self.options.lr * ratio * decay
         if self.world.size > 1:
             # Machines of other kinds round in other ways: none drifts from the first.
-            take_from_first(self.model.state_dict())
+            state = self.model.state_dict()
+            own = {f"{name}.weight" for name in column_tables(self.model)}
+            take_from_first({k: v for k, v in state.items() if k not in own})
         self.model.train()
         self.model.start_epoch(self.train, epoch, self.generator)
         steps: list[Tensor] = []
@@ -132,13 +146,16 @@ class TrainingRun:
         """Train on one batch; its loss terms, which add up over the processes."""
         sampler = self._sampler
         graph = None if sampler is None else sampler.sample(batch, self.generator)
+        if self._dim is not None:
+            batch = ColumnBatch(batch, self._dim)
         batch = batch_share(batch, self.world)
         terms = self.model.training_loss(self.train, batch, graph)
         terms = weighted_terms(terms, batch, self.model.summed_terms())
         for optimizer in self._main_optimizers().values():
             optimizer.zero_grad()
         torch.stack(list(terms.values())).sum().backward()
-        sum_gradients(self._main_parameters())
+        own = shared_weights(self.model)  # whose gradients are sums already
+        sum_gradients(p for p in self._main_parameters() if p not in own)
         for optimizer in self._main_optimizers().values():
             optimizer.step()
         return terms
@@ -235,17 +252,28 @@ class TrainingRun:
         """What a checkpoint must share with this run."""
         return run_identity(self.model, self.options, self._data_sha256)
 
+    @property
+    def is_shared(self) -> bool:
+        """True if this process has some columns of the embeddings and not all."""
+        return self._dim is not None
+
     def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
         """Copies of all tensors that training changes, and what else it goes on from.
 
         The best parameters are copies already, which are replaced and never changed.
+        Shared embeddings are put together in the first process: all must call it.
         """
         tensors = {f"model/{k}": v for k, v in self.model.state_dict().items()}
         for name, optimizer in self.optimizers().items():
             state = optimizer_tensors(optimizer)
             tensors |= {f"optimizer/{name}/{k}": v for k, v in state.items()}
-        tensors = {key: value.detach().clone() for key, value in tensors.items()}
+        shared = shared_keys(self.model, self._main_optimizers())
+        tensors = {
+            key: value.detach() if key in shared else value.detach().clone()
+            for key, value in tensors.items()
+        }
         tensors |= {f"best/{k}": v for k, v in self.best.items()}
+        tensors = whole_state(self.model, tensors, shared)
         stopping = self.stopping
         return tensors, {
             "identity": self.identity,
@@ -275,32 +303,29 @@ class TrainingRun:
         Raises:
             UserError: If it is damaged, or of another run.
         """
+        tensors: dict[str, Tensor] = {}
+        state: dict[str, Any] = {}
         if folder is not None:
-            self._load(folder)
+            tensors, state = self._load(folder)
         if self.world.size > 1:
-            self._take_state_from_first()
+            self._take_from_first(tensors, state)
 
-    def _take_state_from_first(self) -> None:
+    def _take_from_first(self, tensors: dict[str, Tensor], state: Any) -> None:
         """Be where the first process is, which has read a checkpoint."""
-        tensors, state = self.state()
-        rows = self.history.rows
         names = [[key, str(x.dtype)[6:], *x.shape] for key, x in tensors.items()]
-        state, rows, names = word_of_first([state, rows, names])
-        if not self.world.is_first:
-            tensors = {
-                key: torch.empty(shape, dtype=getattr(torch, dtype), device=self.device)
-                for key, dtype, *shape in names
-            }
-        take_from_first(tensors)
-        if not self.world.is_first:
-            self._restore(tensors, state)
+        state, rows, names = word_of_first([state, self.history.rows, names])
+        shared = shared_keys(self.model, self._main_optimizers())
+        taken = state_of_first(self.model, tensors, names, shared, self.device)
+        if self.is_shared or not self.world.is_first:
+            self._restore(taken, state)
             self.history.rows = rows
 
-    def _load(self, folder: Path) -> None:
+    def _load(self, folder: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         tensors, state = load_checkpoint(folder)
         try:
             self._check_identity(state["identity"], folder)
-            self._restore(tensors, state)
+            if not self.is_shared:
+                self._restore(tensors, state)
             self._restore_history(state, folder)
         except UserError:
             raise
@@ -320,6 +345,7 @@ class TrainingRun:
                     *(name, before, value),
                 )
         self._saved = True
+        return tensors, state
 
     def _check_identity(self, identity: dict[str, Any], folder: Path) -> None:
         for key, value in self.identity.items():

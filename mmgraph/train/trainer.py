@@ -44,6 +44,7 @@ from mmgraph.train.history import History
 from mmgraph.train.history_file import FILE_NAME, HistoryFile
 from mmgraph.train.loop import TrainingRun
 from mmgraph.train.periodic_checkpoints import PeriodicCheckpoints
+from mmgraph.train.sharding.column_tables import join_tables, split_tables
 from mmgraph.train.training_options import MODELS_OWN, TrainingOptions
 
 logger = logging.getLogger(__name__)
@@ -76,6 +77,10 @@ class Trainer(CheckedOptions):
             and items that are not in the batch stay as they are, which is another
             optimiser. For systems that read no others in a step: MF-BPR, VBPR, and
             LightGCN with ``sampled_neighbors``.
+        shard_embeddings: Several processes share the embeddings of users and items and
+            their optimiser's state, each with some of the columns, and not all of them.
+            For systems whose columns meet in scores alone: MF-BPR, LightGCN. The model
+            ends whole, on the CPU.
         lr: Adam's learning rate (default: the model's own).
         weight_decay: Adam's weight decay (default: the model's own).
         lr_decay: Factor of the learning rate per 50 epochs (default: the model's own).
@@ -109,6 +114,7 @@ class Trainer(CheckedOptions):
         batch_size: PositiveInt | Literal["auto"] = USUAL_BATCH_SIZE,
         sampled_neighbors: tuple[NeighborCount, ...] | None = None,
         optimizer: Literal["adam", "sparse-adam"] = "adam",
+        shard_embeddings: bool = False,
         lr: PositiveFloat | None = None,
         weight_decay: NonNegativeFloat | None = None,
         lr_decay: PositiveFraction | None = None,
@@ -128,7 +134,7 @@ class Trainer(CheckedOptions):
         self.sampled_neighbors = (
             None if sampled_neighbors is None else tuple(sampled_neighbors)
         )
-        self.optimizer = optimizer
+        self.optimizer, self.shard_embeddings = optimizer, shard_embeddings
         self.lr, self.weight_decay, self.lr_decay = lr, weight_decay, lr_decay
         self.seed, self.device = seed, device
         self.eval_every, self.min_epochs = eval_every, min_epochs
@@ -214,6 +220,8 @@ class Trainer(CheckedOptions):
         validation = {} if val is None else {"val": val}
         check_kinds(model, train=train, **validation)
         given, device = train, resolve_device(self.device)
+        if self.shard_embeddings:
+            split_tables(model)  # before it is on a device that may hold no more
         model.to(device)
         memo: dict[int, Any] = {}
         train = to_device(train, device, memo)
@@ -254,11 +262,13 @@ class Trainer(CheckedOptions):
             self._train(run, val, folder, on_epoch)
         else:
             self._evaluate_only(run, val, on_epoch)
-        return run.finish()
+        history = run.finish()
+        join_tables(model)
+        return history
 
     def _limits(self) -> dict[str, Any]:
         """What may change between two parts of a run, but not between its processes."""
-        names = ("epochs", "patience", "min_epochs", "ks")
+        names = ("epochs", "patience", "min_epochs", "ks", "shard_embeddings")
         limits = {name: getattr(self, name) for name in names}
         versions = {"mmgraph": mmgraph.__version__, "torch": torch.__version__}
         return versions | limits | {"ks": list(self.ks)}

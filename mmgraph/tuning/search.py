@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 import logging
 import time
+from dataclasses import replace
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
 from mmgraph.bench.config import run_config
 from mmgraph.bench.experiment import check_held_out
+from mmgraph.bench.jobs.processes import TaskData
+from mmgraph.bench.jobs.ray_tasks import RayTasks, load_ray
 from mmgraph.bench.jobs.watch import Watch, unwatched
 from mmgraph.bench.parallel import run_threads
 from mmgraph.bench.source import DataSource
@@ -19,6 +22,7 @@ from mmgraph.errors import UserError
 from mmgraph.files import read_json, write_json
 from mmgraph.folders import check_output_folder
 from mmgraph.lock import locked_folder
+from mmgraph.tuning.cluster_trials import run_trials_elsewhere
 from mmgraph.tuning.study import (
     JOURNAL,
     check_journal,
@@ -44,6 +48,8 @@ def tune(
     jobs: int = 1,
     resume: bool = False,
     threads: int = 0,
+    ray: str | None = None,
+    gpus: float | None = None,
     watch: Watch = unwatched,
 ) -> dict[str, Any]:
     """Try options of a system on validation.
@@ -60,10 +66,13 @@ def tune(
         folder: Gets ``question.json``, ``tune.journal`` (Optuna's own) and, at the end,
             ``tune.json``.
         trials: Trials to have in the end, failed ones not counted.
-        jobs: Processes.
+        jobs: Processes; with ``ray``, trials at once.
         resume: Go on with a search that lies there.
         threads: CPU threads of each; 0: as many as suit the data, or one with several
-            jobs.
+            jobs or on a cluster.
+        ray: Address of a Ray cluster that does the trials, none of which is ended early
+            there.
+        gpus: GPUs of a trial there.
         watch: Shows the progress of a trial, with one job.
 
     Returns:
@@ -78,6 +87,8 @@ def tune(
     """
     folder = Path(folder)
     load_optuna()
+    if ray is not None:
+        load_ray()
     check_output_folder(folder, first=[QUESTION], others=[RESULT, JOURNAL])
     source, (splits, sha256) = source.load_for([search.spec.model], lambda _: True)
     check_held_out(splits)
@@ -85,7 +96,13 @@ def tune(
     with locked_folder(folder):
         _begin(folder, question, resume=resume)
         _forget_running(folder)
-        if jobs == 1:
+        if ray is not None:
+            elsewhere = replace(source, data=source.location)
+            data = TaskData(elsewhere, sha256, search.device, threads or 1)
+            with RayTasks(ray, data, gpus) as executor:
+                study = open_study(folder)
+                run_trials_elsewhere(study, search, executor, trials, jobs)
+        elif jobs == 1:
             with run_threads(splits[0], search.device, threads):
                 run_trials(open_study(folder), search, splits, trials, watch)
         else:

@@ -20,7 +20,7 @@ logger = logging.getLogger(__name__)
 #: Evaluations of a trial before it may be ended early.
 _LEAST_EVALUATIONS = 5
 #: Trials that fail one after the other before the search gives up.
-_MOST_FAILURES = 5
+MOST_FAILURES = 5
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ def run_trials(
         UserError: The last reason, if five trials fail one after the other.
     """
     states, failures = load_optuna().trial.TrialState, 0
-    while (number := _number(study)) < count:
+    while (number := num_trials(study)) < count:
         # The seed goes by how many there are, so that a search that goes on draws what
         # one without a break draws.
         trial = next_trial(study, search.seed + number)
@@ -81,21 +81,21 @@ def run_trials(
             value = _value(trial, search, options, splits, watch)
         except _EndedEarly:
             study.tell(trial, state=states.PRUNED)
-            logger.info("trial %d: ended early, %s", number + 1, _shown(options))
+            logger.info("trial %d: ended early, %s", number + 1, shown(options))
         except UserError as error:
             study.tell(trial, state=states.FAIL)
-            logger.warning("a trial failed: %s (%s)", error, _shown(options))
+            logger.warning("a trial failed: %s (%s)", error, shown(options))
             failures += 1
-            if failures == _MOST_FAILURES:
+            if failures == MOST_FAILURES:
                 raise
             continue
         else:
             study.tell(trial, value)
-            logger.info("trial %d: %.4f, %s", number + 1, value, _shown(options))
+            logger.info("trial %d: %.4f, %s", number + 1, value, shown(options))
         failures = 0
 
 
-def _number(study: Any) -> int:
+def num_trials(study: Any) -> int:
     """Trials that have ended, but not failed, or are running."""
     trials = trials_by_end(study)
     return sum(len(trials[name]) for name in ("complete", "pruned", "running"))
@@ -149,7 +149,13 @@ class _Report:
             raise _EndedEarly
 
 
-def _shown(options: Mapping[str, Any]) -> str:
+def shown(options: Mapping[str, Any]) -> str:
+    """Options as the log has them.
+
+    Example:
+        >>> shown({"lr": 0.25, "num_layers": 2})
+        'lr=0.25, num_layers=2'
+    """
     return ", ".join(
         f"{name}={value:.4g}" if isinstance(value, float) else f"{name}={value}"
         for name, value in options.items()

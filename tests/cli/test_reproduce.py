@@ -71,6 +71,7 @@ def test_the_embedded_catalogue_serves_too(tmp_path):
         ),
         (["clear-figure4", "--grid", "rank=2"], "error: grid rank is not a list"),
         (["clear-figure4", "--recipe", "no.toml"], "error: no.toml: no such recipe"),
+        (["clear-table2", "--gpus", "1"], "error: --gpus is given without --ray"),
         (["clear-figure4", "--grid", "rank=[65]"], "error: CLEAR: 'rank' must"),
     ],
 )

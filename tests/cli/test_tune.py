@@ -36,6 +36,7 @@ def test_a_search_says_what_was_best(catalogue, tmp_path, capsys):
         (["--search", "lr=2..1"], "cannot read --search 'lr=2..1'"),
         (["--trials", "0"], "trials must be in [1, 1000000] (got 0)"),
         (["--jobs", "0"], "jobs must be in [1, "),
+        (["--gpus", "1"], "--gpus is given without --ray - give both, or neither"),
         (["--set", "num_layers=3"], "unknown option 'num_layers'"),
     ],
 )

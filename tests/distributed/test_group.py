@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import signal
 import socket
 import subprocess
@@ -10,11 +11,13 @@ import sys
 import time
 
 import pytest
+from launched import command_line
 
 from mmgraph.distributed.group import joined_processes
 from mmgraph.errors import UserError
 from mmgraph.train.checkpoint import load_checkpoint
 
+SHARED = ("--set", "shard_embeddings=true")
 ENDLESS = ("--epochs", "100000", "--set", "patience=100000")
 
 
@@ -60,6 +63,22 @@ def test_a_killed_process_ends_all_and_is_named(
     assert outputs[1 - killed][0] not in (0, None)
 
 
+def test_a_killed_process_with_columns_of_its_own_ends_all(
+    launch_command, wait_until, errors, tmp_path
+):
+    """Nobody has the whole state, so what was written last counts: here, nothing."""
+    out = tmp_path / "run"
+    group = launch_command(2, *train(out, *ENDLESS, *SHARED))
+    wait_until(has_begun(out))
+    group.all[1].kill()
+    outputs = group.outputs()
+    (line,) = errors(outputs)
+    assert line.startswith("error: process 1 (pid ")
+    assert "is gone - start again with --resume" in line
+    words = train(out, "--epochs", "1", *SHARED, "--resume")
+    assert [code for code, *_ in launch_command(2, *words).outputs()] == [0, 0]
+
+
 @pytest.mark.slow
 def test_twenty_kills_change_nothing(launch_command, wait_until, errors, tmp_path):
     """One process after the other is killed and the run resumed: bit-equal."""
@@ -97,6 +116,35 @@ def test_a_hung_process_ends_all_and_is_named(
     (line,) = errors(group.outputs())
     assert "process 1 (pid" in line
     assert "of 2 does not answer" in line
+
+
+def on_a_full_disk(size, *words):
+    """``mmgraph`` of which the first process may write no file above a size."""
+    if os.environ["RANK"] == "0":
+        resource.setrlimit(resource.RLIMIT_FSIZE, (int(size), int(size)))
+    return command_line(*words)
+
+
+@pytest.mark.parametrize(
+    ("size", "words", "file"),
+    [
+        (20_000, ENDLESS, "history.jsonl"),
+        (100_000, ("--epochs", "1"), "checkpoint"),
+        (100_000, ("--epochs", "1", *SHARED), "checkpoint"),
+    ],
+)
+def test_a_full_disk_ends_all_and_is_said_once(
+    launch, errors, tmp_path, size, words, file
+):
+    out = tmp_path / "run"
+    start = time.monotonic()
+    outputs = launch(2, on_a_full_disk, str(size), *train(out, *words)).outputs()
+    assert time.monotonic() - start < 60
+    (line,) = errors(outputs)
+    assert line.startswith(f"error: {out / file}")
+    assert "File too large" in line
+    assert outputs[0][0] == 2
+    assert outputs[1][0] not in (0, None)
 
 
 def test_an_interruption_is_said_once(launch_command, wait_until, errors, tmp_path):

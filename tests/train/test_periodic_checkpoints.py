@@ -9,7 +9,7 @@ from mmgraph.train.periodic_checkpoints import PeriodicCheckpoints
 
 class Run:
     def __init__(self):
-        self.number, self.saved = 0, []
+        self.number, self.saved, self.is_shared = 0, [], False
 
     def state(self):
         self.number += 1

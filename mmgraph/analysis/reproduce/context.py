@@ -63,6 +63,8 @@ class ExperimentContext:
         grid: Values that the experiment goes through, by name.
         device: As the trainer takes it.
         threads: CPU threads; 0: as many as suit the data.
+        ray: Address of a Ray cluster that does the runs of tables.
+        gpus: GPUs of a run there.
         watch: Shows progress; nothing by default.
         epochs: Epochs that the user gave, for experiments that train fewer by default.
         fidelity: ``"released"``: systems of others run as their public code,
@@ -83,6 +85,8 @@ class ExperimentContext:
     grid: Mapping[str, Sequence[Any]] = field(default_factory=dict)
     device: str = "auto"
     threads: int = 0
+    ray: str | None = None
+    gpus: float | None = None
     epochs: int | None = None
     fidelity: str = "released"
     model: str = DEFAULT_MODEL
@@ -200,6 +204,10 @@ class ExperimentContext:
             device=self.device,
             resume=True,
             watch=self.watch,
+            ray=self.ray,
+            gpus=self.gpus,
+            threads=torch.get_num_threads(),
+            source=self.source,
         )
 
     # One run: figures of what a model has learned -------------------------------

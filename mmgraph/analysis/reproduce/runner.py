@@ -31,6 +31,7 @@ from mmgraph.analysis.reproduce.result import (
 )
 from mmgraph.bench.config import check_settings
 from mmgraph.bench.failures import enough_memory
+from mmgraph.bench.jobs.ray_tasks import load_ray
 from mmgraph.bench.jobs.watch import Watch, unwatched
 from mmgraph.bench.parallel import run_threads
 from mmgraph.bench.recipe import Recipe
@@ -66,6 +67,8 @@ def reproduce_experiments(
     resume: bool = False,
     device: str = "auto",
     threads: int = 0,
+    ray: str | None = None,
+    gpus: float | None = None,
     watch: Watch = unwatched,
     command: str | None = None,
 ) -> Iterator[tuple[str, ExperimentResult, list[str]]]:
@@ -89,6 +92,9 @@ def reproduce_experiments(
         resume: Go on where an earlier, equal call stopped.
         device: As the trainer takes it.
         threads: CPU threads; 0: as many as suit the data.
+        ray: Address of a Ray cluster that does the runs of tables; what a figure needs
+            of one model is trained here.
+        gpus: GPUs of a run there.
         watch: Shows progress.
         command: The command that asks for it, to be told in the report.
 
@@ -120,6 +126,8 @@ def reproduce_experiments(
             raise UserError(what, f"leave --model out, or name {CONTROL}")
         systems.append(parse_spec(model))
     check_settings(given, systems)
+    if ray is not None:
+        load_ray()
     splits, sha256 = source.load()
     folder = Path(out)
     context = ExperimentContext(
@@ -134,6 +142,8 @@ def reproduce_experiments(
         recipe=recipe,
         device=device,
         threads=threads,
+        ray=ray,
+        gpus=gpus,
         epochs=epochs,
         fidelity=fidelity,
         model=model or DEFAULT_MODEL,

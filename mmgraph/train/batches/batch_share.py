@@ -12,6 +12,7 @@ from torch import Tensor
 
 from mmgraph.distributed.world import World
 from mmgraph.models.batch import Batch, BatchShare
+from mmgraph.train.sharding.column_batch import ColumnBatch, ColumnShare
 
 
 def batch_share(batch: Batch, world: World) -> Batch:
@@ -31,11 +32,12 @@ def batch_share(batch: Batch, world: World) -> Batch:
     """
     if world.size == 1:
         return batch
+    kind = ColumnShare if isinstance(batch, ColumnBatch) else BatchShare
     size, each = len(batch.user), 1 / world.size
     if size < world.size:
-        return BatchShare(batch, slice(0, size), weight=each, sum_weight=each)
+        return kind(batch, slice(0, size), weight=each, sum_weight=each)
     rows = world.share(size)
-    return BatchShare(batch, rows, weight=(rows.stop - rows.start) / size)
+    return kind(batch, rows, weight=(rows.stop - rows.start) / size)
 
 
 def weighted_terms(

@@ -1,7 +1,11 @@
 from __future__ import annotations
 
+import importlib.util
+import sys
+
 import pytest
 import torch
+from fake_ray import FakeRay
 
 from mmgraph.bench.benchmark import Benchmark
 from mmgraph.bench.config import run_config
@@ -51,6 +55,36 @@ def test_a_data_set_of_the_papers_is_recognised_by_its_counts(
     other = make_context(tmp_path)
     other.splits = tuple(splits)
     assert other.dataset == "baby"
+
+
+TIMES = {"seconds_per_epoch", "seconds_per_evaluation", "peak_memory_bytes"}
+
+
+def bench(context):
+    lines = context.bench([parse_spec("MF-BPR"), parse_spec("VBPR")])
+    return [{k: v for k, v in line.items() if k not in TIMES} for line in lines]
+
+
+def test_runs_of_tables_can_be_done_on_a_cluster(make_context, tmp_path, monkeypatch):
+    fake = FakeRay()
+    monkeypatch.setitem(sys.modules, "ray", fake)
+    here = bench(make_context(tmp_path / "here"))
+    there = bench(make_context(tmp_path / "there", ray="10.0.0.1:6379", gpus=0.5))
+    assert there == here
+    assert fake.calls[0] == "10.0.0.1:6379"
+    assert fake.calls[1]["num_gpus"] == 0.5
+
+
+@pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="needs Ray")
+def test_runs_of_tables_on_workers_of_ray(make_context, tmp_path):
+    import ray
+
+    here = bench(make_context(tmp_path / "here"))
+    ray.init(num_cpus=1, include_dashboard=False, log_to_driver=False)
+    try:
+        assert bench(make_context(tmp_path / "there", ray="auto")) == here
+    finally:
+        ray.shutdown()
 
 
 def test_lines_come_in_the_order_of_the_systems_and_runs_are_found_again(

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from dataclasses import replace
 
 import pytest
@@ -54,6 +55,13 @@ def test_the_experiments_can_be_had_from_python(toy, tmp_path):
     assert (numbers["seeds"], numbers["data"]) == ([7], "toy")
     assert list((tmp_path / "runs" / "models").iterdir())
     assert (tmp_path / "report.html").exists()
+
+
+def test_without_ray_nothing_is_begun(toy, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with pytest.raises(UserError, match=r"^Ray is not installed - pip install 'mmgra"):
+        reproduce_experiments(["clear-table2"], toy[0], tmp_path / "out", ray="auto")
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize(

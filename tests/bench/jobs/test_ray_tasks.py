@@ -6,13 +6,12 @@ import importlib.util
 import os
 import signal
 import sys
-import types
-from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from fake_ray import FakeRay, RayError
 
 from mmgraph.bench.benchmark import run_benchmark
 from mmgraph.bench.config import run_config
@@ -28,52 +27,6 @@ TIMES = {"seconds_per_epoch", "seconds_per_evaluation", "peak_memory_bytes"}
 needs_ray = pytest.mark.skipif(
     importlib.util.find_spec("ray") is None, reason="needs Ray"
 )
-
-
-class RayError(Exception):
-    pass
-
-
-class FakeRay(types.SimpleNamespace):
-    """Ray's calls that are used, played by a thread.
-
-    By one: two trainings in one process would draw from the same random numbers.
-    """
-
-    exceptions = types.SimpleNamespace(RayError=RayError)
-
-    def __init__(self, gpus=0):
-        self.calls, self.pool, self.gpus = [], ThreadPoolExecutor(1), gpus
-        self.started = False
-
-    def is_initialized(self):
-        return self.started
-
-    def init(self, address, log_to_driver):
-        self.calls.append(address)
-
-    def shutdown(self):
-        self.calls.append("shutdown")
-
-    def cluster_resources(self):
-        return {"GPU": self.gpus}
-
-    def remote(self, function):
-        def submit(*args):
-            return self.pool.submit(function, *args)
-
-        def options(**chosen):
-            self.calls.append(chosen)
-            return types.SimpleNamespace(remote=submit)
-
-        return types.SimpleNamespace(options=options)
-
-    def wait(self, futures, num_returns):
-        done, left = wait(futures, return_when=FIRST_COMPLETED)
-        return [done.pop()], [*done, *left]
-
-    def get(self, future):
-        return future.result()
 
 
 @pytest.fixture

@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import copy
 import json
-import math
 import shutil
 
 import pytest
 import torch
-from every_system import OPTIONS, train_all, train_and_keep, train_and_write
+from every_system import (
+    OPTIONS,
+    check,
+    divergence,
+    same_history,
+    train_all,
+    train_and_keep,
+    train_and_write,
+)
 from safetensors.torch import load_file
 
 from mmgraph.bench.config import run_config
@@ -50,28 +57,6 @@ SOME = [
 ]
 
 
-def same_history(spec, expected, found, rel=1e-6):
-    for row, other in zip(expected, found, strict=True):
-        assert row.keys() == other.keys()
-        for key, value in row.items():
-            if key.startswith("valid/"):
-                assert other[key] == value, (spec, row["epoch"], key)
-            else:  # a bound of SEA can be next to 0
-                close = math.isclose(other[key], value, rel_tol=rel, abs_tol=1e-7)
-                assert close, (spec, row["epoch"], key, value, other[key])
-
-
-def check(launch, folder, count, specs, epochs, rel):
-    out = folder / "histories.json"
-    group = launch(count, train_and_write, str(out), specs, epochs)
-    expected = train_all(specs, epochs)
-    outputs = group.outputs()
-    assert [code for code, *_ in outputs] == [0] * count, outputs
-    found = json.loads(out.read_text())
-    for spec in specs:
-        same_history(spec, expected[spec], found[spec], rel)
-
-
 def test_two_processes_train_as_one(launch, tmp_path):
     check(launch, tmp_path, 2, SOME, epochs=2, rel=1e-6)
 
@@ -80,8 +65,25 @@ def test_two_processes_train_as_one(launch, tmp_path):
 @pytest.mark.parametrize("count", [2, 4])
 @pytest.mark.parametrize("spec", EVERY)
 def test_every_system_trains_as_one_process(launch, tmp_path, spec, count):
-    # Twenty steps: later, rounding has grown beyond 1e-6 in some (MMGCN, +SEA).
-    check(launch, tmp_path, count, [spec], epochs=5, rel=1e-6)
+    """Over a hundred steps, to 1e-6 or to what rounding alone does.
+
+    Some systems enlarge rounding beyond 1e-6. The control is one process whose
+    parameters begin half a last digit larger, in the mean: several processes may
+    diverge from one by no more than a few times that.
+    """
+    out = tmp_path / "histories.json"
+    group = launch(count, train_and_write, str(out), [spec], 25)
+    expected = train_all([spec], 25)[spec]
+    outputs = group.outputs()
+    assert [code for code, *_ in outputs] == [0] * count, outputs
+    found = divergence(expected, json.loads(out.read_text())[spec])
+    same_history(spec, expected[:5], json.loads(out.read_text())[spec][:5])
+    if found[-1] > 1e-6:
+        controls = [
+            divergence(expected, train_all([spec], 25, shaken=seed)[spec])[-1]
+            for seed in range(3)
+        ]
+        assert found[-1] <= 4 * max(controls), (found[-1], controls)
 
 
 def gradients_and_terms(run, batch, seed):
