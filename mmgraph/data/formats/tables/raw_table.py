@@ -110,12 +110,12 @@ def read_raw_table(
         >>> read_raw_table(path, ["user", "item"]).columns["user"].to_pylist()
         ['ann']
     """
-    form = form or TableFormat()
+    named = None if form is None else form.columns
 
     def find(header: Sequence[str]) -> Mapping[str, str]:
-        return find_columns(header, roles, path, form.columns)
+        return find_columns(header, roles, path, named)
 
-    return _read(path, find, form)
+    return _read(path, find, form or TableFormat())
 
 
 def read_all_columns(path: Path, form: TableFormat | None = None) -> RawTable:
