@@ -10,13 +10,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from mmgraph.data.formats.budget import check_budget
-from mmgraph.data.formats.columns import INTEGER
 from mmgraph.data.formats.tables.raw_table import read_all_columns
 from mmgraph.data.formats.tables.table_format import SEPARATORS, TableFormat
 from mmgraph.errors import UserError
 
-_NUMBER = r"^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?$"
-_NOT_FINITE = r"^(?i:[+-]?(nan|inf|infinity)|)$"  # also where nothing stands
+_NUMBER = (
+    r"^(?i:[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)(e[+-]?[0-9]+)?|[+-]?(nan|inf|infinity))$"
+)
 _OTHER_SEPARATORS = (";", "\t", "|")
 
 
@@ -64,14 +64,12 @@ def read_text_numbers(path: Path) -> TextColumns:
     check_budget(path, 8 * len(raw) * len(raw.columns))
     numbers, types = {}, {}
     for name, column in raw.columns.items():
+        values = _numbers(column, name, path, decimal_comma=separator is not None)
         types[name] = pa.string()
-        plain = column
-        if separator is not None:
-            plain = pc.replace_substring(column, ",", ".", max_replacements=1)
-        if _is_numbers(plain, name, column, path):
-            whole = pc.all(_matches(plain, INTEGER)).as_py()
+        if values is not None:
+            whole = np.isfinite(values).all() and (values == np.floor(values)).all()
             types[name] = pa.int64() if whole else pa.float64()
-            numbers[name] = _numbers(plain)
+            numbers[name] = values
     return TextColumns(raw.columns, numbers, pa.schema(types))
 
 
@@ -87,21 +85,30 @@ def _separator(path: Path) -> str | None:
     return found[0] if usual and usual not in first and found else None
 
 
-def _is_numbers(plain: pa.Array, name: str, column: pa.Array, path: Path) -> bool:
-    """True of a column in which nothing but numbers stand; refused if most are."""
-    is_number = _matches(plain, _NUMBER)
-    others = pc.invert(pc.or_(is_number, _matches(plain, _NOT_FINITE)))
-    count, wrong = pc.sum(is_number).as_py() or 0, pc.sum(others).as_py() or 0
-    if not wrong or 2 * count <= len(column):
-        return bool(count and not wrong)
-    first = pc.index(others, True).as_py()
-    what = f"{column[first].as_py()[:40]!r} in column {name!r} is no number"
-    raise UserError(what, "mend the row", path=path, row=first + 2)
+def _numbers(
+    column: pa.Array, name: str, path: Path, *, decimal_comma: bool
+) -> np.ndarray | None:
+    """Values of a column in which nothing but numbers stand, None of another.
 
-
-def _numbers(column: pa.Array) -> np.ndarray:
-    text = pc.if_else(pc.equal(column, ""), "nan", pc.utf8_ltrim(column, "+"))
-    values: np.ndarray = pc.cast(text, pa.float64()).to_numpy()
+    Raises:
+        UserError: If most are numbers.
+    """
+    text = pc.utf8_ltrim(pc.utf8_trim_whitespace(column), "+")
+    if decimal_comma:
+        text = pc.replace_substring(text, ",", ".", max_replacements=1)
+    is_empty = pc.equal(text, "")
+    if pc.all(is_empty).as_py():
+        return None
+    try:
+        read = pc.cast(pc.if_else(is_empty, "nan", text), pa.float64())
+    except pa.ArrowInvalid:
+        is_number = _matches(text, _NUMBER)
+        if 2 * pc.sum(is_number).as_py() <= len(column):
+            return None
+        first = pc.index(pc.or_(is_number, is_empty), False).as_py()
+        what = f"{column[first].as_py()[:40]!r} in column {name!r} is no number"
+        raise UserError(what, "mend the row", path=path, row=first + 2) from None
+    values: np.ndarray = read.to_numpy()
     return values
 
 

@@ -35,13 +35,16 @@ def test_numbers_are_those_that_pandas_wrote(tmp_path_factory, rows, separator):
 
 
 def test_types_are_those_of_a_parquet_file(tmp_path):
-    text = "a,b,c,d,e\n1,0.5,x,,007\n2,+1e3,y,,12\n3,nan,z,,3\n"
+    text = "a,b,c,d,e\n1,0.5,x,,-7.5\n2, +1e3,y,,12\n3,nan,z,,\n"
     columns = read_text_numbers(write(tmp_path, text))
     assert [str(kind) for kind in columns.schema.types] == [
         *("int64", "double", "string", "string", "double")
     ]
     assert columns.numbers["b"].tolist()[:2] == [0.5, 1000.0]
     assert np.isnan(columns.numbers["b"][2])
+    assert np.isnan(columns.numbers["e"][2])
+    path = write(tmp_path, "sku,year\n007,2024\n12,1999\n")
+    assert read_text_numbers(path).texts["sku"].to_pylist() == ["007", "12"]
 
 
 @pytest.mark.parametrize(
