@@ -27,6 +27,10 @@ _OPTIONAL = ("split", "time", "rating")
 _OPTION = {"id": "--item-col"}
 SEPARATORS = {".inter": "\t", ".tsv": "\t", ".csv": ","}
 TEXT = "utf-8"
+_NO_TEXT = {
+    **dict.fromkeys((".gz", ".zip", ".bz2", ".xz", ".zst"), "unpack it"),
+    **dict.fromkeys((".xlsx", ".xls", ".ods"), "save it as CSV"),
+}
 _TYPED = re.compile(r"^(.+):(?:token|token_seq|float|float_seq)$")
 
 
@@ -77,9 +81,12 @@ class TableFormat:
             >>> TableFormat().separator_of(Path("a.csv"))
             ','
         """
+        suffix = path.suffix.lower()
+        if suffix in _NO_TEXT:
+            what = f"{suffix} holds no text with columns"
+            raise UserError(what, _NO_TEXT[suffix], path=path)
         if self.separator is not None:
             return {"tab": "\t", "\\t": "\t"}.get(self.separator, self.separator)
-        suffix = path.suffix.lower()
         if suffix not in SEPARATORS:
             raise UserError(
                 f"unknown table format {suffix!r}",
