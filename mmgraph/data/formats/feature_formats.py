@@ -90,6 +90,9 @@ def _parquet(path: Path, id_column: str | None = None) -> Raw:
 
 def _text(path: Path, id_column: str | None = None) -> Raw:
     columns = read_text_numbers(path)
+    for name, fault in columns.faults.items():
+        if name not in _id_names(columns.schema.names, id_column):
+            raise fault
     names, features = _roles(columns.schema, id_column, path)
     ids = None
     if names:

@@ -28,11 +28,13 @@ class TextColumns:
         texts: Each column as it stands there.
         numbers: Those in which only numbers stand, as float64; NaN where nothing does.
         schema: Their types as those of a Parquet file: int64, double or string.
+        faults: What is wrong with columns that are strings for a few cells alone.
     """
 
     texts: dict[str, pa.Array]
     numbers: dict[str, np.ndarray]
     schema: pa.Schema
+    faults: dict[str, UserError]
 
 
 def read_text_numbers(path: Path) -> TextColumns:
@@ -43,8 +45,8 @@ def read_text_numbers(path: Path) -> TextColumns:
             also be separated by ``;``, ``|`` or tabs, and numbers have a comma.
 
     Raises:
-        UserError: If it cannot be read, a row has too few or too many fields, the first
-            row holds numbers, or a single cell of a column of numbers is none.
+        UserError: If it cannot be read, a row has too few or too many fields, or the
+            first row holds numbers.
 
     Example:
         >>> import os, tempfile
@@ -62,15 +64,17 @@ def read_text_numbers(path: Path) -> TextColumns:
         what, fix = "the first row holds numbers", "add a header: item_id, f0, f1, ..."
         raise UserError(what, fix, path=path, row=1)
     check_budget(path, 8 * len(raw) * len(raw.columns))
-    numbers, types = {}, {}
+    numbers, types, faults = {}, {}, {}
     for name, column in raw.columns.items():
-        values = _numbers(column, name, path, decimal_comma=separator is not None)
-        types[name] = pa.string()
+        plain = _plain(column, decimal_comma=separator is not None)
+        values, types[name] = _numbers(plain), pa.string()
         if values is not None:
             whole = np.isfinite(values).all() and (values == np.floor(values)).all()
             types[name] = pa.int64() if whole else pa.float64()
             numbers[name] = values
-    return TextColumns(raw.columns, numbers, pa.schema(types))
+        elif fault := _fault(plain, name, column, path):
+            faults[name] = fault
+    return TextColumns(raw.columns, numbers, pa.schema(types), faults)
 
 
 def _separator(path: Path) -> str | None:
@@ -85,31 +89,33 @@ def _separator(path: Path) -> str | None:
     return found[0] if usual and usual not in first and found else None
 
 
-def _numbers(
-    column: pa.Array, name: str, path: Path, *, decimal_comma: bool
-) -> np.ndarray | None:
-    """Values of a column in which nothing but numbers stand, None of another.
-
-    Raises:
-        UserError: If most are numbers.
-    """
+def _plain(column: pa.Array, *, decimal_comma: bool) -> pa.Array:
+    """Numbers as Arrow reads them."""
     text = pc.utf8_ltrim(pc.utf8_trim_whitespace(column), "+")
     if decimal_comma:
         text = pc.replace_substring(text, ",", ".", max_replacements=1)
-    is_empty = pc.equal(text, "")
-    if pc.all(is_empty).as_py():
-        return None
+    return pc.if_else(pc.equal(text, ""), "nan", text)
+
+
+def _numbers(plain: pa.Array) -> np.ndarray | None:
+    """Values of a column in which nothing but numbers stand, None of another."""
     try:
-        read = pc.cast(pc.if_else(is_empty, "nan", text), pa.float64())
+        values: np.ndarray = pc.cast(plain, pa.float64()).to_numpy()
     except pa.ArrowInvalid:
-        is_number = _matches(text, _NUMBER)
-        if 2 * pc.sum(is_number).as_py() <= len(column):
-            return None
-        first = pc.index(pc.or_(is_number, is_empty), False).as_py()
-        what = f"{column[first].as_py()[:40]!r} in column {name!r} is no number"
-        raise UserError(what, "mend the row", path=path, row=first + 2) from None
-    values: np.ndarray = read.to_numpy()
-    return values
+        return None
+    return None if np.isnan(values).all() else values
+
+
+def _fault(
+    plain: pa.Array, name: str, column: pa.Array, path: Path
+) -> UserError | None:
+    """The first cell that is no number, of a column in which most are."""
+    is_number = _matches(plain, _NUMBER)
+    first = pc.index(is_number, False).as_py()
+    if first < 0 or 2 * pc.sum(is_number).as_py() <= len(plain):
+        return None
+    what = f"{column[first].as_py()[:40]!r} in column {name!r} is no number"
+    return UserError(what, "mend the row", path=path, row=first + 2)
 
 
 def _matches(column: pa.Array, pattern: str) -> pa.Array:

@@ -6,7 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mmgraph.data.formats.features import read_feature_matrix
 from mmgraph.data.formats.tables.text_numbers import read_text_numbers
+from mmgraph.data.importing.id_columns import find_id_columns
 from mmgraph.errors import UserError
 
 NUMBERS = st.floats(width=32) | st.integers(-(10**6), 10**6)
@@ -52,11 +54,6 @@ def test_types_are_those_of_a_parquet_file(tmp_path):
     [
         ("0.5,1\n2,3\n", "visual.csv:1: the first row holds numbers - add a header: i"),
         (
-            "id,f\na,1\nb,n/a\nc,2\n",
-            "visual.csv:3: 'n/a' in column 'f' is no number",
-        ),
-        ("id;f\na;0,5\nb;1,000,000\nc;2\n", "visual.csv:3: '1,000,000' in column 'f'"),
-        (
             "id,f\na,1,2\n",
             "visual.csv:2: 3 fields where the header has 2 - mend",
         ),
@@ -68,3 +65,29 @@ def test_what_is_no_table_of_numbers_is_refused(tmp_path, text, message):
     with pytest.raises(UserError) as error:
         read_text_numbers(write(tmp_path, text))
     assert str(error.value).replace(f"{tmp_path}/", "").startswith(message)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("id,f\na,1\nb,n/a\nc,2\n", "visual.csv:3: 'n/a' in column 'f' is no number"),
+        ("id;f\na;0,5\nb;1,000,0\nc;2\n", "visual.csv:3: '1,000,0' in column 'f'"),
+    ],
+)
+@pytest.mark.parametrize("named", [None, "id"])
+def test_a_cell_that_is_no_number_is_named(tmp_path, text, message, named):
+    path = write(tmp_path, text)
+    with pytest.raises(UserError) as error:
+        read_feature_matrix(path, id_column=named)
+    assert str(error.value).replace(f"{tmp_path}/", "").startswith(message)
+
+
+@pytest.mark.parametrize("name", ["item_id", "sku"])
+def test_ids_are_nearly_numbers_without_fault(tmp_path, name):
+    path = write(tmp_path, f"{name},f\n1,0.5\n2,1\nA3,\n")
+    matrix = read_feature_matrix(path, id_column=None if name == "item_id" else name)
+    assert matrix.ids.tolist() == ["1", "2", "A3"]
+    assert matrix.values[:2, 0].tolist() == [0.5, 1.0]
+    assert find_id_columns({"visual": path}, np.array(["1", "A3"])) == (
+        {} if name == "item_id" else {"visual": "sku"}
+    )
