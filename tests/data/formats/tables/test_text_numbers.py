@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from contextlib import suppress
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -91,3 +93,22 @@ def test_ids_are_nearly_numbers_without_fault(tmp_path, name):
     assert find_id_columns({"visual": path}, np.array(["1", "A3"])) == (
         {} if name == "item_id" else {"visual": "sku"}
     )
+
+
+@given(
+    head=st.sampled_from(["", "id,f\n", "\ufeffid;f;g\n", "f\tg\n"]),
+    body=st.text('id,;|\t"0.5-+ena\n\r \0é', max_size=40),
+    suffix=st.sampled_from([".csv", ".tsv"]),
+    named=st.sampled_from([None, "id", "f"]),
+)
+def test_any_text_ends_in_features_or_in_one_line(
+    tmp_path_factory, head, body, suffix, named
+):
+    folder = tmp_path_factory.getbasetemp()
+    path = write(folder, head + body, f"any{suffix}")
+    matrix = None
+    with suppress(UserError):
+        matrix = read_feature_matrix(path, id_column=named)
+    if matrix is not None:
+        assert matrix.values.ndim == 2
+        assert matrix.ids is None or len(matrix.ids) == len(matrix.values)
