@@ -143,6 +143,13 @@ def create_app(current: Current) -> FastAPI:
             raise HTTPException(404, "no picture of this item")
         return Response(found.content, 200, _PICTURE_HEADERS, found.media_type)
 
+    @app.get("/history/{user_id:path}")
+    def history(user_id: str, start: Start = 0, count: Count = 50) -> list[Named]:
+        """The items that a user had in training, in their order."""
+        service = current.service
+        ids = service.history_of(user_id)[start:][:count]
+        return [_named(service, one) for one in ids]
+
     @app.get("/users")
     def users(start: Start = 0, count: Count = 50) -> list[int | str]:
         """Ids of users, in their order."""

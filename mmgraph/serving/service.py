@@ -77,8 +77,20 @@ class Service:
             UserError: If she, or an item that is named, is unknown.
         """
         user = _rows(self._users, [user_id], "user")
-        seen = self.history.rows(user).col.long()
-        return self.best(self.vectors.user[user[0]], seen, k, **choice)
+        return self.best(self.vectors.user[user[0]], self._seen(user), k, **choice)
+
+    def history_of(self, user_id: object) -> list[Any]:
+        """The items that a user of the catalogue had in training, in their order.
+
+        Raises:
+            UserError: If she is unknown.
+        """
+        items = self._seen(_rows(self._users, [user_id], "user"))
+        ids: list[Any] = self.vectors.item_ids[items.numpy()].tolist()
+        return ids
+
+    def _seen(self, user: Tensor) -> Tensor:
+        return self.history.rows(user).col.long()
 
     def recommend_for(
         self, history: Sequence[object], k: int, **choice: Any

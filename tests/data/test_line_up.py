@@ -261,3 +261,25 @@ def test_two_rows_of_one_item_are_refused(tmp_path, parts, x):
     )
     with pytest.raises(UserError, match=message):
         graph_features([*named[:2], tmp_path / "again.npz"], file)
+
+
+def test_a_text_beside_an_archive_is_a_file_of_features_like_any(tmp_path, knn, x):
+    order = np.random.default_rng(0).permutation(60)
+    rows = [f"i{n}," + ",".join(map(repr, x[n].tolist())) for n in order]
+    header = "item_id," + ",".join(f"f{n}" for n in range(8))
+    (tmp_path / "a.csv").write_text("\n".join([header, *rows]))
+    np.savez(tmp_path / "b.npz", features=x, ids=[f"i{n}" for n in range(60)])
+    files = {"a": tmp_path / "a.csv", "b": tmp_path / "b.npz"}
+    items = line_up_features(files)
+    assert np.array_equal(items.features["a"].matrix, items.features["b"].matrix)
+    knn("build", *files.values(), "--k", 4, "--out", tmp_path / "g.pt")
+    graph = torch.load(tmp_path / "g.pt", weights_only=True)
+    one, other = (graph[("item", f"similar_{name}", "item")] for name in files)
+    assert torch.equal(one["edge_index"], other["edge_index"])
+
+
+def test_a_text_in_a_folder_of_data_is_left_alone(tmp_path, caplog, x):
+    np.savez(tmp_path / "visual.npz", features=x[:2], ids=["i0", "i1"])
+    (tmp_path / "interactions.csv").write_text("user,item,split\nu,i0,0\nu,i1,1\n")
+    (tmp_path / "prices.csv").write_text("item_id,price\ni0,3\ni1,4\n")
+    assert list(open_features(tmp_path)) == ["visual"]

@@ -90,6 +90,19 @@ def test_addresses_of_pictures_lead_back_to_any_id(current, tmp_path):
         assert client.get(f"/{item['picture']}").content == PNG + bytes([n])
 
 
+def test_the_history_of_a_user_is_what_is_not_recommended_again(client):
+    history = client.get("/history/u004", params={"count": 1000}).json()
+    assert len(history) > 3
+    body = {"user_id": "u004", "k": 600}
+    items = client.post("/recommend", json=body).json()["items"]
+    assert {item["item_id"] for item in history + items} == {
+        f"i{n:03}" for n in range(600)
+    }
+    assert len(history) + len(items) == 600
+    assert client.get("/history/u004?start=1&count=2").json() == history[1:3]
+    assert client.get("/history/nobody").status_code == 404
+
+
 def test_ids_health_version_and_contract(client, current):
     assert client.get("/health").json() == {"status": "ok"}
     about = client.get("/version").json()

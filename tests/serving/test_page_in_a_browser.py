@@ -19,6 +19,8 @@ from browser import (
 )
 from PIL import Image
 
+from mmgraph.data import load_dataset
+from mmgraph.schema import INTERACTS
 from mmgraph.serving.server import bound_socket, load_service
 
 pytest.importorskip("fastapi")
@@ -134,10 +136,20 @@ def test_the_page_answers_questions(vbpr, tmp_path, monkeypatch, width, dark):
 
     assert found["title"] == f"mmgraph: {service.system}"
     assert found["sizes"].startswith("1,000 users, 600 items, mmgraph ")
-    first = {"heading": "For u000", "items": shown(service.recommend("u000", 20))}
-    assert found["first"] == [first]
-    user = {"heading": "For u004", "items": shown(service.recommend("u004", 20))}
-    assert found["user"] == {"fault": "", "lists": [user]}
+
+    def lists(user):
+        train = load_dataset("synthetic")[0]
+        row = train["user"].raw_id.tolist().index(user)
+        own = train[INTERACTS].edge_index
+        has = sorted(train["item"].raw_id[own[1, own[0] == row].numpy()])[:20]
+        names = [name for name, _ in shown([(item, 0) for item in has])]
+        return [
+            {"heading": f"For {user}", "items": shown(service.recommend(user, 20))},
+            {"heading": f"What {user} has", "items": [[name, ""] for name in names]},
+        ]
+
+    assert found["first"] == lists("u000")
+    assert found["user"] == {"fault": "", "lists": lists("u004")}
     (liked,) = found["history"]["lists"]
     assert liked["items"] == shown(service.recommend_for(["i001", "i002"], 20))
     assert found["unknown"]["lists"] == []

@@ -26,7 +26,12 @@ Duplicates = Annotated[
 
 
 def table_form(
-    separator: str | None, encoding: str, *, header: bool = True, **columns: str | None
+    separator: str | None,
+    encoding: str,
+    *,
+    header: bool = True,
+    times: str | None = None,
+    **columns: str | None,
 ) -> TableFormat:
     """How a table is written, from the options of a command.
 
@@ -34,6 +39,7 @@ def table_form(
         separator: As the option has it.
         encoding: Of text.
         header: False where the first row holds data.
+        times: How times are written.
         columns: Column of each role, None where the user named none.
 
     Example:
@@ -43,4 +49,4 @@ def table_form(
     from mmgraph.data.formats.tables.table_format import TableFormat
 
     named = {role: name for role, name in columns.items() if name is not None}
-    return TableFormat(named, separator, encoding, header)
+    return TableFormat(named, separator, encoding, header, times)

@@ -39,6 +39,12 @@ def import_data(
     time_col: Annotated[
         str | None, typer.Option(metavar="COLUMN", help="Column of the times.")
     ] = None,
+    time_format: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FORMAT", help="Of dates that are not ISO's: '%d/%m/%Y %H:%M'."
+        ),
+    ] = None,
     rating_col: Annotated[
         str | None, typer.Option(metavar="COLUMN", help="Column of the ratings.")
     ] = None,
@@ -90,6 +96,7 @@ def import_data(
         sep,
         encoding,
         header=not no_header,
+        times=time_format,
         user=user_col,
         item=item_col,
         time=time_col,

@@ -27,8 +27,15 @@ Model = Annotated[
     str | None,
     typer.Option("--model", metavar="DIR|NAME", help="A folder, or a hub's name."),
 ]
-Column = Annotated[
-    str | None, typer.Option("--column", metavar="NAME", help="What is encoded.")
+TitleColumn = Annotated[
+    str | None,
+    typer.Option("--column", "--title-col", metavar="COLUMN", help="The titles."),
+]
+PictureColumn = Annotated[
+    str | None,
+    typer.Option(
+        "--column", "--picture-col", metavar="COLUMN", help="Paths to the pictures."
+    ),
 ]
 Dtype = Annotated[str, typer.Option("--dtype", help="float32|float16")]
 BatchSize = Annotated[

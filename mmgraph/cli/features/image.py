@@ -16,7 +16,7 @@ def image(
     table: arg.Table,
     out: arg.Out,
     model: arg.Model = None,
-    column: arg.Column = None,
+    column: arg.PictureColumn = None,
     root: Annotated[
         Path | None,
         typer.Option(

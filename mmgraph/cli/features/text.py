@@ -11,7 +11,7 @@ def text(
     table: arg.Table,
     out: arg.Out,
     model: arg.Model = None,
-    column: arg.Column = None,
+    column: arg.TitleColumn = None,
     item_col: form.ItemColumn = None,
     sep: form.Separator = None,
     encoding: form.Encoding = "utf-8",

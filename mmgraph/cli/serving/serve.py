@@ -53,10 +53,11 @@ def serve(
     """Answer requests for recommendations and similar items, and show a page.
 
     POST /recommend takes {"user_id": ...} or {"history": [...]}; GET /similar/ITEM,
-    /picture/ITEM, /users, /items, /health, /version and /openapi.json; the page is at
-    /. Requests come from this machine alone unless --host says otherwise. If another
-    run takes the place of RUN, it is loaded and taken over between two requests.
-    Example: mmgraph serve runs/freedom --titles items.csv --pictures photos
+    /picture/ITEM, /history/USER, /users, /items, /health, /version and /openapi.json;
+    the page is at /. Requests come from this machine alone unless --host says
+    otherwise. If another run takes the place of RUN, it is loaded and taken over
+    between two requests. Example:
+    mmgraph serve runs/freedom --titles items.csv --pictures photos
     """
     opt.set_up(seed, "cpu", threads, quiet)
     opt.check_range("port", port, 0, 2**16 - 1)

@@ -90,6 +90,9 @@ def _parquet(path: Path, id_column: str | None = None) -> Raw:
 
 def _text(path: Path, id_column: str | None = None) -> Raw:
     columns = read_text_numbers(path)
+    for name, fault in columns.faults.items():
+        if name not in _id_names(columns.schema.names, id_column, path):
+            raise fault
     names, features = _roles(columns.schema, id_column, path)
     ids = None
     if names:
@@ -102,7 +105,7 @@ def _roles(
     schema: pa.Schema, id_column: str | None, path: Path
 ) -> tuple[list[str], list[str]]:
     """The column of the ids, if there is one, and those of the features."""
-    names = _id_names(schema.names, id_column)
+    names = _id_names(schema.names, id_column, path)
     if len(names) > 1:
         raise UserError(f"several id columns: {names}", "keep one", path=path)
     rest = [field for field in schema if field.name not in names]
@@ -111,7 +114,11 @@ def _roles(
     return names, _feature_columns(rest, path)
 
 
-def _id_names(names: Iterable[str], id_column: str | None) -> list[str]:
+def _id_names(names: Iterable[str], id_column: str | None, path: Path) -> list[str]:
+    names = list(names)
+    if id_column is not None and id_column not in names:
+        what = f"no ids {id_column!r} among {', '.join(map(repr, names))}"
+        raise UserError(what, "name one of these", path=path)
     if id_column is not None:
         return [id_column]
     return [name for name in names if name.lower() in ID_NAMES]
@@ -228,7 +235,7 @@ def _choose(
 ) -> tuple[str, str | None]:
     """Names of the feature array and of the id array, if there is one."""
     names = list(names)
-    ids = _id_names(names, id_column)
+    ids = _id_names(names, id_column, path)
     rest = [name for name in names if name not in ids]
     known = [name for name in rest if name.lower() in (*FEATURE_NAMES, path.stem)]
     chosen = known if len(rest) > 1 else rest

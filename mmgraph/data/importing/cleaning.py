@@ -167,9 +167,12 @@ def refuse_bad(left: Sequence[LeftRows]) -> None:
     first = min(bad, key=lambda each: each.first_row or 0)
     total = sum(each.rows for each in bad)
     count = "" if total == 1 else f"; {total} rows are bad: {_kinds(bad)}"
+    fix = "mend them, or leave them out with --on-bad-rows drop"
+    if first.kind.endswith("no ISO date like the others"):
+        fix = f"say how times are written (--time-format), {fix}"
     raise UserError(
         first.what + count,
-        "mend them, or leave them out with --on-bad-rows drop",
+        fix,
         path=first.path,
         row=first.first_row,
     )

@@ -29,13 +29,13 @@ from mmgraph.data.importing.core import k_core
 from mmgraph.data.importing.features import read_import_features
 from mmgraph.data.importing.id_columns import find_id_columns
 from mmgraph.data.importing.sources import Sources, find_sources
+from mmgraph.data.importing.written_times import read_written_times
 from mmgraph.data.label_split import Split
 from mmgraph.data.splits import BY_TIME, SPLITS, split_dataset
 from mmgraph.errors import UserError
 from mmgraph.schema import INTERACTS, ITEM, USER
 
 BAD_ROWS = ("error", "drop")
-_BOUNDS = (("since", "time"), ("until", "time"))
 
 
 @dataclass(frozen=True)
@@ -146,7 +146,7 @@ def import_dataset(
         source = find_sources(Path(source), form)
     files = {**source.features, **{n: Path(p) for n, p in (features or {}).items()}}
     choice = {"min_rating": min_rating, "since": since, "until": until}
-    dated = since is not None or until is not None
+    dated = since is not None or until is not None or form.times is not None
     times = split in BY_TIME or "time" in form.columns or dated
     raw, left, rows = _read(source, choice, by_label=split == "label", times=times)
     if bad_rows == "error":
@@ -202,17 +202,25 @@ def _read(
         own_label = by_label and not source.splits
         roles = ["user", "item", *(["split"] if own_label else []), "time"]
         raw = read_raw_table(path, [*roles, *(["rating"] if rated else [])], form)
-        for option, role in (("min_rating", "rating"), *_BOUNDS):
-            if choice[option] is not None and role not in raw.columns:
-                name = option.replace("_", "-")
-                what = f"no column of {role}s, which --{name} needs"
-                raise UserError(what, f"name it (--{role}-col)", path=path)
+        _check_roles(raw, {**choice, "time_format": form.times})
         rows += len(raw) + sum(len(fault.positions) for fault in raw.bad)
+        if form.times is not None:
+            raw, unread = read_written_times(raw, form.times)
+            left += unread
         table, own_left = clean(raw, times=times, **choice)
         tables.append(table)
         left += own_left
     splits = source.splits if by_label else ()
     return concatenate(tables, splits, source.tables[0][0].parent), left, rows
+
+
+def _check_roles(raw: RawTable, choice: dict[str, Any]) -> None:
+    """Refuse a table without a column that an option reads."""
+    for option, value in choice.items():
+        role = "rating" if option == "min_rating" else "time"
+        if value is not None and role not in raw.columns:
+            what = f"no column of {role}s, which --{option.replace('_', '-')} needs"
+            raise UserError(what, f"name it (--{role}-col)", path=raw.path)
 
 
 def _repeats(rows: int, duplicates: str) -> list[LeftRows]:

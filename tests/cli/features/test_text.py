@@ -22,7 +22,7 @@ def test_every_word_on_how_the_table_is_written_counts(
     table, out = tmp_path / "items.dat", tmp_path / "textual.npz"
     table.write_bytes("nr::nom::x\n1::é::\n2::thé::\n1::café::\n".encode("cp1252"))
     words = ["features", "text", str(table), "--out", str(out), "--quiet"]
-    words += ["--item-col", "nr", "--column", "nom", "--sep", "::"]
+    words += ["--item-col", "nr", "--title-col", "nom", "--sep", "::"]
     words += ["--encoding", "cp1252", "--duplicates", duplicates]
     assert main(words) == 0
     features, ids = read_features(out)

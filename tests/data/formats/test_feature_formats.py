@@ -124,6 +124,14 @@ def test_bad_files_are_named(tmp_path, name, write, message):
     assert str(caught.value).startswith(f"{path}: ")
 
 
+@pytest.mark.parametrize("kind", ["npz", "safetensors", "columns.parquet", "csv"])
+def test_ids_that_are_named_must_be_there(tmp_path, kind):
+    path = tmp_path / f"visual.{kind}"
+    _save(path, kind)
+    with pytest.raises(UserError, match=r"visual.* no ids 'asin' among '.* - name one"):
+        READERS[path.suffix](path, "asin")
+
+
 def test_text_says_of_its_ids_what_a_table_of_interactions_says(tmp_path):
     path = tmp_path / "x.csv"
     path.write_text("d,item_id\n1,7\n2,007\n")

@@ -30,6 +30,8 @@ _UNIT = "\x1f"  # stands for a separator of several characters, which Arrow has 
 _END = "\0"
 _BROKEN = "\ufffd"  # what Python puts in the place of bytes that are no text
 _ENCODE = "save it as UTF-8, or choose its encoding (latin-1, cp1252, ...)"
+_MARKS = (b"\xff\xfe", b"\xfe\xff")  # of UTF-16, as spreadsheets write it
+
 #: From the header to the column of each role.
 Find = Callable[[Sequence[str]], Mapping[str, str]]
 
@@ -110,12 +112,12 @@ def read_raw_table(
         >>> read_raw_table(path, ["user", "item"]).columns["user"].to_pylist()
         ['ann']
     """
-    form = form or TableFormat()
+    named = None if form is None else form.columns
 
     def find(header: Sequence[str]) -> Mapping[str, str]:
-        return find_columns(header, roles, path, form.columns)
+        return find_columns(header, roles, path, named)
 
-    return _read(path, find, form)
+    return _read(path, find, form or TableFormat())
 
 
 def read_all_columns(path: Path, form: TableFormat | None = None) -> RawTable:
@@ -311,7 +313,10 @@ def _header(line: bytes, separator: str, path: Path) -> list[str]:
     except UnicodeDecodeError:
         first = "\0"
     if "\0" in first:  # every other byte of UTF-16
-        raise UserError("text is not UTF-8", _ENCODE, path=path, row=1)
+        fix = _ENCODE
+        if line[:2] in _MARKS:
+            fix = "save it as UTF-8, or choose its encoding (utf-16)"
+        raise UserError("text is not UTF-8", fix, path=path, row=1)
     if "\r" in first:
         raise UserError(
             "lines end in CR alone", "save it with LF or CRLF", path=path, row=1

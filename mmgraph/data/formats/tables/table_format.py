@@ -23,8 +23,14 @@ COLUMNS = {
     "picture": ("image", "picture", "image_path", "picture_path"),
 }
 _OPTIONAL = ("split", "time", "rating")
+# What names a column on the command line, where it is not --ROLE-col.
+_OPTION = {"id": "--item-col"}
 SEPARATORS = {".inter": "\t", ".tsv": "\t", ".csv": ","}
 TEXT = "utf-8"
+_NO_TEXT = {
+    **dict.fromkeys((".gz", ".zip", ".bz2", ".xz", ".zst"), "unpack it"),
+    **dict.fromkeys((".xlsx", ".xls", ".ods"), "save it as CSV"),
+}
 _TYPED = re.compile(r"^(.+):(?:token|token_seq|float|float_seq)$")
 
 
@@ -38,6 +44,8 @@ class TableFormat:
             of the suffix.
         encoding: Of text.
         header: False where the first row holds data; columns are ``"1"``, ``"2"``, ...
+        times: How times are written, as ``%d/%m/%Y %H:%M``; by default as numbers or
+            ISO dates.
 
     Raises:
         UserError: If the separator cannot be one.
@@ -51,6 +59,7 @@ class TableFormat:
     separator: str | None = None
     encoding: str = TEXT
     header: bool = True
+    times: str | None = None
 
     def __post_init__(self) -> None:
         """Check the separator."""
@@ -72,9 +81,12 @@ class TableFormat:
             >>> TableFormat().separator_of(Path("a.csv"))
             ','
         """
+        suffix = path.suffix.lower()
+        if suffix in _NO_TEXT:
+            what = f"{suffix} holds no text with columns"
+            raise UserError(what, _NO_TEXT[suffix], path=path)
         if self.separator is not None:
             return {"tab": "\t", "\\t": "\t"}.get(self.separator, self.separator)
-        suffix = path.suffix.lower()
         if suffix not in SEPARATORS:
             raise UserError(
                 f"unknown table format {suffix!r}",
@@ -114,7 +126,8 @@ def find_columns(
         header: Names of the columns, with RecBole's types or without.
         roles: Keys of :data:`COLUMNS` to look for.
         path: The file, for messages.
-        named: Column of a role that the user named; it must be there.
+        named: Column of a role that the user named; it must be there. None: there is
+            no way to name one.
 
     Raises:
         UserError: If a column is missing, or two are called as one role.
@@ -126,6 +139,7 @@ def find_columns(
     plain = untyped(header)
     pairs = list(zip(plain or header, header, strict=True))
     own = dict(pairs)
+    can_name = named is not None
     named = {role: _named(name, own, path) for role, name in (named or {}).items()}
     if len(set(named.values())) < len(named):
         raise UserError(
@@ -149,14 +163,14 @@ def find_columns(
         if len(names) > 1:
             raise UserError(
                 f"several {role} columns: {', '.join(names)}",
-                "keep one, or say which it is",
+                f"keep one{_or_name(role) if can_name else ''}",
                 path=path,
                 row=1,
             )
         if names:
             columns[role] = names[0]
         elif role not in _OPTIONAL:
-            raise _missing(role, header, path)
+            raise _missing(role, header, path, _or_name(role) if can_name else "")
     return columns
 
 
@@ -176,12 +190,16 @@ def _named(name: str, of_plain: Mapping[str, str], path: Path) -> str:
     )
 
 
-def _missing(role: str, header: Sequence[str], path: Path) -> UserError:
-    fix = f"name it one of {', '.join(COLUMNS[role])}, or say which it is"
+def _or_name(role: str) -> str:
+    return f", or say which it is ({_OPTION.get(role, f'--{role}-col')})"
+
+
+def _missing(role: str, header: Sequence[str], path: Path, or_name: str) -> UserError:
+    fix = f"name it one of {', '.join(COLUMNS[role])}{or_name}"
     only = header[0] if len(header) == 1 else ""
     marks = [mark for mark in (";", "\t", ",", "|", "::") if mark in only]
     if marks:
-        fix = f"choose the separator {marks[0]!r}"
+        fix = f"choose the separator {marks[0]!r}{' (--sep)' if or_name else ''}"
     return UserError(
         f"no {role} column among {', '.join(map(repr, header))}",
         fix,

@@ -10,13 +10,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from mmgraph.data.formats.budget import check_budget
-from mmgraph.data.formats.columns import INTEGER
 from mmgraph.data.formats.tables.raw_table import read_all_columns
 from mmgraph.data.formats.tables.table_format import SEPARATORS, TableFormat
 from mmgraph.errors import UserError
 
-_NUMBER = r"^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?$"
-_NOT_FINITE = r"^(?i:[+-]?(nan|inf|infinity)|)$"  # also where nothing stands
+_NUMBER = (
+    r"^(?i:[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)(e[+-]?[0-9]+)?|[+-]?(nan|inf|infinity))$"
+)
 _OTHER_SEPARATORS = (";", "\t", "|")
 
 
@@ -28,11 +28,13 @@ class TextColumns:
         texts: Each column as it stands there.
         numbers: Those in which only numbers stand, as float64; NaN where nothing does.
         schema: Their types as those of a Parquet file: int64, double or string.
+        faults: What is wrong with columns that are strings for a few cells alone.
     """
 
     texts: dict[str, pa.Array]
     numbers: dict[str, np.ndarray]
     schema: pa.Schema
+    faults: dict[str, UserError]
 
 
 def read_text_numbers(path: Path) -> TextColumns:
@@ -43,8 +45,8 @@ def read_text_numbers(path: Path) -> TextColumns:
             also be separated by ``;``, ``|`` or tabs, and numbers have a comma.
 
     Raises:
-        UserError: If it cannot be read, a row has too few or too many fields, the first
-            row holds numbers, or a single cell of a column of numbers is none.
+        UserError: If it cannot be read, a row has too few or too many fields, or the
+            first row holds numbers.
 
     Example:
         >>> import os, tempfile
@@ -62,17 +64,17 @@ def read_text_numbers(path: Path) -> TextColumns:
         what, fix = "the first row holds numbers", "add a header: item_id, f0, f1, ..."
         raise UserError(what, fix, path=path, row=1)
     check_budget(path, 8 * len(raw) * len(raw.columns))
-    numbers, types = {}, {}
+    numbers, types, faults = {}, {}, {}
     for name, column in raw.columns.items():
-        types[name] = pa.string()
-        plain = column
-        if separator is not None:
-            plain = pc.replace_substring(column, ",", ".", max_replacements=1)
-        if _is_numbers(plain, name, column, path):
-            whole = pc.all(_matches(plain, INTEGER)).as_py()
+        plain = _plain(column, decimal_comma=separator is not None)
+        values, types[name] = _numbers(plain), pa.string()
+        if values is not None:
+            whole = np.isfinite(values).all() and (values == np.floor(values)).all()
             types[name] = pa.int64() if whole else pa.float64()
-            numbers[name] = _numbers(plain)
-    return TextColumns(raw.columns, numbers, pa.schema(types))
+            numbers[name] = values
+        elif fault := _fault(plain, name, column, path):
+            faults[name] = fault
+    return TextColumns(raw.columns, numbers, pa.schema(types), faults)
 
 
 def _separator(path: Path) -> str | None:
@@ -87,22 +89,33 @@ def _separator(path: Path) -> str | None:
     return found[0] if usual and usual not in first and found else None
 
 
-def _is_numbers(plain: pa.Array, name: str, column: pa.Array, path: Path) -> bool:
-    """True of a column in which nothing but numbers stand; refused if most are."""
+def _plain(column: pa.Array, *, decimal_comma: bool) -> pa.Array:
+    """Numbers as Arrow reads them."""
+    text = pc.utf8_ltrim(pc.utf8_trim_whitespace(column), "+")
+    if decimal_comma:
+        text = pc.replace_substring(text, ",", ".", max_replacements=1)
+    return pc.if_else(pc.equal(text, ""), "nan", text)
+
+
+def _numbers(plain: pa.Array) -> np.ndarray | None:
+    """Values of a column in which nothing but numbers stand, None of another."""
+    try:
+        values: np.ndarray = pc.cast(plain, pa.float64()).to_numpy()
+    except pa.ArrowInvalid:
+        return None
+    return None if np.isnan(values).all() else values
+
+
+def _fault(
+    plain: pa.Array, name: str, column: pa.Array, path: Path
+) -> UserError | None:
+    """The first cell that is no number, of a column in which most are."""
     is_number = _matches(plain, _NUMBER)
-    others = pc.invert(pc.or_(is_number, _matches(plain, _NOT_FINITE)))
-    count, wrong = pc.sum(is_number).as_py() or 0, pc.sum(others).as_py() or 0
-    if not wrong or 2 * count <= len(column):
-        return bool(count and not wrong)
-    first = pc.index(others, True).as_py()
+    first = pc.index(is_number, False).as_py()
+    if first < 0 or 2 * pc.sum(is_number).as_py() <= len(plain):
+        return None
     what = f"{column[first].as_py()[:40]!r} in column {name!r} is no number"
-    raise UserError(what, "mend the row", path=path, row=first + 2)
-
-
-def _numbers(column: pa.Array) -> np.ndarray:
-    text = pc.if_else(pc.equal(column, ""), "nan", pc.utf8_ltrim(column, "+"))
-    values: np.ndarray = pc.cast(text, pa.float64()).to_numpy()
-    return values
+    return UserError(what, "mend the row", path=path, row=first + 2)
 
 
 def _matches(column: pa.Array, pattern: str) -> pa.Array:

@@ -149,8 +149,8 @@ def test_other_encodings_and_formats_are_named(tmp_path):
         read_item_table(path, "title")
     path = write(tmp_path, "id,title,price\n1,a,5\n2,b,5€\n", encoding="cp1252")
     assert read_item_table(path, "title").ids.tolist() == [1, 2]  # not a column of ours
-    path = write(tmp_path, "id,title\n1,a\n", "items.xlsx")
-    with pytest.raises(UserError, match=r"unknown table format '.xlsx' - use one of"):
+    path = write(tmp_path, "id,title\n1,a\n", "items.dat")
+    with pytest.raises(UserError, match=r"unknown table format '.dat' - use one of"):
         read_item_table(path, "title")
     with pytest.raises(UserError, match=r"nowhere.csv: no such file - check the path"):
         read_item_table(tmp_path / "nowhere.csv", "title")

@@ -53,6 +53,14 @@ def test_bytes_that_are_no_text_make_bad_rows_where_they_are_read(tmp_path):
     ]
 
 
+def test_a_text_of_a_spreadsheet_is_told_by_its_mark(tmp_path):
+    path = tmp_path / "log.csv"
+    path.write_bytes("user,item\na,1\n".encode("utf-16"))
+    with pytest.raises(UserError, match=r"log.csv:1: text .* its encoding .utf-16."):
+        read_raw_table(path, ROLES)
+    assert len(read_raw_table(path, ROLES, TableFormat(encoding="utf-16"))) == 1
+
+
 def test_separators_of_several_characters(tmp_path):
     path = tmp_path / "ratings.dat"
     path.write_text("1::7::5\n2::8::3\n")

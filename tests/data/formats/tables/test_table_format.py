@@ -88,3 +88,9 @@ def test_the_suffix_says_the_separator():
     assert TableFormat(separator="|").separator_of(Path("a.txt")) == "|"
     with pytest.raises(UserError, match=r"a.txt: unknown table format '.txt' - "):
         TableFormat().separator_of(Path("a.txt"))
+    for separator in (None, ","):
+        form = TableFormat(separator=separator)
+        with pytest.raises(UserError, match=r"a.csv.gz: .gz holds no .* - unpack it"):
+            form.separator_of(Path("a.csv.gz"))
+        with pytest.raises(UserError, match=r"a.XLSX: .xlsx holds no .* - save it as"):
+            form.separator_of(Path("a.XLSX"))
