@@ -18,7 +18,7 @@ def result(key, **changes):
         "data": "toy",
         "data_sha256": "0",
         "counts": {"users": 2, "items": 3, "train": 4, "valid": 1, "test": 1},
-        "metrics": {"valid": METRICS, "test": METRICS},
+        "metrics": {"valid": dict(METRICS), "test": dict(METRICS)},
         "best_epoch": 1,
         "epochs": 2,
         "seconds_per_epoch": 0.1,

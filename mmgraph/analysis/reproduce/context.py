@@ -28,7 +28,7 @@ from mmgraph.bench.training import train_run
 from mmgraph.errors import UserError
 from mmgraph.files import read_json_lines
 from mmgraph.models.base import Recommender
-from mmgraph.schema import INTERACTS, ITEM, USER, modalities
+from mmgraph.schema import INTERACTS, ITEM, USER, feature_key, modalities
 
 #: The system of the control, unless another is named.
 DEFAULT_MODEL = "CLEAR"
@@ -101,6 +101,12 @@ class ExperimentContext:
     def modalities(self) -> list[str]:
         """Names of the item modalities."""
         return modalities(self.train)
+
+    @property
+    def dims(self) -> dict[str, int]:
+        """Columns of each modality's features."""
+        store = self.train[ITEM]
+        return {m: int(store[feature_key(m)].size(1)) for m in self.modalities}
 
     @cached_property
     def dataset(self) -> str | None:

@@ -20,7 +20,6 @@ from mmgraph.analysis.report.plots import (
 from mmgraph.analysis.report.table import Cell, Table
 from mmgraph.analysis.reproduce.context import ExperimentContext
 from mmgraph.analysis.reproduce.result import ExperimentResult
-from mmgraph.schema import ITEM, feature_key
 from mmgraph.train.batches.batch_size import automatic_batch_size
 
 if TYPE_CHECKING:
@@ -156,12 +155,9 @@ def _comparable(
             "interactions), so levels are not compared: what compares is the shape, "
             f"each run over its own best value. {epochs}"
         )
-    dims = {
-        m: int(context.train[ITEM][feature_key(m)].size(1)) for m in context.modalities
-    }
     features = "have features of as many columns, which need not be the same"
-    if dims != AUTHORS_DIMS:
-        found = ", ".join(f"{m} {dim}" for m, dim in dims.items())
+    if context.dims != AUTHORS_DIMS:
+        found = ", ".join(f"{m} {dim}" for m, dim in context.dims.items())
         features = f"have other features ({found}; theirs: visual 4096, textual 384)"
     return (
         f"{context.source.name} has the counts of the authors' {beside[0].name}, so "

@@ -8,7 +8,6 @@ from mmgraph.analysis.reproduce.context import ExperimentContext
 from mmgraph.analysis.reproduce.paper_columns import drop_empty_paper_columns
 from mmgraph.analysis.reproduce.result import ExperimentResult
 from mmgraph.bench.experiment import split_counts
-from mmgraph.schema import ITEM, feature_key
 
 
 def data_table(context: ExperimentContext) -> ExperimentResult:
@@ -20,17 +19,17 @@ def data_table(context: ExperimentContext) -> ExperimentResult:
     pairs = sum(counts[split] for split in ("train", "valid", "test"))
     own = {"users": counts["users"], "items": counts["items"], "interactions": pairs}
     paper = published_counts(context.dataset) or {}
+    dims = context.dims
     numbers = {
         **own,
         "sparsity": _sparsity(**own),
         "splits": {split: counts[split] for split in ("train", "valid", "test")},
-        "dims": {
-            m: int(context.train[ITEM][feature_key(m)].size(1))
-            for m in context.modalities
-        },
+        "dims": dims,
         "published": {**paper, "sparsity": _sparsity(**paper)} if paper else None,
     }
-    rows: list[list[Cell]] = [[name, own[name], paper.get(name)] for name in own]
+    rows: list[list[Cell]] = [
+        [name, f"{own[name]:,}", f"{paper[name]:,}" if paper else None] for name in own
+    ]
     printed = f"{100 * _sparsity(**paper):.2f} %" if paper else None
     rows.append(["sparsity", f"{100 * _sparsity(**own):.2f} %", printed])
     columns = ["", context.source.name, "Paper"]
@@ -39,9 +38,14 @@ def data_table(context: ExperimentContext) -> ExperimentResult:
         f"{split} {100 * counts[split] / pairs:.1f} %"
         for split in ("train", "valid", "test")
     )
-    note = f"Split: {shares}. The papers say 8:1:1; their rule per user gives 74:13:13."
+    notes = [
+        f"Split: {shares}. The papers say 8:1:1; their rule per user gives 74:13:13."
+    ]
+    if dims:
+        columns_of = ", ".join(f"{m} {dim:,}" for m, dim in dims.items())
+        notes.append(f"Columns of the features: {columns_of}; the papers' 4,096, 384.")
     return ExperimentResult(
-        numbers, tables=[drop_empty_paper_columns(table)], notes=[note]
+        numbers, tables=[drop_empty_paper_columns(table)], notes=notes
     )
 
 

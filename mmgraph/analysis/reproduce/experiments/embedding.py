@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
 from itertools import combinations
 from typing import Any, NamedTuple
 
@@ -18,6 +19,11 @@ from mmgraph.analysis.reproduce.embedding_plot import (
     joint_tsne,
     sample_items,
     stages_figure,
+)
+from mmgraph.analysis.reproduce.estimator_fit import (
+    FIT,
+    estimator_fits,
+    estimator_table,
 )
 from mmgraph.analysis.reproduce.result import ExperimentResult
 from mmgraph.analysis.reproduce.separation import (
@@ -160,12 +166,18 @@ def _compare_parts(
         f"t-SNE of the parts of {len(chosen)} items of {name} in {system}, "
         "rows of length 1, all sets together, before and after training."
     )
-    return ExperimentResult(
+    result = ExperimentResult(
         {"system": system, "items": len(chosen), "stages": measures},
         tables=[_parts_table(measures, f"Generic and unique parts on {name}")],
         figures=[_parts_figure(points, measures[_AFTER], caption)],
         notes=_parts_notes(seed),
     )
+    if fits := estimator_fits(trained.history):
+        result.numbers["estimator"] = {m: asdict(fit) for m, fit in fits.items()}
+        fit_table = estimator_table(fits, f"The estimator of the distance on {name}")
+        result.tables = [*result.tables, fit_table]
+        result.notes = [*result.notes, FIT]
+    return result
 
 
 def _parts_figure(

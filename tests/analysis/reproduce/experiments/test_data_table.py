@@ -15,9 +15,10 @@ def test_statistics_are_counted(make_context, tmp_path, toy):
     assert numbers["published"] is None
     (table,) = result.tables
     assert list(table.columns) == ["", "toy"]
-    assert numbers["dims"] == {
-        m: toy[1][0]["item"][f"x_{m}"].size(1) for m in ("visual", "textual")
-    }
+    dims = {m: toy[1][0]["item"][f"x_{m}"].size(1) for m in ("visual", "textual")}
+    assert numbers["dims"] == dims
+    columns = f"visual {dims['visual']}, textual {dims['textual']}; the papers' 4,096,"
+    assert columns in result.notes[1]
 
 
 @pytest.mark.parametrize(
@@ -35,5 +36,6 @@ def test_the_papers_statistics_stand_beside(
     monkeypatch.setattr(type(context), "dataset", name)
     result = data_table(context)
     (table,) = result.tables
-    assert [row[2] for row in table.rows] == [*counts, sparsity]
+    printed = [f"{count:,}" for count in counts]
+    assert [row[2] for row in table.rows] == [*printed, sparsity]
     assert f"{100 * result.numbers['published']['sparsity']:.2f} %" == sparsity

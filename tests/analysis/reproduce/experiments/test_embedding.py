@@ -88,10 +88,29 @@ def test_parts_of_micro_add_up_to_its_views(make_context, tmp_path):
     entry = result.numbers["stages"]["after training"]
     assert entry["alignment"] is None
     assert "alignment" not in result.tables[0].columns  # one part has none
+    assert len(result.tables) == 1  # nor an estimator
     found = [part["cosine"] for part in entry["information"].values()]
     assert found == pytest.approx([float(c) for c in cosines], abs=1e-6)
     # What two views have beyond their mean points in opposite directions.
     assert found[0] == pytest.approx(-found[1], abs=1e-6)
+
+
+def test_the_fit_of_the_estimator_is_that_of_the_history(make_context, tmp_path):
+    settings = {"epochs": 3}
+    context = make_context(tmp_path, grid={"items": [30]}, settings=settings)
+    result = sea_figure_6(context)
+    rows = context.fit("SEA").history
+    assert list(result.numbers["estimator"]) == ["visual", "textual"]
+    for name, fit in result.numbers["estimator"].items():
+        clamped = [row[f"measure/{name}/clamped"] for row in rows]
+        assert fit == {
+            "clamped_first": clamped[0],
+            "clamped_after": sum(clamped[1:]) / 2,
+            "own": rows[-1][f"measure/{name}/bound_own"],
+            "refitted": rows[-1][f"measure/{name}/bound_refitted"],
+        }
+    assert [row[0] for row in result.tables[1].rows] == ["visual", "textual"]
+    assert any(note.startswith("Clamped:") for note in result.notes)
 
 
 def test_information_that_is_infinite_is_called_so(make_context, tmp_path):
