@@ -21,6 +21,8 @@ def test_what_no_test_noticed_is_counted_by_file_and_named():
         ("mmgraph.b.x_g__mutmut_1", "survived"),
         ("mmgraph.b.x_g__mutmut_2", "no tests"),
         ("mmgraph.b.x_g__mutmut_3", "killed"),
+        ("mmgraph.b.x_g__mutmut_4", "not checked"),
+        ("mmgraph.c.x_h__mutmut_1", "not checked"),
     ]
     assert SCRIPT["report"](lines).splitlines()[2:] == [
         "| mmgraph.a | 3 | 2 | 1 | 0 | 0 | 100.0% |",
