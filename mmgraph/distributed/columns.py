@@ -16,7 +16,7 @@ from mmgraph.distributed.exchange import (
 from mmgraph.distributed.world import world
 
 #: Elements of a matrix that are sent at a time where it may be larger than a device.
-_SENT_AT_ONCE = 2**24
+_SENT_AT_ONCE = 2**20
 
 
 def join_columns(part: Tensor, dim: int) -> Tensor:

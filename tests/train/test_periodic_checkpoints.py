@@ -52,3 +52,20 @@ def test_without_a_folder_nothing_is_copied_or_written():
         nothing.write()
         raise KeyboardInterrupt
     assert (run.number, run.saved) == (0, [])
+
+
+@pytest.mark.parametrize("writes", [True, False])
+def test_a_shared_state_is_taken_when_it_is_written(tmp_path, writes):
+    """By all processes, of which one has the folder; none can save it alone."""
+    run = Run()
+    run.is_shared = True
+    folder = tmp_path if writes else None
+    with suppress(KeyboardInterrupt), PeriodicCheckpoints(run, folder, 0) as shared:
+        shared.finish_epoch()
+        shared.finish_epoch()
+        assert run.number == 0
+        shared.write()
+        shared.finish_epoch()
+        raise KeyboardInterrupt
+    assert run.number == writes
+    assert run.saved == [(tmp_path, 1)] * writes
