@@ -9,7 +9,10 @@ from scipy import stats
 from mmgraph.analysis.redundancy.probed_place import ProbedPlace, ProbePoint
 from mmgraph.analysis.report.formatting import decimals
 
-_LET_VALIDATION = "Systems that learn may answer otherwise: let validation decide."
+_LET_VALIDATION = (
+    "Systems that learn may answer otherwise: let validation decide "
+    "(docs/findings.md says what some answered)."
+)
 
 
 def clear_change(place: ProbedPlace, level: float) -> ProbePoint | None:

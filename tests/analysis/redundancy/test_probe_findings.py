@@ -48,7 +48,8 @@ def test_a_gain_a_loss_and_nothing_are_told_with_their_error():
         "(+0.0500 ± 0.0100). Projecting costs recall by textual, 0.2000 to 0.1500 at "
         "rank 1 and strength 1 (-0.0500 ± 0.0100). Elsewhere nothing is seen: "
         "differences up to 0.0239 could hide in the noise. Systems that learn may "
-        "answer otherwise: let validation decide."
+        "answer otherwise: let validation decide (docs/findings.md says what some "
+        "answered)."
     )
 
 
@@ -57,5 +58,5 @@ def test_where_nothing_is_seen_it_says_what_could_hide():
     assert text == (
         "Projecting changes nothing that 60 users could show: differences up to 0.0196 "
         "could hide in their noise. Systems that learn may answer otherwise: let "
-        "validation decide."
+        "validation decide (docs/findings.md says what some answered)."
     )
