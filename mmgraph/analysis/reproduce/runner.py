@@ -304,12 +304,13 @@ def _request(
 def _content(recipe: Recipe) -> dict[str, Any]:
     """What a recipe says, wherever it lies."""
     content = {name: part for name, part in asdict(recipe).items() if name != "path"}
-    # Results of before know one seed and no mechanism.
+    # Results of before know one seed, no mechanism and no search that starts anew.
     if recipe.selection_seeds == 1:
         del content["selection_seeds"]
     for system in content["systems"].values():
-        if not system["mechanism"]:
-            del system["mechanism"]
+        for later in ("mechanism", "starts_anew"):
+            if not system[later]:
+                del system[later]
     return content
 
 
