@@ -302,7 +302,7 @@ def write_tables(data: Path, folder: Path) -> None:
 
 
 def write_features(x: np.ndarray, folder: Path) -> None:
-    """A feature file of each format, and of two that are none."""
+    """A feature file of each format, and of one that is none."""
     ids = np.arange(100, 100 + len(x))
     tensors = {"features": torch.from_numpy(x), "ids": torch.from_numpy(ids)}
     np.save(folder / "f.npy", x)
@@ -310,13 +310,15 @@ def write_features(x: np.ndarray, folder: Path) -> None:
     save_file(tensors, folder / "f.safetensors")
     pq.write_table(pa.table({"item_id": ids, "v": list(x)}), folder / "f.parquet")
     torch.save(tensors, folder / "f.pt")
-    np.savetxt(folder / "f.csv", x, delimiter=",")
+    head = ",".join(["item_id", *(f"v{n}" for n in range(x.shape[1]))])
+    rows = np.column_stack([ids, x])
+    np.savetxt(folder / "f.csv", rows, "%g", delimiter=",", header=head, comments="")
 
 
 def check_good(kind: Kind, folder: Path) -> None:
     """Run the command of a kind on its good input; what it loads is loaded then."""
-    if kind.good.name in ("f.pt", "f.csv"):
-        return  # no formats of features
+    if kind.good.name == "f.pt":
+        return  # no format of features
     words = filled(kind.command, kind.good, folder / "good")
     code, _, error = called(words)
     if code:
