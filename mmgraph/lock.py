@@ -19,7 +19,7 @@ LOCK = ".mmgraph.lock"
 
 
 @contextmanager
-def locked_folder(folder: Path) -> Iterator[None]:
+def locked_folder(folder: Path, *, wait: float = 0) -> Iterator[None]:
     """Keep all other processes and threads that ask, too, out of a folder.
 
     The folder is made if it is not there; if it was and nothing has come into it, it
@@ -27,6 +27,7 @@ def locked_folder(folder: Path) -> Iterator[None]:
 
     Args:
         folder: The folder.
+        wait: Seconds to wait for it.
 
     Raises:
         UserError: If another holds it, naming the process, or it cannot be made.
@@ -46,7 +47,7 @@ def locked_folder(folder: Path) -> Iterator[None]:
     except OSError as error:
         raise unwritable(folder, error) from error
     try:
-        with locked(folder / LOCK, folder):
+        with locked(folder / LOCK, folder, wait=wait):
             yield
     finally:
         if is_new:
@@ -55,17 +56,18 @@ def locked_folder(folder: Path) -> Iterator[None]:
 
 
 @contextmanager
-def locked(file: Path, path: Path) -> Iterator[None]:
+def locked(file: Path, path: Path, *, wait: float = 0) -> Iterator[None]:
     """Hold a lock by a file that is there as long.
 
     Args:
         file: The file of the lock.
         path: What it stands for, for the message.
+        wait: Seconds to wait for it.
 
     Raises:
         UserError: If another holds it, or the file cannot be made.
     """
-    lock = FileLock(file, timeout=0)
+    lock = FileLock(file, timeout=wait)
     try:
         _acquire(lock, file)
         file.write_text(_this_process(), "utf-8")

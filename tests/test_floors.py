@@ -13,7 +13,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "mmgraph"
 LOWEST = {"checksum", "errors", "files", "lock"}
-BASE = LOWEST | {"device", "folders", "options", "schema"}
+BASE = LOWEST | {"device", "folders", "options", "schema", "shards"}
 FUNCTIONAL = BASE | {"functional"}
 ALLOWED = {
     "allocator": set(),
@@ -27,6 +27,7 @@ ALLOWED = {
     "lock": LOWEST - {"lock"},
     "options": {"checksum", "errors"},
     "schema": {"checksum", "errors"},
+    "shards": {"checksum", "errors"},
     "functional": FUNCTIONAL,
     "nn": FUNCTIONAL | {"nn"},
     "knn": FUNCTIONAL | {"child_processes", "knn"},

@@ -41,9 +41,9 @@ from mmgraph.folders import (
     check_output_file,
     check_output_folder,
 )
-from mmgraph.knn.blocks import parse_shard
 from mmgraph.lock import locked_folder
 from mmgraph.schema import ITEM, feature_key, mask_key, modalities
+from mmgraph.shards import parse_shard
 from mmgraph.train.evaluation import evaluate, users_per_block
 from mmgraph.train.measures import measure
 from mmgraph.train.recommendations import (

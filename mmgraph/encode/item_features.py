@@ -24,7 +24,9 @@ from mmgraph.encode.feature_file import (
 from mmgraph.encode.parts import (
     check_parts,
     claim_parts,
+    count_parts,
     locked_parts,
+    locked_shard,
     parts_folder,
     read_part,
     remove_parts,
@@ -33,6 +35,7 @@ from mmgraph.encode.parts import (
 from mmgraph.errors import UserError
 from mmgraph.files import write_atomic
 from mmgraph.folders import check_output_file
+from mmgraph.shards import parse_shard
 
 #: Rows of a part: what is lost at most where a process is killed.
 PART_ROWS = 256
@@ -113,12 +116,12 @@ def write_item_features(
     out = Path(out)
     check_out(out, table=items.path, dtype=dtype, resume=resume)
     check_ids(out, items.ids)
-    folder, count = parts_folder(out), -(-len(items.contents) // PART_ROWS)
+    folder, count = parts_folder(out), _num_parts(items)
     settings = _settings(items, encoder)
     with locked_parts(folder):
         check_parts(folder, resume=resume)
         claim_parts(folder, {**settings, "rows_of_a_part": PART_ROWS})
-        _encode_parts(items, encoder, dtype, folder, on_rows)
+        _encode_parts(items, encoder, dtype, folder, range(count), on_rows)
         dim, kept, faults = _survey(items, folder, count)
         left_out = sorted([*items.left_out, *faults])
         if not kept.any():
@@ -137,6 +140,65 @@ def write_item_features(
     }
 
 
+def write_shard(
+    items: ItemTable,
+    encoder: Encoder,
+    out: str | Path,
+    shard: str,
+    *,
+    dtype: str = "float32",
+    on_rows: OnRows | None = None,
+) -> dict[str, Any]:
+    """Encode a share of a table's items: parts alone, and no feature file.
+
+    Machines that reach the same folder of parts work at the same time; where each has a
+    folder of its own, its parts are copied into one. When all are there,
+    :func:`write_item_features` with ``resume`` makes the file, the same to the byte as
+    by itself.
+
+    Args:
+        items: The whole table.
+        encoder: The model.
+        out: The feature file that is to be.
+        shard: ``"i/n"``: every n-th part from the i-th on.
+        dtype: Of the feature file.
+        on_rows: Told of the progress.
+
+    Returns:
+        ``folder`` of the parts, how many ``parts`` are in it, and ``of`` how many.
+
+    Raises:
+        UserError: If there is no such shard, it is under way already, or as
+            :func:`write_item_features`.
+    """
+    out, number = Path(out), parse_shard(shard)
+    check_out(out, table=items.path, dtype=dtype, resume=True)
+    check_ids(out, items.ids)
+    folder, count = parts_folder(out), _num_parts(items)
+    settings = {**_settings(items, encoder), "rows_of_a_part": PART_ROWS}
+    with locked_shard(folder, number, settings):
+        mine = range(number[0] - 1, count, number[1])
+        _encode_parts(items, encoder, dtype, folder, mine, on_rows)
+        there = count_parts(folder, count)
+    return {"folder": str(folder), "parts": there, "of": count}
+
+
+def rows_of_shard(count: int, shard: str) -> int:
+    """How many of a table's rows a shard encodes.
+
+    Example:
+        >>> [rows_of_shard(600, f"{i}/2") for i in (1, 2)]
+        [344, 256]
+    """
+    first, step = parse_shard(shard)
+    starts = range((first - 1) * PART_ROWS, count, step * PART_ROWS)
+    return sum(min(PART_ROWS, count - start) for start in starts)
+
+
+def _num_parts(items: ItemTable) -> int:
+    return -(-len(items.contents) // PART_ROWS)
+
+
 def _settings(items: ItemTable, encoder: Encoder) -> dict[str, Any]:
     content = json.dumps([items.ids.tolist(), items.contents]).encode()
     digest = hashlib.sha256(content).hexdigest()
@@ -148,12 +210,14 @@ def _encode_parts(
     encoder: Encoder,
     dtype: str,
     folder: Path,
+    parts: range,
     on_rows: OnRows | None,
 ) -> None:
-    """Make every part that is not there yet."""
-    contents, found = items.contents, 0
-    for number, start in enumerate(range(0, len(contents), PART_ROWS)):
-        part = contents[start : start + PART_ROWS]
+    """Make each of the parts that is not there yet."""
+    contents, found, total = items.contents, 0, 0
+    for number in parts:
+        part = contents[number * PART_ROWS : (number + 1) * PART_ROWS]
+        total += len(part)
         if read_part(folder, number) is not None:
             found += len(part)
         else:
@@ -163,7 +227,7 @@ def _encode_parts(
         if on_rows is not None:
             on_rows(len(part))
     if found:
-        _log.info("%d of %d rows were there already", found, len(contents))
+        _log.info("%d of %d rows were there already", found, total)
 
 
 def _finite(part: Encoded, count: int) -> Encoded:

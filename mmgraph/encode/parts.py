@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +20,14 @@ from mmgraph.encode.encoder import Encoded, Fault
 from mmgraph.errors import UserError
 from mmgraph.files import read_json, write_atomic, write_json
 from mmgraph.folders import check_output_folder
-from mmgraph.lock import locked_folder
+from mmgraph.lock import locked, locked_folder
 
 SETTINGS = "settings.json"
+#: Seconds that a shard waits for another one to begin.
+_WAIT = 10.0
 _log = logging.getLogger(__name__)
 _FIX = "delete that folder"
+_SHARD_LOCK = ".shard-{}-of-{}.lock"
 
 
 def parts_folder(out: Path) -> Path:
@@ -62,14 +65,38 @@ def locked_parts(folder: Path) -> Iterator[None]:
     """Keep other processes out of a folder of parts; it goes when it is empty.
 
     Raises:
-        UserError: As :func:`~mmgraph.lock.locked_folder`.
+        UserError: As :func:`~mmgraph.lock.locked_folder`; also if a shard is under way.
     """
     try:
-        with locked_folder(folder):
+        with locked_folder(folder), ExitStack() as shards:
+            for lock in sorted(folder.glob(_SHARD_LOCK.format("*", "*"))):
+                shards.enter_context(locked(lock, folder))
             yield
     finally:
         with suppress(OSError):  # something is in it
             folder.rmdir()
+
+
+@contextmanager
+def locked_shard(
+    folder: Path, shard: tuple[int, int], settings: dict[str, Any]
+) -> Iterator[None]:
+    """Claim a folder of parts for a shard; the other shards may work in it, too.
+
+    Args:
+        folder: The folder.
+        shard: Its number, and how many there are.
+        settings: As for :func:`claim_parts`.
+
+    Raises:
+        UserError: If the same shard or a run of the whole table is under way, or as
+            :func:`claim_parts`.
+    """
+    with ExitStack() as stack:
+        with locked_folder(folder, wait=_WAIT):
+            claim_parts(folder, settings)
+            stack.enter_context(locked(folder / _SHARD_LOCK.format(*shard), folder))
+        yield
 
 
 def claim_parts(folder: Path, settings: dict[str, Any]) -> None:
@@ -130,6 +157,11 @@ def read_part(folder: Path, number: int) -> Encoded | None:
         return None
     faults = json.loads(marks["faults"])
     return Encoded(features, {int(n): Fault(*fault) for n, fault in faults.items()})
+
+
+def count_parts(folder: Path, count: int) -> int:
+    """How many of the first parts are there, damaged ones with them."""
+    return sum(_path(folder, number).exists() for number in range(count))
 
 
 def remove_parts(folder: Path, count: int) -> None:

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import functools
 import logging
-import re
 from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from mmgraph.errors import UserError
 from mmgraph.functional.block_sizes import halved, halves_blocks
 from mmgraph.knn.jobs.block_executor import Executor, one_by_one
 from mmgraph.knn.jobs.block_plan import BlockPlan, parse_bytes, plan_blocks
@@ -24,6 +22,7 @@ from mmgraph.knn.rows.row_source import Features, RowSource
 from mmgraph.knn.rows.usable_rows import UsableRows
 from mmgraph.knn.search.backends import resolve_backend
 from mmgraph.knn.search.block_search import nearest_rows
+from mmgraph.shards import parse_shard
 
 _log = logging.getLogger(__name__)
 
@@ -262,19 +261,3 @@ def _manifest(
             "arithmetic": where,
         },
     }
-
-
-def parse_shard(shard: str) -> tuple[int, int]:
-    """Number of a share of the work, from 1, and how many shares there are.
-
-    Raises:
-        UserError: If it is not ``i/n`` with ``i`` from 1 to ``n``.
-
-    Example:
-        >>> parse_shard("2/3")
-        (2, 3)
-    """
-    numbers = re.fullmatch(r"(\d{1,9})/(\d{1,9})", shard, re.ASCII)
-    if numbers and 1 <= int(numbers[1]) <= int(numbers[2]):
-        return int(numbers[1]), int(numbers[2])
-    raise UserError(f"no such shard: {shard[:40]!r}", "write i/n with i from 1 to n")

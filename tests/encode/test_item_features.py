@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -16,7 +17,13 @@ from mmgraph.data.formats.features import read_features
 from mmgraph.data.formats.tables.item_table import read_item_table
 from mmgraph.encode import item_features
 from mmgraph.encode.encoder import Encoded, Encoder
-from mmgraph.encode.item_features import check_out, write_item_features
+from mmgraph.encode.item_features import (
+    check_out,
+    rows_of_shard,
+    write_item_features,
+    write_shard,
+)
+from mmgraph.encode.parts import locked_parts, locked_shard, parts_folder
 from mmgraph.errors import UserError
 
 TITLES = ["abc", "aab", "", "broken", "ccc", "b", "broken", "cab", "a", "bb", "c"]
@@ -147,6 +154,72 @@ def test_parts_of_something_else_are_refused(
     table = read_item_table(tmp_path / "items.csv", "title")
     with pytest.raises(UserError, match="holds parts with another table_sha256"):
         write_item_features(table, fake_encoder, out, resume=True)
+
+
+@pytest.mark.parametrize("shards", [1, 2, 3, 7])
+def test_shards_together_give_the_bytes_of_one_run(
+    shards, items, fake_encoder, tmp_path
+):
+    whole, out, told = tmp_path / "whole.npz", tmp_path / "text.npz", []
+    write_item_features(items, fake_encoder, whole)
+    made = [
+        write_shard(items, fake_encoder, out, f"{i}/{shards}", on_rows=told.append)
+        for i in range(shards, 0, -1)  # in any order
+    ]
+    assert [each["parts"] for each in made] == sorted(each["parts"] for each in made)
+    assert made[-1] == {"folder": f"{out}.parts", "parts": 4, "of": 4}
+    assert sum(told) == len(items.contents) == 10
+    rows = [rows_of_shard(10, f"{i}/{shards}") for i in range(1, shards + 1)]
+    assert sum(rows) == 10
+    assert not out.exists()
+    write_item_features(items, stopping(fake_encoder, 0), out, resume=True)
+    assert out.read_bytes() == whole.read_bytes()
+    assert not (tmp_path / "text.npz.parts").exists()
+
+
+def test_parts_of_folders_of_their_own_are_copied_into_one(
+    items, fake_encoder, tmp_path
+):
+    whole, out = tmp_path / "whole.npz", tmp_path / "text.npz"
+    write_item_features(items, fake_encoder, whole)
+    for i in (1, 2):
+        (tmp_path / f"machine{i}").mkdir()
+        write_shard(items, fake_encoder, tmp_path / f"machine{i}" / out.name, f"{i}/2")
+        parts = tmp_path / f"machine{i}" / "text.npz.parts"
+        shutil.copytree(parts, parts_folder(out), dirs_exist_ok=True)
+    write_item_features(items, stopping(fake_encoder, 0), out, resume=True)
+    assert out.read_bytes() == whole.read_bytes()
+
+
+def test_a_shard_of_another_table_or_model_is_refused(items, fake_encoder, tmp_path):
+    out = tmp_path / "text.npz"
+    write_shard(items, fake_encoder, out, "1/2")
+    other = fake_encoder._replace(identity={"model_sha256": "1", "batch_size": 32})
+    with pytest.raises(UserError, match="holds parts with another model_sha256"):
+        write_shard(items, other, out, "2/2")
+    for shard in ("0/2", "3/2", "2"):
+        with pytest.raises(UserError, match="no such shard"):
+            write_shard(items, fake_encoder, out, shard)
+
+
+def test_a_shard_keeps_out_itself_and_the_whole_but_no_other_shard(
+    items, fake_encoder, tmp_path, monkeypatch
+):
+    out = tmp_path / "text.npz"
+    write_shard(items, fake_encoder, out, "1/3")
+    with locked_shard(parts_folder(out), (2, 3), {}):
+        write_shard(items, fake_encoder, out, "3/3")
+        with pytest.raises(UserError, match="is writing there"):
+            write_shard(items, fake_encoder, out, "2/3")
+        with pytest.raises(UserError, match="is writing there"):
+            write_item_features(items, fake_encoder, out, resume=True)
+    monkeypatch.setattr("mmgraph.encode.parts._WAIT", 0.1)
+    with (
+        locked_parts(parts_folder(out)),
+        pytest.raises(UserError, match="is writing there"),
+    ):
+        write_shard(items, fake_encoder, out, "2/3")
+    write_item_features(items, fake_encoder, out, resume=True)
 
 
 SLOW = """

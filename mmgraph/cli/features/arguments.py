@@ -42,6 +42,12 @@ BatchSize = Annotated[
     int,
     typer.Option("--batch-size", min=1, max=2**16, help="Rows in the model at once."),
 ]
+Shard = Annotated[
+    str | None,
+    typer.Option(
+        "--shard", metavar="I/N", help="Make every N-th part from I on, and no file."
+    ),
+]
 Resume = Annotated[
     bool, typer.Option("--resume", help="Go on with a run that was stopped.")
 ]
@@ -57,6 +63,7 @@ def write_and_report(
     duplicates: str,
     dtype: str,
     resume: bool,
+    shard: str | None,
     as_json: bool,
     quiet: bool,
 ) -> None:
@@ -71,6 +78,7 @@ def write_and_report(
         duplicates: What to do about an id in several rows.
         dtype: Of the features.
         resume: Go on with a run that was stopped.
+        shard: Make the parts of this share alone.
         as_json: Write JSON.
         quiet: No progress.
     """
@@ -79,13 +87,23 @@ def write_and_report(
     from mmgraph.encode.item_features import (
         check_out,
         left_out_file,
+        rows_of_shard,
         write_item_features,
+        write_shard,
     )
+    from mmgraph.shards import parse_shard
 
-    check_out(out, table=table, dtype=dtype, resume=resume)
+    if shard is not None:
+        parse_shard(shard)
+    check_out(out, table=table, dtype=dtype, resume=resume or shard is not None)
     items = read_item_table(table, kind, form, duplicates=duplicates)
     check_ids(out, items.ids)
     loaded = encoder()
+    if shard is not None:
+        with row_bar(rows_of_shard(len(items.contents), shard), quiet=quiet) as on_rows:
+            made = write_shard(items, loaded, out, shard, dtype=dtype, on_rows=on_rows)
+        _say_parts(out, made, as_json=as_json)
+        return
     with row_bar(len(items.contents), quiet=quiet) as on_rows:
         report = write_item_features(
             items, loaded, out, dtype=dtype, resume=resume, on_rows=on_rows
@@ -98,6 +116,15 @@ def write_and_report(
     if report["left_out"]:
         counts = [f"{reason} ({n})" for reason, n in report["left_out"].items()]
         typer.echo(f"left out, listed in {listed}: {', '.join(counts)}")
+
+
+def _say_parts(out: Path, made: dict[str, Any], *, as_json: bool) -> None:
+    if as_json:
+        opt.emit_json({"out": str(out)} | made)
+        return
+    typer.echo(f"{made['folder']}: {made['parts']} of {made['of']} parts")
+    if made["parts"] == made["of"]:
+        typer.echo(f"for {out} run again with --resume in place of --shard")
 
 
 def _line(out: Path, report: dict[str, Any]) -> str:

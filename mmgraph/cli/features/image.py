@@ -30,6 +30,7 @@ def image(
     dtype: arg.Dtype = "float32",
     batch_size: arg.BatchSize = 32,
     resume: arg.Resume = False,
+    shard: arg.Shard = None,
     seed: opt.Seed = 999,
     device: opt.Device = "auto",
     threads: opt.Threads = 0,
@@ -60,6 +61,7 @@ def image(
         duplicates=duplicates,
         dtype=dtype,
         resume=resume,
+        shard=shard,
         as_json=as_json,
         quiet=quiet,
     )

@@ -19,6 +19,7 @@ def text(
     dtype: arg.Dtype = "float32",
     batch_size: arg.BatchSize = 32,
     resume: arg.Resume = False,
+    shard: arg.Shard = None,
     seed: opt.Seed = 999,
     device: opt.Device = "auto",
     threads: opt.Threads = 0,
@@ -45,6 +46,7 @@ def text(
         duplicates=duplicates,
         dtype=dtype,
         resume=resume,
+        shard=shard,
         as_json=as_json,
         quiet=quiet,
     )
