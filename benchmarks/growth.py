@@ -24,7 +24,6 @@ import argparse
 import json
 import logging
 import math
-import subprocess
 import sys
 import tempfile
 import time
@@ -40,6 +39,7 @@ import pyarrow.compute as pc
 import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 
+from benchmarks.record import in_own_process
 from mmgraph.data.ids import distinct
 
 if TYPE_CHECKING:
@@ -240,11 +240,7 @@ def run_million(folder: Path, words: list[str]) -> dict[str, Figures]:
 
 
 def _in_process(*words: str) -> Figures:
-    done = subprocess.run(
-        [sys.executable, __file__, *words], check=True, stdout=subprocess.PIPE
-    )
-    figures: Figures = json.loads(done.stdout)
-    return figures
+    return in_own_process("benchmarks.growth", *words)
 
 
 def exponent(sizes: list[float], seconds: list[float]) -> float:

@@ -19,15 +19,15 @@ rows into the graph of the others; both must have one hash.
 from __future__ import annotations
 
 import argparse
+import json
 import statistics
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 
 import torch
 from torch import Tensor
 
+from benchmarks.record import in_own_process
 from mmgraph.knn import insert, knn_graph
 from mmgraph.knn.digest import graph_digest
 
@@ -76,8 +76,8 @@ WAYS: dict[str, Callable[[Tensor, int], Tensor]] = {
 
 def peak_megabytes(way: str, size: str, k: int) -> float:
     """Peak beyond the features, of one call in a fresh process."""
-    words = [sys.executable, __file__, "--peak", way, "--size", size, "--k", str(k)]
-    return float(subprocess.run(words, capture_output=True, check=True).stdout)
+    words = ["--peak", way, "--size", size, "--k", str(k)]
+    return float(in_own_process("benchmarks.knn", *words)["megabytes"])
 
 
 def measure_peak(way: str, size: str, k: int) -> None:
@@ -90,7 +90,7 @@ def measure_peak(way: str, size: str, k: int) -> None:
     reset_peak_memory()
     before = peak_memory(cpu)
     WAYS[way](x, k)
-    print((peak_memory(cpu) - before) / 1e6)
+    print(json.dumps({"megabytes": (peak_memory(cpu) - before) / 1e6}))
 
 
 def compare(size: str, k: int, rounds: int) -> None:

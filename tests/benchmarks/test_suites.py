@@ -123,3 +123,12 @@ def test_the_profile_of_a_step_tells_kinds_of_operations_apart():
     assert spent["dense"] < spent["sparse"]
     assert kind_of("aten::addmm") == "dense"
     assert kind_of("aten::index_select") == "rows"
+
+
+def test_suites_that_measure_in_processes_of_their_own():
+    done = run("growth", "--sizes", "0.01", "0.02", "--ranked", "10")
+    assert done.returncode == 0, done.stderr
+    assert "recommend" in done.stdout
+    from benchmarks.knn import peak_megabytes
+
+    assert 0 < peak_megabytes("mmgraph", "2000x16", 5) < 1000
