@@ -9,6 +9,8 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from mmgraph.functional.precision import at_least_float32
+
 
 def attention_fusion(
     views: Sequence[Tensor], weight: Tensor, bias: Tensor, query: Tensor
@@ -20,7 +22,7 @@ def attention_fusion(
         \beta_m = \mathrm{softmax}_m\,
         \mathbf{w}^\top \tanh(\mathbf{W} \mathbf{h}_m + \mathbf{b})
 
-    There is no second derivative.
+    There is no second derivative. Half precision is computed in float32.
 
     Args:
         views: :math:`\mathbf{h}_m`, at least one.
@@ -38,7 +40,9 @@ def attention_fusion(
         >>> attention_fusion([one[None], 3 * one[None]], one[None], one, 0 * one)
         tensor([[2.]])
     """
-    fused: Tensor = _AttentionFusion.apply(weight, bias, query, *views)
+    tensors = [at_least_float32(x) for x in (weight, bias, query, *views)]
+    with torch.autocast(query.device.type, enabled=False):
+        fused: Tensor = _AttentionFusion.apply(*tensors)
     return fused
 
 
@@ -66,6 +70,11 @@ class _AttentionFusion(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, ...]:
+        with torch.autocast(grad.device.type, enabled=False):
+            return _AttentionFusion._gradients(ctx, grad)
+
+    @staticmethod
+    def _gradients(ctx: Any, grad: Tensor) -> tuple[Tensor, ...]:
         weight, query, beta, *rest = ctx.saved_tensors
         hidden, views = rest[: len(beta)], rest[len(beta) :]
         to_beta = torch.stack([(grad * view).sum(dim=1) for view in views])

@@ -11,11 +11,11 @@ from torch import Tensor
 from mmgraph.functional.block_sizes import CONTRAST_SCORES
 from mmgraph.functional.losses.streaming import (
     GradientsMadeForward,
-    at_least_float32,
     check_contrast,
     contrast_rows,
     needs_gradient,
 )
+from mmgraph.functional.precision import at_least_float32
 from mmgraph.functional.shrinking_blocks import shrinking_blocks
 
 #: Up to so many, a sum of products is faster with each column in one piece.

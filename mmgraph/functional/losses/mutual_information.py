@@ -7,6 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from mmgraph.functional.precision import at_least_float32
+
 #: Weight and bias of the first and of the second layer of a network.
 TwoLayers = tuple[Tensor, Tensor, Tensor, Tensor]
 
@@ -66,10 +68,9 @@ def gaussian_network_loss(
         >>> gaussian_network_loss(x, x, layers, (torch.eye(3), zero, -x.T @ x, zero))
         tensor(-1.5000)
     """
+    data = (at_least_float32(each.detach()) for each in (x, y))
     with torch.autocast(x.device.type, enabled=False):
-        loss: Tensor = _GaussianNetworkLoss.apply(
-            x.detach(), y.detach(), *mean, *log_var
-        )
+        loss: Tensor = _GaussianNetworkLoss.apply(*data, *mean, *log_var)
     return loss
 
 

@@ -80,13 +80,3 @@ def needs_gradient(a: Tensor, b: Tensor) -> bool:
         True
     """
     return torch.is_grad_enabled() and (a.requires_grad or b.requires_grad)
-
-
-def at_least_float32(x: Tensor) -> Tensor:
-    """``x`` itself, or in float32 if its precision is half.
-
-    Example:
-        >>> at_least_float32(torch.ones(1, dtype=torch.bfloat16)).dtype
-        torch.float32
-    """
-    return x.float() if x.dtype in (torch.float16, torch.bfloat16) else x

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from mmgraph.functional.block_sizes import USER_SCORES
 from mmgraph.functional.graph.adjacency import Adjacency
+from mmgraph.functional.precision import at_least_float32
 from mmgraph.functional.rows import take_rows
 
 
@@ -96,6 +97,7 @@ def map_unseen_scores(
 
     Value and gradients are those of ``unseen_scores(user, item, seen) @ weight``; time
     and memory grow with the users, the items and the edges, not with users times items.
+    Half precision is computed in float32.
 
     Args:
         user: :math:`\mathbf{x}_u` of each user.
@@ -115,6 +117,14 @@ def map_unseen_scores(
         >>> map_unseen_scores(torch.ones(1, 1), item, seen, torch.ones(3, 1))
         tensor([[1.4000]])
     """
+    with torch.autocast(user.device.type, enabled=False):
+        user, item, weight = (at_least_float32(x) for x in (user, item, weight))
+        return _map_unseen_scores(user, item, seen, weight)
+
+
+def _map_unseen_scores(
+    user: Tensor, item: Tensor, seen: Adjacency, weight: Tensor
+) -> Tensor:
     row, col = seen.row().long(), seen.col.long()
     score = (take_rows(user, row) * take_rows(item, col)).sum(dim=1)
     mapped = user @ (item.t() @ weight) - F.embedding_bag(
