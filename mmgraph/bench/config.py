@@ -17,6 +17,7 @@ from mmgraph.errors import UserError
 from mmgraph.models.base import Recommender
 from mmgraph.models.registry import model_options, resolve_model, resolve_plugin
 from mmgraph.options import Option, declared_options
+from mmgraph.train.epoch_seed import DRAWS
 from mmgraph.train.trainer import Trainer
 from mmgraph.train.training_options import MODELS_OWN
 
@@ -82,7 +83,7 @@ class RunConfig:
             for name, value in self.options.items()
             if name not in later or value != later[name]
         }
-        parts = [self.label, options, trainer, seed, data_sha256]
+        parts = [self.label, options, trainer, seed, data_sha256, DRAWS]
         text = json.dumps(parts, sort_keys=True, default=str)
         return hashlib.sha256(text.encode()).hexdigest()
 

@@ -24,6 +24,7 @@ from mmgraph.errors import UserError
 from mmgraph.models import build_model
 from mmgraph.models.base import Recommender
 from mmgraph.schema import INTERACTS, ITEM, USER
+from mmgraph.train.epoch_seed import DRAWS
 from mmgraph.train.evaluation import evaluate
 from mmgraph.train.history import History
 from mmgraph.train.trainer import Trainer
@@ -220,6 +221,7 @@ def measured(
         "counts": split_counts(built.splits),
         "metrics": metrics,
         "versions": versions(),
+        "draws": DRAWS,
         "model": run.spec.model,
         "plugin": run.spec.plugin,
         "fidelity": run.spec.fidelity,

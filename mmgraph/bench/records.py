@@ -49,6 +49,8 @@ class _Measured(TypedDict):
     peak_memory_bytes: int
     device: str
     versions: dict[str, str]
+    #: Which numbers seeds draw; versions before 0.8 did not record it.
+    draws: NotRequired[int]
 
 
 class ResultLine(_Measured):

@@ -45,6 +45,7 @@ from mmgraph.files import (
     write_atomic,
 )
 from mmgraph.train.checkpoint import FILE_NAME, has_checkpoint
+from mmgraph.train.epoch_seed import DRAWS
 
 RESULTS, SELECTION, PER_USER, HISTORY, MODELS, SELECTED = (
     "results.jsonl",
@@ -235,6 +236,10 @@ class BenchFolder:
         resume: Keep the finished runs of the folder. Otherwise they are moved aside to
             ``*.previous``, a second time to ``*.previous-2`` and so on.
 
+    Raises:
+        UserError: If a kept file is damaged, or of a version whose seeds drew other
+            numbers.
+
     Example:
         >>> import tempfile
         >>> folder = BenchFolder(Path(tempfile.mkdtemp()))
@@ -251,7 +256,16 @@ class BenchFolder:
         for part in (path, path / PER_USER, path / HISTORY, *kept):
             clear_temporary(part)
         points = read_json_lines(path / SELECTION, fault_of=fault_of_point)
-        self.done = {line["key"] for line in self.lines()}
+        lines = self.lines()
+        for line in lines:
+            if line["epochs"] and line.get("draws") != DRAWS:
+                version = line["versions"].get("mmgraph", "another version")
+                raise UserError(
+                    f"holds runs of mmgraph {version}, whose seeds drew other numbers",
+                    "choose another --out",
+                    path=path,
+                )
+        self.done = {line["key"] for line in lines}
         self.tried: dict[str, float | None] = {
             p["key"]: p["valid_recall@20"] for p in points
         }

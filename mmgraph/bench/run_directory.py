@@ -103,7 +103,8 @@ def begin_run(folder: Path, key: str, *, resume: bool) -> bool:
         return False
     if read_info(folder)["key"] != key:
         raise UserError(
-            "the run there has other options, another seed or other data",
+            "the run there has other options, another seed or other data, or is of a "
+            "version before 0.8",
             "repeat its command exactly, with --resume, or choose another --out",
             path=folder,
         )

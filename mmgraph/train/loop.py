@@ -35,6 +35,7 @@ from mmgraph.train.checkpoint import (
     save_checkpoint,
 )
 from mmgraph.train.early_stopping import EarlyStopping
+from mmgraph.train.epoch_seed import epoch_seed
 from mmgraph.train.evaluation import split_metrics
 from mmgraph.train.history import History
 from mmgraph.train.history_file import HistoryFile
@@ -101,7 +102,7 @@ class TrainingRun:
         self.generator = torch.Generator(device)
 
     def _seed(self, epoch: int) -> None:
-        seed = (self.options.seed << 32) + epoch
+        seed = epoch_seed(self.options.seed, epoch)
         self.generator.manual_seed(seed)
         torch.manual_seed(seed)  # dropout and other draws inside the model
 

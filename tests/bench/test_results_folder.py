@@ -120,6 +120,19 @@ def test_what_was_moved_aside_is_never_written_over(tmp_path):
     }
 
 
+@pytest.mark.parametrize("draws", [None, 1])
+def test_runs_whose_seeds_drew_other_numbers_are_not_gone_on_with(draws, tmp_path):
+    line = result("a", versions={"mmgraph": "0.7.0"})
+    del line["draws"]
+    BenchFolder(tmp_path).add_result(line | ({} if draws is None else {"draws": draws}))
+    with pytest.raises(UserError) as error:
+        BenchFolder(tmp_path, resume=True)
+    assert str(error.value) == (
+        f"{tmp_path}: holds runs of mmgraph 0.7.0, whose seeds drew other numbers - "
+        "choose another --out"
+    )
+
+
 def test_a_line_without_its_key_is_refused(tmp_path):
     (tmp_path / "selection.jsonl").write_text('{"key": "a"}\n')
     with pytest.raises(UserError, match=r"selection.jsonl:1: the line has no 'spec'"):

@@ -5,6 +5,9 @@ from __future__ import annotations
 METRICS = {f"{name}@{k}": 0.5 for name in ("recall", "ndcg") for k in (10, 20)}
 
 
+from mmgraph.train.epoch_seed import DRAWS
+
+
 def result(key, **changes):
     """A line of ``results.jsonl``."""
     line = {
@@ -26,6 +29,7 @@ def result(key, **changes):
         "peak_memory_bytes": 1,
         "device": "cpu",
         "versions": {"mmgraph": "0"},
+        "draws": DRAWS,
         "seed": 1,
     }
     return line | changes
