@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-METRICS = {f"{name}@{k}": 0.5 for name in ("recall", "ndcg") for k in (10, 20)}
-
-
 from mmgraph.train.epoch_seed import DRAWS
+
+METRICS = {f"{name}@{k}": 0.5 for name in ("recall", "ndcg") for k in (10, 20)}
 
 
 def result(key, **changes):
