@@ -22,7 +22,7 @@ from torch_geometric.typing import WITH_PYG_LIB, WITH_TORCH_SPARSE, SparseTensor
 from mmgraph.data import from_interactions, load_dataset, original_ids
 from mmgraph.functional import Adjacency
 from mmgraph.models import Batch as Triples
-from mmgraph.models import build_model
+from mmgraph.models import available_models, build_model, resolve_model
 from mmgraph.nn import (
     BipartiteConv,
     CLUBLoss,
@@ -592,3 +592,39 @@ def test_distributed_data_parallel_wraps_a_loss(name, planted, tmp_path):
     assert expected.keys() == found.keys()
     for key, gradient in expected.items():
         torch.testing.assert_close(found[key], gradient)
+
+
+FORMS = [
+    (name, None, fidelity)
+    for name in available_models()
+    for fidelity in resolve_model(name)[1].fidelities
+]
+
+
+@pytest.mark.parametrize(
+    ("name", "plugin", "fidelity"),
+    [*FORMS, ("VBPR", "CLEAR", "paper"), ("VBPR", "SEA", "paper")],
+)
+def test_autocast_of_every_system(name, plugin, fidelity):
+    """A step of which all, the backward pass too, is under autocast."""
+    train = load_dataset("synthetic")[0]
+    rows = torch.arange(64)
+    losses, gradients = [], []
+    for enabled in (False, True):
+        torch.manual_seed(0)
+        plugged = {} if plugin is None else {"plugin": plugin}
+        model = build_model(name, train, fidelity=fidelity, **plugged)
+        graphs = model.add_graphs(copy.copy(train))
+        model.train()
+        with torch.autocast("cpu", torch.bfloat16, enabled=enabled):
+            torch.manual_seed(1)
+            model.start_epoch(graphs, 1, torch.Generator().manual_seed(0))
+            torch.manual_seed(2)
+            terms = model.training_loss(graphs, Triples(rows, rows, rows + 64))
+            loss = torch.stack([term.float() for term in terms.values()]).sum()
+            loss.backward()
+        losses.append(loss.detach())
+        grads = [p.grad for p in model.parameters() if p.grad is not None]
+        gradients.append(torch.cat([g.flatten() for g in grads]))
+    torch.testing.assert_close(losses[1], losses[0], rtol=1e-2, atol=0)
+    assert torch.cosine_similarity(*gradients, dim=0) > 0.99

@@ -53,7 +53,9 @@ Data = Annotated[
 ]
 SplitRule = Annotated[
     str,
-    typer.Option("--split", help="Rule of the split; see mmgraph data --help."),
+    typer.Option(
+        "--split", help="label|per_user|temporal|leave_one_out|cold_items|none"
+    ),
 ]
 MovedData = Annotated[
     str | None, typer.Option("--data", metavar="DIR", help="The data, if they moved.")

@@ -97,12 +97,15 @@ class SEA(Recommender):
         club_fit: How the bound's estimator is fitted, ``"adam"`` or ``"closed-form"``,
             see :class:`~mmgraph.nn.SeparateLearningLoss`, here and for the options
             that follow. Those without a value are as the fidelity has them.
-        club_inner_steps: Steps of the estimator per batch.
-        club_lr: Learning rate of the estimator.
-        club_rows: Rows of a modality that such a step sees, 0 for all.
+        club_inner_steps: Steps of the estimator per batch (null: 10, released 50).
+        club_lr: Learning rate of the estimator (null: 3e-2, released 1e-4).
+        club_rows: Rows of a modality that such a step sees, 0 for all (null: 1024,
+            released 0).
         club_order: ``"loss-first"``, as in the public code, or ``"fit-first"``.
-        club_standardize: Bring the columns of both halves to variance 1 first.
-        club_pairs: Pairs that it is fitted to, ``"paper"`` or ``"released"``.
+        club_standardize: Bring the columns of both halves to variance 1 first (null:
+            true, released false).
+        club_pairs: Pairs that it is fitted to, ``"paper"`` or ``"released"`` (null: as
+            the fidelity).
         normalize_distance: Normalise both halves before the negative distance, which
             is unbounded otherwise.
         split_at: Vectors that are split: ``"encoder"`` its output, as in the public

@@ -65,7 +65,7 @@ Config = Annotated[
     typer.Option(
         "--config",
         metavar="FILE.toml|run.json",
-        help="Options by name, and a table [options] as after --set.",
+        help="Options by name; those after --set in a table named options.",
         callback=read_config,
         is_eager=True,
     ),
