@@ -19,6 +19,7 @@ from mmgraph.encode.encoder import Encoded, Encoder, Fault
 from mmgraph.encode.feature_file import (
     check_feature_file,
     check_ids,
+    check_range,
     write_features,
 )
 from mmgraph.encode.parts import (
@@ -214,20 +215,51 @@ def _encode_parts(
     on_rows: OnRows | None,
 ) -> None:
     """Make each of the parts that is not there yet."""
-    contents, found, total = items.contents, 0, 0
+    found = total = 0
     for number in parts:
-        part = contents[number * PART_ROWS : (number + 1) * PART_ROWS]
-        total += len(part)
-        if read_part(folder, number) is not None:
-            found += len(part)
+        contents = items.contents[number * PART_ROWS : (number + 1) * PART_ROWS]
+        total += len(contents)
+        part = _part_there(folder, number, encoder, contents)
+        if part is not None:
+            found += len(contents)
         else:
-            encoded = _finite(encoder.encode(part), len(part))
-            write_part(folder, number, encoded)
-            _check_range(encoded.features, dtype)
+            part = _encoded(encoder, contents)
+            write_part(folder, number, part)
+        # Another call may have made it, and for another dtype.
+        check_range(part.features, dtype, fix="go on with --resume --dtype float32")
         if on_rows is not None:
-            on_rows(len(part))
+            on_rows(len(contents))
     if found:
         _log.info("%d of %d rows were there already", found, total)
+
+
+def _part_there(
+    folder: Path, number: int, encoder: Encoder, contents: list[str]
+) -> Encoded | None:
+    """A part that need not be made; what could not be read then is looked at again."""
+    part = read_part(folder, number)
+    if part is None:
+        return None
+    then = {n: part.faults[n].reason for n in sorted(part.faults)}
+    unread = [n for n, reason in then.items() if reason != NOT_FINITE]
+    if unread:
+        now = _encoded(encoder, [contents[n] for n in unread]).faults
+        if [now[n].reason for n in sorted(now)] != [then[n] for n in unread]:
+            return None
+    return part
+
+
+def _encoded(encoder: Encoder, contents: list[str]) -> Encoded:
+    """What an encoder gives, with a row or a fault for each content."""
+    part, count = encoder.encode(contents), len(contents)
+    shape, faults = part.features.shape, len(part.faults.keys() & set(range(count)))
+    if len(shape) != 2 or shape[0] + faults != count:
+        raise UserError(
+            f"the encoder gave features of shape {list(shape)} and {faults} faults "
+            f"for {count} {encoder.kind}s",
+            "give a row, or a fault, for each",
+        )
+    return _finite(part, count)
 
 
 def _finite(part: Encoded, count: int) -> Encoded:
@@ -238,15 +270,6 @@ def _finite(part: Encoded, count: int) -> Encoded:
     position = np.setdiff1d(np.arange(count), list(part.faults))
     faults = {int(n): Fault(NOT_FINITE) for n in position[~finite]}
     return Encoded(part.features[finite], {**part.faults, **faults})
-
-
-def _check_range(features: np.ndarray, dtype: str) -> None:
-    largest = float(np.abs(features).max(initial=0.0))
-    if largest > float(np.finfo(dtype).max):
-        raise UserError(
-            f"the features reach {largest:.3g}, which {dtype} does not hold",
-            "go on with --resume --dtype float32",
-        )
 
 
 def _parts(folder: Path, count: int) -> Iterator[Encoded]:
