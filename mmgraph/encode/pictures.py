@@ -72,6 +72,7 @@ def picture_encoder(
     identity = {
         "encoder": "timm",
         "model_sha256": model_digest(folder),
+        "root": str(root.resolve()),
         "batch_size": batch_size,
         "device": where.type,
     }
