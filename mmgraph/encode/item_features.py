@@ -8,7 +8,7 @@ import io
 import json
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -58,13 +58,17 @@ def left_out_file(out: Path) -> Path:
 
 
 def check_out(
-    out: Path, *, table: Path, dtype: str = "float32", resume: bool = False
+    out: Path,
+    *,
+    inputs: Iterable[Path],
+    dtype: str = "float32",
+    resume: bool = False,
 ) -> None:
     """Refuse a place for features, before any work is done.
 
     Args:
         out: The feature file.
-        table: The table that is read.
+        inputs: Files that are read: the table, the model.
         dtype: Of the features.
         resume: Parts of a run that was stopped are to be taken.
 
@@ -73,11 +77,12 @@ def check_out(
             written, or would cost another file.
 
     Example:
-        >>> check_out(Path("visual.npz"), table=Path("items.csv"))
+        >>> check_out(Path("visual.npz"), inputs=[Path("items.csv")])
     """
     check_feature_file(out, dtype)
-    check_output_file(out, inputs=[table])
-    check_output_file(left_out_file(out), inputs=[table])
+    inputs = list(inputs)
+    check_output_file(out, inputs=inputs)
+    check_output_file(left_out_file(out), inputs=inputs)
     check_parts(parts_folder(out), resume=resume)
 
 
@@ -115,7 +120,8 @@ def write_item_features(
             features.
     """
     out = Path(out)
-    check_out(out, table=items.path, dtype=dtype, resume=resume)
+    inputs = [items.path, *encoder.files]
+    check_out(out, inputs=inputs, dtype=dtype, resume=resume)
     check_ids(out, items.ids)
     folder, count = parts_folder(out), _num_parts(items)
     settings = _settings(items, encoder)
@@ -173,7 +179,8 @@ def write_shard(
             :func:`write_item_features`.
     """
     out, number = Path(out), parse_shard(shard)
-    check_out(out, table=items.path, dtype=dtype, resume=True)
+    inputs = [items.path, *encoder.files]
+    check_out(out, inputs=inputs, dtype=dtype, resume=True)
     check_ids(out, items.ids)
     folder, count = parts_folder(out), _num_parts(items)
     settings = {**_settings(items, encoder), "rows_of_a_part": PART_ROWS}

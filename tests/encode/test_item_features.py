@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -419,15 +420,30 @@ def test_strings_are_refused_before_any_work(tmp_path, fake_encoder):
 def test_a_link_a_list_and_parts_that_are_none_are_not_touched(name, tmp_path):
     os.symlink(tmp_path / "elsewhere", tmp_path / name)
     with pytest.raises(UserError, match="is a link"):
-        check_out(tmp_path / "a.npz", table=Path("items.csv"))
+        check_out(tmp_path / "a.npz", inputs=[Path("items.csv")])
 
 
 def test_the_table_is_not_written_over(tmp_path):
     table = tmp_path / "items.parquet"
     table.touch()
     with pytest.raises(UserError, match="is read by this command"):
-        check_out(table, table=table)
+        check_out(table, inputs=[table])
     table = tmp_path / "text.left_out.csv"
     table.touch()
     with pytest.raises(UserError, match="is read by this command"):
-        check_out(tmp_path / "text.npz", table=table)
+        check_out(tmp_path / "text.npz", inputs=[table])
+
+
+@pytest.mark.parametrize(
+    "write", [write_item_features, partial(write_shard, shard="1/2")]
+)
+def test_the_model_is_not_written_over(write, items, fake_encoder, tmp_path):
+    weights, tokens = tmp_path / "model.safetensors", tmp_path / "a.left_out.csv"
+    for file in (weights, tokens):
+        file.write_text("weights")
+    encoder = fake_encoder._replace(files=[weights, tokens])
+    for out in (weights, tmp_path / "a.npz"):
+        with pytest.raises(UserError, match="is read by this command - choose another"):
+            write(items, encoder, out)
+    assert weights.read_text() == tokens.read_text() == "weights"
+    assert not list(tmp_path.glob("*.parts"))

@@ -91,6 +91,11 @@ def test_the_root_is_part_of_what_features_depend_on(
     ]
 
 
+def test_the_files_of_the_model_are_told(picture_model):
+    files = picture_encoder(str(picture_model)).files
+    assert {path.name for path in files} == {"config.json", "model.safetensors"}
+
+
 def test_weights_of_another_name_are_refused(picture_model, tmp_path):
     folder = tmp_path / "model"
     shutil.copytree(picture_model, folder)
