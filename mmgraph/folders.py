@@ -1,9 +1,10 @@
 """Folders that we make, fill or replace, and what of others must not be touched.
 
 A folder that may be replaced holds ``mmgraph.json``: the names of its files with their
-SHA-256. Only such a folder is replaced, and only if it holds these files, unchanged,
-and no others. Whoever reads a file that is listed checks it first. Folders without
-``mmgraph.json`` were made by the user, and are read as they are.
+SHA-256. Only such a folder is replaced, only if it holds these files, unchanged, and no
+others, and only by another of its kind, which one of its files tells. Whoever reads a
+file that is listed checks it first. Folders without ``mmgraph.json`` were made by the
+user, and are read as they are.
 """
 
 from __future__ import annotations
@@ -36,22 +37,22 @@ _EDITED = f"copy it again; if it was changed on purpose, delete {CONTENTS}"
 _FEATURES = (".npy", ".npz", ".parquet", ".safetensors")
 
 
-def check_output_file(path: Path, *, inputs: Iterable[Path] = ()) -> None:
+def check_output_file(path: Path, *, inputs: Iterable[Path]) -> None:
     """Refuse a file that a command must not write, before any work is done.
 
     Args:
         path: The file.
-        inputs: Files that the command reads.
+        inputs: All files that the command reads, also those that no option names.
 
     Raises:
         UserError: As :func:`~mmgraph.files.check_file`, or if the file is an input, or
             would be taken for data in a folder of data.
 
     Example:
-        >>> check_output_file(Path("graph.pt"))
+        >>> check_output_file(Path("graph.pt"), inputs=[Path("visual.npy")])
     """
     check_file(path)
-    if path.exists() and any(path.samefile(p) for p in inputs if p.exists()):
+    if any(_is_same(path, file) for file in inputs):
         raise UserError("is read by this command", _ANOTHER_NAME, path=path)
     if _is_data(path.name) and any(map(_is_table, _names(path.parent))):
         raise UserError("would be part of the data there", _ANOTHER, path=path)
@@ -104,7 +105,7 @@ def check_output_folder(
 def check_new_folder(
     path: Path,
     *,
-    replace: bool = False,
+    replace: str | None = None,
     inputs: Iterable[Path] = (),
     fix: str = _ANOTHER,
 ) -> None:
@@ -112,8 +113,9 @@ def check_new_folder(
 
     Args:
         path: The folder.
-        replace: It may take the place of one that we made.
-        inputs: Files that the command reads.
+        replace: It may take the place of one that we made and in which this file is,
+            which no other kind of folder has.
+        inputs: Files and folders that the command reads.
         fix: What to do if it exists.
 
     Raises:
@@ -127,18 +129,18 @@ def check_new_folder(
     if mode is None:
         check_parent(path)
         return
-    if not replace:
+    if replace is None:
         raise UserError("exists already", fix, path=path)
     if not path.is_dir() or path.is_symlink():
         raise UserError(f"is {kind_of(mode)}, no folder", _ANOTHER, path=path)
-    if any(path.resolve() in file.resolve().parents for file in inputs):
+    if any(_is_in(path, file) for file in inputs):
         raise UserError("holds what this command reads", _ANOTHER, path=path)
     check_parent(path)
-    _check_ours(path)
+    _check_ours(path, replace)
 
 
 @contextmanager
-def new_folder(path: Path, *, replace: bool = False) -> Iterator[Path]:
+def new_folder(path: Path, *, replace: str | None = None) -> Iterator[Path]:
     """Fill a folder that appears under its name when the block ends, or not at all.
 
     One that is replaced is renamed first. If the process is killed between the two
@@ -146,7 +148,8 @@ def new_folder(path: Path, *, replace: bool = False) -> Iterator[Path]:
 
     Args:
         path: The folder to make; those above it are made.
-        replace: Replace a folder that :func:`list_contents` was called for.
+        replace: Replace a folder that :func:`list_contents` was called for, if it
+            lists this file; see :func:`check_new_folder`.
 
     Yields:
         An empty folder beside it, to be filled.
@@ -232,6 +235,16 @@ def list_contents(folder: Path) -> None:
     write_json(folder / CONTENTS, {"about": _ABOUT, "files": files})
 
 
+def data_files(folder: Path) -> list[Path]:
+    """Files of a folder that may be read where it is a data set.
+
+    Example:
+        >>> data_files(Path("nowhere"))
+        []
+    """
+    return [folder / n for n in _names(folder) if _is_data(n) or n == CONTENTS]
+
+
 def check_contents(folder: Path) -> None:
     """Refuse a folder that lacks a file of its ``mmgraph.json``.
 
@@ -281,13 +294,16 @@ def _is_name(name: str) -> bool:
     return os.path.basename(name) == name and name.strip(".") != ""
 
 
-def _check_ours(folder: Path) -> None:
-    """Refuse a folder that holds anything but the files of its ``mmgraph.json``."""
+def _check_ours(folder: Path, mark: str) -> None:
+    """Refuse a folder of another kind, or with more than its ``mmgraph.json`` lists."""
     there = {path.name for path in folder.iterdir()}
     listed = _contents(folder)
     for name in sorted(there - {CONTENTS, *listed}):
         what = f"holds {name!r}, which is not from mmgraph"
         raise UserError(what, f"{_ANOTHER}, or move that file away", path=folder)
+    if listed and mark not in listed:
+        what = f"has no {mark}: another command made it"
+        raise UserError(what, _ANOTHER, path=folder)
     for name, digest in listed.items():
         path = folder / name
         if name in there and (path.is_symlink() or file_digest(path) != digest):
@@ -325,5 +341,19 @@ def _is_data(name: str) -> bool:
     return _is_table(name) or name.lower().endswith(_FEATURES)
 
 
+def _is_same(path: Path, other: Path) -> bool:
+    try:
+        return path.samefile(other)
+    except (OSError, ValueError):  # one is not there, or ids in place of a file
+        return False
+
+
+def _is_in(folder: Path, file: Path) -> bool:
+    try:
+        return file.resolve().is_relative_to(folder.resolve())
+    except ValueError:  # ids in place of a file
+        return False
+
+
 def _names(folder: Path) -> list[str]:
-    return os.listdir(folder) if folder.is_dir() else []
+    return os.listdir(folder) if os.path.isdir(folder) else []

@@ -4,6 +4,7 @@ import os
 import socket
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -16,13 +17,14 @@ from mmgraph.folders import (
     check_new_folder,
     check_output_file,
     check_output_folder,
+    data_files,
     list_contents,
     new_folder,
 )
 from mmgraph.lock import locked
 
 
-def make(out: Path, text: str, *, replace: bool = False) -> None:
+def make(out: Path, text: str, *, replace: str | None = None) -> None:
     """Make a folder of two files, as ``write_dataset`` does."""
     with new_folder(out, replace=replace) as folder:
         (folder / "a.txt").write_text(text)
@@ -60,7 +62,7 @@ def test_a_folder_appears_whole_or_not_at_all(tmp_path):
 
 def test_a_folder_that_we_made_is_replaced(tmp_path):
     make(tmp_path / "out", "old")
-    make(tmp_path / "out", "new", replace=True)
+    make(tmp_path / "out", "new", replace="a.txt")
     assert (tmp_path / "out" / "a.txt").read_text() == "new"
     assert sorted(os.listdir(tmp_path / "out")) == ["a.txt", "b.txt", CONTENTS]
     assert os.listdir(tmp_path) == ["out"]
@@ -68,8 +70,58 @@ def test_a_folder_that_we_made_is_replaced(tmp_path):
 
 def test_an_empty_folder_may_be_replaced(tmp_path):
     (tmp_path / "out").mkdir()
-    make(tmp_path / "out", "new", replace=True)
+    make(tmp_path / "out", "new", replace="a.txt")
     assert (tmp_path / "out" / "a.txt").read_text() == "new"
+
+
+def test_a_folder_of_another_kind_is_not_replaced(tmp_path):
+    out = tmp_path / "out"
+    make(out, "old")
+    before = snapshot(tmp_path)
+    message = "out: has no export.json: another command made it - choose another"
+    with pytest.raises(UserError, match=message):
+        check_new_folder(out, replace="export.json")
+    with (
+        pytest.raises(UserError, match=message),
+        new_folder(out, replace="export.json"),
+    ):
+        pass
+    assert snapshot(tmp_path) == before
+    (out / "b.txt").unlink()  # what is lost of it does not make it another
+    make(out, "new", replace="a.txt")
+
+
+@pytest.mark.parametrize("reads", ["out", "out/a.txt", "link/a.txt", "beside/a.txt"])
+def test_a_folder_with_an_input_is_not_replaced(tmp_path, reads):
+    out, beside = tmp_path / "out", tmp_path / "beside"
+    make(out, "old")
+    (tmp_path / "link").symlink_to(out)
+    beside.mkdir()
+    (beside / "a.txt").symlink_to(out / "a.txt")
+    with pytest.raises(UserError, match="out: holds what this command reads - choose"):
+        check_new_folder(out, replace="a.txt", inputs=[tmp_path / reads])
+    others = [tmp_path / "outer" / "a.txt", Path("u1,u2" * 5000), Path("a\0b")]
+    check_new_folder(out, replace="a.txt", inputs=others)
+
+
+def test_a_file_that_is_read_is_not_written_over(tmp_path):
+    path, link, same = (tmp_path / name for name in ("a.csv", "link.csv", "same.csv"))
+    path.write_text("read")
+    link.symlink_to(path)
+    os.link(path, same)
+    for each in (path, link, same):
+        message = "a.csv: is read by this command - choose another name"
+        with pytest.raises(UserError, match=message):
+            check_output_file(path, inputs=[tmp_path / "none.csv", each])
+    check_output_file(path, inputs=[Path("u1,u2" * 5000), Path("a\0b"), tmp_path])
+
+
+def test_files_of_data_are_known_by_their_names(tmp_path):
+    names = ["interactions.csv", "a.inter", "visual.NPZ", CONTENTS]
+    for name in [*names, "top.csv", "run.json"]:
+        (tmp_path / name).touch()
+    assert {path.name for path in data_files(tmp_path)} == set(names)
+    assert data_files(tmp_path / "top.csv") == []
 
 
 def of_the_user(out):
@@ -152,13 +204,13 @@ def test_nothing_else_is_replaced(tmp_path, lies_there, message):
     lies_there(tmp_path / "out")
     before = snapshot(tmp_path)
     with pytest.raises(UserError, match=message):
-        make(tmp_path / "out", "new", replace=True)
+        make(tmp_path / "out", "new", replace="a.txt")
     assert snapshot(tmp_path) == before
 
 
 def test_a_device_is_not_replaced():
     with pytest.raises(UserError, match="/dev/null: is a device, no folder"):
-        check_new_folder(Path("/dev/null"), replace=True)
+        check_new_folder(Path("/dev/null"), replace="a.txt")
 
 
 def test_a_file_that_comes_meanwhile_is_not_replaced(tmp_path):
@@ -166,7 +218,7 @@ def test_a_file_that_comes_meanwhile_is_not_replaced(tmp_path):
     make(out, "old")
     with (
         pytest.raises(UserError, match="holds 'mine', which is not from mmgraph"),
-        new_folder(out, replace=True),
+        new_folder(out, replace="a.txt"),
     ):
         (out / "mine").touch()
     assert sorted(os.listdir(out)) == ["a.txt", "b.txt", "mine", CONTENTS]
@@ -186,7 +238,7 @@ def test_a_folder_that_cannot_take_its_place_leaves_the_old_one(tmp_path, monkey
 
     monkeypatch.setattr(os, "replace", refuse)
     message = r"out: cannot be written \(No space left on device\) - check space and"
-    with pytest.raises(UserError, match=message), new_folder(out, replace=True):
+    with pytest.raises(UserError, match=message), new_folder(out, replace="a.txt"):
         pass
     assert snapshot(tmp_path) == before
 
@@ -206,7 +258,7 @@ def dying(call):
     return wrapped
 
 from mmgraph.folders import list_contents, new_folder
-with new_folder(Path(sys.argv[1]), replace=True) as folder:
+with new_folder(Path(sys.argv[1]), replace="a.txt") as folder:
     (folder / "a.txt").write_text("new")
     (folder / "b.txt").write_text("new")
     list_contents(folder)
@@ -230,7 +282,7 @@ def test_a_kill_at_any_point_leaves_the_old_or_the_new(tmp_path, call):
     assert texts == ({"old"} if call < 3 else {"new"})
     for name in ("a.txt", "b.txt"):
         check_content(out / name)
-    make(out, "newer", replace=True)
+    make(out, "newer", replace="a.txt")
     assert os.listdir(tmp_path) == ["out"]
     assert (out / "a.txt").read_text() == "newer"
 
@@ -319,7 +371,7 @@ def places(tmp_path, monkeypatch):
 )
 @pytest.mark.parametrize("door", [check_output_folder, check_new_folder])
 def test_places_where_no_folder_is_made_or_filled(places, out, message, door):
-    options = {"replace": True} if door is check_new_folder else {}
+    options = {"replace": "a.txt"} if door is check_new_folder else {}
     with pytest.raises(UserError, match=message):
         door(Path(out), **options)
 
@@ -341,7 +393,7 @@ def test_places_where_no_folder_is_made_or_filled(places, out, message, door):
 )
 def test_places_where_no_file_is_written(places, out, message):
     with pytest.raises(UserError, match=message):
-        check_output_file(Path(out))
+        check_output_file(Path(out), inputs=[])
 
 
 def test_a_socket_is_no_place_either(tmp_path, monkeypatch):
@@ -349,7 +401,7 @@ def test_a_socket_is_no_place_either(tmp_path, monkeypatch):
     with socket.socket(socket.AF_UNIX) as server:
         server.bind("s")
         with pytest.raises(UserError, match="s: is a socket"):
-            check_output_file(Path("s"))
+            check_output_file(Path("s"), inputs=[])
 
 
 def test_a_folder_that_may_not_be_written_is_said_before_any_work(
@@ -357,7 +409,11 @@ def test_a_folder_that_may_not_be_written_is_said_before_any_work(
 ):
     monkeypatch.setattr(os, "access", lambda *_: False)  # as for others than root
     message = "may not be written by this user - choose another place"
-    for door in (check_output_folder, check_output_file, check_new_folder):
+    for door in (
+        check_output_folder,
+        partial(check_output_file, inputs=[]),
+        check_new_folder,
+    ):
         with pytest.raises(UserError, match=f"{tmp_path}: {message}"):
             door(tmp_path / "out")
     with pytest.raises(UserError, match=f"{tmp_path}: {message}"):
@@ -373,10 +429,10 @@ def test_a_folder_of_data_is_not_filled(tmp_path, table):
     for name in ("top.parquet", "graph.npz", "a.NPY"):
         message = f"{name}: would be part of the data there - choose another"
         with pytest.raises(UserError, match=message):
-            check_output_file(tmp_path / name)
-        check_output_file(tmp_path / "graphs" / name)
-    check_output_file(tmp_path / "graph.pt")
-    check_output_file(tmp_path / "top.csv")
+            check_output_file(tmp_path / name, inputs=[])
+        check_output_file(tmp_path / "graphs" / name, inputs=[])
+    check_output_file(tmp_path / "graph.pt", inputs=[])
+    check_output_file(tmp_path / "top.csv", inputs=[])
 
 
 def test_files_of_others_are_not_written_over(tmp_path):

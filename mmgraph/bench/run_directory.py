@@ -42,6 +42,7 @@ from mmgraph.files import (
     write_atomic,
     write_json,
 )
+from mmgraph.folders import data_files
 from mmgraph.models import build_model
 from mmgraph.models.base import Recommender
 from mmgraph.models.registry import resolve_model
@@ -305,6 +306,21 @@ def load_run(
     memo: dict[int, Any] = {}
     train, valid, test = (to_device(split, where, memo) for split in splits)
     return Run(model.eval().to(where), (train, valid, test), info)
+
+
+def run_inputs(folder: Path, data: str | None = None) -> list[Path]:
+    """Files that :func:`load_run` reads: those of the run, and those of its data.
+
+    Args:
+        folder: A run directory.
+        data: The data set, if it has moved since.
+
+    Raises:
+        UserError: If the folder is no run directory.
+    """
+    location = data or read_info(folder).get("data_location")
+    own = [folder / name for name in (INFO, HISTORY, WEIGHTS)]
+    return own + (data_files(Path(location)) if isinstance(location, str) else [])
 
 
 def _check_known(model: str, path: Path) -> None:

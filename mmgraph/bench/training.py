@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -30,6 +30,7 @@ from mmgraph.bench.run_directory import (
     load_run,
     may_hold,
     read_info,
+    run_inputs,
     save_run,
 )
 from mmgraph.bench.source import DataSource
@@ -47,6 +48,7 @@ from mmgraph.shards import parse_shard
 from mmgraph.train.evaluation import evaluate, users_per_block
 from mmgraph.train.measures import measure
 from mmgraph.train.recommendations import (
+    FIRST_SHARD,
     Audience,
     Choice,
     check_table_name,
@@ -270,6 +272,7 @@ def write_recommendations(
     shard: str | None = None,
     on_users: OnUsers | None = None,
     on_part: Callable[[pd.DataFrame], None] | None = None,
+    inputs: Iterable[Path] = (),
 ) -> Written:
     """Write the best items of users, by original ids, with a run directory's model.
 
@@ -288,6 +291,7 @@ def write_recommendations(
             all tables, one after the other, are the table of all users.
         on_users: Shows progress.
         on_part: Called with each part of the table.
+        inputs: What else the caller has read, such as titles; it is not written over.
 
     Returns:
         How much was written.
@@ -298,10 +302,11 @@ def write_recommendations(
             :func:`~mmgraph.bench.run_directory.load_run` does.
     """
     out, choice = Path(out), choice or Choice()
-    inputs = [Path(each) for each in (users, choice.allow, choice.deny) if each]
+    lists = [Path(each) for each in (users, choice.allow, choice.deny) if each]
+    inputs = [*inputs, *lists, *run_inputs(Path(folder), data)]
     share = None if shard is None else parse_shard(shard)
     if shard_rows:
-        check_new_folder(out, replace=True, inputs=inputs)
+        check_new_folder(out, replace=FIRST_SHARD, inputs=inputs)
     else:
         check_table_name(out)
         check_output_file(out, inputs=inputs)

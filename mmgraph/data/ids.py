@@ -34,6 +34,8 @@ def as_ids(values: Any) -> np.ndarray:
         (['b', 'a'], 'int64')
     """
     if isinstance(values, torch.Tensor):
+        if values.is_floating_point() and values.numel():  # NumPy has no bfloat16
+            raise _other_kind(str(values.dtype).removeprefix("torch."))
         values = values.detach().cpu().numpy()
     is_list = isinstance(values, list | tuple)
     # NumPy would cut a string off at NUL, and turn True into 1 and None into "None".

@@ -2,19 +2,40 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from torch_geometric.data import HeteroData
 
-from mmgraph.data.formats.layout import check_modality_names
+from mmgraph.data.formats.layout import TABLE, check_modality_names
 from mmgraph.data.label_split import SPLIT_NAMES
 from mmgraph.errors import UserError
 from mmgraph.folders import check_new_folder, list_contents, new_folder
 from mmgraph.schema import INTERACTS, ITEM, USER, feature_key, mask_key, modalities
 
-FORCE = "choose another folder or --force"
+_TABLE = f"{TABLE}.parquet"
+
+
+def check_dataset_folder(
+    out: Path, *, force: bool = False, inputs: Iterable[Path] = ()
+) -> None:
+    """Refuse a folder that :func:`write_dataset` could not make, before any work.
+
+    Args:
+        out: The folder to make.
+        force: A data set that was made there may be replaced.
+        inputs: Files and folders that the command reads.
+
+    Raises:
+        UserError: As :func:`~mmgraph.folders.check_new_folder`.
+
+    Example:
+        >>> check_dataset_folder(Path("shop"))
+    """
+    fix = "choose another folder or --force"
+    check_new_folder(out, replace=_TABLE if force else None, inputs=inputs, fix=fix)
 
 
 def write_dataset(
@@ -57,9 +78,9 @@ def write_dataset(
     out = Path(out)
     check_modality_names(modalities(train))
     _check_ids(train)
-    check_new_folder(out, replace=force, fix=FORCE)
-    with new_folder(out, replace=force) as folder:
-        _write_interactions((train, val, test), folder / "interactions.parquet")
+    check_dataset_folder(out, force=force)
+    with new_folder(out, replace=_TABLE if force else None) as folder:
+        _write_interactions((train, val, test), folder / _TABLE)
         for name in modalities(train):
             _write_features(train, name, folder / f"{name}.npz")
         list_contents(folder)

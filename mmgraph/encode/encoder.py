@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -39,8 +40,10 @@ class Encoder(NamedTuple):
         kind: ``"title"`` or ``"picture"``.
         encode: Features of some contents.
         identity: All that they depend on: the model's digest, its batches, its device.
+        files: Those of the model, which features are not written over.
     """
 
     kind: str
     encode: Callable[[Sequence[str]], Encoded]
     identity: dict[str, Any]
+    files: Sequence[Path] = ()

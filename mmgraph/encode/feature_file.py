@@ -106,6 +106,30 @@ def check_ids(path: Path, ids: np.ndarray) -> None:
         raise UserError(what, "choose .npz or .parquet", path=path)
 
 
+def check_range(
+    features: np.ndarray, dtype: str, *, fix: str = "write float32"
+) -> None:
+    """Refuse numbers that would become infinite.
+
+    Args:
+        features: Any shape.
+        dtype: That they are to have.
+        fix: What to do about it.
+
+    Raises:
+        UserError: If one is too large.
+
+    Example:
+        >>> check_range(np.array([[6e4, np.inf]]), "float16")
+    """
+    finite = np.isfinite(features)
+    largest = float(np.abs(features).max(initial=0.0, where=finite))
+    if largest > float(np.finfo(dtype).max):
+        raise UserError(
+            f"the features reach {largest:.3g}, which {dtype} does not hold", fix
+        )
+
+
 def write_features(
     path: Path, ids: np.ndarray, blocks: Blocks, dim: int, dtype: str = "float32"
 ) -> None:
@@ -120,8 +144,10 @@ def write_features(
         dtype: ``"float32"`` or ``"float16"``.
 
     Raises:
-        UserError: As :func:`check_feature_file` and :func:`check_ids`, or if it cannot
-            be written.
+        UserError: As :func:`check_feature_file`, :func:`check_ids` and
+            :func:`check_range`, or if it cannot be written.
+        ValueError: If the blocks have more or fewer rows than there are ids, or another
+            number of columns.
 
     Example:
         >>> import tempfile
@@ -134,14 +160,33 @@ def write_features(
     """
     check_feature_file(path, dtype)
     check_ids(path, ids)
-    shaped = (np.ascontiguousarray(block, dtype=dtype) for block in blocks)
+    shape = (len(ids), dim)
+    checked = _checked(blocks, shape, dtype)
 
     def write(file: io.FileIO) -> None:
         hashed = HashedFile(file)
-        WRITERS[path.suffix](hashed, ids, shaped, (len(ids), dim), dtype)
+        WRITERS[path.suffix](hashed, ids, checked, shape, dtype)
         hashed.add_checksum()
 
     write_atomic_by(path, write)
+
+
+def _checked(blocks: Blocks, shape: Shape, dtype: str) -> Blocks:
+    """The blocks in their dtype, which are together of this shape."""
+    rows, (most, dim) = 0, shape
+    for block in blocks:
+        if block.ndim != 2 or block.shape[1] != dim:
+            raise ValueError(
+                f"blocks must have {dim} columns (got shape {block.shape})"
+            )
+        check_range(block, dtype)
+        rows += len(block)
+        if rows > most:
+            break
+        yield np.ascontiguousarray(block, dtype=dtype)
+    if rows != most:
+        more = " or more" if rows > most else ""
+        raise ValueError(f"blocks must have {most} rows together (got {rows}{more})")
 
 
 def _write_npz(

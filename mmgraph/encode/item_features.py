@@ -8,7 +8,7 @@ import io
 import json
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from mmgraph.encode.encoder import Encoded, Encoder, Fault
 from mmgraph.encode.feature_file import (
     check_feature_file,
     check_ids,
+    check_range,
     write_features,
 )
 from mmgraph.encode.parts import (
@@ -57,13 +58,17 @@ def left_out_file(out: Path) -> Path:
 
 
 def check_out(
-    out: Path, *, table: Path, dtype: str = "float32", resume: bool = False
+    out: Path,
+    *,
+    inputs: Iterable[Path],
+    dtype: str = "float32",
+    resume: bool = False,
 ) -> None:
     """Refuse a place for features, before any work is done.
 
     Args:
         out: The feature file.
-        table: The table that is read.
+        inputs: Files that are read: the table, the model.
         dtype: Of the features.
         resume: Parts of a run that was stopped are to be taken.
 
@@ -72,11 +77,12 @@ def check_out(
             written, or would cost another file.
 
     Example:
-        >>> check_out(Path("visual.npz"), table=Path("items.csv"))
+        >>> check_out(Path("visual.npz"), inputs=[Path("items.csv")])
     """
     check_feature_file(out, dtype)
-    check_output_file(out, inputs=[table])
-    check_output_file(left_out_file(out), inputs=[table])
+    inputs = list(inputs)
+    check_output_file(out, inputs=inputs)
+    check_output_file(left_out_file(out), inputs=inputs)
     check_parts(parts_folder(out), resume=resume)
 
 
@@ -114,7 +120,8 @@ def write_item_features(
             features.
     """
     out = Path(out)
-    check_out(out, table=items.path, dtype=dtype, resume=resume)
+    inputs = [items.path, *encoder.files]
+    check_out(out, inputs=inputs, dtype=dtype, resume=resume)
     check_ids(out, items.ids)
     folder, count = parts_folder(out), _num_parts(items)
     settings = _settings(items, encoder)
@@ -172,7 +179,8 @@ def write_shard(
             :func:`write_item_features`.
     """
     out, number = Path(out), parse_shard(shard)
-    check_out(out, table=items.path, dtype=dtype, resume=True)
+    inputs = [items.path, *encoder.files]
+    check_out(out, inputs=inputs, dtype=dtype, resume=True)
     check_ids(out, items.ids)
     folder, count = parts_folder(out), _num_parts(items)
     settings = {**_settings(items, encoder), "rows_of_a_part": PART_ROWS}
@@ -214,20 +222,51 @@ def _encode_parts(
     on_rows: OnRows | None,
 ) -> None:
     """Make each of the parts that is not there yet."""
-    contents, found, total = items.contents, 0, 0
+    found = total = 0
     for number in parts:
-        part = contents[number * PART_ROWS : (number + 1) * PART_ROWS]
-        total += len(part)
-        if read_part(folder, number) is not None:
-            found += len(part)
+        contents = items.contents[number * PART_ROWS : (number + 1) * PART_ROWS]
+        total += len(contents)
+        part = _part_there(folder, number, encoder, contents)
+        if part is not None:
+            found += len(contents)
         else:
-            encoded = _finite(encoder.encode(part), len(part))
-            write_part(folder, number, encoded)
-            _check_range(encoded.features, dtype)
+            part = _encoded(encoder, contents)
+            write_part(folder, number, part)
+        # Another call may have made it, and for another dtype.
+        check_range(part.features, dtype, fix="go on with --resume --dtype float32")
         if on_rows is not None:
-            on_rows(len(part))
+            on_rows(len(contents))
     if found:
         _log.info("%d of %d rows were there already", found, total)
+
+
+def _part_there(
+    folder: Path, number: int, encoder: Encoder, contents: list[str]
+) -> Encoded | None:
+    """A part that need not be made; what could not be read then is looked at again."""
+    part = read_part(folder, number)
+    if part is None:
+        return None
+    then = {n: part.faults[n].reason for n in sorted(part.faults)}
+    unread = [n for n, reason in then.items() if reason != NOT_FINITE]
+    if unread:
+        now = _encoded(encoder, [contents[n] for n in unread]).faults
+        if [now[n].reason for n in sorted(now)] != [then[n] for n in unread]:
+            return None
+    return part
+
+
+def _encoded(encoder: Encoder, contents: list[str]) -> Encoded:
+    """What an encoder gives, with a row or a fault for each content."""
+    part, count = encoder.encode(contents), len(contents)
+    shape, faults = part.features.shape, len(part.faults.keys() & set(range(count)))
+    if len(shape) != 2 or shape[0] + faults != count:
+        raise UserError(
+            f"the encoder gave features of shape {list(shape)} and {faults} faults "
+            f"for {count} {encoder.kind}s",
+            "give a row, or a fault, for each",
+        )
+    return _finite(part, count)
 
 
 def _finite(part: Encoded, count: int) -> Encoded:
@@ -238,15 +277,6 @@ def _finite(part: Encoded, count: int) -> Encoded:
     position = np.setdiff1d(np.arange(count), list(part.faults))
     faults = {int(n): Fault(NOT_FINITE) for n in position[~finite]}
     return Encoded(part.features[finite], {**part.faults, **faults})
-
-
-def _check_range(features: np.ndarray, dtype: str) -> None:
-    largest = float(np.abs(features).max(initial=0.0))
-    if largest > float(np.finfo(dtype).max):
-        raise UserError(
-            f"the features reach {largest:.3g}, which {dtype} does not hold",
-            "go on with --resume --dtype float32",
-        )
 
 
 def _parts(folder: Path, count: int) -> Iterator[Encoded]:

@@ -101,6 +101,16 @@ def check_safetensors(folder: Path) -> None:
         raise UserError("holds no weights (.safetensors)", fix, path=folder)
 
 
+def model_files(folder: Path) -> list[Path]:
+    """Files that make up a model, sorted.
+
+    Example:
+        >>> model_files(Path("nowhere"))
+        []
+    """
+    return sorted({path for each in MODEL_FILES for path in folder.rglob(each)})
+
+
 def model_digest(folder: Path) -> str:
     """SHA-256 of what makes up a model: names and contents of its files.
 
@@ -113,6 +123,6 @@ def model_digest(folder: Path) -> str:
         False
     """
     digest = hashlib.sha256()
-    for path in sorted({path for each in MODEL_FILES for path in folder.rglob(each)}):
+    for path in model_files(folder):
         digest.update(f"{path.relative_to(folder)}\0{file_digest(path)}\n".encode())
     return digest.hexdigest()

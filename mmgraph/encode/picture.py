@@ -6,6 +6,8 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from mmgraph.encode.encoder import Fault
 
 if TYPE_CHECKING:
@@ -19,6 +21,8 @@ _FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF")
 #: The longer side in shorter ones. A model's input is made by scaling the shorter side:
 #: a line of one pixel would become thousands of times as long.
 _MOST_NARROW = 100
+#: Bits per value, a tag of TIFF.
+_TIFF_BITS = 258
 
 
 class PictureError(ValueError):
@@ -36,12 +40,15 @@ class PictureError(ValueError):
 def open_picture(path: Path) -> Image:
     """A picture in RGB, turned as its camera says; of an animation the first frame.
 
+    Of more than 8 bits the upper ones are taken.
+
     Args:
         path: A JPEG, PNG, WebP, GIF, BMP, TIFF or AVIF file.
 
     Raises:
         PictureError: If there is no such file, it is no picture or damaged, has more
-            pixels than Pillow allows (``Image.MAX_IMAGE_PIXELS``), or is a line.
+            pixels than Pillow allows (``Image.MAX_IMAGE_PIXELS``), is a line, or has
+            signed numbers or 32 bits, which do not say what is white.
 
     Example:
         >>> open_picture(Path("nowhere.jpg"))
@@ -60,7 +67,12 @@ def open_picture(path: Path) -> Image:
     try:
         with Image.open(path, formats=_formats()) as opened:
             _check_size(*opened.size, Image.MAX_IMAGE_PIXELS)
-            return ImageOps.exif_transpose(opened).convert("RGB")
+            surplus = _surplus_bits(opened)
+            turned = ImageOps.exif_transpose(opened)
+            if surplus:
+                upper = np.asarray(turned) >> surplus
+                turned = Image.fromarray(upper.astype(np.uint8))
+            return turned.convert("RGB")
     except PictureError:
         raise
     except Image.DecompressionBombError as error:
@@ -77,6 +89,18 @@ def _formats() -> tuple[str, ...]:
 
     Image.init()
     return tuple(name for name in _FORMATS if name in Image.OPEN)
+
+
+def _surplus_bits(opened: Image) -> int:
+    """Bits of a grey value beyond 8; Pillow would cut such values off at 255."""
+    is_png = opened.format == "PNG"  # its 16 bits are "I" in older versions of Pillow
+    if opened.mode in ("I", "F") and not is_png:
+        detail = f"mode {opened.mode} of Pillow, which does not say what is white"
+        raise PictureError(Fault(UNREADABLE, detail))
+    if not opened.mode.startswith("I"):
+        return 0
+    bits: int = getattr(opened, "tag_v2", {}).get(_TIFF_BITS, (16,))[0]  # or 12
+    return bits - 8
 
 
 def _check_size(width: int, height: int, most: int | None) -> None:

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from mmgraph.device import resolve_device
 from mmgraph.encode.encoder import Encoded, Encoder, Fault
-from mmgraph.encode.model_folder import model_digest, model_folder
+from mmgraph.encode.model_folder import model_digest, model_files, model_folder
 from mmgraph.encode.packages import check_installed, load_package
 from mmgraph.encode.picture import PictureError, open_picture
 from mmgraph.errors import UserError
@@ -72,10 +72,11 @@ def picture_encoder(
     identity = {
         "encoder": "timm",
         "model_sha256": model_digest(folder),
+        "root": str(root.resolve()),
         "batch_size": batch_size,
         "device": where.type,
     }
-    return Encoder("picture", encode, identity)
+    return Encoder("picture", encode, identity, model_files(folder))
 
 
 def _load(folder: Path) -> tuple[nn.Module, Callable[[Image], Tensor]]:

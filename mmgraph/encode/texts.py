@@ -10,7 +10,7 @@ import torch
 
 from mmgraph.device import resolve_device
 from mmgraph.encode.encoder import Encoded, Encoder
-from mmgraph.encode.model_folder import model_digest, model_folder
+from mmgraph.encode.model_folder import model_digest, model_files, model_folder
 from mmgraph.encode.packages import check_installed, load_package
 from mmgraph.errors import UserError
 
@@ -68,7 +68,7 @@ def text_encoder(
         "batch_size": batch_size,
         "device": where.type,
     }
-    return Encoder("title", encode, identity)
+    return Encoder("title", encode, identity, model_files(folder))
 
 
 def _encode(encoder: Any, texts: list[str], batch_size: int) -> np.ndarray:

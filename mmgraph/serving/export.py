@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from mmgraph.bench.run_directory import Run, load_run
+from mmgraph.bench.run_directory import Run, load_run, run_inputs
 from mmgraph.device import device_of
 from mmgraph.errors import UserError, unknown_name
 from mmgraph.files import write_json
@@ -67,7 +67,13 @@ def export_run(
     for name in formats:
         if name not in VECTOR_FORMATS:
             raise unknown_name("format", name, VECTOR_FORMATS)
-    check_new_folder(out, replace=force, fix="choose another --out, or --force")
+    replace = ABOUT if force else None
+    check_new_folder(
+        out,
+        replace=replace,
+        inputs=run_inputs(Path(folder), data),
+        fix="choose another --out, or --force",
+    )
     run = load_run(folder, data=data, device=device)
     vectors = final_vectors(run)
     own = _best_of_system(run, vectors, min(k, len(vectors.item_ids)))
@@ -76,7 +82,7 @@ def export_run(
     if not comparable:
         _check_no_index(formats, run)
     about["checked"] = {"users": len(own[0]), "k": own[1].size(1)}
-    with new_folder(out, replace=force) as made:
+    with new_folder(out, replace=replace) as made:
         write_ids(made, vectors)
         about["formats"] = {
             name: _write_and_check(made, name, vectors, own, comparable=comparable)

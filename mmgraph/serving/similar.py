@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from mmgraph.bench.run_directory import INFO, load_run
+from mmgraph.bench.run_directory import INFO, load_run, run_inputs
 from mmgraph.data import read_graph
 from mmgraph.data.formats.id_list import read_id_list
 from mmgraph.data.graphs.item_graphs import GraphFile
@@ -57,6 +57,21 @@ def similar_items(
             raise UserError(what, "leave --modality away, or give a graph file")
         return _by_vectors(source, items, k, data, device)
     return _by_graph(read_graph(source), items, k, modality)
+
+
+def source_files(source: str | Path, data: str | None = None) -> list[Path]:
+    """Files that :func:`similar_items` reads of its source.
+
+    Args:
+        source: A run directory, or a graph file.
+        data: The data set of a run, if it has moved since.
+
+    Example:
+        >>> source_files("graph.pt")
+        [PosixPath('graph.pt')]
+    """
+    source = Path(source)
+    return run_inputs(source, data) if (source / INFO).exists() else [source]
 
 
 def _by_vectors(

@@ -37,6 +37,8 @@ log = logging.getLogger(__name__)
 UNKNOWN = ("error", "skip", "popular")
 #: Rows of a table that are held and written at a time.
 _ROWS = 2**18
+#: What the first file of a table in a folder is called.
+FIRST_SHARD = "part-00000.parquet"
 
 
 def recommend_table(
@@ -356,7 +358,8 @@ def write_shards(parts: Iterable[pd.DataFrame], folder: Path, rows: int) -> None
         rows: A file ends when it has so many.
 
     Raises:
-        UserError: If the folder is somebody else's, or cannot be written.
+        UserError: If the folder is somebody else's or of another kind, or cannot be
+            written.
 
     Example:
         >>> import tempfile
@@ -367,7 +370,7 @@ def write_shards(parts: Iterable[pd.DataFrame], folder: Path, rows: int) -> None
         [2, 1]
     """
     rest = iter(parts)
-    with new_folder(folder, replace=True) as new:
+    with new_folder(folder, replace=FIRST_SHARD) as new:
         for number in count():
             first = next(rest, None)
             if first is None:

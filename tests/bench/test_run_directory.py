@@ -16,6 +16,7 @@ from mmgraph.bench.run_directory import (
     give_up_run,
     load_run,
     read_info,
+    run_inputs,
     save_run,
 )
 from mmgraph.bench.source import DataSource
@@ -52,6 +53,18 @@ def test_a_loaded_run_scores_as_the_trained_model(saved):
     ):
         torch.testing.assert_close(mine, trained, rtol=0, atol=0)
     assert loaded.info["metrics"] == done.line["metrics"]
+
+
+def test_the_files_that_a_run_is_loaded_from_are_told(saved, tmp_path):
+    root, _ = saved
+    own = ["run.json", "history.jsonl", "model.safetensors"]
+    files = [root / "run" / name for name in own]
+    assert set(run_inputs(root / "run")) == {*files, *(root / "toy").iterdir()}
+    (tmp_path / "visual.npy").touch()
+    moved = run_inputs(root / "run", str(tmp_path))
+    assert set(moved) == {*files, tmp_path / "visual.npy"}
+    with pytest.raises(UserError, match="not a run directory"):
+        run_inputs(tmp_path)
 
 
 def test_the_history_has_a_line_per_epoch(saved):

@@ -10,11 +10,14 @@ from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from mmgraph.cli import main
+from mmgraph.data import load_dataset
 from mmgraph.data.graphs.graph_file import read_graph
 from mmgraph.files import read_json
+from mmgraph.folders import CONTENTS, list_contents
 
 SMALL = ["--device", "cpu", "--quiet"]
 
@@ -132,18 +135,143 @@ def test_output_that_data_would_take_for_theirs_is_refused(
     assert snapshot(data) == before
 
 
-def test_no_input_is_written_over(doors, tmp_path, capsys):
-    build = doors["build"][:-1]
-    np.savez(tmp_path / "visual.npz", features=np.eye(3))
-    build[2] = str(tmp_path / "visual.npz")
-    assert main([*build, "--out", str(tmp_path / "visual.npz"), *SMALL]) == 2
-    assert "visual.npz: is read by this command - choose an" in capsys.readouterr().err
-    users = tmp_path / "users.csv"
-    users.write_text("u1")
-    words = [*doors["recommend"], str(users), "--users", str(users)]
-    assert main([*words, *SMALL]) == 2
-    assert "users.csv: is read by this command - choose an" in capsys.readouterr().err
-    assert users.read_text() == "u1"
+@pytest.fixture
+def inputs(run, catalogue, tmp_path, monkeypatch):
+    """A folder with all that commands read, the working folder."""
+    rng = np.random.default_rng(0)
+    for name in ("visual", "new/visual", "moved/visual"):
+        ids = np.arange(3) + 20 if name == "new/visual" else np.arange(20)
+        features = rng.normal(size=(len(ids), 4)).astype("float32")
+        path = tmp_path / f"{name}.npz"
+        path.parent.mkdir(exist_ok=True)
+        np.savez(path, features=features, ids=ids)
+    monkeypatch.chdir(tmp_path)
+    for name, features in (("graph.pt", "visual.npz"), ("table.parquet", "visual.npz")):
+        assert main(["knn", "build", features, "--k", "2", "--out", name, *SMALL]) == 0
+    train = load_dataset(catalogue)[0]
+    users, items = (train[kind].raw_id.tolist() for kind in ("user", "item"))
+    Path("users.csv").write_text("\n".join(map(str, users[:3])))
+    Path("items.csv").write_text("\n".join(map(str, items[:3])))
+    Path("titles.csv").write_text(f"item_id,title\n{items[0]},Tea\n")
+    shutil.copytree(run, "run")
+    Path("data").mkdir()
+    for path in catalogue.iterdir():  # whose files lie elsewhere
+        shutil.copy(path, tmp_path / f"of-{path.name}")
+        (tmp_path / "data" / path.name).symlink_to(tmp_path / f"of-{path.name}")
+    return tmp_path
+
+
+RECOMMEND = "recommend run --k 2 "
+MOVED = f"{RECOMMEND} --data data --out "
+INSERT = "knn insert graph.pt --features new/visual.npz "
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "knn build visual.npz --k 2 --out visual.npz",
+        "knn build visual.npz --k 2 --out g.pt --report same.html",
+        f"{INSERT} --out new/visual.npz",
+        f"{INSERT} --out visual.npz",  # which the graph names
+        f"{INSERT} --base moved/visual.npz --out moved/visual.npz",
+        "knn merge graph.pt --out graph.pt",
+        f"{RECOMMEND} --users users.csv --out users.csv",
+        f"{RECOMMEND} --allow items.csv --out items.csv",
+        f"{RECOMMEND} --deny items.csv --out items.csv",
+        f"{RECOMMEND} --titles titles.csv --out titles.csv",
+        f"{MOVED} of-interactions.parquet",  # which a link in the data leads to
+        "similar run --data data --items items.csv --out of-interactions.parquet",
+        "similar run --items items.csv --out items.csv",
+        "similar graph.pt --items 1,2 --out same.csv",
+        "features text titles.csv --model . --out model.npz",
+        "features image titles.csv --column title --model . --out model.npz",
+    ],
+)
+def test_no_input_is_written_over(words, inputs, capsys):
+    os.link("visual.npz", "same.html")
+    os.link("graph.pt", "same.csv")
+    os.link("titles.csv", "model.npz")
+    before = snapshot(inputs)
+    assert main([*words.split(), *SMALL]) == 2
+    told = capsys.readouterr().err
+    assert f"{words.split()[-1]}: is read by this command - choose another" in told
+    assert told.count("\n") == 1
+    assert snapshot(inputs) == before
+
+
+def test_what_is_not_read_is_written_over(inputs):
+    shutil.copy("visual.npz", "moved/visual.npz")
+    for words in (
+        f"{INSERT} --base moved/visual.npz --out visual.npz",
+        f"{INSERT} --base moved/visual.npz --out graph.pt",  # it is told to
+        f"{RECOMMEND} --users users.csv --out items.csv",
+        f"{RECOMMEND} --out users.csv",
+    ):
+        assert main([*words.split(), *SMALL]) == 0, words
+
+
+IMPORT = "data import --inter log.parquet --split per_user --force --out"
+#: Commands that replace a folder, by what they make.
+MAKERS = {
+    "data": ["data synth --users 40 --items 40 --force --out", IMPORT],
+    "export": ["export run --force --out"],
+    "table": [f"{RECOMMEND} --shard-rows 50 --out"],
+}
+REPLACING = [(kind, words) for kind, each in MAKERS.items() for words in each]
+
+
+@pytest.mark.parametrize(("kind", "words"), REPLACING)
+@pytest.mark.parametrize("there", MAKERS)
+def test_a_folder_is_replaced_by_a_command_of_its_kind_alone(
+    there, kind, words, inputs, capsys
+):
+    shutil.copy("of-interactions.parquet", "log.parquet")
+    assert main([*MAKERS[there][0].split(), "out", *SMALL]) == 0
+    before = snapshot(inputs)
+    code = main([*words.split(), "out", *SMALL])
+    if there == kind:
+        assert code == 0
+        return
+    assert code == 2
+    told = capsys.readouterr().err
+    assert "out: has no " in told
+    assert ": another command made it - choose another folder" in told
+    assert snapshot(inputs) == before
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        f"{RECOMMEND} --shard-rows 50 --users top/part-00000.parquet --out top",
+        f"{RECOMMEND} --shard-rows 50 --titles top/part-00000.parquet --out top",
+        f"{RECOMMEND} --shard-rows 50 --data top --out top",
+        "export run --data vectors --out vectors --force",
+        "data import --inter data --out shop --force",
+        "data import --inter shop --out shop --force",
+        "data import --inter log.parquet --feat v=shop --out shop --force",
+    ],
+)
+def test_a_folder_with_an_input_is_not_replaced(words, inputs, catalogue, capsys):
+    shutil.copy("of-interactions.parquet", "log.parquet")
+    shutil.copytree(catalogue, "shop")
+    assert main([*f"{RECOMMEND} --shard-rows 50 --out top".split(), *SMALL]) == 0
+    assert main(["export", "run", "--out", "vectors", *SMALL]) == 0
+    for path in Path("data").iterdir():
+        path.unlink()
+        path.symlink_to(inputs / "shop" / path.name)
+    table = pd.read_parquet("top/part-00000.parquet")[["item_id"]].assign(title="Tea")
+    if "--titles" in words:  # one that could be read
+        table.drop_duplicates().to_parquet("top/part-00000.parquet")
+        list_contents_anew(Path("top"))
+    before = snapshot(inputs)
+    assert main([*words.split(), *SMALL]) == 2
+    assert "holds what this command reads - choose an" in capsys.readouterr().err
+    assert snapshot(inputs) == before
+
+
+def list_contents_anew(folder):
+    (folder / CONTENTS).unlink()
+    list_contents(folder)
 
 
 def test_force_replaces_what_the_command_made(doors, tmp_path, capsys):

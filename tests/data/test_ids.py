@@ -45,6 +45,7 @@ def test_ids_become_int64_or_strings(values, kind):
         (np.array(["a", None], dtype=object), "position 1 is missing"),
         ([0.5], "neither 64-bit integers nor strings .got float64"),
         (np.array([2**64 - 1], dtype=np.uint64), "got uint64"),
+        (torch.ones(2, dtype=torch.bfloat16), "got bfloat16"),  # NumPy has none
     ],
 )
 def test_other_ids_are_refused(values, message):

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import re
 from pathlib import Path
 
 import numpy as np
@@ -64,6 +65,34 @@ def test_other_libraries_read_it(tmp_path):
     table = pq.read_table(tmp_path / "a.parquet")
     assert table["features"].to_pylist() == X.tolist()
     assert table["item_id"].to_pylist() == NUMBERS.tolist()
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ([X[:2], X[2:6]], r"blocks must have 7 rows together \(got 6\)"),
+        ([], r"blocks must have 7 rows together \(got 0\)"),
+        ([X, X[:1]], r"blocks must have 7 rows together \(got 8 or more\)"),
+        ([X[:2], X[2:, :2]], r"blocks must have 3 columns \(got shape \(5, 2\)\)"),
+        ([X.flatten()], r"blocks must have 3 columns \(got shape \(21,\)\)"),
+    ],
+)
+def test_blocks_that_do_not_fit_the_ids_are_no_file(suffix, given, message, tmp_path):
+    with pytest.raises(ValueError, match=message):
+        write_features(tmp_path / f"a{suffix}", NUMBERS, given, 3)
+    assert not list(tmp_path.iterdir())
+
+
+def test_no_number_becomes_infinite(tmp_path):
+    x, path = np.ones((7, 3)), tmp_path / "a.npz"
+    x[5, 1], x[6] = np.inf, np.nan
+    write_features(path, NUMBERS, [x], 3, "float16")  # they are what they were
+    for large, dtype in ((7e4, "float16"), (-7e4, "float16"), (1e39, "float32")):
+        x[2, 0] = large
+        told = f"the features reach {abs(large):.3g}, which {dtype} does not hold - "
+        with pytest.raises(UserError, match=re.escape(told)):
+            write_features(path, NUMBERS, [x], 3, dtype)
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)

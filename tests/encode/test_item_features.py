@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,7 @@ from mmgraph.data import load_dataset
 from mmgraph.data.formats.features import read_features
 from mmgraph.data.formats.tables.item_table import read_item_table
 from mmgraph.encode import item_features
-from mmgraph.encode.encoder import Encoded, Encoder
+from mmgraph.encode.encoder import Encoded, Encoder, Fault
 from mmgraph.encode.item_features import (
     check_out,
     rows_of_shard,
@@ -95,11 +96,12 @@ class StoppedError(Exception):
 
 
 def stopping(encoder, after):
-    """An encoder that stops after some parts."""
+    """An encoder that stops after some parts; another look at 'broken' is none."""
     calls = []
 
     def encode(contents):
-        calls.append(contents)
+        if set(contents) != {"broken"}:
+            calls.append(contents)
         if len(calls) > after:
             raise StoppedError
         return encoder.encode(contents)
@@ -298,6 +300,99 @@ def test_float16_is_refused_where_it_would_overflow(items, tmp_path):
     assert read_features(out)[0].max() == 6e4
 
 
+def test_float16_is_refused_however_often_it_is_asked_for(items, tmp_path):
+    out, encoder = tmp_path / "text.npz", constant(7e4)
+    for resume in (False, True, True):
+        with pytest.raises(
+            UserError, match=r"the features reach 7e\+04, which float16"
+        ):
+            write_item_features(items, encoder, out, dtype="float16", resume=resume)
+    for _ in range(2):
+        with pytest.raises(
+            UserError, match=r"the features reach 7e\+04, which float16"
+        ):
+            write_shard(items, encoder, out, "1/2", dtype="float16")
+    assert not out.exists()
+
+
+def test_parts_of_a_run_in_float32_are_looked_at_for_float16(items, tmp_path):
+    out, encoder = tmp_path / "text.npz", constant(7e4)
+    with pytest.raises(StoppedError):
+        write_item_features(items, stopping(encoder, 2), out)
+    small = constant(1)
+    with pytest.raises(UserError, match=r"the features reach 7e\+04, which float16"):
+        write_item_features(items, small, out, dtype="float16", resume=True)
+    with pytest.raises(UserError, match=r"the features reach 7e\+04, which float16"):
+        write_shard(items, small, out, "1/2", dtype="float16")
+    assert not out.exists()
+
+
+def of_files(there):
+    """A fake encoder of files; some are there, the others are missing or damaged."""
+
+    def encode(contents):
+        rows = [[len(text), 1] for text in contents if there.get(text) == "whole"]
+        reasons = {None: "no such file", "cut": "not a readable picture"}
+        faults = {
+            n: Fault(reasons[there.get(text)])
+            for n, text in enumerate(contents)
+            if there.get(text) != "whole"
+        }
+        return Encoded(np.array(rows, np.float32).reshape(-1, 2), faults)
+
+    return Encoder("title", encode, {"model_sha256": "0"})
+
+
+@pytest.mark.parametrize("first", [None, "cut"])
+@pytest.mark.parametrize("then", [None, "cut", "whole"])
+def test_what_could_not_be_read_is_looked_at_again(first, then, items, tmp_path):
+    there = dict.fromkeys(TITLES, "whole") | {"broken": then}
+    whole, out = tmp_path / "whole.npz", tmp_path / "text.npz"
+    report = write_item_features(items, of_files(there), whole)
+    assert report["items"] == (10 if then == "whole" else 8)
+    earlier = stopping(of_files(there | {"broken": first}), 3)
+    with pytest.raises(StoppedError):
+        write_item_features(items, earlier, out)
+    assert write_item_features(items, of_files(there), out, resume=True) == report
+    assert out.read_bytes() == whole.read_bytes()
+    lists = [tmp_path / f"{name}.left_out.csv" for name in ("text", "whole")]
+    assert lists[0].read_bytes() == lists[1].read_bytes()
+
+
+@pytest.mark.parametrize("suffix", [".npz", ".parquet", ".safetensors"])
+@pytest.mark.parametrize(
+    ("wrong", "told"),
+    [
+        (lambda x: Encoded(x[1:], {}), r"\[2, 3\] and 0 faults for 3 titles"),
+        (lambda x: Encoded(x, {0: Fault("cut")}), r"\[3, 3\] and 1 faults for 3 titl"),
+        (lambda x: Encoded(x[1:], {3: Fault("cut")}), r"\[2, 3\] and 0 faults for 3"),
+        (lambda x: Encoded(x[:, 0], {}), r"\[3\] and 0 faults for 3 titles"),
+    ],
+)
+def test_an_encoder_gives_a_row_or_a_fault_for_each(
+    suffix, wrong, told, tmp_path, items
+):
+    def encode(contents):
+        return wrong(np.ones((len(contents), 3), np.float32))
+
+    out = tmp_path / f"text{suffix}"
+    message = f"the encoder gave features of shape {told}"
+    with pytest.raises(UserError, match=message):
+        write_item_features(items, Encoder("title", encode, {}), out)
+    assert not out.exists()
+
+
+def test_parts_of_several_widths_are_no_file(items, tmp_path):
+    widths = iter([2, 2, 3, 2])
+
+    def encode(contents):
+        return Encoded(np.ones((len(contents), next(widths)), np.float32), {})
+
+    with pytest.raises(ValueError, match="blocks must have 3 columns"):
+        write_item_features(items, Encoder("title", encode, {}), tmp_path / "a.npz")
+    assert not (tmp_path / "a.npz").exists()
+
+
 def test_no_features_at_all_is_one_line_and_leaves_nothing(tmp_path, fake_encoder):
     path = tmp_path / "items.csv"
     path.write_text("id,title\n1,\n2,broken\n")
@@ -325,15 +420,30 @@ def test_strings_are_refused_before_any_work(tmp_path, fake_encoder):
 def test_a_link_a_list_and_parts_that_are_none_are_not_touched(name, tmp_path):
     os.symlink(tmp_path / "elsewhere", tmp_path / name)
     with pytest.raises(UserError, match="is a link"):
-        check_out(tmp_path / "a.npz", table=Path("items.csv"))
+        check_out(tmp_path / "a.npz", inputs=[Path("items.csv")])
 
 
 def test_the_table_is_not_written_over(tmp_path):
     table = tmp_path / "items.parquet"
     table.touch()
     with pytest.raises(UserError, match="is read by this command"):
-        check_out(table, table=table)
+        check_out(table, inputs=[table])
     table = tmp_path / "text.left_out.csv"
     table.touch()
     with pytest.raises(UserError, match="is read by this command"):
-        check_out(tmp_path / "text.npz", table=table)
+        check_out(tmp_path / "text.npz", inputs=[table])
+
+
+@pytest.mark.parametrize(
+    "write", [write_item_features, partial(write_shard, shard="1/2")]
+)
+def test_the_model_is_not_written_over(write, items, fake_encoder, tmp_path):
+    weights, tokens = tmp_path / "model.safetensors", tmp_path / "a.left_out.csv"
+    for file in (weights, tokens):
+        file.write_text("weights")
+    encoder = fake_encoder._replace(files=[weights, tokens])
+    for out in (weights, tmp_path / "a.npz"):
+        with pytest.raises(UserError, match="is read by this command - choose another"):
+            write(items, encoder, out)
+    assert weights.read_text() == tokens.read_text() == "weights"
+    assert not list(tmp_path.glob("*.parts"))

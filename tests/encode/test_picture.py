@@ -93,6 +93,49 @@ def test_a_line_is_refused_before_it_is_scaled(tmp_path):
     assert open_picture(tmp_path / "long.png").size == (100, 1)
 
 
+RAMP = np.arange(2**16).reshape(256, 256)
+
+
+@pytest.mark.parametrize("suffix", ["png", "tif"])
+@pytest.mark.parametrize("order", ["<u2", ">u2"])
+def test_16_bits_of_grey_are_scaled_and_not_cut_off(tmp_path, suffix, order):
+    mode = "I;16" if order == "<u2" or suffix == "png" else "I;16B"
+    values = RAMP.astype("<u2" if mode == "I;16" else order)
+    image, path = Image.frombytes(mode, (256, 256), values.tobytes()), tmp_path / "a"
+    image.save(path.with_suffix(f".{suffix}"))
+    got = np.asarray(open_picture(path.with_suffix(f".{suffix}")))
+    assert (got == (RAMP // 256)[..., None]).all()
+
+
+def test_grey_of_12_bits_is_scaled_too(tmp_path):
+    row = np.arange(0, 4096, 2)  # two values are three bytes
+    packed = [row[0::2] >> 4, (row[0::2] & 15) << 4 | row[1::2] >> 8, row[1::2] & 255]
+    data = np.stack(packed, axis=1).astype(np.uint8).tobytes()
+    tags = {256: 64, 257: 32, 258: 12, 259: 1, 262: 1, 277: 1, 278: 32, 279: len(data)}
+    entries = sorted({**tags, 273: 8 + 2 + 12 * 9 + 4}.items())
+    body = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in entries)
+    head = b"II*\0" + struct.pack("<IH", 8, len(entries))
+    (tmp_path / "a.tif").write_bytes(head + body + bytes(4) + data)
+    got = np.asarray(open_picture(tmp_path / "a.tif"))[..., 0]
+    assert (got.flatten() == row // 16).all()
+
+
+def test_16_bits_are_turned_as_the_camera_says(tmp_path):
+    image = Image.frombytes("I;16", (256, 256), RAMP.astype("<u2").tobytes())
+    exif = image.getexif()
+    exif[0x0112] = 3  # half a turn
+    image.save(tmp_path / "a.png", exif=exif)
+    got = np.asarray(open_picture(tmp_path / "a.png"))[..., 0]
+    assert (got == (RAMP // 256)[::-1, ::-1]).all()
+
+
+@pytest.mark.parametrize(("dtype", "mode"), [(np.int32, "I"), (np.float32, "F")])
+def test_32_bits_a_pixel_are_left_out(tmp_path, dtype, mode):
+    Image.fromarray(RAMP.astype(dtype)).save(tmp_path / "a.tif")
+    detail = f"mode {mode} of Pillow, which does not say what is white"
+    assert fault(tmp_path / "a.tif") == ("not a readable picture", detail)
+
+
 def test_pixels_are_those_of_the_file(tmp_path):
     values = np.random.default_rng(0).integers(0, 255, (5, 7, 3), dtype=np.uint8)
     Image.fromarray(values).save(tmp_path / "a.png")

@@ -79,6 +79,23 @@ def test_a_damaged_model_is_one_line(damage, picture_model, tmp_path):
     assert "\n" not in str(error.value)
 
 
+def test_the_root_is_part_of_what_features_depend_on(
+    picture_model, pictures, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(pictures)
+    roots = [".", pictures, pictures / ".." / pictures.name, tmp_path]
+    encoders = [picture_encoder(str(picture_model), root=r) for r in roots]
+    assert [encoder.identity["root"] for encoder in encoders] == [
+        *3 * [str(pictures.resolve())],
+        str(tmp_path.resolve()),
+    ]
+
+
+def test_the_files_of_the_model_are_told(picture_model):
+    files = picture_encoder(str(picture_model)).files
+    assert {path.name for path in files} == {"config.json", "model.safetensors"}
+
+
 def test_weights_of_another_name_are_refused(picture_model, tmp_path):
     folder = tmp_path / "model"
     shutil.copytree(picture_model, folder)

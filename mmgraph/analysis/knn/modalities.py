@@ -61,6 +61,23 @@ def files_by_graph(paths: Iterable[Path], file: GraphFile) -> dict[str, list[Pat
     return {name: [path for _, path in group] for name, group in groups.items()}
 
 
+def recorded_files(file: GraphFile) -> list[Path]:
+    """The feature files that graphs were built from, by their record.
+
+    Args:
+        file: The graphs.
+
+    Example:
+        >>> from mmgraph.data import ModalityGraph
+        >>> facts = {"features": ["old/visual.npy", "new.npy"]}
+        >>> file = GraphFile(2, None, {"visual": ModalityGraph(*3 * [...], facts)})
+        >>> recorded_files(file)
+        [PosixPath('old/visual.npy'), PosixPath('new.npy')]
+    """
+    graphs = file.graphs.values()
+    return [Path(path) for graph in graphs for path in graph.facts["features"]]
+
+
 def _place_in_record(path: Path, file: GraphFile) -> tuple[str, int]:
     """The graph of a file, and the file's place in its record: by path, then by name.
 

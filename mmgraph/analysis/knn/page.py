@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -42,8 +42,15 @@ _ROWS = {
 }
 
 
-def check_report(path: Path) -> None:
+def check_report(path: Path, *, inputs: Iterable[Path] = ()) -> None:
     """Refuse a report that is neither JSON nor HTML, before any work is done.
+
+    Args:
+        path: The report.
+        inputs: Files that are read, which would be lost.
+
+    Raises:
+        UserError: If it is refused.
 
     Example:
         >>> check_report(Path("report.html"))
@@ -52,7 +59,7 @@ def check_report(path: Path) -> None:
         raise UserError(f"cannot write {path.name!r}", "name it .json or .html")
     if path.is_dir():
         raise UserError("is a folder", "choose another --report", path=path)
-    check_output_file(path)
+    check_output_file(path, inputs=inputs)
 
 
 def write_report(

@@ -11,7 +11,9 @@ Split = Annotated[
     str,
     typer.Option(help="label, per_user, temporal, leave_one_out, cold_items, none."),
 ]
-Force = Annotated[bool, typer.Option("--force", help="Replace OUT if mmgraph made it.")]
+Force = Annotated[
+    bool, typer.Option("--force", help="Replace a data set that mmgraph made at OUT.")
+]
 Out = Annotated[Path, typer.Option(help="Folder to make.")]
 Duplicates = Annotated[
     str, typer.Option(help="A pair that occurs again: error, first or last.")

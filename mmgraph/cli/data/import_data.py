@@ -89,8 +89,7 @@ def import_data(
     set_up(seed, device, threads, quiet)
     from mmgraph.data import import_dataset, write_dataset
     from mmgraph.data.importing.sources import find_sources
-    from mmgraph.data.write import FORCE
-    from mmgraph.folders import check_new_folder
+    from mmgraph.data.write import check_dataset_folder
 
     form = table_form(
         sep,
@@ -105,7 +104,7 @@ def import_data(
     features = by_modality(feat or [], "NAME=FILE")
     sources = find_sources(inter, form)
     inputs = [*sources.files, *map(Path, features.values())]
-    check_new_folder(out, replace=force, inputs=inputs, fix=FORCE)
+    check_dataset_folder(out, force=force, inputs=inputs)
     splits, report = import_dataset(
         sources,
         features,

@@ -36,12 +36,10 @@ def synth(
     """Plant a catalogue whose right answers are known and write it to a folder."""
     set_up(seed, device, threads, quiet)
     from mmgraph.data import synthetic, write_dataset
-    from mmgraph.data.write import FORCE
+    from mmgraph.data.write import check_dataset_folder
     from mmgraph.errors import UserError
-    from mmgraph.folders import check_new_folder
 
-    check_new_folder(out, replace=force, fix=FORCE)
-
+    check_dataset_folder(out, force=force)
     try:
         train, val, test, _ = synthetic(
             seed=seed,

@@ -95,7 +95,7 @@ def write_and_report(
 
     if shard is not None:
         parse_shard(shard)
-    check_out(out, table=table, dtype=dtype, resume=resume or shard is not None)
+    check_out(out, inputs=[table], dtype=dtype, resume=resume or shard is not None)
     items = read_item_table(table, kind, form, duplicates=duplicates)
     check_ids(out, items.ids)
     loaded = encoder()

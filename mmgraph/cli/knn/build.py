@@ -70,7 +70,7 @@ def build(
 
     check_out(out, len(features), inputs=features)
     if report is not None:
-        check_report(report)
+        check_report(report, inputs=features)
     file, result = build_graphs(
         modality_files(features),
         k,

@@ -43,13 +43,14 @@ def insert(
     """
     opt.set_up(seed, device, threads, quiet)
     from mmgraph.analysis.knn import insert_items
-    from mmgraph.analysis.knn.modalities import files_by_graph
+    from mmgraph.analysis.knn.modalities import files_by_graph, recorded_files
     from mmgraph.data import read_graph, write_graph
     from mmgraph.data.formats.layout import modality_files
     from mmgraph.data.graphs.graph_file import check_out
 
     file = read_graph(graph)
-    check_out(out, len(file.graphs), inputs=[*features, *(base or [])])
+    old_files = base or recorded_files(file)
+    check_out(out, len(file.graphs), inputs=[*features, *old_files])
     new, old = modality_files(features), files_by_graph(base or [], file)
     grown, result = insert_items(file, new, old, label=graph)
     write_graph(out, grown)

@@ -34,7 +34,7 @@ def merge(
     from mmgraph.data import write_graph
     from mmgraph.data.graphs.graph_file import check_out
 
-    check_out(out, num_graphs=1)
+    check_out(out, num_graphs=1, inputs=graphs)
     merged = merge_graphs(graphs)
     write_graph(out, merged)
     if as_json:

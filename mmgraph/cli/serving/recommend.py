@@ -102,6 +102,7 @@ def recommend(
             shard_rows=shard_rows,
             shard=shard,
             on_users=on_users,
+            inputs=[] if titles is None else [titles],
         )
     if as_json:
         opt.emit_json({"out": str(out), "rows": rows, "users": people, "k": k})

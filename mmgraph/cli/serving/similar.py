@@ -44,12 +44,12 @@ def similar(
     opt.check_range("k", k, 1, opt.MOST_ITEMS)
     from mmgraph.analysis.report.table import Table
     from mmgraph.folders import check_output_file
-    from mmgraph.serving.similar import similar_items
+    from mmgraph.serving.similar import similar_items, source_files
     from mmgraph.train.recommendations import check_table_name, write_table
 
     if out is not None:
         check_table_name(out)
-        check_output_file(out, inputs=[source, Path(items)])
+        check_output_file(out, inputs=[*source_files(source, data), Path(items)])
     table = similar_items(
         source, items, k=k, modality=modality, data=data, device=device
     )

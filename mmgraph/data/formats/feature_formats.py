@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -50,7 +51,7 @@ def _npz(path: Path, id_column: str | None = None) -> Raw:
 
 
 def _safetensors(path: Path, id_column: str | None = None) -> Raw:
-    with _safetensors_errors(path), safe_open(path, framework="pt") as file:
+    with open_safetensors(path) as file:
         features, ids = _choose(file.keys(), path, id_column)
         values = file.get_tensor(features)
         known = None if ids is None else _ids(file.get_tensor(ids), path)
@@ -63,9 +64,15 @@ def _safetensors(path: Path, id_column: str | None = None) -> Raw:
 
 
 @contextmanager
-def _safetensors_errors(path: Path) -> Iterator[None]:
+def open_safetensors(path: Path) -> Iterator[Any]:
+    """A safetensors file, from which tensors of torch are read in the block.
+
+    Raises:
+        UserError: If it is damaged.
+    """
     try:
-        yield
+        with safe_open(path, framework="pt") as file:
+            yield file
     except SafetensorError as error:
         raise UserError(
             f"damaged safetensors file ({error})", "save it again", path=path
@@ -201,7 +208,7 @@ def _npz_rows(path: Path) -> Rows:
 
 
 def _safetensors_rows(path: Path) -> Rows:
-    with _safetensors_errors(path), safe_open(path, framework="pt") as file:
+    with open_safetensors(path) as file:
         features, name = _choose(file.keys(), path)
         ids = None if name is None else _ids(file.get_tensor(name), path)
         return int(file.get_slice(features).get_shape()[0]), ids

@@ -71,13 +71,7 @@ def column_chunks(path: Path, columns: Collection[int]) -> Iterator[ColumnChunk]
                 for number in columns:
                     values, size = _unpacked(file, group[_COLUMNS][number])
                     yield ColumnChunk(number, max(values, group[_NUM_ROWS]), size)
-    except (
-        LookupError,
-        TypeError,
-        OverflowError,
-        RecursionError,
-        struct.error,
-    ) as error:
+    except _SYMPTOMS as error:
         raise ValueError("footer or page cannot be read") from error
 
 

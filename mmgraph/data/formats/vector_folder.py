@@ -25,7 +25,7 @@ def read_vector_folder(folder: Path) -> FeatureMatrix:
         Features ``[N, D]`` as stored, the ids from the names, and the dtype's name.
 
     Raises:
-        UserError: If a file is damaged or no vector, or two differ in length.
+        UserError: If a file is damaged or no vector, or two differ in length or dtype.
 
     Example:
         >>> import tempfile
@@ -51,6 +51,12 @@ def read_vector_folder(folder: Path) -> FeatureMatrix:
             raise UserError(
                 f"{len(vector)} dimensions, but {paths[0].name} has {len(first)}",
                 "give vectors of one encoder",
+                path=path,
+            )
+        if not np.can_cast(vector.dtype, first.dtype, "equiv"):  # it would be cut to it
+            raise UserError(
+                f"the vector is {vector.dtype}, but {paths[0].name} is {first.dtype}",
+                "save all of them as float32",
                 path=path,
             )
         values[row] = vector

@@ -142,11 +142,14 @@ def _left(fault: BadRowsError, row: int | None, path: Path) -> LeftRows:
 def _refuse_blank(raw: RawTable, role: str) -> None:
     """Refuse ids of spaces alone: in messy tables they are nobody."""
     column = raw.columns[role]
-    if role not in ("user", "item") or not is_text(column.type):
+    is_coded = pa.types.is_dictionary(column.type)  # as ids of Parquet are
+    names = column.dictionary if is_coded else column
+    if role not in ("user", "item") or not is_text(names.type):
         return
-    blank = pc.equal(pc.utf8_trim_whitespace(column), "").fill_null(False)
+    blank = pc.equal(pc.utf8_trim_whitespace(names), "")
+    of_rows = (blank.take(column.indices) if is_coded else blank).fill_null(False)
     what, fix = f"empty {role} id", "fill it in"
-    refuse_rows(blank.to_numpy(zero_copy_only=False), what, fix, raw.path, 0)
+    refuse_rows(of_rows.to_numpy(zero_copy_only=False), what, fix, raw.path, 0)
 
 
 def refuse_bad(left: Sequence[LeftRows]) -> None:

@@ -8,10 +8,9 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-from safetensors import safe_open
 
 from mmgraph.data.formats.columns import parse_ids
-from mmgraph.data.formats.feature_formats import LIKE_AN_ID
+from mmgraph.data.formats.feature_formats import LIKE_AN_ID, open_safetensors
 from mmgraph.data.formats.npy import npz_names, read_npz
 from mmgraph.data.formats.parquet import is_text, read_columns, read_schema
 from mmgraph.data.formats.tables.table_format import ID_NAMES, SEPARATORS
@@ -77,7 +76,7 @@ def column_names(path: Path) -> list[str]:
     if path.is_file() and suffix == ".npz":
         return npz_names(path)
     if path.is_file() and suffix == ".safetensors":
-        with safe_open(path, framework="np") as file:
+        with open_safetensors(path) as file:
             return list(file.keys())
     return []
 
@@ -101,7 +100,7 @@ def _candidates(path: Path, names: list[str]) -> dict[str, np.ndarray]:
             elif suffix == ".npz":
                 found[name] = as_ids(read_npz(path, [name])[name])
             else:
-                with safe_open(path, framework="np") as file:
+                with open_safetensors(path) as file:
                     if len(file.get_slice(name).get_shape()) == 1:
                         found[name] = as_ids(file.get_tensor(name))
         except ValueError:  # floats, tables, dates: no ids

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import shutil
 
 import pytest
 
@@ -52,6 +53,20 @@ def test_pictures_beside_the_table_become_features(shop, capsys):
     words[words.index(str(out))] = str(again)
     assert main(words) == 0
     assert again.read_bytes() == out.read_bytes()
+
+
+def test_parts_of_another_root_are_not_taken(shop, capsys, tmp_path):
+    table, out = tmp_path / "items.csv", tmp_path / "visual.npz"
+    table.write_text("item_id,image\n1,a.png\n2,d.jpg\n")
+    words = ["features", "image", str(table), "--model", str(shop / "model")]
+    words += ["--out", str(out), "--device", "cpu", "--quiet", "--root"]
+    assert main([*words, str(shop / "pictures"), "--shard", "1/1"]) == 0
+    assert main([*words, str(tmp_path), "--resume"]) == 2
+    assert "holds parts with another root (" in capsys.readouterr().err
+    shutil.copy(shop / "pictures" / "a.png", shop / "pictures" / "d.jpg")  # it came
+    assert main([*words, str(shop / "pictures"), "--resume"]) == 0
+    (shop / "pictures" / "d.jpg").unlink()
+    assert read_features(out)[1].tolist() == [1, 2]
 
 
 def test_another_root_finds_nothing_and_says_so(shop, capsys, tmp_path):

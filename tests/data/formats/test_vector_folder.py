@@ -36,6 +36,23 @@ def test_what_is_no_vector_is_refused(tmp_path, array, message):
         read_vector_folder(tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("first", "second"), [("i8", "f4"), ("f4", "f8"), ("f2", "f4"), ("b1", "f4")]
+)
+def test_vectors_are_not_cut_to_the_dtype_of_the_first(tmp_path, first, second):
+    np.save(tmp_path / "a.npy", np.zeros(3, first))
+    np.save(tmp_path / "b.npy", np.array([0.25, 0.5, 0.75], second))
+    message = f"b.npy: the vector is {np.dtype(second)}, but a.npy is {np.dtype(first)}"
+    with pytest.raises(UserError, match=f"{message} - save all of them as float32"):
+        read_vector_folder(tmp_path)
+
+
+def test_the_order_of_bytes_is_no_other_dtype(tmp_path):
+    np.save(tmp_path / "a.npy", np.array([1, 2], "<f4"))
+    np.save(tmp_path / "b.npy", np.array([3, 4], ">f4"))
+    assert read_vector_folder(tmp_path).values.tolist() == [[1, 2], [3, 4]]
+
+
 def test_a_folder_without_vectors_is_refused(tmp_path):
     with pytest.raises(UserError, match=r"no .npy file - give a folder with <item id>"):
         read_vector_folder(tmp_path)

@@ -48,6 +48,18 @@ def test_every_bad_row_is_counted_once_and_every_good_one_stays(rows):
     assert all(each.first_row not in set(good) - set(low) for each in left)
 
 
+@pytest.mark.parametrize("coded", [False, True])  # ids of Parquet are read as codes
+@pytest.mark.parametrize("role", ["user", "item"])
+def test_blank_ids_are_bad_rows_however_they_are_held(role, coded):
+    names = pa.array(["ann", " ", "", "bob", "\t", None])
+    columns = {"user": pa.array(range(6)), "item": pa.array(range(6))}
+    columns[role] = names.dictionary_encode() if coded else names
+    table, left = clean(RawTable(columns, np.arange(6) + 1, PATH))
+    assert table.rows.tolist() == [1, 4]
+    kinds = {each.kind: (each.rows, each.first_row) for each in left}
+    assert kinds == {f"empty {role} id": (3, 2), f"no {role}": (1, 6)}
+
+
 def test_missing_values_of_parquet_are_bad_rows():
     columns = {"user": pa.array([1, None, 3]), "item": pa.array(["a", "b", None])}
     table, left = clean(RawTable(columns, np.arange(3) + 1, PATH))

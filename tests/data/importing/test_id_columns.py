@@ -88,6 +88,24 @@ def test_what_holds_no_item_is_no_id(tmp_path):
         )
 
 
+def test_a_damaged_file_is_one_line(tmp_path):
+    path = tmp_path / "visual.safetensors"
+    path.write_bytes(b"\x08" + bytes(7) + b"{broken}")
+    for named in (None, "code"):
+        with pytest.raises(
+            UserError, match="safetensors: damaged safetensors file"
+        ) as e:
+            find_id_columns({"visual": path}, ITEMS, named)
+        assert "\n" not in str(e.value)
+
+
+def test_half_precision_is_no_id(tmp_path):
+    path = tmp_path / "visual.safetensors"
+    ones = torch.ones(6, dtype=torch.bfloat16)
+    save_file({"x": torch.tensor(X), "code": torch.arange(6), "price": ones}, path)
+    assert find_id_columns({"visual": path}, np.arange(6)) == {"visual": "code"}
+
+
 def test_a_named_column_must_be_in_a_file(tmp_path):
     npz(tmp_path / "a.npz")
     message = "no feature file has a column 'asin' - name one of 'features', 'price', "
