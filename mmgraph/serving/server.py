@@ -19,6 +19,9 @@ from mmgraph.serving.titles import read_titles
 
 logger = logging.getLogger(__name__)
 
+#: Seconds in which a thread that sleeps has ended; one that loads a run is left.
+_UNTIL_AWAKE = 0.5
+
 
 def load_service(
     folder: str | Path,
@@ -89,44 +92,68 @@ def bound_socket(host: str, port: int) -> socket.socket:
     return bound
 
 
+def run_digest(folder: Path) -> str | None:
+    """What tells a run from another under the same name; None while there is none.
+
+    Args:
+        folder: The run directory, or a link to one.
+
+    Example:
+        >>> run_digest(Path("nowhere")) is None
+        True
+    """
+    with contextlib.suppress(OSError):  # not there at the moment
+        return file_digest(folder / INFO)
+    return None
+
+
 @contextlib.contextmanager
 def taking_over(
     folder: Path,
+    served: str | None,
     load: Callable[[], Service],
     take: Callable[[Service], None],
     every: float,
 ) -> Iterator[None]:
     """Look for another run under the same name inside the block, and take it over.
 
-    A run that cannot be loaded changes nothing; that is logged, once.
+    A run that cannot be loaded, whatever the reason, changes nothing; that is logged,
+    and it is not tried again. The end of the block does not wait for a run that is
+    being loaded: its thread is left at work, and nobody gets what it loads.
 
     Args:
         folder: The run directory, or a link to one.
+        served: :func:`run_digest` of the run that is served, from before it was
+            loaded: one that came meanwhile is then seen as another.
         load: Loads what lies there.
         take: Gets it.
         every: Seconds between two looks.
     """
     over = threading.Event()
-    digest = file_digest(folder / INFO)
 
     def look() -> None:
-        nonlocal digest
+        seen = served
         while not over.wait(every):
-            with contextlib.suppress(OSError):  # not there at the moment
-                present = file_digest(folder / INFO)
-                if present == digest:
-                    continue
-                try:
-                    take(load())
-                    logger.info("serving the new run in %s", folder)
-                except UserError as error:
-                    logger.warning("the new run is not served: %s", error)
-                digest = present
+            present = run_digest(folder)
+            if present in (None, seen):
+                continue
+            seen = present
+            try:
+                service = load()
+                if over.is_set():
+                    return
+                take(service)
+                logger.info("serving the new run in %s", folder)
+            except Exception as error:  # whatever it is, the next run is looked for
+                kind = "" if isinstance(error, UserError) else type(error).__name__
+                reason = " ".join(f"{kind} {error}".split())
+                logger.warning("the new run is not served: %s", reason)
 
+    # The command line ends at once beside a thread of such a name.
     thread = threading.Thread(target=look, name="mmgraph-takeover", daemon=True)
     thread.start()
     try:
         yield
     finally:
         over.set()
-        thread.join()
+        thread.join(_UNTIL_AWAKE)

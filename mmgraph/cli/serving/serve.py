@@ -71,7 +71,12 @@ def serve(
         raise UserError(
             "serving needs FastAPI and uvicorn", "pip install 'mmgraph[serve]'"
         ) from None
-    from mmgraph.serving.server import bound_socket, load_service, taking_over
+    from mmgraph.serving.server import (
+        bound_socket,
+        load_service,
+        run_digest,
+        taking_over,
+    )
 
     load = partial(
         load_service,
@@ -85,11 +90,12 @@ def serve(
         data=data,
         approximate=approximate,
     )
+    served = run_digest(run)  # before it is loaded, so that no later one is missed
     current = Current(load())
     config = uvicorn.Config(create_app(current), log_level="warning")
     with (
         bound_socket(host, port) as bound,
-        taking_over(run, load, partial(setattr, current, "service"), every),
+        taking_over(run, served, load, partial(setattr, current, "service"), every),
     ):
         where = bound.getsockname()
         name = f"[{where[0]}]" if ":" in where[0] else where[0]

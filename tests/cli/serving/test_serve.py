@@ -104,6 +104,50 @@ def test_no_request_is_lost_while_a_new_run_is_taken_over(served, catalogue, tmp
     assert "embedding_dim=8" in answers[0].text
 
 
+# The second run takes its time, in torch, from where a thread cannot be unwound.
+SLOW = """
+import sys, threading, torch
+from mmgraph.cli import main
+from mmgraph.serving import server
+load, loads = server.load_service, []
+def slow(*words, **options):
+    loads.append(1)
+    if len(loads) > 1:
+        print("loading", flush=True)
+        x = torch.randn(1000, 300)
+        while True:
+            x @ x.t()
+    return load(*words, **options)
+server.load_service = slow
+sys.exit(main())
+"""
+
+
+@pytest.mark.parametrize(("number", "code"), [(2, 130), (15, 143)])
+def test_a_signal_waits_for_no_run_that_is_being_loaded(run, tmp_path, number, code):
+    folder = tmp_path / "run"
+    shutil.copytree(run, folder)
+    words = ["serve", str(folder), "--port", "0", "--every", "0.05", "--quiet"]
+    process = subprocess.Popen(
+        [sys.executable, "-c", SLOW, *words],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert "http" in process.stdout.readline()
+        (folder / "run.json").write_text("another")
+        assert process.stdout.readline() == "loading\n"
+        process.send_signal(number)
+        _, err = process.communicate(timeout=60)
+    finally:
+        process.kill()
+        process.communicate()
+    assert process.returncode == code
+    assert err.startswith("error: interrupted")
+    assert len(err.splitlines()) == 1
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
