@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import ipaddress
 import logging
+import re
 import socket
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from mmgraph.bench.run_directory import INFO, load_run
@@ -90,6 +92,65 @@ def bound_socket(host: str, port: int) -> socket.socket:
         what = f"cannot serve on {host}:{port} ({reason.lower()})"
         raise UserError(what, "choose another --host or --port") from error
     return bound
+
+
+def host_name(text: str) -> str:
+    """A name as the ``Host`` of a request has it, without the port.
+
+    Args:
+        text: The name, or the number of an address.
+
+    Raises:
+        UserError: If it is none.
+
+    Example:
+        >>> host_name("Shop.example"), host_name("::1")
+        ('shop.example', '[::1]')
+    """
+    with contextlib.suppress(ValueError):
+        return bracketed(str(ipaddress.ip_address(text.strip("[]"))))
+    if not re.fullmatch(r"[a-z0-9_]([a-z0-9_.-]*[a-z0-9_])?", text, re.IGNORECASE):
+        what = f"{text[:99]!r} is no name of a host"
+        raise UserError(what, "give it as in shop.example, without scheme and port")
+    return text.lower()
+
+
+def bracketed(address: str) -> str:
+    """An address as it stands in a URL.
+
+    Example:
+        >>> bracketed("::1"), bracketed("127.0.0.1")
+        ('[::1]', '127.0.0.1')
+    """
+    return f"[{address}]" if ":" in address else address
+
+
+def served_names(host: str, address: str, allowed: Sequence[str]) -> set[str] | None:
+    """The hosts that requests may be for.
+
+    On its own machine a service is safe from others, but not from a page in a browser
+    there whose own name was given the address 127.0.0.1 (DNS rebinding): its requests
+    come from this machine, and are for that name.
+
+    Args:
+        host: The address as the user wrote it.
+        address: The number of it.
+        allowed: Further names, as :func:`host_name` gives them.
+
+    Returns:
+        Names as a ``Host`` has them; None, any, on an address that others can reach and
+        without further names.
+
+    Example:
+        >>> sorted(served_names("localhost", "127.0.0.1", ["shop.example"]))
+        ['127.0.0.1', '[::1]', 'localhost', 'shop.example']
+        >>> served_names("0.0.0.0", "0.0.0.0", []) is None
+        True
+    """
+    if not allowed and not ipaddress.ip_address(address).is_loopback:
+        return None
+    own = (bracketed(name.lower()) for name in (host, address))
+    return {"localhost", "127.0.0.1", "[::1]", *own, *allowed}
 
 
 def run_digest(folder: Path) -> str | None:

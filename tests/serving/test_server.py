@@ -9,8 +9,10 @@ import pytest
 from mmgraph.errors import UserError
 from mmgraph.serving.server import (
     bound_socket,
+    host_name,
     load_service,
     run_digest,
+    served_names,
     taking_over,
 )
 
@@ -30,6 +32,39 @@ def test_a_port_in_use_and_no_address_are_one_line():
             bound_socket("127.0.0.1", port)
     with pytest.raises(UserError, match=r"cannot serve on no\.such\.host\.invalid:1 "):
         bound_socket("no.such.host.invalid", 1)
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("Shop.example", "shop.example"),
+        ("10.0.0.7", "10.0.0.7"),
+        ("[::1]", "[::1]"),
+        ("0:0::1", "[::1]"),
+    ],
+)
+def test_names_of_hosts_are_as_requests_have_them(text, name):
+    assert host_name(text) == name
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "*", "http://shop.example", "shop.example:80", "a@b", "-a", "caf\xe9.fr"],
+)
+def test_what_is_no_name_of_a_host_is_refused(text):
+    with pytest.raises(UserError, match="is no name of a host - give it as in shop"):
+        host_name(text)
+
+
+def test_names_are_checked_on_loopback_and_where_some_are_given():
+    loopback = {"localhost", "127.0.0.1", "[::1]"}
+    assert served_names("localhost", "127.0.0.1", []) == loopback
+    assert served_names("::1", "::1", ["shop.example"]) == {*loopback, "shop.example"}
+    assert served_names("Desk", "127.0.1.1", []) == {*loopback, "desk", "127.0.1.1"}
+    assert served_names("0.0.0.0", "0.0.0.0", []) is None
+    assert served_names("::", "::", []) is None
+    names = served_names("0.0.0.0", "0.0.0.0", ["shop.example"])
+    assert names == {*loopback, "0.0.0.0", "shop.example"}
 
 
 def test_a_new_run_is_taken_over_and_a_damaged_one_is_not(vbpr, tmp_path, caplog):
