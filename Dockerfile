@@ -6,7 +6,7 @@ COPY setup.cfg pyproject.toml constraints.txt README.md LICENSE ./
 COPY mmgraph mmgraph
 RUN pip install '.[cpu,serve]' -c constraints.txt \
         --extra-index-url https://download.pytorch.org/whl/cpu \
-    && useradd --create-home mmgraph \
+    && useradd --create-home --uid 1000 mmgraph \
     && mkdir /data && chown mmgraph /data
 USER mmgraph
 WORKDIR /data

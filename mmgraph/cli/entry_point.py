@@ -11,6 +11,7 @@ import os
 import re
 import signal
 import sys
+import threading
 import traceback
 from collections.abc import Sequence
 from contextlib import suppress
@@ -55,7 +56,20 @@ def run(argv: Sequence[str] | None) -> int:
         code = SIGNALLED + signals.number
     if code in (INTERRUPTED, SIGNALLED + signal.SIGTERM):
         _write_error(INTERRUPTION)
+    if is_process and any(t.name.startswith("mmgraph-") for t in threading.enumerate()):
+        _end_at_once(code)
     return code
+
+
+def _end_at_once(code: int) -> None:
+    """End beside a thread of ours at work, which Python's own end would abort in torch.
+
+    A run that is being loaded can take minutes, and nobody waits for it any more.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError, AttributeError):
+            stream.flush()
+    os._exit(code)
 
 
 def _fail_where_stdout_is_closed() -> None:

@@ -78,15 +78,15 @@ class NeighborSampler(BaseSampler):
     ) -> HeteroSamplerOutput:
         reached = {kind: _Reached(count) for kind, count in self.num_nodes.items()}
         for kind, nodes in seed.items():
-            reached[kind].add(nodes)
+            reached[kind].start_from(nodes)
         drawn: dict[EdgeType, list[Tensor]] = {kind: [] for kind in self._edges}
         for count in self.num_neighbors:
             asking = {kind: each.next_hop() for kind, each in reached.items()}
             for edge_type, (rowptr, source, position) in self._edges.items():
-                target = asking[edge_type[-1]]
-                starts, entry, _ = draw_entries(rowptr, target, count)
+                nodes, number = asking[edge_type[-1]]
+                starts, entry, _ = draw_entries(rowptr, nodes, count)
                 reached[edge_type[0]].add(source[entry])
-                ends = source[entry], target.repeat_interleave(starts.diff())
+                ends = source[entry], number.repeat_interleave(starts.diff())
                 drawn[edge_type].append(torch.stack([*ends, position[entry]]))
         return _output(reached, drawn)
 
@@ -99,17 +99,28 @@ class _Reached:
         self.nodes = torch.empty(0, dtype=torch.long)
         self.per_hop: list[int] = []
 
+    def start_from(self, seed: Tensor) -> None:
+        """Number the seeds as they come: a loader reads the results of seed i at i.
+
+        One that comes twice is there twice, and edges from it start at the first.
+        """
+        nodes, place = seed.unique(return_inverse=True)
+        number = torch.arange(len(seed))
+        first = torch.full_like(nodes, len(seed))
+        self.number[nodes] = first.scatter_reduce_(0, place, number, "amin")
+        self.nodes = seed
+
     def add(self, nodes: Tensor) -> None:
         """Number those that are new."""
         new = nodes[self.number[nodes] < 0].unique()
         self.number[new] = len(self.nodes) + torch.arange(len(new))
         self.nodes = torch.cat([self.nodes, new])
 
-    def next_hop(self) -> Tensor:
-        """The nodes that are new since the last call."""
-        start = sum(self.per_hop)
-        self.per_hop.append(len(self.nodes) - start)
-        return self.nodes[start:]
+    def next_hop(self) -> tuple[Tensor, Tensor]:
+        """The nodes that are new since the last call, and their numbers."""
+        start, stop = sum(self.per_hop), len(self.nodes)
+        self.per_hop.append(stop - start)
+        return self.nodes[start:], torch.arange(start, stop)
 
 
 def _by_target(edge_index: Tensor, num_targets: int) -> tuple[Tensor, Tensor, Tensor]:
@@ -123,7 +134,10 @@ def _by_target(edge_index: Tensor, num_targets: int) -> tuple[Tensor, Tensor, Te
 def _output(
     reached: dict[str, _Reached], drawn: dict[EdgeType, list[Tensor]]
 ) -> HeteroSamplerOutput:
-    """As PyG's loaders take it: edges by the numbers of their nodes in the sample."""
+    """As PyG's loaders take it: edges by the numbers of their nodes in the sample.
+
+    Those that were drawn have the node of their source, and the number of their target.
+    """
     none = torch.empty(3, 0, dtype=torch.long)
     edges = {kind: torch.cat([none, *hops], dim=1) for kind, hops in drawn.items()}
     for each in reached.values():
@@ -131,7 +145,7 @@ def _output(
     return HeteroSamplerOutput(
         node={kind: each.nodes for kind, each in reached.items()},
         row={kind: reached[kind[0]].number[e[0]] for kind, e in edges.items()},
-        col={kind: reached[kind[-1]].number[e[1]] for kind, e in edges.items()},
+        col={kind: e[1] for kind, e in edges.items()},
         edge={kind: e[2] for kind, e in edges.items()},
         num_sampled_nodes={kind: each.per_hop for kind, each in reached.items()},
         num_sampled_edges={

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+import re
+from collections.abc import Awaitable, Callable, Collection
 from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import quote
 
 from fastapi import FastAPI, HTTPException, Query, Request, Response
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, JSONResponse
 from pydantic import BaseModel, Field, StrictInt, StrictStr
 
@@ -70,11 +72,13 @@ class Current:
         self.service = service
 
 
-def create_app(current: Current) -> FastAPI:
+def create_app(current: Current, names: Collection[str] | None = None) -> FastAPI:
     """The web service.
 
     Args:
         current: What answers; its ``service`` may be replaced at any time.
+        names: Names of hosts that requests may be for, as
+            :func:`~mmgraph.serving.server.served_names` gives them; None: any.
 
     Example:
         >>> import numpy as np, torch
@@ -88,8 +92,15 @@ def create_app(current: Current) -> FastAPI:
     app = FastAPI(
         title="mmgraph", version=mmgraph.__version__, docs_url=None, redoc_url=None
     )
-    app.middleware("http")(_limit_size)
     app.exception_handler(UserError)(_refuse)
+    app.exception_handler(RequestValidationError)(_explain)
+
+    @app.middleware("http")
+    async def check(
+        request: Request, call_next: Callable[[Request], Awaitable[Response]]
+    ) -> Response:
+        refusal = _of_another(request, names) or _of_no_size(request)
+        return refusal or await call_next(request)
 
     @app.get("/health")
     def health() -> dict[str, str]:
@@ -190,16 +201,31 @@ def _words(service: Service, item_id: object) -> dict[str, str | None]:
     return {"title": service.title(item_id), "picture": address}
 
 
-async def _limit_size(
-    request: Request, call_next: Callable[[Request], Awaitable[Response]]
-) -> Response:
-    """Refuse a body that is too large, or that does not say how large it is."""
+def _of_another(request: Request, names: Collection[str] | None) -> Response | None:
+    """The answer to a request for a host that we are not, as of a rebound DNS name."""
+    name = re.sub(r":\d*$", "", request.headers.get("host", "")).lower()
+    if names is None or name in names:
+        return None
+    fix = "if it is a name of this service, start it with --allow-host"
+    return _error(400, f"no service for {name[:99]!r} - {fix}")
+
+
+def _of_no_size(request: Request) -> Response | None:
+    """The answer to a body that is too large, or does not say how large it is."""
     length = request.headers.get("content-length", "0")
     if "transfer-encoding" in request.headers:
         return _error(411, "say the length of the request")
     if not length.isdecimal() or int(length) > MOST_BYTES:
         return _error(413, f"a request may have {MOST_BYTES} bytes")
-    return await call_next(request)
+    return None
+
+
+async def _explain(request: Request, error: Exception) -> Response:
+    """What is wrong and where, without the input, which JSON may be unable to hold."""
+    assert isinstance(error, RequestValidationError)
+    known = ("loc", "msg", "type")
+    faults = [{name: each[name] for name in known} for each in error.errors()]
+    return _error(422, faults)
 
 
 async def _refuse(request: Request, error: Exception) -> Response:
@@ -208,5 +234,5 @@ async def _refuse(request: Request, error: Exception) -> Response:
     return _error(status, f"{error.what} - {error.fix}")
 
 
-def _error(status: int, detail: str) -> JSONResponse:
+def _error(status: int, detail: str | list[Any]) -> JSONResponse:
     return JSONResponse({"detail": detail}, status)

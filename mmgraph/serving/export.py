@@ -101,6 +101,10 @@ def _about(run: Run, vectors: Vectors) -> dict[str, Any]:
         "users": len(vectors.user_ids),
         "items": len(vectors.item_ids),
         "dimension": vectors.item.size(1),
+        "zero_vectors": {  # who is there and of whom nothing is known
+            "users": int((~vectors.user.any(dim=1)).sum()),
+            "items": int((~vectors.item.any(dim=1)).sum()),
+        },
         "score_is_inner_product": ranks_by_inner_product(run.model),
     }
 

@@ -44,7 +44,8 @@ def similar_items(
 
     Returns:
         Columns ``item_id, by, similar_id, rank, similarity``; ``by`` is ``"trained"``
-        or the modality. An item is never similar to itself.
+        or the modality. An item is never similar to itself, and one whose vector is of
+        zeros, as nothing is known of it, to none.
 
     Raises:
         UserError: If an item or the modality is unknown, or as
@@ -74,21 +75,51 @@ def source_files(source: str | Path, data: str | None = None) -> list[Path]:
     return run_inputs(source, data) if (source / INFO).exists() else [source]
 
 
+def cosines(
+    unit: torch.Tensor, blank: torch.Tensor, rows: torch.Tensor
+) -> torch.Tensor:
+    """Cosine of some rows with all.
+
+    A row of zeros is like none, as in an item graph: nothing is known of it, and a
+    cosine of 0 would put it before whatever has a negative one.
+
+    Args:
+        unit: Rows of length 1, or zeros.
+        blank: Which of them are zeros.
+        rows: Numbers of some.
+
+    Shapes:
+        - **unit:** :math:`(N, d)`
+        - **blank:** :math:`(N,)`
+        - **rows:** :math:`(n,)`
+        - **output:** :math:`(n, N)`, minus infinity for a row and itself, and where
+          either is of zeros
+
+    Example:
+        >>> unit = torch.tensor([[1.0, 0.0], [0.0, 0.0], [-1.0, 0.0]])
+        >>> cosines(unit, unit.eq(0).all(1), torch.tensor([0, 1]))
+        tensor([[-inf, -inf, -1.],
+                [-inf, -inf, -inf]])
+    """
+    cosine = unit[rows] @ unit.t()
+    cosine.scatter_(1, rows.unsqueeze(1), float("-inf"))
+    cosine.masked_fill_(blank | blank[rows].unsqueeze(1), float("-inf"))
+    return cosine
+
+
 def _by_vectors(
     folder: str | Path, items: str, k: int, data: str | None, device: str
 ) -> pd.DataFrame:
     vectors = final_vectors(load_run(folder, data=data, device=device))
     rows = read_id_list(items, vectors.item_ids, "item")
     unit, index = unit_rows(vectors.item), torch.from_numpy(rows)
-    k = min(k, len(unit) - 1)
+    blank, k = ~unit.any(dim=1), min(k, len(unit) - 1)
     parts = []
     for part in index.split(RANKED_SCORES.rows(len(unit))):
-        cosine = unit[part] @ unit.t()
-        cosine.scatter_(1, part.unsqueeze(1), float("-inf"))
-        best, similar = cosine.topk(k)
-        parts.append(
-            _table(vectors.item_ids, TRAINED, part.repeat_interleave(k), similar, best)
-        )
+        best, similar = cosines(unit, blank, part).topk(k)
+        row, place = best.isfinite().nonzero().t()
+        chosen = part[row], similar[row, place], best[row, place]
+        parts.append(_table(vectors.item_ids, TRAINED, *chosen))
     return pd.concat(parts, ignore_index=True)
 
 
@@ -133,8 +164,8 @@ def _table(
         {
             "item_id": ids[item.numpy()],
             "by": by,
-            "similar_id": ids[similar.reshape(-1).numpy()],
-            "similarity": similarity.reshape(-1).numpy(),
+            "similar_id": ids[similar.numpy()],
+            "similarity": similarity.numpy(),
         }
     )
     table.insert(3, "rank", table.groupby("item_id", sort=False).cumcount() + 1)

@@ -95,6 +95,45 @@ def test_every_node_draws_its_neighbours_once_and_no_more_than_it_may(train):
         assert sum(batch[INTERACTS].num_sampled_edges) == drawn.sum()
 
 
+@pytest.mark.parametrize("kind", [USER, ITEM])
+@pytest.mark.parametrize("nodes", [[5, 2, 9], [9, 5, 2, 0, 30, 7, 11], [5, 5, 2, 5]])
+def test_a_batch_begins_with_its_seeds_in_their_order(train, kind, nodes):
+    model = TwoLayers().double()
+    train[USER].x, train[ITEM].x = train[USER].x.double(), train[ITEM].x.double()
+    whole = model(train)[kind]
+    found = []
+    for batch in NeighborLoader(
+        train,
+        num_neighbors=[-1, -1],
+        neighbor_sampler=NeighborSampler(train, [-1, -1]),
+        input_nodes=(kind, torch.tensor(nodes)),
+        batch_size=4,
+    ):
+        size = batch[kind].batch_size
+        found += batch[kind].n_id[:size].tolist()
+        assert batch[kind].num_sampled_nodes[0] == size
+        expected = whole[batch[kind].n_id[:size]]
+        torch.testing.assert_close(
+            model(batch)[kind][:size], expected, rtol=0, atol=1e-12
+        )
+    assert found == nodes
+
+
+def test_shuffled_seeds_are_those_that_their_places_say(train):
+    nodes = torch.randperm(40, generator=torch.Generator().manual_seed(0))
+    for batch in NeighborLoader(
+        train,
+        num_neighbors=[3, 2],
+        neighbor_sampler=NeighborSampler(train, [3, 2]),
+        input_nodes=(USER, nodes),
+        batch_size=7,
+        shuffle=True,
+    ):
+        users, size = batch[USER], batch[USER].batch_size
+        assert torch.equal(users.n_id[:size], nodes[users.input_id])
+        assert len(users.n_id.unique()) == len(users.n_id)
+
+
 def test_each_neighbour_is_drawn_alike():
     data = HeteroData()
     data[USER].num_nodes, data[ITEM].num_nodes = 1, 6

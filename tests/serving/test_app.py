@@ -142,6 +142,67 @@ def test_a_bad_question_gets_a_reason(client, body, status, message):
     assert message in answer.text
 
 
+@pytest.mark.parametrize(
+    ("body", "where"),
+    [
+        ('{"user_id": "u001", "k": NaN}', ["body", "k"]),
+        ('{"user_id": "u001", "k": 1e999}', ["body", "k"]),
+        ('{"user_id": "\\ud800"}', ["body", "user_id"]),
+        ('{"history": ["\\ud800"]}', ["body", "history", 0]),
+        ('{"history": "\\ud800"}', ["body", "history"]),
+        ('{"user_id": "u001", "deny": [NaN]}', ["body", "deny", 0]),
+        ('"\\ud800"', ["body"]),
+        ('{"user_id": ', ["body"]),
+    ],
+)
+def test_what_json_cannot_hold_is_refused_and_not_sent_back(client, body, where):
+    answer = client.post(
+        "/recommend", content=body, headers={"Content-Type": "application/json"}
+    )
+    assert answer.status_code == 422
+    for fault in answer.json()["detail"]:
+        assert sorted(fault) == ["loc", "msg", "type"]
+        assert fault["loc"][: len(where)] == where
+
+
+def test_an_answer_to_a_long_mistake_is_short(client):
+    body = {"user_id": "u001", "allow": "i" * 500_000}
+    assert len(client.post("/recommend", json=body).content) < 500
+    assert client.get("/items", params={"count": "x" * 999}).json() == {
+        "detail": [
+            {
+                "loc": ["query", "count"],
+                "msg": "Input should be a valid integer, unable to parse string as an "
+                "integer",
+                "type": "int_parsing",
+            }
+        ]
+    }
+
+
+@pytest.mark.parametrize(
+    ("host", "status"),
+    [
+        ("localhost", 200),
+        ("LocalHost:8000", 200),
+        ("[::1]:8000", 200),
+        ("shop.example", 200),
+        ("evil.example", 400),
+        ("localhost.evil.example:8000", 400),
+        ("evil.example:localhost", 400),
+        ("evil@localhost", 400),
+        ("", 400),
+        ("[::1", 400),
+    ],
+)
+def test_a_host_is_one_of_those_that_are_named(current, host, status):
+    app = create_app(current, {"localhost", "[::1]", "shop.example"})
+    answer = TestClient(app).get("/users", headers={"Host": host})
+    assert answer.status_code == status
+    if status == 400:
+        assert "start it with --allow-host" in answer.json()["detail"]
+
+
 def test_a_body_that_is_too_large_or_of_no_size_is_not_read(client):
     answer = client.post("/recommend", content=b" " * (MOST_BYTES + 1))
     assert answer.status_code == 413

@@ -100,6 +100,7 @@ def test_the_folder_says_what_it_holds_and_that_it_is_whole(export):
     assert written == about
     assert about["system"].startswith("VBPR")
     assert about["score_is_inner_product"] is True
+    assert about["zero_vectors"] == {"users": 0, "items": 0}
     assert about["checked"] == {"users": about["users"], "k": 10}
     assert {n for n, f in about["formats"].items() if f["found"] == 1.0} >= {"npy"}
     check_contents(out)

@@ -1,13 +1,18 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
 from mmgraph.bench.run_directory import load_run
 from mmgraph.errors import UserError
-from mmgraph.schema import INTERACTS
-from mmgraph.serving.service import service_of
+from mmgraph.functional.graph.adjacency import Adjacency
+from mmgraph.functional.unit_rows import unit_rows
+from mmgraph.schema import INTERACTS, ITEM, feature_key, mask_key
+from mmgraph.serving.service import Service, service_of
+from mmgraph.serving.vectors import Vectors
 from mmgraph.train.recommendations import recommend_table
 
 
@@ -75,8 +80,8 @@ def test_similar_items_by_the_system_and_by_a_modality(loaded, service, dense):
     tables = {"trained": dense[1], "visual": train["item"].x_visual.double().numpy()}
     for by, x in tables.items():
         length = np.linalg.norm(x, axis=1, keepdims=True)
-        unit = x / np.where(length > 0, length, 1)  # zeros: the features are missing
-        cosine = unit @ unit[9]
+        unit = x / np.where(length > 0, length, 1)
+        cosine = np.where(length[:, 0] > 0, unit @ unit[9], -np.inf)
         cosine[9] = -np.inf
         found = service.similar(raw[9], 6, by)
         assert ids(found) == list(raw[np.argsort(-cosine)[:6]])
@@ -103,3 +108,64 @@ def test_what_is_unknown_is_named(service, ask, message):
 def test_a_system_whose_scores_are_no_inner_products_is_refused(pamd):
     with pytest.raises(UserError, match="PAMD's scores are no inner products"):
         service_of(load_run(pamd))
+
+
+@pytest.fixture
+def blanks():
+    """Six items: the vector of the last is of zeros, and the features of i4."""
+    draw = torch.Generator().manual_seed(0)
+    item, features = (torch.randn(6, width, generator=draw) for width in (4, 3))
+    item[5], features[4] = 0, 0
+    user = torch.randn(3, 4, generator=draw)
+    user[2] = 0
+    ids = np.array([f"i{n}" for n in range(6)])
+    vectors = Vectors(np.array(["u0", "u1", "u2"]), ids, user, item)
+    history = Adjacency.bipartite(torch.tensor([[0, 1], [0, 1]]), 3, 6)
+    return Service("some", vectors, history, {"visual": unit_rows(features)})
+
+
+@pytest.mark.parametrize(
+    ("by", "blank"), [("trained", "i5"), ("visual", "i4")], ids=["vector", "features"]
+)
+def test_an_item_of_which_nothing_is_known_is_like_none(blanks, by, blank):
+    assert blanks.similar(blank, 5, by) == []
+    others = {f"i{n}" for n in range(6)} - {blank}
+    for one in others:
+        found = blanks.similar(one, 5, by)
+        assert set(ids(found)) == others - {one}
+        assert min(score for _, score in found) < 0  # 0 would not have been the last
+
+
+def test_only_what_is_known_of_a_history_counts(blanks):
+    item = blanks.vectors.item.double().numpy()
+    score = item @ item[[0, 3]].mean(axis=0)
+    found = blanks.recommend_for(["i0", "i5", "i3"], 6)
+    expected = [n for n in np.argsort(-score) if n not in (0, 3, 5)]
+    assert ids(found) == [f"i{n}" for n in expected]
+    np.testing.assert_allclose([f.score for f in found], score[expected], rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("ask", "message"),
+    [
+        (lambda s: s.recommend_for(["i5", "i5"], 3), "nothing of any item of the hi"),
+        (lambda s: s.recommend("u2", 3), "nothing of user 'u2' - give a history inste"),
+    ],
+)
+def test_nobody_is_recommended_what_is_arbitrary(blanks, ask, message):
+    with pytest.raises(UserError, match=f"^the system knows {message}"):
+        ask(blanks)
+
+
+def test_features_that_stand_in_for_missing_ones_are_not_compared(loaded):
+    train = loaded.splits[0].clone()
+    mask = torch.ones(train[ITEM].num_nodes, dtype=torch.bool)
+    mask[9] = False
+    train[ITEM][mask_key("visual")] = mask
+    train[ITEM][feature_key("visual")] = train[ITEM][feature_key("visual")].clone()
+    train[ITEM][feature_key("visual")][9] = 1.0
+    service = service_of(replace(loaded, splits=(train, *loaded.splits[1:])))
+    raw = train[ITEM].raw_id
+    assert service.similar(raw[9], 6, "visual") == []
+    assert raw[9] not in ids(service.similar(raw[8], 600, "visual"))
+    assert len(service.similar(raw[9], 6, "textual")) == 6

@@ -13,6 +13,7 @@ from mmgraph.cli import main
 from mmgraph.data.graphs.item_graphs import GraphFile, ModalityGraph
 from mmgraph.errors import UserError
 from mmgraph.serving.similar import similar_items
+from mmgraph.serving.vectors import final_vectors
 
 
 @pytest.fixture(scope="module")
@@ -59,6 +60,20 @@ def test_no_more_items_come_than_there_are_others(run):
     table = similar_items(run, str(train["item"].raw_id[0]), k=10**6)
     assert len(table) == train["item"].num_nodes - 1
     assert train["item"].raw_id[0] not in set(table["similar_id"])
+
+
+def test_an_item_whose_vector_is_of_zeros_is_like_none(run, monkeypatch):
+    vectors = final_vectors(load_run(run))
+    vectors.item[[2, 5]] = 0
+    monkeypatch.setattr("mmgraph.serving.similar.final_vectors", lambda _: vectors)
+    ids = vectors.item_ids
+    count = len(ids)
+    table = similar_items(run, ",".join(ids[[2, 0, 1]]), k=count)
+    assert list(table["item_id"]) == [ids[0]] * (count - 3) + [ids[1]] * (count - 3)
+    assert list(table["rank"]) == 2 * list(range(1, count - 2))
+    assert not {ids[2], ids[5]} & set(table["similar_id"])
+    assert table["similarity"].min() < 0
+    assert similar_items(run, str(ids[5]), k=3).empty
 
 
 def test_a_graph_gives_the_neighbours_it_holds(graph):

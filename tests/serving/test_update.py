@@ -315,6 +315,21 @@ def test_an_updated_run_is_a_run_like_any_other(folders, tmp_path):
         torch.testing.assert_close(back.model.state_dict()[key], value)
 
 
+def test_a_newcomer_of_whom_nothing_is_known_is_like_none(tmp_path):
+    data = grown()
+    for name in ("old", "new"):
+        write_dataset(*split_per_user(getattr(data, name)), tmp_path / name)
+    run = run_on(tmp_path, tmp_path, "LightGCN", "run")
+    out = tmp_path / "next"
+    update_run(run, str(tmp_path / "new"), out, device="cpu")
+    table = similar_items(out, ",".join(load_service(out).vectors.item_ids), k=99)
+    about = export_run(out, tmp_path / "vectors", k=3, device="cpu")
+    blank = about["zero_vectors"]["items"]
+    assert blank >= 2  # those without an interaction
+    known = about["items"] - blank
+    assert len(table) == known * (known - 1)
+
+
 def test_training_goes_on_from_the_known_rows(folders, tmp_path):
     run = run_on(folders, tmp_path, "PAMD:pretrain_epochs=3", lr=1e-9)
     out = tmp_path / "next"

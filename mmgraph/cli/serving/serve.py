@@ -18,6 +18,14 @@ def serve(
     run: Annotated[Path, typer.Argument(help="A folder that mmgraph train wrote.")],
     host: Annotated[str, typer.Option("--host", help="Address.")] = "127.0.0.1",
     port: Annotated[int, typer.Option("--port", help="Port; 0: any.")] = 8000,
+    allow_host: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--allow-host",
+            metavar="NAME",
+            help="Name that requests may be for, as behind a proxy. Repeatable.",
+        ),
+    ] = None,
     titles: arg.Titles = None,
     pictures: Annotated[
         Path | None,
@@ -54,9 +62,9 @@ def serve(
 
     POST /recommend takes {"user_id": ...} or {"history": [...]}; GET /similar/ITEM,
     /picture/ITEM, /history/USER, /users, /items, /health, /version and /openapi.json;
-    the page is at /. Requests come from this machine alone unless --host says
-    otherwise. If another run takes the place of RUN, it is loaded and taken over
-    between two requests. Example:
+    the page is at /. Requests come from this machine alone, for localhost, its number
+    or an --allow-host, unless --host says otherwise. If another run takes the place of
+    RUN, it is loaded and taken over between two requests. Example:
     mmgraph serve runs/freedom --titles items.csv --pictures photos
     """
     opt.set_up(seed, "cpu", threads, quiet)
@@ -71,8 +79,17 @@ def serve(
         raise UserError(
             "serving needs FastAPI and uvicorn", "pip install 'mmgraph[serve]'"
         ) from None
-    from mmgraph.serving.server import bound_socket, load_service, taking_over
+    from mmgraph.serving.server import (
+        bound_socket,
+        bracketed,
+        host_name,
+        load_service,
+        run_digest,
+        served_names,
+        taking_over,
+    )
 
+    allowed = [host_name(name) for name in allow_host or []]
     load = partial(
         load_service,
         run,
@@ -85,13 +102,15 @@ def serve(
         data=data,
         approximate=approximate,
     )
+    served = run_digest(run)  # before it is loaded, so that no later one is missed
     current = Current(load())
-    config = uvicorn.Config(create_app(current), log_level="warning")
     with (
         bound_socket(host, port) as bound,
-        taking_over(run, load, partial(setattr, current, "service"), every),
+        taking_over(run, served, load, partial(setattr, current, "service"), every),
     ):
         where = bound.getsockname()
-        name = f"[{where[0]}]" if ":" in where[0] else where[0]
-        typer.echo(f"{current.service.system} on http://{name}:{where[1]}")
+        app = create_app(current, served_names(host, where[0], allowed))
+        url = f"http://{bracketed(where[0])}:{where[1]}"
+        typer.echo(f"{current.service.system} on {url}")
+        config = uvicorn.Config(app, log_level="warning")
         uvicorn.Server(config).run(sockets=[bound])

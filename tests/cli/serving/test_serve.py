@@ -3,10 +3,12 @@ from __future__ import annotations
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import threading
 import time
+from contextlib import contextmanager, suppress
 
 import pytest
 
@@ -21,6 +23,25 @@ MAIN = "import sys; from mmgraph.cli import main; sys.exit(main())"
 JPEG = b"\xff\xd8\xff what a camera made"
 
 
+@contextmanager
+def serving(*words, code=MAIN):
+    """A process that serves, and its address."""
+    words = ["serve", *map(str, words), "--port", "0", "--every", "0.05", "--quiet"]
+    process = subprocess.Popen(
+        [sys.executable, "-c", code, *words],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        line = process.stdout.readline()
+        assert line, process.stderr.read()
+        yield process, re.search(r"http://\S+", line).group()
+    finally:
+        process.kill()
+        process.communicate()
+
+
 @pytest.fixture
 def served(run, tmp_path):
     """The folder that a process serves, its address, and the process."""
@@ -30,24 +51,12 @@ def served(run, tmp_path):
     (tmp_path / "photos" / "tea.jpg").write_bytes(JPEG)
     rows = ["sku;nom;photo", "i07;Thé;tea.jpg", "i07;Thé vert;", "i08;Lait;lost.jpg"]
     (tmp_path / "items.txt").write_text("\n".join(rows), "latin-1")
-    words = ["serve", str(folder), "--port", "0", "--every", "0.05", "--quiet"]
-    words += ["--titles", str(tmp_path / "items.txt"), "--item-col", "sku"]
+    words = ["--titles", tmp_path / "items.txt", "--item-col", "sku"]
     words += ["--title-col", "nom", "--picture-col", "photo", "--sep", ";"]
     words += ["--encoding", "latin-1", "--duplicates", "first"]
-    words += ["--pictures", str(tmp_path / "photos")]
-    process = subprocess.Popen(
-        [sys.executable, "-c", MAIN, *words],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    try:
-        line = process.stdout.readline()
-        assert line, process.stderr.read()
-        yield folder, re.search(r"http://\S+", line).group(), process
-    finally:
-        process.kill()
-        process.communicate()
+    words += ["--pictures", tmp_path / "photos"]
+    with serving(folder, *words) as (process, url):
+        yield folder, url, process
 
 
 def test_a_process_answers_over_the_wire_and_ends_on_sigterm(served, run, tmp_path):
@@ -104,11 +113,97 @@ def test_no_request_is_lost_while_a_new_run_is_taken_over(served, catalogue, tmp
     assert "embedding_dim=8" in answers[0].text
 
 
+def asked_for(url, host):
+    answer = httpx.get(f"{url}/users", headers={"Host": host}, timeout=60)
+    return answer.status_code
+
+
+def has_ipv6():
+    with suppress(OSError), socket.socket(socket.AF_INET6) as bound:
+        bound.bind(("::1", 0))
+        return True
+    return False
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "127.0.0.1",
+        pytest.param(
+            "::1", marks=pytest.mark.skipif(not has_ipv6(), reason="no IPv6 here")
+        ),
+    ],
+)
+def test_on_loopback_a_page_of_another_name_reads_nothing(run, address):
+    words = [
+        "--host",
+        address,
+        "--allow-host",
+        "Shop.example",
+        "--allow-host",
+        "10.1.2.3",
+    ]
+    with serving(run, *words) as (process, url):
+        port = url.rpartition(":")[2]
+        assert httpx.get(f"{url}/users", timeout=60).status_code == 200
+        for name in ("127.0.0.1", "localhost", "[::1]", "shop.example", "10.1.2.3"):
+            assert (name, asked_for(url, f"{name}:{port}")) == (name, 200)
+        for name in ("evil.example", "localhost.evil.example", "shop.example.evil"):
+            assert (name, asked_for(url, f"{name}:{port}")) == (name, 400)
+        body = '{"user_id": "\\ud800", "k": NaN}'
+        for path in ("similar/%ED%A0%80", "similar/i07?by=%FF", "history/%FF"):
+            answer = httpx.get(f"{url}/{path}", timeout=60)
+            assert (path, answer.status_code) in [(path, 404), (path, 422)]
+        answer = httpx.post(f"{url}/recommend", content=body, timeout=60)
+        assert answer.status_code == 422
+        process.send_signal(signal.SIGTERM)
+        assert "Traceback" not in process.communicate(timeout=60)[1]
+
+
+def test_on_an_address_that_others_can_reach_any_name_will_do(run):
+    with serving(run, "--host", "0.0.0.0") as (_, url):
+        assert asked_for(url, "shop.example") == 200
+
+
+# The second run takes its time, in torch, from where a thread cannot be unwound.
+SLOW = """
+import sys, threading, torch
+from mmgraph.cli import main
+from mmgraph.serving import server
+load, loads = server.load_service, []
+def slow(*words, **options):
+    loads.append(1)
+    if len(loads) > 1:
+        print("loading", flush=True)
+        x = torch.randn(1000, 300)
+        while True:
+            x @ x.t()
+    return load(*words, **options)
+server.load_service = slow
+sys.exit(main())
+"""
+
+
+@pytest.mark.parametrize(("number", "code"), [(2, 130), (15, 143)])
+def test_a_signal_waits_for_no_run_that_is_being_loaded(run, tmp_path, number, code):
+    folder = tmp_path / "run"
+    shutil.copytree(run, folder)
+    with serving(folder, code=SLOW) as (process, _):
+        (folder / "run.json").write_text("another")
+        assert process.stdout.readline() == "loading\n"
+        process.send_signal(number)
+        _, err = process.communicate(timeout=60)
+    assert process.returncode == code
+    assert err.startswith("error: interrupted")
+    assert len(err.splitlines()) == 1
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
         (["--port", "70000"], "port must be in [0, 65535] (got 70000)"),
         (["--every", "0"], "cannot look every 0.0 seconds - choose another --every"),
+        (["--allow-host", "http://a.b"], "'http://a.b' is no name of a host - give it"),
         (["--titles", "nowhere.csv"], "nowhere.csv: no such file"),
         (["--titles", "items.csv"], "no title is of an item of the catalogue ('a', no"),
         (["--pictures", "."], "no picture is of an item of the catalogue ('a', not 'i"),
