@@ -25,6 +25,7 @@ from mmgraph.data import load_dataset
 from mmgraph.errors import UserError
 from mmgraph.models import available_models, available_plugins, build_model
 from mmgraph.models.registry import model_options
+from mmgraph.train.epoch_seed import DRAWS
 
 
 def test_options_of_the_spec_win_over_settings_and_those_over_defaults():
@@ -218,7 +219,7 @@ def test_keys_of_runs_from_before_an_option_stay():
         if k not in {"sampled_neighbors", "optimizer", "shard_embeddings"}
     }
     before = replace(run, trainer=older)
-    parts = [run.label, run.options, older, 1, "sha"]
+    parts = [run.label, run.options, older, 1, "sha", DRAWS]
     text = json.dumps(parts, sort_keys=True, default=str)
     digest = hashlib.sha256(text.encode()).hexdigest()
     assert run.key(1, "sha") == before.key(1, "sha") == digest
@@ -246,7 +247,8 @@ def test_keys_of_runs_from_before_an_option_of_systems_stay():
             later |= _LATER_OF_PLUGINS
         older = {k: v for k, v in run.options.items() if k not in later}
         trainer = {k: v for k, v in run.trainer.items() if k not in _LATER}
-        text = json.dumps([run.label, older, trainer, 1, "sha"], sort_keys=True)
+        parts = [run.label, older, trainer, 1, "sha", DRAWS]
+        text = json.dumps(parts, sort_keys=True)
         digest = hashlib.sha256(text.encode()).hexdigest()
         assert run.key(1, "sha") == digest
         other = replace(run, options=run.options | {"train_features": True})

@@ -1,12 +1,11 @@
 """What version 0.1.0 of before the move to ``mmgraph.bench`` wrote still loads.
 
 ``old_run`` holds a data set of 40 users, a finished run, a run that was interrupted
-after two of its three epochs (with the history it would have had), and a benchmark.
+after two of its three epochs, and a benchmark.
 """
 
 from __future__ import annotations
 
-import contextlib
 import shutil
 from pathlib import Path
 
@@ -15,13 +14,12 @@ import torch
 
 from mmgraph.bench.benchmark import run_benchmark
 from mmgraph.bench.config import run_config
-from mmgraph.bench.jobs import task
 from mmgraph.bench.results_folder import read_histories, read_per_user, read_results
 from mmgraph.bench.run_directory import load_run, read_info
 from mmgraph.bench.source import DataSource
 from mmgraph.bench.spec import parse_spec
 from mmgraph.bench.training import evaluate_run, train_run
-from mmgraph.files import read_json_lines
+from mmgraph.errors import UserError
 
 OLD = Path(__file__).parent / "old_run"
 DATA = DataSource(str(OLD / "toy"))
@@ -35,42 +33,37 @@ def test_a_finished_run_has_the_metrics_that_were_written(split):
     assert metrics == pytest.approx(run.info["metrics"][split], abs=1e-6)
 
 
-def test_an_interrupted_run_goes_on_as_it_would_have(tmp_path):
+def contents(folder):
+    files = (path for path in folder.rglob("*") if path.is_file())
+    return {path.relative_to(folder): path.read_bytes() for path in files}
+
+
+def test_an_interrupted_run_is_not_gone_on_with_as_its_seed_draws_otherwise(tmp_path):
     folder = tmp_path / "run"
     shutil.copytree(OLD / "interrupted", folder)
     assert read_info(folder)["status"] == "running"
     settings = {"embedding_dim": 4, "rank": 2, "epochs": 3}
     run = run_config(parse_spec("VBPR+CLEAR"), settings, strict=True)
-    shown = []
-
-    def watch(label, seed, epochs):
-        return contextlib.nullcontext(shown.append)
-
-    info = train_run(run, DATA, folder, device="cpu", resume=True, watch=watch)
-    assert [row["epoch"] for row in shown] == [3]
-    assert info["key"] == read_info(OLD / "interrupted")["key"]
-    rows = read_json_lines(folder / "history.jsonl")
-    expected = read_json_lines(OLD / "interrupted" / "expected_history.jsonl")
-    assert [row.keys() for row in rows] == [row.keys() for row in expected]
-    for row, before in zip(rows, expected, strict=True):
-        losses = {k: v for k, v in before.items() if k.startswith("loss/")}
-        assert {k: row[k] for k in losses} == pytest.approx(losses, rel=1e-4)
+    with pytest.raises(UserError, match=r"or is of a version before 0\.8 - repeat its"):
+        train_run(run, DATA, folder, device="cpu", resume=True)
+    assert contents(folder) == contents(OLD / "interrupted")
 
 
-def test_a_benchmark_is_taken_for_done(tmp_path, monkeypatch):
+def test_a_benchmark_is_read_and_not_gone_on_with(tmp_path):
     folder = tmp_path / "bench"
     shutil.copytree(OLD / "bench", folder)
-    monkeypatch.setattr(task, "run_experiment", None)  # nothing is left to train
-    lines = run_benchmark(
-        [parse_spec("MF-BPR"), parse_spec("LightGCN:num_layers=1")],
-        DATA,
-        folder,
-        seeds=[999],
-        settings={"embedding_dim": 4, "epochs": 2},
-        device="cpu",
-        resume=True,
-    )
-    assert lines == read_results(OLD / "bench")
+    with pytest.raises(UserError, match=r"holds runs of mmgraph 0\.1\.0, whose seeds"):
+        run_benchmark(
+            [parse_spec("MF-BPR"), parse_spec("LightGCN:num_layers=1")],
+            DATA,
+            folder,
+            seeds=[999],
+            settings={"embedding_dim": 4, "epochs": 2},
+            device="cpu",
+            resume=True,
+        )
+    assert contents(folder) == contents(OLD / "bench")
+    lines = read_results(folder)
     assert [line["spec"] for line in lines[1:]] == ["MF-BPR", "LightGCN:num_layers=1"]
     users, histories = read_per_user(folder, lines), read_histories(folder, lines)
     for line in lines[1:]:

@@ -25,9 +25,12 @@ def test_lines_have_the_keys_and_types_of_the_record(splits):
     where = {"data": "toy", "data_sha256": "0"}
     trained = run_experiment(run, splits, device="cpu", **where).line
     kinds = get_type_hints(ResultLine)
-    for line in (trained, popularity_line(splits, **where)):
-        # Older lines lack the hash of the interactions.
-        assert line.keys() == ResultLine.__required_keys__ | {"interactions_sha256"}
+    # Older lines lack the hash of the interactions, and which numbers seeds draw.
+    for line, later in (
+        (trained, {"interactions_sha256", "draws"}),
+        (popularity_line(splits, **where), {"interactions_sha256"}),
+    ):
+        assert line.keys() == ResultLine.__required_keys__ | later
         for name, value in line.items():
             assert fits(value, kinds[name]), name
 
