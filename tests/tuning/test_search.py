@@ -129,7 +129,9 @@ def test_a_journal_that_is_none_is_refused_also_before_there_is_a_result(
 
 def test_several_processes_share_the_trials(tmp_path):
     result = tune(SEARCH, SOURCE, tmp_path / "s", trials=4, jobs=2)
-    assert 4 <= result["trials"]["complete"] <= 5
+    assert result["trials"]["complete"] == 4
+    assert len({trial[0]["lr"] for trial in tried(tmp_path / "s")}) == 4
+    assert not list((tmp_path / "s").glob(".*"))
     assert result["best"]["value"] == max(v for _, v, _ in tried(tmp_path / "s"))
 
 
