@@ -170,7 +170,7 @@ def is_beginning(folder: Path, run: RunConfig, seed: int, data_sha256: str) -> b
     if read_info(folder).get(_LONGER) == run.key(seed, data_sha256):
         return True
     info = finished_info(folder)
-    epochs = info["trainer"].get("epochs")
+    epochs = info["trainer"].get("epochs", 0)  # a floor has none
     shorter = replace(run, trainer=run.trainer | {"epochs": epochs})
     if info["key"] != shorter.key(seed, data_sha256):
         return False

@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 
 from mmgraph.bench.config import run_config
+from mmgraph.bench.failures import MemoryShortageError
 from mmgraph.bench.jobs.processes import Processes, TaskData
 from mmgraph.bench.jobs.task import Task, perform
 from mmgraph.bench.source import DataSource
@@ -70,15 +71,17 @@ def test_tasks_come_back_as_from_this_process_with_their_epochs(task_data):
 @pytest.mark.usefixtures("quick_start")
 def test_errors_cross_over_and_a_process_survives_those_of_the_user(task_data):
     with Processes(1, task_data) as processes:
-        for bad in ("MF-BPR:embedding_dim=4,lr=1e38", "VBPR+CLEAR:rank=-1"):
+        large = f"MF-BPR:embedding_dim={10**13}"  # memory is short
+        for bad in ("MF-BPR:embedding_dim=4,lr=1e38", "VBPR+CLEAR:rank=-1", large):
             processes.start(task(bad))
             error = processes.wait()[1]
             splits, sha256 = task_data.source.load()
             where = {"data": "toy", "data_sha256": sha256, "device": "cpu"}
             with pytest.raises(UserError) as here:
                 perform(task(bad), splits, **where)
-            assert isinstance(error, UserError)
+            assert type(error) is type(here.value)
             assert str(error) == str(here.value)
+        assert isinstance(error, MemoryShortageError)
         assert len(processes._workers) == 1
         broken = task("MF-BPR")
         processes.start(replace(broken, run=replace(broken.run, spec=None)))
