@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Sequence
 from typing import Any
 from weakref import WeakKeyDictionary, ref
 
@@ -9,9 +11,14 @@ import torch
 from torch import Tensor
 from torch_geometric.data import HeteroData
 
+import mmgraph
+from mmgraph.data.content_hash import fingerprint
+from mmgraph.distributed.agreement import check_agreement
+from mmgraph.distributed.world import world
 from mmgraph.errors import UserError
 from mmgraph.models.base import Recommender
 from mmgraph.schema import INTERACTS, ITEM, feature_key, modalities
+from mmgraph.train.sharding.column_tables import shared_dim
 
 _A_SPLIT = "give one of the three splits of load_dataset"
 
@@ -86,3 +93,34 @@ def check_features(model: Recommender, data: HeteroData) -> None:
                 f"{key} of the split is not that the model was trained on",
                 "give all splits one catalogue",
             )
+
+
+def check_same_evaluation(
+    model: Recommender, data: HeteroData, ks: Sequence[int]
+) -> None:
+    """Refuse processes that were to evaluate other models, data or cut-offs together.
+
+    Raises:
+        UserError: If they differ, in all processes.
+    """
+    if world().size == 1:
+        return
+    facts = {
+        "mmgraph": mmgraph.__version__,
+        "torch": torch.__version__,
+        "model": repr(model),
+        "data": fingerprint(data),
+        "ks": list(ks),
+    }
+    if shared_dim(model) is None:  # otherwise each has columns of its own
+        facts["weights"] = _weights_sha256(model)
+    check_agreement(facts)
+
+
+def _weights_sha256(model: Recommender) -> str:
+    total = hashlib.sha256()
+    for name, tensor in model.state_dict().items():
+        total.update(f"{name} {tensor.dtype} {list(tensor.shape)}\n".encode())
+        content = tensor.detach().cpu().contiguous().flatten().view(torch.uint8)
+        total.update(content.numpy())
+    return total.hexdigest()

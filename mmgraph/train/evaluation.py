@@ -30,6 +30,7 @@ from mmgraph.train.arguments import (
     check_features,
     check_has_edges,
     check_kinds,
+    check_same_evaluation,
     check_users,
 )
 from mmgraph.train.sharding.column_tables import shared_dim
@@ -270,8 +271,8 @@ def evaluate(
     Raises:
         UserError: If an argument is no model or no split, a cut-off is no positive
             integer, the split is empty, a positive is a training edge, the model is of
-            another catalogue or was trained on other features, or a score is not
-            finite.
+            another catalogue or was trained on other features, a score is not finite,
+            or another process evaluates something else.
 
     Example:
         >>> from mmgraph.data import load_dataset
@@ -283,6 +284,7 @@ def evaluate(
     check_kinds(model, data=data)
     check_has_edges(data)
     check_features(model, data)
+    check_same_evaluation(model, data, ks)
     edges = (data[INTERACTS].edge_index, data[INTERACTS].edge_label_index)
     model.cached(("sound", *_sizes(data)), edges, lambda: check_positives(data))
     if per_user:

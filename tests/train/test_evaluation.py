@@ -7,7 +7,7 @@ import sys
 import numpy as np
 import pytest
 import torch
-from every_system import evaluate_and_keep
+from every_system import evaluate_and_keep, evaluate_differing
 
 from mmgraph.data import load_dataset, synthetic
 from mmgraph.errors import UserError
@@ -305,3 +305,15 @@ def test_processes_share_the_users(launch, monkeypatch, tmp_path, num_scores):
     assert [(tmp_path / f"of-{rank}").read_text() for rank in range(3)] == [
         expected
     ] * 3
+
+
+@pytest.mark.parametrize(
+    ("seeds", "ks", "said"),
+    [([0, 1], [5, 5], "has weights '"), ([0, 0], [5, 6], "process 1 has ks [6], ")],
+)
+def test_processes_do_not_mix_models_or_cut_offs(launch, seeds, ks, said):
+    outputs = launch(2, evaluate_differing, seeds, ks).outputs()
+    for code, out, err in outputs:
+        assert code == 0, err
+        assert said in out
+        assert "start all processes with the same command, data and versions" in out
