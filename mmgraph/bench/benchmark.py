@@ -82,11 +82,12 @@ class Benchmark:
         ray: Address of a Ray cluster that does the runs, in the place of ``jobs``.
         gpus: GPUs of a run there.
         threads: CPU threads of each such process.
-        source: Source of the data, needed with several jobs and for models.
+        source: Source of the data, needed with several jobs, on a cluster and for
+            models.
         keep_models: Keep a run directory of each run under ``models``.
 
     Raises:
-        ValueError: With several jobs, or models to keep, and no source.
+        ValueError: With several jobs, a cluster, or models to keep, and no source.
     """
 
     splits: Splits
@@ -106,6 +107,8 @@ class Benchmark:
     def __post_init__(self) -> None:
         if self.jobs > 1 and self.source is None:
             raise ValueError(f"several jobs need a source (got jobs={self.jobs})")
+        if self.ray is not None and self.source is None:
+            raise ValueError(f"a cluster needs a source (got ray={self.ray!r})")
         if self.keep_models and self.source is None:
             raise ValueError("models that are kept need a source (got None)")
         self._folder = BenchFolder(self.out, resume=self.resume)

@@ -341,6 +341,8 @@ def test_several_jobs_leave_what_one_leaves(splits, tmp_path):
 def test_several_jobs_need_a_source(splits, tmp_path):
     with pytest.raises(ValueError, match=r"need a source \(got jobs=2\)"):
         bench(splits, tmp_path, jobs=2)
+    with pytest.raises(ValueError, match=r"a cluster needs a source \(got ray='auto'"):
+        bench(splits, tmp_path, ray="auto")
 
 
 def test_the_line_of_a_choice_is_that_of_a_separate_run(splits, tmp_path):
