@@ -37,6 +37,8 @@ from mmgraph.tuning.study import (
 )
 from mmgraph.tuning.trials import Search, run_trials
 
+logger = logging.getLogger(__name__)
+
 QUESTION, RESULT = "question.json", "tune.json"
 #: Held by the process that begins a trial; so long the others wait.
 _TURN, _SECONDS_FOR_A_TURN = ".turn.lock", 600
@@ -143,7 +145,8 @@ def _run_in_processes(
     jobs: int,
     threads: int,
 ) -> None:
-    context, args = get_context("spawn"), (folder, search, source, trials, threads)
+    context, level = get_context("spawn"), logger.getEffectiveLevel()
+    args = (folder, search, source, trials, threads, level)
     processes = [worker_process(context, _run_alone, *args) for _ in range(jobs)]
     try:
         with signals_blocked():
@@ -163,17 +166,22 @@ def _run_in_processes(
 
 
 def _run_alone(
-    folder: Path, search: Search, source: DataSource, trials: int, threads: int
+    folder: Path,
+    search: Search,
+    source: DataSource,
+    trials: int,
+    threads: int,
+    level: int,
 ) -> None:
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
-    splits, _ = source.load()
+    logging.basicConfig(level=level, format="%(message)s")
     in_turn = partial(locked, folder / _TURN, folder, wait=_SECONDS_FOR_A_TURN)
-    with run_threads(splits[0], search.device, threads):
-        try:
+    try:
+        splits, _ = source.load()
+        with run_threads(splits[0], search.device, threads):
             study = open_study(folder)
             run_trials(study, search, splits, trials, unwatched, in_turn)
-        except UserError as error:
-            raise SystemExit(f"error: {error}") from None
+    except UserError as error:
+        raise SystemExit(f"error: {error}") from None
 
 
 def _found(folder: Path, search: Search) -> dict[str, Any]:
