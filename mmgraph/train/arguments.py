@@ -44,16 +44,32 @@ three splits of load_dataset
         _check_kind(name, data, HeteroData, _A_SPLIT)
 
 
-def check_users(users: Any) -> None:
-    """Refuse users that are no tensor.
+def check_users(users: Any, num_users: int) -> None:
+    """Refuse users that are no tensor of indices.
+
+    Args:
+        users: Indices ``[n]``.
+        num_users: Users of the data.
+
+    Raises:
+        UserError: If they are something else, or one is out of range.
 
     Example:
-        >>> check_users(None)
+        >>> check_users(None, 3)
         Traceback (most recent call last):
         ...
         mmgraph.errors.UserError: users is NoneType, not Tensor - give their indices
     """
-    _check_kind("users", users, Tensor, "give their indices")
+    fix = "give their indices"
+    _check_kind("users", users, Tensor, fix)
+    is_integer = not (users.is_floating_point() or users.is_complex())
+    if users.dim() != 1 or users.dtype == torch.bool or not is_integer:
+        shape = list(users.shape)
+        raise UserError(f"users are {users.dtype} of shape {shape}, not [n]", fix)
+    wrong = users[(users < 0) | (users >= num_users)]
+    if wrong.numel():
+        what = f"user {int(wrong[0])} is not one of the {num_users} of the data"
+        raise UserError(what, f"give indices from 0 to {num_users - 1}")
 
 
 def check_has_edges(data: HeteroData) -> None:

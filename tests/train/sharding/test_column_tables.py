@@ -138,7 +138,7 @@ def test_tables_are_joined_where_they_are(monkeypatch):
     """A group of GPUs alone has no engine for what is on the CPU."""
     model, seen = MFBPR(3, 2, embedding_dim=4), []
     model.user = ColumnTable(model.user)
-    monkeypatch.setattr(MFBPR, "cpu", lambda self: self)
+    monkeypatch.setattr(MFBPR, "cpu", lambda self: seen.append("cpu"))
 
     def joined(part, dim):
         seen.append(part.device.type)
@@ -146,4 +146,4 @@ def test_tables_are_joined_where_they_are(monkeypatch):
 
     monkeypatch.setattr(column_tables, "whole_matrix", joined)
     join_tables(model.to("meta"))
-    assert seen == ["meta"]
+    assert seen == ["meta", "cpu"]
