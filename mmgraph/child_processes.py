@@ -20,7 +20,7 @@ def signals_blocked() -> Iterator[None]:
     """Ctrl-C and SIGTERM that come inside are handled at the end.
 
     Processes that start inside have them blocked, too, until they are workers. On
-    Windows nothing is blocked.
+    Windows, and in the main thread from another one, nothing is blocked.
 
     Example:
         >>> before = signal.signal(signal.SIGTERM, lambda *_: print("handled"))
@@ -38,9 +38,22 @@ def signals_blocked() -> Iterator[None]:
     resource_tracker.ensure_running()
     ours = {signal.SIGINT, signal.SIGTERM, signal.SIGALRM}
     before = signal.pthread_sigmask(signal.SIG_BLOCK, ours)
+    came: set[int] = set()
+    handlers: dict[signal.Signals, Any] = {}
+    # What is blocked in this thread is taken by any other, and handled in the main one.
+    if threading.current_thread() is threading.main_thread():
+        found = {number: signal.getsignal(number) for number in ours}
+        # One that is ignored is to be so in what starts inside, too.
+        handlers = {n: h for n, h in found.items() if h not in (signal.SIG_IGN, None)}
+    for number in handlers:
+        signal.signal(number, lambda number, _: came.add(number))
     try:
         yield
     finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+        for each in came:
+            signal.raise_signal(each)
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 

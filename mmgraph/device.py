@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import copy
+import os
 import re
 from itertools import chain
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -12,6 +14,30 @@ from torch import Tensor, nn
 from torch_geometric.data import HeteroData
 
 from mmgraph.errors import UserError
+
+#: Microseconds of all cores that a container may use per period, and the period.
+_CPU_MAX = Path("/sys/fs/cgroup/cpu.max")
+
+
+def usable_cores() -> int:
+    """Cores that this process may use, which may be fewer than the machine has.
+
+    By its affinity (``taskset``, Slurm) and the limit of its container.
+
+    Example:
+        >>> 1 <= usable_cores() <= os.cpu_count()
+        True
+    """
+    if hasattr(os, "sched_getaffinity"):
+        cores = len(os.sched_getaffinity(0))
+    else:
+        cores = os.cpu_count() or 1
+    try:
+        quota, period = _CPU_MAX.read_text().split()
+        cores = min(cores, int(quota) // int(period))
+    except (OSError, ValueError):  # no container, or "max"
+        pass
+    return max(1, cores)
 
 
 def resolve_device(name: str | torch.device = "auto") -> torch.device:

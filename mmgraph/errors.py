@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from difflib import get_close_matches
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +44,12 @@ class UserError(ValueError):
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Travel whole from a worker process, whose exceptions are copied by this."""
-        return partial(UserError, path=self.path, row=self.row), (self.what, self.fix)
+        return _copied, (type(self), str(self)), self.__dict__
+
+
+def _copied(kind: type[UserError], message: str) -> UserError:
+    """An error to which its parts are given next, whatever its constructor takes."""
+    return kind.__new__(kind, message)
 
 
 def name_key(name: str) -> str:

@@ -184,7 +184,8 @@ def _write_beside(path: Path, write: Callable[[io.FileIO], object]) -> bool:
         if not is_locked:  # Windows renames no open file
             os.replace(temporary, path)
     except BaseException:
-        os.unlink(temporary)
+        with suppress(FileNotFoundError):  # it has its name already
+            os.unlink(temporary)
         raise
     return True
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import sys
 from pathlib import Path
 
 import torch
@@ -15,6 +16,7 @@ from mmgraph.bench.spec import parse_spec
 from mmgraph.data import synthetic
 from mmgraph.distributed.group import joined_processes
 from mmgraph.distributed.world import world
+from mmgraph.errors import UserError
 from mmgraph.functional.block_sizes import BlockSize
 from mmgraph.models import build_model
 from mmgraph.train import evaluate, evaluation
@@ -143,3 +145,15 @@ def evaluate_and_keep(out, num_scores):
         users = evaluate(model, test, per_user=True)
         rows = {name: values.tolist() for name, values in users.items()}
         Path(f"{out}-{world().rank}").write_text(json.dumps([found, rows]))
+
+
+def evaluate_differing(seeds, ks):
+    """An untrained model and cut-offs that each process has of its own."""
+    with joined_processes("cpu"):
+        train, _, test, _ = synthetic(num_users=60, num_items=50)
+        torch.manual_seed(seeds[world().rank])
+        model = build_model("MF-BPR", train)
+        try:
+            evaluate(model, test, ks=[ks[world().rank]])
+        except UserError as error:
+            sys.stdout.write(f"{error}\n")

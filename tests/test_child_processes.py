@@ -28,6 +28,32 @@ def test_a_signal_is_handled_at_the_end_of_the_block():
         signal.signal(signal.SIGTERM, before)
 
 
+def test_a_signal_that_another_thread_takes_is_handled_at_the_end():
+    done, came = threading.Event(), []
+    thread = threading.Thread(target=done.wait)
+    thread.start()
+    before = signal.signal(signal.SIGTERM, lambda *_: came.append("handled"))
+    try:
+        with signals_blocked(), signals_blocked():
+            os.kill(os.getpid(), signal.SIGTERM)
+            time.sleep(0.05)
+            came.append("whole")
+        assert came == ["whole", "handled"]
+    finally:
+        done.set()
+        thread.join()
+        signal.signal(signal.SIGTERM, before)
+
+
+def test_what_is_ignored_stays_so_in_the_block():
+    before = signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    try:
+        with signals_blocked():
+            assert signal.getsignal(signal.SIGTERM) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
 def test_the_block_ends_where_its_caller_was():
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
     try:

@@ -9,7 +9,14 @@ import pytest
 import torch
 from torch_geometric.data import HeteroData
 
-from mmgraph.device import device_name, device_of, resolve_device, to_device
+from mmgraph import device
+from mmgraph.device import (
+    device_name,
+    device_of,
+    resolve_device,
+    to_device,
+    usable_cores,
+)
 from mmgraph.errors import UserError
 
 
@@ -75,3 +82,17 @@ def test_torch_rounds_products_when_its_variable_says_so():
         check=True,
     )
     assert done.stdout == "tf32\n"
+
+
+@pytest.mark.parametrize(
+    ("quota", "cores"),
+    [("max 100000", 6), ("250000 100000", 2), ("50000 100000", 1), ("", 6)],
+)
+def test_cores_are_those_that_this_process_may_use(tmp_path, monkeypatch, quota, cores):
+    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: set(range(6)))
+    monkeypatch.setattr(os, "cpu_count", lambda: 64)
+    monkeypatch.setattr(device, "_CPU_MAX", tmp_path / "cpu.max")
+    (tmp_path / "cpu.max").write_text(quota)
+    assert usable_cores() == cores
+    monkeypatch.delattr(os, "sched_getaffinity")
+    assert usable_cores() == (cores if quota[:1].isdigit() else 64)

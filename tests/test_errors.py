@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import copy
+import pickle
 from pathlib import Path
 
 import pytest
@@ -39,3 +40,17 @@ def test_a_copy_has_its_parts():
     error = copy.copy(UserError("no rows", "add some", path="a.csv", row=7))
     parts = (error.what, error.fix, error.path, error.row, str(error))
     assert parts == ("no rows", "add some", "a.csv", 7, "a.csv:7: no rows - add some")
+
+
+class NoRowsError(UserError):
+    def __init__(self, name):
+        super().__init__(f"no {name}", "add some", path="a.csv", row=7)
+        self.name = name
+
+
+def test_a_copy_is_of_its_kind_and_has_what_is_its_own():
+    error = pickle.loads(pickle.dumps(NoRowsError("rows")))
+    assert type(error) is NoRowsError
+    parts = (error.what, error.fix, error.path, error.row, error.name, str(error))
+    expected = ("no rows", "add some", "a.csv", 7, "rows")
+    assert parts == (*expected, "a.csv:7: no rows - add some")

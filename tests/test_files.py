@@ -388,3 +388,16 @@ def test_a_torn_last_line_is_said(tmp_path, caplog, torn):
     path.write_bytes(path.read_bytes()[:-torn])
     assert read_json_lines(path) == [{"a": 1}]
     assert caplog.messages == [f"{path}: its last line is torn and left out"]
+
+
+def test_an_interruption_after_the_renaming_is_passed_on(tmp_path, monkeypatch):
+    replace = os.replace
+
+    def interrupted(*names):
+        replace(*names)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(files.os, "replace", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        write_atomic(tmp_path / "a", "whole")
+    assert [path.name for path in tmp_path.iterdir()] == ["a"]

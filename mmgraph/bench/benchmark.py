@@ -17,6 +17,7 @@ from mmgraph.bench.config import (
     without_option,
 )
 from mmgraph.bench.experiment import Splits, check_held_out, validated_users
+from mmgraph.bench.failures import MemoryShortageError
 from mmgraph.bench.floors.popularity_line import popularity_line
 from mmgraph.bench.floors.tuned_floors import with_floors
 from mmgraph.bench.jobs.executors import Executor, SequentialExecutor
@@ -81,11 +82,12 @@ class Benchmark:
         ray: Address of a Ray cluster that does the runs, in the place of ``jobs``.
         gpus: GPUs of a run there.
         threads: CPU threads of each such process.
-        source: Source of the data, needed with several jobs and for models.
+        source: Source of the data, needed with several jobs, on a cluster and for
+            models.
         keep_models: Keep a run directory of each run under ``models``.
 
     Raises:
-        ValueError: With several jobs, or models to keep, and no source.
+        ValueError: With several jobs, a cluster, or models to keep, and no source.
     """
 
     splits: Splits
@@ -105,10 +107,13 @@ class Benchmark:
     def __post_init__(self) -> None:
         if self.jobs > 1 and self.source is None:
             raise ValueError(f"several jobs need a source (got jobs={self.jobs})")
+        if self.ray is not None and self.source is None:
+            raise ValueError(f"a cluster needs a source (got ray={self.ray!r})")
         if self.keep_models and self.source is None:
             raise ValueError("models that are kept need a source (got None)")
         self._folder = BenchFolder(self.out, resume=self.resume)
         self._failed: dict[str, UserError] = {}
+        self._short: dict[str, UserError] = {}
 
     def lines(self) -> list[ResultLine]:
         """The results so far."""
@@ -138,7 +143,8 @@ class Benchmark:
         Raises:
             FailedRunsError: If runs failed, such as by a loss that is not finite or by
                 data that a function of the model refuses, once all others are done;
-                ``resume`` tries them again.
+                ``resume`` tries them again. So do points of a grid for which memory
+                was short; one that diverges loses.
         """
         floor = popularity_line(
             self.splits, data=self.data, data_sha256=self.data_sha256
@@ -153,6 +159,7 @@ class Benchmark:
         finished += [(key, False) for key in self._folder.tried]
         queue = TaskQueue(rounds, finished)
         self._failed.clear()
+        self._short.clear()
         with self._executor() as executor:
             self._work(queue, executor)
         order = queue.order()
@@ -198,10 +205,10 @@ class Benchmark:
                     for run, each in zip(runs, keys, strict=True)
                     for seed, key in zip(deciding, each, strict=True)
                 ]
-            values = [self._folder.value(*each) for each in keys]
             try:
+                values = [self._value(each) for each in keys]
                 choice = stage.decide(choice, values, self._validated_users)
-            except UserError as error:  # no point could be trained: on to other systems
+            except UserError as error:  # nothing can be chosen: on to other systems
                 for seed in seeds:
                     self._fail(f"{spec} with seed {seed}", error)
                 return
@@ -218,6 +225,12 @@ class Benchmark:
             task = Task(run, seed, key, trained=trained, selection=selection)
             tasks.append(replace(task, keep=self.keep_models))
         yield tasks
+
+    def _value(self, keys: Sequence[str]) -> float:
+        for key in keys:
+            if key in self._short:
+                raise self._short[key]
+        return self._folder.value(*keys)
 
     def _executor(self) -> SequentialExecutor | Processes | RayTasks:
         elsewhere = self.jobs > 1 or self.ray is not None
@@ -248,7 +261,9 @@ class Benchmark:
             queue.finish(ended[0])
 
     def _keep(self, task: Task, result: TaskResult | UserError) -> None:
-        if not task.test:
+        if not task.test and isinstance(result, MemoryShortageError):
+            self._short[task.key] = result  # it may do another time
+        elif not task.test:
             self._keep_point(task, result)
         elif isinstance(result, UserError):
             self._fail(f"{task.run.label} with seed {task.seed}", result)

@@ -33,22 +33,30 @@ or see with --debug where it failed
         ) from error
 
 
+class MemoryShortageError(UserError):
+    """Memory was short, which says nothing about the options that were tried."""
+
+
 @contextmanager
 def enough_memory() -> Iterator[None]:
-    """An error inside that says that memory is short becomes a UserError.
+    """An error inside that says that memory is short becomes an error of the user.
+
+    Raises:
+        MemoryShortageError: In its place.
 
     Example:
         >>> with enough_memory():
         ...     raise MemoryError
         Traceback (most recent call last):
         ...
-        mmgraph.errors.UserError: not enough memory - use smaller dimensions or batches
+        mmgraph.bench.failures.MemoryShortageError: not enough memory - use smaller \
+dimensions or batches
     """
     try:
         yield
     except (MemoryError, RuntimeError) as error:
         if not ran_out_of_memory(error):
             raise
-        raise UserError(
+        raise MemoryShortageError(
             "not enough memory", "use smaller dimensions or batches"
         ) from error

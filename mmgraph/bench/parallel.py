@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -10,7 +9,7 @@ import torch
 from torch_geometric.data import HeteroData
 
 from mmgraph.data.formats.budget import free_memory
-from mmgraph.device import resolve_device
+from mmgraph.device import resolve_device, usable_cores
 from mmgraph.distributed.world import processes_here
 from mmgraph.schema import ITEM, USER, feature_key, modalities
 
@@ -46,14 +45,14 @@ def threads_for(data: HeteroData, cores: int | None = None) -> int:
 
     Args:
         data: The catalogue.
-        cores: Cores to use (default: those of the machine).
+        cores: Cores to use (default: those that this process may use).
 
     Example:
         >>> from mmgraph.data import synthetic
         >>> threads_for(synthetic(num_users=300, num_items=100)[0], cores=8)
         1
     """
-    cores = cores or os.cpu_count() or 1
+    cores = cores or usable_cores()
     return cores if largest_matrix(data) >= _WORTH_A_THREAD else 1
 
 
@@ -66,7 +65,7 @@ def jobs_for(
         data: The catalogue.
         runs: Runs at least; a process is not started for less than a few.
         threads: Threads of each.
-        cores: Cores to use (default: those of the machine).
+        cores: Cores to use (default: those that this process may use).
 
     Example:
         >>> from mmgraph.data import synthetic
@@ -74,7 +73,7 @@ def jobs_for(
         >>> [jobs_for(data, runs, threads=1, cores=2) for runs in (3, 30)]
         [1, 2]
     """
-    cores = cores or os.cpu_count() or 1
+    cores = cores or usable_cores()
     jobs = min(cores // threads, runs // _WORTH_A_PROCESS)
     features = sum(data[ITEM][feature_key(name)].nbytes for name in modalities(data))
     free = free_memory()
@@ -105,7 +104,7 @@ def run_threads(data: HeteroData, device: str, threads: int = 0) -> Iterator[int
     """
     before = torch.get_num_threads()
     if resolve_device(device).type == "cpu":
-        cores = (os.cpu_count() or 1) // processes_here()
+        cores = usable_cores() // processes_here()
         torch.set_num_threads(threads or threads_for(data, max(1, cores)))
     try:
         yield torch.get_num_threads()

@@ -74,6 +74,8 @@ class RunInfo(_Measured):
     updated_from: NotRequired[dict[str, Any]]
     #: Of ``model.safetensors``; versions before 0.3 did not record it.
     weights_sha256: NotRequired[str]
+    #: Digest of a run with more epochs that has begun, and takes its place at the end.
+    longer_key: NotRequired[str]
 
 
 #: A line of ``selection.jsonl``. Where training diverged, the value is None and there

@@ -55,6 +55,9 @@ INFO, HISTORY, WEIGHTS, CHECKPOINT = (
     "model.safetensors",
     "checkpoint",
 )
+_AGAIN = "train the run again in another folder"
+#: What a finished run says of one with more epochs that is to take its place.
+_LONGER = "longer_key"
 #: Keys of a finished run that are read again.
 _READ = (
     *("spec", "model", "plugin", "fidelity", "options", "trainer", "seed"),
@@ -102,7 +105,7 @@ def begin_run(folder: Path, key: str, *, resume: bool) -> bool:
         _clear_leftovers(folder)
         write_json(folder / INFO, {"status": "running", "key": key})
         return False
-    if read_info(folder)["key"] != key:
+    if not _is_of(read_info(folder), key):
         raise UserError(
             "the run there has other options, another seed or other data, or is of a "
             "version before 0.8",
@@ -128,7 +131,25 @@ def may_hold(folder: Path, key: str) -> bool:
     """
     if not (folder / INFO).exists() or _is_bare(folder):
         return True
-    return bool(read_info(folder)["key"] == key)
+    return _is_of(read_info(folder), key)
+
+
+def has_finished(folder: Path, key: str) -> bool:
+    """True if the run in a folder is this one, and complete.
+
+    Example:
+        >>> import tempfile
+        >>> folder = Path(tempfile.mkdtemp())
+        >>> begin_run(folder, "k", resume=False), has_finished(folder, "k")
+        (False, False)
+    """
+    info = read_info(folder)
+    return bool(info["status"] == "finished" and info["key"] == key)
+
+
+def _is_of(info: Mapping[str, Any], key: str) -> bool:
+    """True if ``run.json`` is of this run, or of one that it is to become."""
+    return key in (info["key"], info.get(_LONGER))
 
 
 def is_beginning(folder: Path, run: RunConfig, seed: int, data_sha256: str) -> bool:
@@ -147,15 +168,22 @@ def is_beginning(folder: Path, run: RunConfig, seed: int, data_sha256: str) -> b
     """
     if not (folder / INFO).exists() or read_info(folder)["status"] != "finished":
         return False
+    if read_info(folder).get(_LONGER) == run.key(seed, data_sha256):
+        return True
     info = finished_info(folder)
-    epochs = info["trainer"].get("epochs")
+    epochs = info["trainer"].get("epochs", 0)  # a floor has none
     shorter = replace(run, trainer=run.trainer | {"epochs": epochs})
-    is_same = bool(info["key"] == shorter.key(seed, data_sha256))
-    return is_same and epochs < run.trainer["epochs"]
+    if info["key"] != shorter.key(seed, data_sha256):
+        return False
+    # One with other epochs may have begun already.
+    done = _epochs_trained(folder) if _LONGER in info else epochs
+    return bool(max(epochs + 1, done) <= run.trainer["epochs"])
 
 
 def go_on_longer(folder: Path, key: str) -> None:
     """Let a finished run be the beginning of one with more epochs.
+
+    Until that has finished, the run stays what it is, and can be used.
 
     Args:
         folder: The run directory.
@@ -170,7 +198,7 @@ def go_on_longer(folder: Path, key: str) -> None:
             "train in another --out",
             path=folder,
         )
-    write_json(folder / INFO, {"status": "running", "key": key})
+    write_json(folder / INFO, read_info(folder) | {_LONGER: key})
 
 
 def _clear_leftovers(folder: Path) -> None:
@@ -180,6 +208,8 @@ def _clear_leftovers(folder: Path) -> None:
 
 def give_up_run(folder: Path) -> None:
     """Leave no trace of a run that failed before it had anything to go on from.
+
+    Where it was to go on from a finished one, that is as before.
 
     Example:
         >>> import tempfile
@@ -195,6 +225,12 @@ def give_up_run(folder: Path) -> None:
         (folder / INFO).unlink()
         with suppress(OSError):  # others are in it
             folder.rmdir()
+    elif (folder / INFO).exists():
+        info = read_info(folder)
+        if info.pop(_LONGER, None) is not None:
+            with suppress(UserError):  # more epochs are there: it can go on
+                _check_files(folder, info)
+                write_json(folder / INFO, info)
 
 
 def _is_bare(folder: Path) -> bool:
@@ -386,12 +422,10 @@ folder that mmgraph train wrote
             path=folder,
         )
     try:
-        info = read_json(path, fix="train the run again in another folder")
+        info = read_json(path, fix=_AGAIN)
         info["status"], info["key"]
     except KeyError as error:
-        raise UserError(
-            "not readable", "train the run again in another folder", path=path
-        ) from error
+        raise UserError("not readable", _AGAIN, path=path) from error
     return info
 
 
@@ -421,7 +455,7 @@ folder that mmgraph train wrote
         if name not in info or not fits(info[name], kinds[name]):
             raise UserError(
                 f"does not say {name!r} as a run does",
-                "train the run again in another folder",
+                _AGAIN,
                 path=folder / INFO,
             )
     _check_files(folder, info)
@@ -434,16 +468,23 @@ def _check_files(folder: Path, info: Mapping[str, Any]) -> None:
 
     What is not there is not used.
     """
-    fix = "train the run again in another folder"
+    fix, is_to_grow = _AGAIN, _LONGER in info
     weights, history = folder / WEIGHTS, folder / HISTORY
     if weights.exists():
         file_has_checksum(weights, fix=fix)
         expected = info.get("weights_sha256")  # versions before 0.3 have none
         if expected is not None and file_digest(weights) != expected:
+            if is_to_grow:  # a kill came before it was described
+                what = "the weights are of the run with more epochs"
+                raise UserError(what, "repeat its command with --resume", path=weights)
             raise UserError("the weights are of another run", fix, path=weights)
     if history.exists():
-        rows = read_json_lines(history, fault_of=fault_of_epoch, fix=fix)
-        epochs = sum(row["epoch"] > 0 for row in rows)  # 0: a floor's evaluation
-        if epochs != info["epochs"]:
+        epochs = _epochs_trained(folder)
+        if epochs != info["epochs"] and not (is_to_grow and epochs > info["epochs"]):
             what = f"has {epochs} epochs, {INFO} says {info['epochs']}"
             raise UserError(what, fix, path=history)
+
+
+def _epochs_trained(folder: Path) -> int:
+    rows = read_json_lines(folder / HISTORY, fault_of=fault_of_epoch, fix=_AGAIN)
+    return sum(row["epoch"] > 0 for row in rows)  # 0: a floor's evaluation

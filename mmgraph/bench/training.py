@@ -26,10 +26,10 @@ from mmgraph.bench.run_directory import (
     finished_info,
     give_up_run,
     go_on_longer,
+    has_finished,
     is_beginning,
     load_run,
     may_hold,
-    read_info,
     run_inputs,
     save_run,
 )
@@ -137,7 +137,7 @@ def train_run(
             if resume and is_beginning(folder, run, seed, sha256):
                 go_on_longer(folder, run.key(seed, sha256))
             going_on = begin_run(folder, run.key(seed, sha256), resume=resume)
-        if word_of_first(going_on and read_info(folder)["status"] == "finished"):
+        if word_of_first(going_on and has_finished(folder, run.key(seed, sha256))):
             return _info_of_first(folder)
         try:
             with watch(run.label, seed, run.trainer["epochs"]) as on_epoch:

@@ -46,6 +46,7 @@ def _findings() -> dict[str, Any]:
     import torch
 
     from mmgraph.bench.versions import versions
+    from mmgraph.device import usable_cores
     from mmgraph.functional.graph.kernels import kernel_of
     from mmgraph.knn.search.backends import resolve_backend
 
@@ -56,7 +57,7 @@ def _findings() -> dict[str, Any]:
     return {
         "versions": installed,
         "platform": platform.platform(),
-        "devices": {"cpu": f"{os.cpu_count()} cores", **gpus},
+        "devices": {"cpu": f"{usable_cores()} cores", **gpus},
         "torch_threads": torch.get_num_threads(),
         "knn_backend": {
             kind: resolve_backend("auto", torch.device(kind))

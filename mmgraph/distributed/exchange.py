@@ -35,6 +35,8 @@ class ConnectionLostError(UserError):
 def between_processes(function: Callable[P, T]) -> Callable[P, T]:
     """A function in which an error of torch.distributed means a lost process.
 
+    A shortage of memory and a group that cannot exchange such tensors are other errors.
+
     Raises:
         ConnectionLostError: In the place of the RuntimeError.
 
@@ -47,7 +49,11 @@ def between_processes(function: Callable[P, T]) -> Callable[P, T]:
     def exchanged(*args: P.args, **kwargs: P.kwargs) -> T:
         try:
             return function(*args, **kwargs)
+        except torch.OutOfMemoryError:
+            raise
         except RuntimeError as error:
+            if "No backend type" in str(error):
+                raise
             raise ConnectionLostError(str(error).strip().partition("\n")[0]) from error
 
     return exchanged

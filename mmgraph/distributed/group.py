@@ -30,6 +30,8 @@ logger = logging.getLogger(__name__)
 #: Environment variable with the seconds after which a process counts as hung.
 TIMEOUT = "MMGRAPH_TIMEOUT_SECONDS"
 _TIMEOUT_SECONDS = 600
+#: What is in the memory of the machines, as the end of a training, is exchanged, too.
+_ON_GPUS = "cpu:gloo,cuda:nccl"
 #: What the others have to answer, once one is missed.
 _SECONDS_TO_ANSWER = 10.0
 
@@ -81,7 +83,7 @@ def _own_device(device: str | torch.device) -> tuple[str, str]:
     if found.index is None:
         found = resolve_device(f"cuda:{local}")
     torch.cuda.set_device(found)
-    return str(found), "nccl"
+    return str(found), _ON_GPUS
 
 
 def _timeout_seconds() -> float:

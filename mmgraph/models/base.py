@@ -125,6 +125,7 @@ class Recommender(ModelGraphs, CheckedOptions, nn.Module):
         self.plugin: Plugin | None = None
         self._plugin_was_applied = False
         self.own_features = TrainedFeatures(num_items, {})
+        self.feature_settings = FeatureOptions()
         self.feature_scale: Scale = "raw"
         self._scaled: dict[str, Tensor] = {}
 
@@ -478,7 +479,7 @@ class Recommender(ModelGraphs, CheckedOptions, nn.Module):
 
     def _start_features(self, given: FeatureOptions, data: HeteroData) -> None:
         """Take the features of ``data`` as options say: scaled, copied for training."""
-        self.feature_scale = given.feature_scale
+        self.feature_settings, self.feature_scale = given, given.feature_scale
         scaled = self.feature_view(data)
         parts = [part for part in self.modules() if isinstance(part, TrainedFeatures)]
         if given.train_features and not any(len(part) for part in parts):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Sequence
 from typing import Any
 from weakref import WeakKeyDictionary, ref
 
@@ -9,9 +11,14 @@ import torch
 from torch import Tensor
 from torch_geometric.data import HeteroData
 
+import mmgraph
+from mmgraph.data.content_hash import fingerprint
+from mmgraph.distributed.agreement import check_agreement
+from mmgraph.distributed.world import world
 from mmgraph.errors import UserError
 from mmgraph.models.base import Recommender
 from mmgraph.schema import INTERACTS, ITEM, feature_key, modalities
+from mmgraph.train.sharding.column_tables import shared_dim
 
 _A_SPLIT = "give one of the three splits of load_dataset"
 
@@ -37,16 +44,32 @@ three splits of load_dataset
         _check_kind(name, data, HeteroData, _A_SPLIT)
 
 
-def check_users(users: Any) -> None:
-    """Refuse users that are no tensor.
+def check_users(users: Any, num_users: int) -> None:
+    """Refuse users that are no tensor of indices.
+
+    Args:
+        users: Indices ``[n]``.
+        num_users: Users of the data.
+
+    Raises:
+        UserError: If they are something else, or one is out of range.
 
     Example:
-        >>> check_users(None)
+        >>> check_users(None, 3)
         Traceback (most recent call last):
         ...
         mmgraph.errors.UserError: users is NoneType, not Tensor - give their indices
     """
-    _check_kind("users", users, Tensor, "give their indices")
+    fix = "give their indices"
+    _check_kind("users", users, Tensor, fix)
+    is_integer = not (users.is_floating_point() or users.is_complex())
+    if users.dim() != 1 or users.dtype == torch.bool or not is_integer:
+        shape = list(users.shape)
+        raise UserError(f"users are {users.dtype} of shape {shape}, not [n]", fix)
+    wrong = users[(users < 0) | (users >= num_users)]
+    if wrong.numel():
+        what = f"user {int(wrong[0])} is not one of the {num_users} of the data"
+        raise UserError(what, f"give indices from 0 to {num_users - 1}")
 
 
 def check_has_edges(data: HeteroData) -> None:
@@ -86,3 +109,34 @@ def check_features(model: Recommender, data: HeteroData) -> None:
                 f"{key} of the split is not that the model was trained on",
                 "give all splits one catalogue",
             )
+
+
+def check_same_evaluation(
+    model: Recommender, data: HeteroData, ks: Sequence[int]
+) -> None:
+    """Refuse processes that were to evaluate other models, data or cut-offs together.
+
+    Raises:
+        UserError: If they differ, in all processes.
+    """
+    if world().size == 1:
+        return
+    facts = {
+        "mmgraph": mmgraph.__version__,
+        "torch": torch.__version__,
+        "model": repr(model),
+        "data": fingerprint(data),
+        "ks": list(ks),
+    }
+    if shared_dim(model) is None:  # otherwise each has columns of its own
+        facts["weights"] = _weights_sha256(model)
+    check_agreement(facts)
+
+
+def _weights_sha256(model: Recommender) -> str:
+    total = hashlib.sha256()
+    for name, tensor in model.state_dict().items():
+        total.update(f"{name} {tensor.dtype} {list(tensor.shape)}\n".encode())
+        content = tensor.detach().cpu().contiguous().flatten().view(torch.uint8)
+        total.update(content.numpy())
+    return total.hexdigest()

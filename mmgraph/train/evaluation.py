@@ -30,6 +30,7 @@ from mmgraph.train.arguments import (
     check_features,
     check_has_edges,
     check_kinds,
+    check_same_evaluation,
     check_users,
 )
 from mmgraph.train.sharding.column_tables import shared_dim
@@ -64,13 +65,18 @@ def rank_items(
         include_seen: Leave no training item out.
 
     Yields:
-        Users ``[b]``, items ``[b, k]`` and scores ``[b, k]``, best first. A score of
-        minus infinity stands where no candidate was left.
+        Users ``[b]``, items ``[b, k]`` and scores ``[b, k]``, best first, one block at
+        least. A score of minus infinity stands where no candidate was left.
 
     Raises:
         UserError: If a score is not finite, or the model is of another catalogue.
     """
     check_sizes(model, data)
+    if not users.numel():
+        count = model.num_items if candidates is None else candidates.numel()
+        none = users.new_empty(0, min(k, count), dtype=torch.long)
+        yield users, none, none.float()
+        return
     was_training = model.training
     model.eval()
     try:
@@ -270,8 +276,8 @@ def evaluate(
     Raises:
         UserError: If an argument is no model or no split, a cut-off is no positive
             integer, the split is empty, a positive is a training edge, the model is of
-            another catalogue or was trained on other features, or a score is not
-            finite.
+            another catalogue or was trained on other features, a score is not finite,
+            or another process evaluates something else.
 
     Example:
         >>> from mmgraph.data import load_dataset
@@ -283,6 +289,7 @@ def evaluate(
     check_kinds(model, data=data)
     check_has_edges(data)
     check_features(model, data)
+    check_same_evaluation(model, data, ks)
     edges = (data[INTERACTS].edge_index, data[INTERACTS].edge_label_index)
     model.cached(("sound", *_sizes(data)), edges, lambda: check_positives(data))
     if per_user:
@@ -377,6 +384,10 @@ def recommend(
         Item indices ``[n, k]`` and scores ``[n, k]``, best first. Where a user has no
         candidate left, the item is -1 and the score minus infinity.
 
+    Raises:
+        UserError: If ``users`` are no indices of users of the data, or as
+            :func:`rank_items`.
+
     Example:
         >>> from mmgraph.data import load_dataset
         >>> from mmgraph.models import build_model
@@ -388,7 +399,7 @@ def recommend(
         torch.Size([2, 5])
     """
     check_kinds(model, data=data)
-    check_users(users)
+    check_users(users, int(data[USER].num_nodes))
     items, scores = [], []
     for _, item, score in rank_items(model, data, users, k):
         items.append(item.masked_fill(score == float("-inf"), -1))

@@ -121,11 +121,7 @@ class TrainingRun:
                 ratio = group.get("lr_ratio", 1.0)
                 decay = self.options.lr_decay ** ((epoch - 1) / 50)
                 group["lr"] = self.options.lr * ratio * decay
-        if self.world.size > 1:
-            # Machines of other kinds round in other ways: none drifts from the first.
-            state = self.model.state_dict()
-            own = {f"{name}.weight" for name in column_tables(self.model)}
-            take_from_first({k: v for k, v in state.items() if k not in own})
+        self._take_parameters()
         self.model.train()
         self.model.start_epoch(self.train, epoch, self.generator)
         steps: list[Tensor] = []
@@ -142,6 +138,13 @@ class TrainingRun:
         measures = self.model.all_epoch_measures(epoch)
         row |= {f"measure/{name}": value for name, value in measures.items()}
         return row | {"seconds": time.perf_counter() - start}
+
+    def _take_parameters(self) -> None:
+        """Machines of other kinds round in other ways: none drifts from the first."""
+        if self.world.size > 1:
+            state = self.model.state_dict()
+            own = {f"{name}.weight" for name in column_tables(self.model)}
+            take_from_first({k: v for k, v in state.items() if k not in own})
 
     def step(self, batch: Batch) -> dict[str, Tensor]:
         """Train on one batch; its loss terms, which add up over the processes."""
@@ -219,6 +222,7 @@ class TrainingRun:
         """
         if self.best:
             self.model.load_state_dict(self.best)
+        self._take_parameters()
         for name, parameter in self.model.named_parameters():
             if not bool(parameter.isfinite().all()):
                 raise UserError(

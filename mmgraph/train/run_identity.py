@@ -33,6 +33,9 @@ def run_identity(
         ('MFBPR(2, 3, embedding_dim=64)', 0.5, 999)
     """
     identity: dict[str, Any] = {"model": repr(model), **options.identity()}
+    of_features = options_of(model.feature_settings)
+    known = type(model).feature_options()
+    identity |= _named("model", {n: v for n, v in of_features.items() if n in known})
     identity |= _named("model", options_of(model))
     plugin = model.plugin
     identity["plug-in"] = None if plugin is None else type(plugin).__name__

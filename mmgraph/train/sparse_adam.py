@@ -13,8 +13,11 @@ from typing import Any
 
 import torch
 
+from mmgraph.device import device_of
+from mmgraph.distributed.world import world
 from mmgraph.errors import UserError
 from mmgraph.models.base import Recommender
+from mmgraph.train.sharding.column_tables import shared_dim
 from mmgraph.train.training_options import TrainingOptions
 
 
@@ -30,8 +33,9 @@ def row_wise_optimizer(
         options: Options of the training.
 
     Raises:
-        UserError: If the model reads whole tables in every step, or there is a weight
-            decay, which such an optimiser does not have.
+        UserError: If the model reads whole tables in every step, there is a weight
+            decay, which such an optimiser does not have, or several processes would
+            have to exchange sparse gradients of GPUs, which NCCL cannot.
 
     Example:
         >>> from mmgraph.models.mf_bpr import MFBPR
@@ -57,6 +61,12 @@ def row_wise_optimizer(
         raise UserError(
             f"sparse-adam has no weight decay (got {options.weight_decay})",
             "use weight_decay=0, or optimizer=adam",
+        )
+    on_gpu = device_of(model).type == "cuda"
+    if on_gpu and world().size > 1 and shared_dim(model) is None:
+        raise UserError(
+            "sparse-adam does not train in several processes on GPUs",
+            "use one process, shard_embeddings=true, or optimizer=adam",
         )
     for table in tables:
         table.sparse = True

@@ -18,7 +18,7 @@ from mmgraph.device import check_device_name, resolve_device, to_device
 from mmgraph.distributed.agreement import check_agreement
 from mmgraph.distributed.exchange import word_of_first
 from mmgraph.distributed.world import world
-from mmgraph.errors import unknown_name
+from mmgraph.errors import UserError, unknown_name
 from mmgraph.functional.recommend.metrics import METRICS
 from mmgraph.models.base import Recommender
 from mmgraph.options import (
@@ -214,8 +214,9 @@ class Trainer(CheckedOptions):
         Raises:
             UserError: If an argument is no model or no split, a loss term is not finite
                 (epoch, batch and term are named), a parameter is not in the end, the
-                splits are not of one catalogue or share a pair, or the checkpoint or
-                the history belongs to another run.
+                splits are not of one catalogue or share a pair, the checkpoint or the
+                history belongs to another run, or that run has ended with an evaluation
+                that one without a break would not have.
         """
         validation = {} if val is None else {"val": val}
         check_kinds(model, train=train, **validation)
@@ -251,6 +252,7 @@ class Trainer(CheckedOptions):
         goes_on = resume and folder is not None and has_checkpoint(folder)
         if word_of_first(goes_on):
             run.load(folder)
+            self._check_schedule(run)
         else:
             if not warm:
                 run.pretrain()
@@ -272,6 +274,20 @@ class Trainer(CheckedOptions):
         limits = {name: getattr(self, name) for name in names}
         versions = {"mmgraph": mmgraph.__version__, "torch": torch.__version__}
         return versions | limits | {"ks": list(self.ks)}
+
+    def _check_schedule(self, run: TrainingRun) -> None:
+        """Refuse to go on after an evaluation that only the last epoch was due."""
+        for row in run.history.rows:
+            epoch, is_validated = row["epoch"], any(k.startswith("valid/") for k in row)
+            if is_validated and not self._is_due(epoch):
+                raise UserError(
+                    f"the run ended with an evaluation after epoch {epoch}, which a "
+                    f"longer one with eval_every={self.eval_every} does not have",
+                    "train from the start, in another folder",
+                )
+
+    def _is_due(self, epoch: int) -> bool:
+        return epoch % self.eval_every == 0 or epoch == self.epochs
 
     def _evaluate_only(
         self,
@@ -300,8 +316,7 @@ class Trainer(CheckedOptions):
                     break
                 row: dict[str, Any] = {"epoch": epoch}
                 row |= run.train_epoch(epoch)
-                is_due = epoch % self.eval_every == 0 or epoch == self.epochs
-                if is_due and val is not None:
+                if self._is_due(epoch) and val is not None:
                     row |= run.evaluate(val, epoch)
                 run.record(row)
                 checkpoints.finish_epoch()

@@ -9,8 +9,8 @@ from mmgraph.bench.config import run_config
 from mmgraph.bench.jobs.executors import Executor
 from mmgraph.bench.jobs.task import Task, TaskResult
 from mmgraph.errors import UserError
-from mmgraph.tuning.study import draw, load_optuna, next_trial
-from mmgraph.tuning.trials import MOST_FAILURES, Search, num_trials, shown
+from mmgraph.tuning.study import fail_trial
+from mmgraph.tuning.trials import MOST_FAILURES, Search, begin_trial, shown
 
 logger = logging.getLogger(__name__)
 
@@ -30,15 +30,15 @@ def run_trials_elsewhere(
         at_once: Trials under way at most.
 
     Raises:
-        UserError: The last reason, if five trials fail one after the other, or a
-            training was lost again and again.
+        UserError: The last reason, if five trials fail one after the other (besides
+            those that were under way by then), or a training was lost again and
+            again.
     """
     running: dict[str, tuple[Any, dict[str, Any]]] = {}
     failures = 0
     while True:
-        while len(running) < at_once and (number := num_trials(study)) < count:
-            trial = next_trial(study, search.seed + number)
-            options = {name: draw(trial, name, v) for name, v in search.space.items()}
+        while len(running) < at_once and (begun := begin_trial(study, search, count)):
+            trial, options = begun
             run = run_config(search.spec, {**search.settings, **options})
             task = Task(run, search.seed, str(trial.number), test=False)
             running[task.key] = trial, options
@@ -49,7 +49,8 @@ def run_trials_elsewhere(
         task, result = ended
         failed = _tell(study, *running.pop(task.key), task, result)
         failures = failures + 1 if failed else 0
-        if failures == MOST_FAILURES and isinstance(result, UserError):
+        # Those that are under way at once were drawn before the first has failed.
+        if failures == MOST_FAILURES + at_once - 1 and isinstance(result, UserError):
             raise result
 
 
@@ -62,7 +63,7 @@ def _tell(
 ) -> bool:
     """Tell the study how a trial ended; True if it failed."""
     if isinstance(result, UserError):
-        study.tell(trial, state=load_optuna().trial.TrialState.FAIL)
+        fail_trial(study, trial, result)
         logger.warning("a trial failed: %s (%s)", result, shown(options))
         return True
     value = float(result.line["metrics"]["valid"][task.run.trainer["monitor"]])

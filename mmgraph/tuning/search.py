@@ -6,6 +6,7 @@ import json
 import logging
 import time
 from dataclasses import replace
+from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -21,11 +22,12 @@ from mmgraph.child_processes import end_process, signals_blocked, worker_process
 from mmgraph.errors import UserError
 from mmgraph.files import read_json, write_json
 from mmgraph.folders import check_output_folder
-from mmgraph.lock import locked_folder
+from mmgraph.lock import locked, locked_folder
 from mmgraph.tuning.cluster_trials import run_trials_elsewhere
 from mmgraph.tuning.study import (
     JOURNAL,
     check_journal,
+    forget_running,
     importance,
     journal_extent,
     load_optuna,
@@ -35,7 +37,11 @@ from mmgraph.tuning.study import (
 )
 from mmgraph.tuning.trials import Search, run_trials
 
+logger = logging.getLogger(__name__)
+
 QUESTION, RESULT = "question.json", "tune.json"
+#: Held by the process that begins a trial; so long the others wait.
+_TURN, _SECONDS_FOR_A_TURN = ".turn.lock", 600
 _SECONDS_BETWEEN_LOOKS = 0.2
 
 
@@ -95,7 +101,7 @@ def tune(
     question = search.question(sha256)
     with locked_folder(folder):
         _begin(folder, question, resume=resume)
-        _forget_running(folder)
+        forget_running(open_study(folder))
         if ray is not None:
             elsewhere = replace(source, data=source.location)
             data = TaskData(elsewhere, sha256, search.device, threads or 1)
@@ -131,13 +137,6 @@ def _begin(folder: Path, question: dict[str, Any], *, resume: bool) -> None:
         check_journal(folder, result["journal"])
 
 
-def _forget_running(folder: Path) -> None:
-    """Trials that a killed process left count as failed."""
-    study, failed = open_study(folder), load_optuna().trial.TrialState.FAIL
-    for trial in trials_by_end(study)["running"]:
-        study.tell(trial.number, state=failed)
-
-
 def _run_in_processes(
     folder: Path,
     search: Search,
@@ -146,7 +145,8 @@ def _run_in_processes(
     jobs: int,
     threads: int,
 ) -> None:
-    context, args = get_context("spawn"), (folder, search, source, trials, threads)
+    context, level = get_context("spawn"), logger.getEffectiveLevel()
+    args = (folder, search, source, trials, threads, level)
     processes = [worker_process(context, _run_alone, *args) for _ in range(jobs)]
     try:
         with signals_blocked():
@@ -166,15 +166,22 @@ def _run_in_processes(
 
 
 def _run_alone(
-    folder: Path, search: Search, source: DataSource, trials: int, threads: int
+    folder: Path,
+    search: Search,
+    source: DataSource,
+    trials: int,
+    threads: int,
+    level: int,
 ) -> None:
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
-    splits, _ = source.load()
-    with run_threads(splits[0], search.device, threads):
-        try:
-            run_trials(open_study(folder), search, splits, trials, unwatched)
-        except UserError as error:
-            raise SystemExit(f"error: {error}") from None
+    logging.basicConfig(level=level, format="%(message)s")
+    in_turn = partial(locked, folder / _TURN, folder, wait=_SECONDS_FOR_A_TURN)
+    try:
+        splits, _ = source.load()
+        with run_threads(splits[0], search.device, threads):
+            study = open_study(folder)
+            run_trials(study, search, splits, trials, unwatched, in_turn)
+    except UserError as error:
+        raise SystemExit(f"error: {error}") from None
 
 
 def _found(folder: Path, search: Search) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib
+from itertools import count
 from pathlib import Path
 from typing import Any, TypedDict
 
@@ -13,6 +14,8 @@ from mmgraph.tuning.space import Choices, Interval, Space
 JOURNAL = "tune.journal"
 #: Trials that are drawn at random, and ended ones from which a median is taken.
 STARTUP_TRIALS = 5
+#: What a trial says: its number for the seed, and why it failed.
+_NUMBER, _ERROR = "number", "error"
 
 
 def load_optuna() -> Any:
@@ -88,25 +91,49 @@ def check_journal(folder: Path, extent: Extent) -> None:
 
 def trials_by_end(study: Any) -> dict[str, list[Any]]:
     """Its trials under ``complete``, ``pruned``, ``failed`` and ``running``."""
-    states = load_optuna().trial.TrialState
-    named = {
-        "complete": states.COMPLETE,
-        "pruned": states.PRUNED,
-        "failed": states.FAIL,
-        "running": states.RUNNING,
-    }
-    return {
-        name: study.get_trials(deepcopy=False, states=[state])
-        for name, state in named.items()
-    }
+    names = {"COMPLETE": "complete", "PRUNED": "pruned", "RUNNING": "running"}
+    found: dict[str, list[Any]] = {name: [] for name in (*names.values(), "failed")}
+    for trial in study.get_trials(deepcopy=False):
+        has_failed = _ERROR in trial.user_attrs or trial.state.name not in names
+        found["failed" if has_failed else names[trial.state.name]].append(trial)
+    return found
 
 
 def next_trial(study: Any, seed: int) -> Any:
-    """A trial by the tree-structured Parzen estimator, whose draws the seed decides."""
+    """A trial by the tree-structured Parzen estimator, whose draws the seed decides.
+
+    No two trials draw from the same numbers. One that was interrupted leaves its own to
+    the next: a search that goes on draws what one without a break draws.
+    """
+    taken = {
+        trial.user_attrs.get(_NUMBER, trial.number)
+        for trial in study.get_trials(deepcopy=False)
+        if trial.state.name != "FAIL"
+    }
+    number = next(n for n in count() if n not in taken)
     study.sampler = load_optuna().samplers.TPESampler(
-        seed=seed, n_startup_trials=STARTUP_TRIALS, multivariate=True
+        seed=seed + number, n_startup_trials=STARTUP_TRIALS, multivariate=True
     )
-    return study.ask()
+    trial = study.ask()
+    trial.set_user_attr(_NUMBER, number)
+    return trial
+
+
+def fail_trial(study: Any, trial: Any, error: UserError) -> None:
+    """Tell the study that a trial failed.
+
+    To Optuna it is one that fell behind all others: what fails in its eyes it forgets,
+    and would try again and again.
+    """
+    trial.set_user_attr(_ERROR, str(error))
+    study.tell(trial, state=load_optuna().trial.TrialState.PRUNED)
+
+
+def forget_running(study: Any) -> None:
+    """Trials that a killed process left count as failed, and are drawn again."""
+    states = load_optuna().trial.TrialState
+    for trial in study.get_trials(deepcopy=False, states=[states.RUNNING]):
+        study.tell(trial.number, state=states.FAIL)
 
 
 def draw(trial: Any, name: str, values: Interval | Choices) -> Any:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +14,13 @@ from mmgraph.bench.jobs.watch import OnEpoch, Watch
 from mmgraph.bench.spec import ModelSpec
 from mmgraph.errors import UserError
 from mmgraph.tuning.space import Space, as_json
-from mmgraph.tuning.study import draw, load_optuna, next_trial, trials_by_end
+from mmgraph.tuning.study import (
+    draw,
+    fail_trial,
+    load_optuna,
+    next_trial,
+    trials_by_end,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -57,7 +64,12 @@ class _EndedEarly(Exception):  # noqa: N818  (no error)
 
 
 def run_trials(
-    study: Any, search: Search, splits: Splits, count: int, watch: Watch
+    study: Any,
+    search: Search,
+    splits: Splits,
+    count: int,
+    watch: Watch,
+    in_turn: Callable[[], AbstractContextManager[None]] = nullcontext,
 ) -> None:
     """Try until there are enough trials, those of other processes included.
 
@@ -67,23 +79,25 @@ def run_trials(
         splits: Train, validation and test, which is not looked at.
         count: Trials to have in the end, failed ones not counted.
         watch: Shows the progress of each.
+        in_turn: Keeps other processes waiting while a trial begins.
 
     Raises:
         UserError: The last reason, if five trials fail one after the other.
     """
     states, failures = load_optuna().trial.TrialState, 0
-    while (number := num_trials(study)) < count:
-        # The seed goes by how many there are, so that a search that goes on draws what
-        # one without a break draws.
-        trial = next_trial(study, search.seed + number)
-        options = {name: draw(trial, name, v) for name, v in search.space.items()}
+    while True:
+        with in_turn():
+            begun = begin_trial(study, search, count)
+        if begun is None:
+            return
+        trial, options = begun
         try:
             value = _value(trial, search, options, splits, watch)
         except _EndedEarly:
             study.tell(trial, state=states.PRUNED)
-            logger.info("trial %d: ended early, %s", number + 1, shown(options))
+            logger.info("trial %d: ended early, %s", trial.number + 1, shown(options))
         except UserError as error:
-            study.tell(trial, state=states.FAIL)
+            fail_trial(study, trial, error)
             logger.warning("a trial failed: %s (%s)", error, shown(options))
             failures += 1
             if failures == MOST_FAILURES:
@@ -91,14 +105,25 @@ def run_trials(
             continue
         else:
             study.tell(trial, value)
-            logger.info("trial %d: %.4f, %s", number + 1, value, shown(options))
+            logger.info("trial %d: %.4f, %s", trial.number + 1, value, shown(options))
         failures = 0
 
 
-def num_trials(study: Any) -> int:
-    """Trials that have ended, but not failed, or are running."""
+def begin_trial(
+    study: Any, search: Search, count: int
+) -> tuple[Any, dict[str, Any]] | None:
+    """A further trial and its options; None once there are enough.
+
+    Args:
+        study: As :func:`~mmgraph.tuning.study.open_study` gives it.
+        search: What is searched for.
+        count: Trials to have in the end, failed ones not counted.
+    """
     trials = trials_by_end(study)
-    return sum(len(trials[name]) for name in ("complete", "pruned", "running"))
+    if sum(len(trials[end]) for end in ("complete", "pruned", "running")) >= count:
+        return None
+    trial = next_trial(study, search.seed)
+    return trial, {name: draw(trial, name, v) for name, v in search.space.items()}
 
 
 def _value(

@@ -159,6 +159,46 @@ def test_a_grid_without_a_point_that_can_be_trained_ends_no_other_system(
     assert labels == [("Popularity", None), (label, 1), (label, 2)]
 
 
+class Hungry(LightGCN):
+    """Memory is short for its larger form."""
+
+    largest = 4
+
+    def loss(self, data, batch):
+        if self.embedding_dim > self.largest:
+            raise MemoryError
+        return super().loss(data, batch)
+
+
+def test_a_point_without_enough_memory_does_not_lose_but_is_tried_again(
+    splits, tmp_path, monkeypatch
+):
+    monkeypatch.setitem(MODELS, "Hungry", Hungry)
+    grid = System({}, [{"embedding_dim": [2, 8]}])
+    recipe = Recipe([], {"epochs": 2, "lr": 0.05}, {"Hungry": grid})
+    specs = [parse_spec("Hungry"), SPECS[1]]
+
+    def run(out, **options):
+        system = bench(splits, tmp_path / out, **options)
+        return system.run(specs, [1, 2], recipe=recipe)
+
+    message = "2 of 4 runs failed, first Hungry with seed 1: not enough memory"
+    for _ in range(2):
+        with pytest.raises(FailedRunsError, match=message) as caught:
+            run("short", resume=True)
+        assert list(caught.value.reasons) == [
+            "Hungry with seed 1",
+            "Hungry with seed 2",
+        ]
+        assert [p["options"]["embedding_dim"] for p in points(tmp_path / "short")] == [
+            2
+        ]
+        done = [line["spec"] for line in read_results(tmp_path / "short")]
+        assert done == ["Popularity", str(SPECS[1]), str(SPECS[1])]
+    monkeypatch.setattr(Hungry, "largest", 8)
+    assert without_times(run("short", resume=True)) == without_times(run("enough"))
+
+
 def test_without_resume_former_results_are_moved_aside(splits, tmp_path):
     bench(splits, tmp_path).run(SPECS[:1], [1], settings=SETTINGS)
     before = (tmp_path / "results.jsonl").read_text()
@@ -301,6 +341,8 @@ def test_several_jobs_leave_what_one_leaves(splits, tmp_path):
 def test_several_jobs_need_a_source(splits, tmp_path):
     with pytest.raises(ValueError, match=r"need a source \(got jobs=2\)"):
         bench(splits, tmp_path, jobs=2)
+    with pytest.raises(ValueError, match=r"a cluster needs a source \(got ray='auto'"):
+        bench(splits, tmp_path, ray="auto")
 
 
 def test_the_line_of_a_choice_is_that_of_a_separate_run(splits, tmp_path):

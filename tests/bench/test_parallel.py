@@ -18,7 +18,7 @@ def small():
 
 @pytest.fixture(autouse=True)
 def _four_cores(monkeypatch):
-    monkeypatch.setattr(module.os, "cpu_count", lambda: 4)
+    monkeypatch.setattr(module, "usable_cores", lambda: 4)
 
 
 def test_many_nodes_or_wide_features_are_worth_all_cores():

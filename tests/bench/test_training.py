@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from mmgraph.bench import experiment
+from mmgraph.bench import experiment, run_directory
 from mmgraph.bench.benchmark import run_benchmark
 from mmgraph.bench.config import run_config
 from mmgraph.bench.run_directory import load_run, read_info
@@ -128,6 +128,81 @@ def test_a_finished_run_goes_on_to_more_epochs(source, tmp_path, system):
     for other in (shorter, longer | {"epochs": 6, "lr": 0.5}):
         with pytest.raises(UserError, match="other options"):
             train(source, tmp_path / "run", system, other, resume=True)
+
+
+LONGER = SETTINGS | {"epochs": 5}
+
+
+def ending(error, at):
+    """Watches a training, and ends it after an epoch; 0: before the first."""
+
+    @contextmanager
+    def watch(*_):
+        def show(row):
+            if row["epoch"] == at:
+                raise error
+
+        if not at:
+            raise error
+        yield show
+
+    return watch
+
+
+def test_a_longer_run_that_fails_leaves_the_finished_one_as_it_was(source, tmp_path):
+    folder = tmp_path / "run"
+    first = train(source, folder)
+    before = {p: p.read_bytes() for p in folder.glob("*.*")}
+    short = ending(UserError("not enough memory", "use smaller dimensions"), at=0)
+    with pytest.raises(UserError, match="not enough memory"):
+        train(source, folder, settings=LONGER, resume=True, watch=short)
+    assert before == {p: p.read_bytes() for p in folder.glob("*.*")}
+    assert train(source, folder, resume=True) == first
+    assert train(source, folder, settings=LONGER, resume=True)["epochs"] == 5
+
+
+def test_a_run_can_be_used_until_the_longer_one_has_finished(source, tmp_path):
+    folder, direct = (
+        tmp_path / "run",
+        train(source, tmp_path / "direct", "VBPR", LONGER),
+    )
+    first, test = train(source, folder), evaluate_run(tmp_path / "run", device="cpu")
+    stopped = ending(KeyboardInterrupt(), at=4)
+    with pytest.raises(KeyboardInterrupt):
+        train(source, folder, settings=LONGER, resume=True, watch=stopped)
+    assert len(read_json_lines(folder / "history.jsonl")) == 4
+    assert evaluate_run(folder, device="cpu") == test
+    again = train(source, folder, resume=True)
+    for key in ("key", "metrics", "weights_sha256", "epochs"):
+        assert again[key] == first[key]
+    with pytest.raises(UserError, match="other options"):  # four epochs are there
+        train(source, folder, settings=SETTINGS | {"epochs": 3}, resume=True)
+    on = train(source, folder, settings=LONGER, resume=True)
+    for key in ("key", "weights_sha256", "metrics", "epochs", "best_epoch"):
+        assert on[key] == direct[key]
+    assert on.keys() == direct.keys()
+
+
+def test_a_longer_run_that_was_cut_off_while_it_was_written_goes_on(
+    source, tmp_path, monkeypatch
+):
+    folder = tmp_path / "run"
+    train(source, folder)
+    write = run_directory.write_json
+
+    def killed(path, value):
+        if value.get("epochs") == 5:
+            raise KeyboardInterrupt
+        write(path, value)
+
+    monkeypatch.setattr(run_directory, "write_json", killed)
+    with pytest.raises(KeyboardInterrupt):
+        train(source, folder, settings=LONGER, resume=True)
+    monkeypatch.undo()
+    with pytest.raises(UserError, match="are of the run with more epochs - repeat its"):
+        evaluate_run(folder, device="cpu")
+    assert train(source, folder, settings=LONGER, resume=True)["epochs"] == 5
+    assert evaluate_run(folder, device="cpu")
 
 
 def test_a_run_without_a_checkpoint_does_not_go_on(source, tmp_path):

@@ -10,6 +10,7 @@ import torch
 
 from mmgraph.distributed.exchange import (
     ConnectionLostError,
+    between_processes,
     rows_of_all,
     sum_gradients,
     sum_over_processes,
@@ -101,3 +102,20 @@ def test_an_error_of_the_exchange_is_a_lost_connection(monkeypatch):
         "the connection to another process is lost (Connection closed by peer) - "
         "start again with --resume"
     )
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        torch.OutOfMemoryError("CUDA out of memory"),
+        RuntimeError("No backend type associated with device type cpu"),
+    ],
+)
+def test_other_errors_are_no_lost_connection(error):
+    @between_processes
+    def fail():
+        raise error
+
+    with pytest.raises(RuntimeError) as caught:
+        fail()
+    assert caught.value is error

@@ -11,8 +11,10 @@ import sys
 import time
 
 import pytest
+import torch
 from launched import command_line
 
+from mmgraph.distributed import group
 from mmgraph.distributed.group import joined_processes
 from mmgraph.errors import UserError
 from mmgraph.train.checkpoint import load_checkpoint
@@ -227,3 +229,12 @@ def test_torchrun_ends_the_rest(wait_until, tmp_path):
     assert len(said) == 1
     assert f"(pid {killed} on" in said[0]
     load_checkpoint(out / "checkpoint")
+
+
+def test_a_group_on_gpus_exchanges_what_is_in_the_memory_of_the_machine(monkeypatch):
+    """At the end of a training whose processes share the embeddings, for example."""
+    monkeypatch.setenv("LOCAL_RANK", "1")
+    monkeypatch.setattr(group, "resolve_device", lambda name: torch.device(name))
+    monkeypatch.setattr(torch.cuda, "set_device", lambda device: None)
+    assert group._own_device("cpu") == ("cpu", "gloo")
+    assert group._own_device("cuda") == ("cuda:1", "cpu:gloo,cuda:nccl")

@@ -7,7 +7,7 @@ import sys
 import numpy as np
 import pytest
 import torch
-from every_system import evaluate_and_keep
+from every_system import evaluate_and_keep, evaluate_differing
 
 from mmgraph.data import load_dataset, synthetic
 from mmgraph.errors import UserError
@@ -104,6 +104,32 @@ def test_recommend_never_returns_a_training_item(splits, model):
         assert not history.get(user, set()) & set(row)
         assert len(set(row)) == 50
     assert bool((score.diff(dim=1) <= 0).all())
+
+
+def test_no_users_get_an_empty_table(splits, model):
+    none = torch.empty(0, dtype=torch.long)
+    item, score = recommend(model, splits[0], none, k=5)
+    assert item.shape == score.shape == (0, 5)
+    assert item.dtype == torch.long
+    assert recommend(model, splits[0], none, k=10**6)[0].shape == (0, 600)
+
+
+@pytest.mark.parametrize(
+    ("users", "message"),
+    [
+        (torch.tensor([0, -1]), "user -1 is not one of the 1000 of the data - give"),
+        (torch.tensor([1000]), "user 1000 is not one .* - give indices from 0 to 999"),
+        (torch.tensor([1.0]), r"users are torch.float32 of shape \[1\], not \[n\]"),
+        (torch.ones(1000, dtype=torch.bool), "users are torch.bool of shape"),
+        (
+            torch.tensor([[1]]),
+            r"users are torch.int64 of shape \[1, 1\], not",
+        ),
+    ],
+)
+def test_what_is_no_user_is_named(splits, model, users, message):
+    with pytest.raises(UserError, match=message):
+        recommend(model, splits[0], users, k=5)
 
 
 def test_places_without_a_candidate_are_marked(splits, model):
@@ -305,3 +331,15 @@ def test_processes_share_the_users(launch, monkeypatch, tmp_path, num_scores):
     assert [(tmp_path / f"of-{rank}").read_text() for rank in range(3)] == [
         expected
     ] * 3
+
+
+@pytest.mark.parametrize(
+    ("seeds", "ks", "said"),
+    [([0, 1], [5, 5], "has weights '"), ([0, 0], [5, 6], "process 1 has ks [6], ")],
+)
+def test_processes_do_not_mix_models_or_cut_offs(launch, seeds, ks, said):
+    outputs = launch(2, evaluate_differing, seeds, ks).outputs()
+    for code, out, err in outputs:
+        assert code == 0, err
+        assert said in out
+        assert "start all processes with the same command, data and versions" in out

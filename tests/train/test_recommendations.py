@@ -66,6 +66,13 @@ def test_a_user_who_has_everything_gets_nothing(splits):
     assert recommend_table(model, train, [train["user"].raw_id[0]], k=5).empty
 
 
+def test_no_users_get_an_empty_table(splits):
+    model = build_model("MF-BPR", splits[0])
+    table = recommend_table(model, splits[0], [], k=3)
+    assert list(table.columns) == ["user_id", "item_id", "rank", "score"]
+    assert len(table) == 0
+
+
 def test_an_unknown_user_is_named(splits):
     model = build_model("MF-BPR", splits[0], embedding_dim=8)
     with pytest.raises(UserError, match="unknown user id 'nobody'"):

@@ -2,9 +2,11 @@ from __future__ import annotations
 
 import json
 
+import pytest
 import torch
 
 import mmgraph
+from mmgraph.errors import UserError
 from mmgraph.models import build_model
 from mmgraph.train import Trainer
 from mmgraph.train.run_identity import run_identity, surroundings
@@ -28,8 +30,24 @@ def test_each_option_of_model_plugin_and_trainer_is_in_it(splits):
         identity(train, plugin="CLEAR", data="1"),
         identity(train, plugin="CLEAR", trainer=Trainer(seed=1)),
         identity(train, "FREEDOM", plugin="CLEAR"),
+        identity(train, plugin="CLEAR", feature_scale="unit"),
+        identity(train, plugin="CLEAR", train_features=True),
     ]
     assert all(other != first for other in others)
+
+
+def test_a_run_does_not_go_on_with_features_on_another_scale(splits, tmp_path):
+    train, valid, _ = splits
+
+    def fit(scale, epochs, **options):
+        model = build_model("VBPR", train, feature_scale=scale, embedding_dim=4)
+        trainer = Trainer(epochs=epochs, device="cpu")
+        trainer.fit(model, train, valid, checkpoint_dir=tmp_path, **options)
+
+    fit("raw", 1)
+    with pytest.raises(UserError, match="feature_scale"):
+        fit("standardized", 2, resume=True)
+    fit("raw", 2, resume=True)
 
 
 def test_it_survives_json_as_it_is(splits):

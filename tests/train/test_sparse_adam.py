@@ -1,14 +1,19 @@
 from __future__ import annotations
 
+import sys
+
 import pytest
 import torch
 
 from mmgraph.data import synthetic
+from mmgraph.distributed.world import World
 from mmgraph.errors import UserError
 from mmgraph.models import build_model
+from mmgraph.models.mf_bpr import MFBPR
 from mmgraph.schema import INTERACTS
 from mmgraph.train import Trainer
 from mmgraph.train.loop import TrainingRun
+from mmgraph.train.sparse_adam import row_wise_optimizer
 
 CPU = torch.device("cpu")
 
@@ -132,3 +137,20 @@ def test_another_training_with_adam_has_dense_gradients_again(splits, name):
     Trainer(**options).fit(model, train, val)
     assert not model.user.sparse
     assert not model.user.weight.grad.is_sparse
+
+
+def test_sparse_gradients_of_several_gpus_are_refused(monkeypatch):
+    def build():
+        options = Trainer(optimizer="sparse-adam").options_for(MFBPR(2, 3))
+        return row_wise_optimizer(MFBPR(2, 3), options)
+
+    module = sys.modules["mmgraph.train.sparse_adam"]
+    monkeypatch.setattr(module, "device_of", lambda model: torch.device("cuda:1"))
+    assert build() is not None
+    monkeypatch.setattr(module, "world", lambda: World(0, 2))
+    with pytest.raises(UserError) as error:
+        build()
+    assert str(error.value) == (
+        "sparse-adam does not train in several processes on GPUs - use one process, "
+        "shard_embeddings=true, or optimizer=adam"
+    )

@@ -439,3 +439,24 @@ def test_the_log_says_that_an_epoch_has_many_steps(splits, caplog):
     assert text in caplog.text
     with pytest.raises(UserError, match=r"must be .* or 'auto' \(got 0\)"):
         Trainer(batch_size=0)
+
+
+def test_a_run_that_ended_off_schedule_does_not_go_on(splits, tmp_path):
+    """Its last evaluation would count, and a run without a break has none there."""
+    train, valid, _ = splits
+
+    def fit(epochs, folder, **options):
+        torch.manual_seed(0)
+        model = build_model("MF-BPR", train, embedding_dim=4)
+        trainer = Trainer(epochs=epochs, eval_every=4, device="cpu")
+        return trainer.fit(model, train, valid, checkpoint_dir=folder, **options)
+
+    fit(5, tmp_path / "off")
+    message = "ended with an evaluation after epoch 5, which a longer one with eval_ev"
+    with pytest.raises(UserError, match=message):
+        fit(8, tmp_path / "off", resume=True)
+    fit(5, tmp_path / "off", resume=True)
+    fit(4, tmp_path / "on")
+    on, direct = fit(6, tmp_path / "on", resume=True), fit(6, tmp_path / "direct")
+    metrics = [[row.get("valid/recall@20") for row in h.rows] for h in (on, direct)]
+    assert metrics[0] == metrics[1]

@@ -50,3 +50,23 @@ def test_what_is_not_there_is_named(bench, tmp_path):
         chosen_options(tmp_path, SPECS[0])
     with pytest.raises(UserError, match="unknown system 'Popularity'"):
         chosen_options(bench, ModelSpec("Popularity"))
+
+
+def test_two_choices_in_one_folder_are_not_mixed(tmp_path):
+    for lr, epochs in ((0.01, 1), (0.02, 2)):
+        settings = {"embedding_dim": 4, "lr": lr, "epochs": epochs}
+        run_benchmark(
+            SPECS[:1],
+            DataSource("synthetic"),
+            tmp_path,
+            seeds=[1],
+            settings=settings,
+            device="cpu",
+            resume=True,
+        )
+    with pytest.raises(UserError) as error:
+        chosen_options(tmp_path, canonical(SPECS[0]))
+    assert str(error.value) == (
+        f"{tmp_path}: holds runs of MF-BPR with epochs 1 and 2 - "
+        "give a folder with one choice, or options with --set"
+    )

@@ -13,7 +13,7 @@ pytest.importorskip("optuna")
 from fake_ray import FakeRay
 
 from mmgraph.bench.jobs.executors import SequentialExecutor
-from mmgraph.bench.jobs.task import perform
+from mmgraph.bench.jobs.task import TaskResult, perform
 from mmgraph.bench.jobs.watch import unwatched
 from mmgraph.bench.source import DataSource
 from mmgraph.bench.spec import ModelSpec
@@ -22,7 +22,7 @@ from mmgraph.errors import UserError
 from mmgraph.tuning.cluster_trials import run_trials_elsewhere
 from mmgraph.tuning.search import tune
 from mmgraph.tuning.space import Interval
-from mmgraph.tuning.study import open_study
+from mmgraph.tuning.study import open_study, trials_by_end
 from mmgraph.tuning.trials import Search, run_trials
 
 SEARCH = Search(
@@ -87,6 +87,36 @@ def test_several_are_under_way_and_all_are_told(source, tmp_path):
     assert all(trial.user_attrs["epoch"] in (1, 2) for trial in study.trials)
 
 
+def test_those_under_way_with_the_first_that_fails_do_not_end_the_search(tmp_path):
+    tasks = []
+
+    def fails(task, **_):
+        tasks.append(task)
+        raise UserError("the loss is nan", "use a smaller learning rate")
+
+    study = open_study(tmp_path)
+    with pytest.raises(UserError, match="the loss is nan"):
+        run_trials_elsewhere(study, SEARCH, Recorder(fails), 30, at_once=8)
+    assert len(tasks) == 12
+
+
+def test_after_a_failure_none_draws_what_one_under_way_has_drawn(tmp_path):
+    tasks = []
+
+    def first_fails(task, **_):
+        tasks.append(task)
+        if len(tasks) == 1:
+            raise UserError("the loss is nan", "use a smaller learning rate")
+        line = {"best_epoch": 1, "metrics": {"valid": {"recall@20": 0.1}}}
+        return TaskResult(line)
+
+    executor, study = Recorder(first_fails), open_study(tmp_path)
+    run_trials_elsewhere(study, SEARCH, executor, 4, at_once=3)
+    assert [t.state.name for t in study.trials].count("COMPLETE") == 4
+    rates = [trial.params["lr"] for trial in study.trials]
+    assert len(set(rates)) == len(rates) == 5
+
+
 def test_trials_that_fail_do_not_count_and_many_end_the_search(tmp_path):
     outcomes = []
 
@@ -98,7 +128,7 @@ def test_trials_that_fail_do_not_count_and_many_end_the_search(tmp_path):
     with pytest.raises(UserError, match="the loss is nan"):
         run_trials_elsewhere(study, SEARCH, SequentialExecutor(fails), 3, at_once=1)
     assert len(outcomes) == 5
-    assert {trial.state.name for trial in study.trials} == {"FAIL"}
+    assert len(trials_by_end(study)["failed"]) == len(study.trials) == 5
 
 
 def test_a_search_on_a_cluster_is_that_of_one_process(source, tmp_path, monkeypatch):

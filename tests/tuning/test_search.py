@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import logging
 import os
 import random
 import shutil
@@ -19,7 +20,7 @@ from mmgraph.bench.source import DataSource  # noqa: E402
 from mmgraph.bench.spec import ModelSpec  # noqa: E402
 from mmgraph.errors import UserError  # noqa: E402
 from mmgraph.tuning import trials  # noqa: E402
-from mmgraph.tuning.search import tune  # noqa: E402
+from mmgraph.tuning.search import _run_alone, tune  # noqa: E402
 from mmgraph.tuning.space import Interval  # noqa: E402
 from mmgraph.tuning.study import open_study  # noqa: E402
 from mmgraph.tuning.trials import Search  # noqa: E402
@@ -127,9 +128,13 @@ def test_a_journal_that_is_none_is_refused_also_before_there_is_a_result(
         tune(SEARCH, SOURCE, folder, trials=3, resume=True)
 
 
-def test_several_processes_share_the_trials(tmp_path):
+def test_several_processes_share_the_trials(tmp_path, capfd, monkeypatch):
+    monkeypatch.setattr(logging.getLogger("mmgraph"), "level", logging.WARNING)
     result = tune(SEARCH, SOURCE, tmp_path / "s", trials=4, jobs=2)
-    assert 4 <= result["trials"]["complete"] <= 5
+    assert result["trials"]["complete"] == 4
+    assert len({trial[0]["lr"] for trial in tried(tmp_path / "s")}) == 4
+    assert not list((tmp_path / "s").glob(".*"))
+    assert "trial " not in capfd.readouterr().err  # they are as quiet as this one
     assert result["best"]["value"] == max(v for _, v, _ in tried(tmp_path / "s"))
 
 
@@ -164,3 +169,9 @@ def test_without_optuna_it_says_what_to_install(tmp_path, monkeypatch):
     with pytest.raises(UserError, match=r"pip install 'mmgraph\[tune\]'"):
         tune(SEARCH, SOURCE, tmp_path / "s")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_process_that_cannot_read_the_data_says_so_in_a_line(tmp_path):
+    gone = DataSource(str(tmp_path / "gone"))
+    with pytest.raises(SystemExit, match=r"^error: .*gone"):
+        _run_alone(tmp_path, SEARCH, gone, 1, 1, logging.WARNING)

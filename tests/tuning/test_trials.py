@@ -77,3 +77,41 @@ def test_trials_that_fail_do_not_count_and_many_end_the_search(tmp_path, monkeyp
     calls = itertools.repeat(1)
     with pytest.raises(UserError, match="the loss is nan"):
         tune(SEARCH, SOURCE, tmp_path / "other", trials=2)
+
+
+def failing_at(bad, done):
+    """A training that fails wherever ``embedding_dim`` is one of these."""
+
+    def run(config, splits, **_):
+        dim = config.options["embedding_dim"]
+        done.append(dim)
+        if dim in bad:
+            raise UserError("not enough memory", "use smaller dimensions or batches")
+        line = {"best_epoch": 1, "metrics": {"valid": {"recall@20": dim / 100}}}
+        return type("Done", (), {"line": line})
+
+    return run
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_what_always_fails_does_not_end_the_search(tmp_path, monkeypatch, seed):
+    done = []
+    monkeypatch.setattr(trials, "run_experiment", failing_at({8}, done))
+    space = {"embedding_dim": [2, 4, 6, 8]}
+    search = Search(ModelSpec("MF-BPR"), space, {"epochs": 1}, seed, "cpu")
+    result = tune(search, SOURCE, tmp_path / "s", trials=12)
+    assert result["trials"]["complete"] == 12
+    assert result["trials"]["failed"] == done.count(8)
+
+
+def test_a_search_that_gave_up_goes_on_with_other_options(tmp_path, monkeypatch):
+    done = []
+    monkeypatch.setattr(trials, "run_experiment", failing_at(range(99), done))
+    space = {"embedding_dim": list(range(1, 30))}
+    search = Search(ModelSpec("MF-BPR"), space, {"epochs": 1}, device="cpu")
+    for resume in (False, True):
+        with pytest.raises(UserError, match="not enough memory"):
+            tune(search, SOURCE, tmp_path / "s", trials=2, resume=resume)
+    assert len(done) == 10
+    assert len(set(done)) > 5
+    assert done[:5] != done[5:]

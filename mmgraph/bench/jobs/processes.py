@@ -132,7 +132,7 @@ def _serve(connection: Connection, data: TaskData) -> None:
             try:
                 do = do or task_runner(data)
             except UserError as error:
-                connection.send(("unready", _parts(error)))
+                connection.send(("unready", error))
             else:
                 connection.send(attempt(do, task, partial(_send_epoch, connection)))
 
@@ -146,7 +146,7 @@ def attempt(
     except BrokenPipeError:  # nobody listens: that is no failure of the task
         raise
     except UserError as error:
-        return "refused", _parts(error)
+        return "refused", error
     except Exception as error:
         return "failed", (f"{type(error).__name__}: {error}", traceback.format_exc())
 
@@ -161,9 +161,8 @@ def result_of(task: Task, kind: str, content: Any) -> TaskResult | UserError:
     if kind == "failed":
         raise _failed(task, *content)
     if kind == "unready":  # not the task's fault: no other can be done
-        raise UserError(**content)
-    result: TaskResult | UserError
-    result = content if kind == "done" else UserError(**content)
+        raise content
+    result: TaskResult | UserError = content
     return result
 
 
@@ -193,11 +192,6 @@ def task_runner(data: TaskData) -> Callable[..., TaskResult]:
 
 def _send_epoch(connection: Connection, row: dict[str, Any]) -> None:
     connection.send(("epoch", row))
-
-
-def _parts(error: UserError) -> dict[str, Any]:
-    """The parts of an error; the exception itself would not survive the pipe."""
-    return {name: getattr(error, name) for name in ("what", "fix", "path", "row")}
 
 
 def _failed(task: Task, text: str, trace: str) -> RuntimeError:

@@ -135,9 +135,9 @@ def _perform(task: Task, data: TaskData, version: str) -> tuple[str, Any]:
     if mmgraph.__version__ != version:
         what = f"a machine of the cluster has mmgraph {mmgraph.__version__}"
         fix = f"install {version}, as here, on all of them"
-        return "unready", {"what": what, "fix": fix}
+        return "unready", UserError(what, fix)
     try:
         do = _runner(data)
     except UserError as error:
-        return "unready", {"what": str(error.what), "fix": error.fix}
+        return "unready", UserError(error.what, error.fix)  # its path is not ours
     return attempt(do, task)

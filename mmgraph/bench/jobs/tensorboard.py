@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from mmgraph.bench.jobs.watch import OnEpoch, Watch
+from mmgraph.distributed.world import world
 from mmgraph.errors import UserError
 
 
@@ -15,7 +16,7 @@ def to_tensorboard(folder: Path, watch: Watch) -> Watch:
     """A watch that also writes every number of a history as a scalar.
 
     Each run has a folder of its own, ``<label>-<seed>``; rows are there while it
-    trains.
+    trains. Of several processes of one training the first writes.
 
     Args:
         folder: The folder that ``tensorboard --logdir`` is given.
@@ -29,6 +30,8 @@ def to_tensorboard(folder: Path, watch: Watch) -> Watch:
     except ImportError:
         fix = "pip install 'mmgraph[tensorboard]', or leave --tensorboard away"
         raise UserError("TensorBoard is not installed", fix) from None
+    if not world().is_first:
+        return watch
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:

@@ -75,11 +75,12 @@ def join_tables(model: Recommender) -> None:
         >>> join_tables(MFBPR(2, 3))
     """
     tables = column_tables(model)
-    if tables:
-        model.cpu()
+    # Sent from the device on which they are: a group may have no engine for others.
     for name, table in tables.items():
         whole = whole_matrix(table.weight, table.whole_dim)
         setattr(model, name, nn.Embedding.from_pretrained(whole, freeze=False))
+    if tables:
+        model.cpu()
 
 
 def column_tables(model: Recommender) -> dict[str, ColumnTable]:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import pickle
 import signal
 from contextlib import contextmanager
 from dataclasses import replace
@@ -8,7 +9,8 @@ from dataclasses import replace
 import pytest
 
 from mmgraph.bench.config import run_config
-from mmgraph.bench.jobs.processes import Processes, TaskData
+from mmgraph.bench.failures import MemoryShortageError
+from mmgraph.bench.jobs.processes import Processes, TaskData, attempt, result_of
 from mmgraph.bench.jobs.task import Task, perform
 from mmgraph.bench.source import DataSource
 from mmgraph.bench.spec import parse_spec
@@ -77,7 +79,7 @@ def test_errors_cross_over_and_a_process_survives_those_of_the_user(task_data):
             where = {"data": "toy", "data_sha256": sha256, "device": "cpu"}
             with pytest.raises(UserError) as here:
                 perform(task(bad), splits, **where)
-            assert isinstance(error, UserError)
+            assert type(error) is type(here.value)
             assert str(error) == str(here.value)
         assert len(processes._workers) == 1
         broken = task("MF-BPR")
@@ -85,6 +87,14 @@ def test_errors_cross_over_and_a_process_survives_those_of_the_user(task_data):
         with pytest.raises(RuntimeError, match=r"^MF-BPR seed 3: Attrib") as failure:
             processes.wait()
     assert "Traceback" in failure.value.__notes__[0]
+
+
+def test_a_shortage_of_memory_crosses_over_as_such():
+    def short(task, on_epoch):
+        raise MemoryShortageError("not enough memory", "use smaller batches")
+
+    sent = pickle.loads(pickle.dumps(attempt(short, task("MF-BPR"))))
+    assert isinstance(result_of(task("MF-BPR"), *sent), MemoryShortageError)
 
 
 @pytest.mark.usefixtures("quick_start")

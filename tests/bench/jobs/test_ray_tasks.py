@@ -123,7 +123,7 @@ def test_another_version_on_a_machine(fake, task_data, monkeypatch):
         future = ray._remote.remote(task(), task_data, "0.0.1")
         kind, content = future.result()
     assert kind == "unready"
-    assert content["fix"] == "install 0.0.1, as here, on all of them"
+    assert content.fix == "install 0.0.1, as here, on all of them"
 
 
 def test_a_refused_run_is_its_own_error(fake, task_data):

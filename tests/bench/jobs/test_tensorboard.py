@@ -6,11 +6,13 @@ from contextlib import contextmanager
 import pytest
 
 from mmgraph.bench.config import run_config
+from mmgraph.bench.jobs import tensorboard
 from mmgraph.bench.jobs.tensorboard import to_tensorboard
 from mmgraph.bench.jobs.watch import unwatched
 from mmgraph.bench.source import DataSource
 from mmgraph.bench.spec import parse_spec
 from mmgraph.bench.training import train_run
+from mmgraph.distributed.world import World
 from mmgraph.errors import UserError
 from mmgraph.files import read_json_lines
 
@@ -51,3 +53,9 @@ def test_without_tensorboard_or_a_folder_it_is_one_line(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
     with pytest.raises(UserError, match="TensorBoard is not installed - pip install"):
         to_tensorboard(tmp_path / "board", unwatched)
+
+
+def test_of_several_processes_the_first_writes(tmp_path, monkeypatch):
+    monkeypatch.setattr(tensorboard, "world", lambda: World(1, 2))
+    assert to_tensorboard(tmp_path / "board", unwatched) is unwatched
+    assert not (tmp_path / "board").exists()

@@ -13,6 +13,7 @@ from safetensors.torch import load_file
 from mmgraph.distributed.world import World
 from mmgraph.errors import UserError
 from mmgraph.models import build_model
+from mmgraph.models.mf_bpr import MFBPR
 from mmgraph.train import Trainer
 from mmgraph.train.sharding import column_tables
 from mmgraph.train.sharding.column_tables import (
@@ -131,3 +132,18 @@ def test_more_processes_than_columns_are_refused(splits, as_second_of_three):
         "3 processes cannot share embeddings of 2 columns - use fewer processes, or a "
         "larger embedding_dim"
     )
+
+
+def test_tables_are_joined_where_they_are(monkeypatch):
+    """A group of GPUs alone has no engine for what is on the CPU."""
+    model, seen = MFBPR(3, 2, embedding_dim=4), []
+    model.user = ColumnTable(model.user)
+    monkeypatch.setattr(MFBPR, "cpu", lambda self: seen.append("cpu"))
+
+    def joined(part, dim):
+        seen.append(part.device.type)
+        return torch.ones(3, dim)
+
+    monkeypatch.setattr(column_tables, "whole_matrix", joined)
+    join_tables(model.to("meta"))
+    assert seen == ["meta", "cpu"]
