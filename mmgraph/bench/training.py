@@ -302,13 +302,14 @@ def write_recommendations(
             :func:`~mmgraph.bench.run_directory.load_run` does.
     """
     out, choice = Path(out), choice or Choice()
+    share = None if shard is None else parse_shard(shard)
+    if not shard_rows:
+        check_table_name(out)
     lists = [Path(each) for each in (users, choice.allow, choice.deny) if each]
     inputs = [*inputs, *lists, *run_inputs(Path(folder), data)]
-    share = None if shard is None else parse_shard(shard)
     if shard_rows:
         check_new_folder(out, replace=FIRST_SHARD, inputs=inputs)
     else:
-        check_table_name(out)
         check_output_file(out, inputs=inputs)
     loaded = load_run(folder, data=data, device=device)
     train_split = loaded.splits[0]

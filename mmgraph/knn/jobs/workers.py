@@ -130,10 +130,11 @@ def _serve(connection: Connection, task: Callable[[int], Any], threads: int) -> 
 def _error_of(task: Callable[[int], Any], number: int) -> Exception | None:
     try:
         task(number)
+    except UserError as error:  # says where by itself
+        return error
     except Exception as error:
         error.add_note(traceback.format_exc())
-        # Others need not survive the pipe.
-        if isinstance(error, UserError) or type(error).__module__ == "builtins":
+        if type(error).__module__ == "builtins":  # others need not survive the pipe
             return error
         return RuntimeError(f"{type(error).__name__}: {error}")
     return None
