@@ -358,17 +358,14 @@ class BenchFolder:
                 self.drop(file.parent.name)
 
     def sort(self, results: Sequence[str], points: Sequence[str]) -> None:
-        """Bring lines into the order of these keys.
+        """Bring the lines of these keys into their order, behind those of others.
 
-        Lines of other keys stay where they are, and a file in order is not touched.
+        So a system's last line is of the last call. A file in order is not touched.
         """
         for name, keys in ((RESULTS, results), (SELECTION, points)):
             rank = {key: n for n, key in enumerate(dict.fromkeys(keys))}
             lines = read_json_lines(self.path / name)
-            ours = [n for n, line in enumerate(lines) if line["key"] in rank]
-            ordered = sorted((lines[n] for n in ours), key=lambda x: rank[x["key"]])
-            sorted_lines = list(lines)
-            for n, line in zip(ours, ordered, strict=True):
-                sorted_lines[n] = line
+            # sorted() is stable: those of others stay in their order.
+            sorted_lines = sorted(lines, key=lambda line: rank.get(line["key"], -1))
             if sorted_lines != lines:
                 write_atomic(self.path / name, to_json_lines(sorted_lines))

@@ -351,7 +351,8 @@ class Recommender(ModelGraphs, CheckedOptions, nn.Module):
                 :meth:`loss`.
 
         Raises:
-            TypeError: If :meth:`loss` passes a plug-in by that is to change embeddings.
+            TypeError: If :meth:`loss` passes a plug-in by that is to change embeddings,
+                or both have a term of one name.
         """
         terms = (
             self.loss(data, batch) if graph is None else self.sampled_loss(batch, graph)
@@ -361,7 +362,11 @@ class Recommender(ModelGraphs, CheckedOptions, nn.Module):
         if self.plugin.where == "encoder":
             self._check_plugin_was_applied()
         encode = partial(self._encode_modalities, data)
-        return terms | self.plugin.losses(encode, data, batch)
+        own = self.plugin.losses(encode, data, batch)
+        for name in own.keys() & terms.keys():
+            both = f"{type(self).__name__} and {type(self.plugin).__name__}"
+            raise TypeError(f"{both} have a term {name!r} each: give one another name")
+        return terms | own
 
     @final
     def ranking_embeddings(self, data: HeteroData) -> tuple[Tensor, Tensor]:

@@ -1,4 +1,4 @@
-"""The seed of all random draws of an epoch: batches, negatives, dropout, noise."""
+"""The seeds of all random draws of an epoch: batches, negatives, dropout, noise."""
 
 from __future__ import annotations
 
@@ -10,20 +10,22 @@ import numpy as np
 DRAWS = 2
 
 
-def epoch_seed(seed: int, epoch: int) -> int:
-    """Seed of an epoch's draws, other for each seed and each epoch.
+def epoch_seeds(seed: int, epoch: int) -> tuple[int, int]:
+    """Seeds of an epoch's two generators, other for each seed and each epoch.
 
-    torch's generator takes the low 32 bits on a CPU and all 64 on CUDA, so both numbers
-    are mixed into both halves.
+    The first is of what the trainer draws, the second of what the model draws from
+    torch's own generator: of one seed, both would draw the same numbers. A generator
+    takes the low 32 bits on a CPU and all 64 on CUDA, so both arguments are mixed into
+    both halves.
 
     Args:
         seed: Of the run.
         epoch: From 1; 0 is what comes before.
 
     Example:
-        >>> a, b = epoch_seed(999, 1), epoch_seed(1000, 1)
-        >>> a % 2**32 != b % 2**32
-        True
+        >>> (a, b), (c, d) = epoch_seeds(999, 1), epoch_seeds(1000, 1)
+        >>> len({each % 2**32 for each in (a, b, c, d)})
+        4
     """
-    mixed = np.random.SeedSequence([seed, epoch]).generate_state(1, np.uint64)
-    return int(mixed[0])
+    mixed = np.random.SeedSequence([seed, epoch]).generate_state(2, np.uint64)
+    return int(mixed[0]), int(mixed[1])

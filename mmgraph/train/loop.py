@@ -35,7 +35,7 @@ from mmgraph.train.checkpoint import (
     save_checkpoint,
 )
 from mmgraph.train.early_stopping import EarlyStopping
-from mmgraph.train.epoch_seed import epoch_seed
+from mmgraph.train.epoch_seed import epoch_seeds
 from mmgraph.train.evaluation import split_metrics
 from mmgraph.train.history import History
 from mmgraph.train.history_file import HistoryFile
@@ -92,6 +92,8 @@ class TrainingRun:
             decoupled_weight_decay=model.decoupled_weight_decay,
             fused=True,
         )
+        for auxiliary in model.all_auxiliary_optimizers().values():
+            auxiliary.state.clear()  # moments of an earlier training of this object
         self.history = History()
         self.stopping = EarlyStopping(options.patience, options.min_epochs)
         self.best: dict[str, Tensor] = {}
@@ -102,9 +104,9 @@ class TrainingRun:
         self.generator = torch.Generator(device)
 
     def _seed(self, epoch: int) -> None:
-        seed = epoch_seed(self.options.seed, epoch)
-        self.generator.manual_seed(seed)
-        torch.manual_seed(seed)  # dropout and other draws inside the model
+        own, of_model = epoch_seeds(self.options.seed, epoch)
+        self.generator.manual_seed(own)
+        torch.manual_seed(of_model)  # dropout and other draws inside the model
 
     def pretrain(self) -> None:
         """Let the model do what comes before its first epoch."""

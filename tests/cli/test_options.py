@@ -13,7 +13,7 @@ from rich.table import Table
 from mmgraph.cli import main
 from mmgraph.cli.options import console, emit_json, set_up
 from mmgraph.errors import UserError
-from mmgraph.train.epoch_seed import epoch_seed
+from mmgraph.train.epoch_seed import epoch_seeds
 
 
 @pytest.fixture(autouse=True)
@@ -44,7 +44,8 @@ def test_a_seed_that_torch_cannot_take_is_refused(seed, seeds):
 
 def test_the_greatest_seed_is_one_that_the_trainer_can_use():
     set_up(2**32 - 1, device="cpu", threads=0, quiet=True)
-    torch.Generator().manual_seed(epoch_seed(2**32 - 1, 2**20))
+    for each in epoch_seeds(2**32 - 1, 2**20):
+        torch.Generator().manual_seed(each)
 
 
 def test_threads_are_set_and_zero_leaves_them():

@@ -460,3 +460,17 @@ def test_a_run_that_ended_off_schedule_does_not_go_on(splits, tmp_path):
     on, direct = fit(6, tmp_path / "on", resume=True), fit(6, tmp_path / "direct")
     metrics = [[row.get("valid/recall@20") for row in h.rows] for h in (on, direct)]
     assert metrics[0] == metrics[1]
+
+
+@pytest.mark.parametrize("name", ["MMSSL", "SEA"])
+def test_a_second_training_of_an_object_is_that_of_a_fresh_one(name, splits):
+    """Optimisers of critics and estimators begin anew, too."""
+    model = build_model(name, splits[0], embedding_dim=8)
+    state = copy.deepcopy(model.state_dict())
+    losses = []
+    for _ in range(2):
+        model.load_state_dict(state)
+        history = Trainer(epochs=1, device="cpu").fit(model, splits[0], None)
+        row = history.rows[0]
+        losses.append({k: v for k, v in row.items() if k.startswith("loss/")})
+    assert losses[0] == losses[1]

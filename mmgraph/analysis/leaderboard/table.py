@@ -166,20 +166,27 @@ def build_leaderboard(
 def latest_runs(
     lines: Sequence[Mapping[str, Any]],
 ) -> dict[str, list[Mapping[str, Any]]]:
-    """Of each system the runs with the settings of its last one.
+    """Of each system the runs with the settings and the data of its last one.
+
+    Of several with one seed the last stands: trained again on data that are the same
+    but for features it does not read, a run is no other seed.
 
     Example:
-        >>> old = {"spec": "A", "options": {"lr": 1}, "trainer": {}}
-        >>> new = {"spec": "A", "options": {"lr": 2}, "trainer": {}}
-        >>> latest_runs([old, new, new])["A"] == [new, new]
+        >>> old = {"spec": "A", "options": {"lr": 1}, "trainer": {}, "seed": 1}
+        >>> new = {"spec": "A", "options": {"lr": 2}, "trainer": {}, "seed": 1}
+        >>> latest_runs([old, new, new | {"seed": 2}])["A"] == [new, new | {"seed": 2}]
         True
     """
     groups = {}
     for label, group in groupby(sorted(lines, key=_label), key=_label):
         runs = list(group)  # sorted() is stable: still in the order of the file
-        setting = (runs[-1]["options"], runs[-1]["trainer"])
-        groups[label] = [r for r in runs if (r["options"], r["trainer"]) == setting]
+        same = [run for run in runs if _setting(run) == _setting(runs[-1])]
+        groups[label] = list({run.get("seed"): run for run in same}.values())
     return groups
+
+
+def _setting(line: Mapping[str, Any]) -> tuple[Any, ...]:
+    return line["options"], line["trainer"], line.get("data_sha256")
 
 
 def _label(line: Mapping[str, Any]) -> str:

@@ -100,7 +100,7 @@ class Table:
         ]
         rows.insert(1, ["---"] * len(self.columns))
         lines = ["| " + " | ".join(row) + " |" for row in rows]
-        caption = [self.caption, ""] if self.caption else []
+        caption = [markdown_text(self.caption), ""] if self.caption else []
         return "\n".join([*caption, *lines, ""])
 
 

@@ -47,6 +47,8 @@ from mmgraph.options import fits
 REQUEST, REPORT = "request.json", "report.html"
 #: Least values of grids that are no options of a model; a model checks its own.
 _COUNTS = {"k": 1, "items": 2, "dim": 2, "classes": 2}
+#: Grids of which an experiment takes one value.
+_SINGLE = {"items", "classes", "keep_graph"}
 
 _log = logging.getLogger(__name__)
 
@@ -270,6 +272,14 @@ def _grids(
                 f"grid {key} is not a list of different numbers (got {values!r})",
                 f"write --grid {key}=[1,2]",
             )
+        if key == "keep_graph" and not set(values) <= {0, 1}:
+            what = f"grid {key} is 1 or 0 (got {values!r})"
+            raise UserError(what, f"write --grid {key}=[0]")
+        if key in _SINGLE and len(values) > 1:
+            raise UserError(
+                f"grid {key} wants one value (got {values!r})",
+                f"write --grid {key}=[{values[0]!r}]",
+            )
         least = _COUNTS.get(key)
         if least and not all(fits(v, int) and v >= least for v in values):
             raise UserError(
@@ -319,7 +329,9 @@ def _check_request(folder: Path, request: Mapping[str, Any], resume: bool) -> No
     if not path.exists() or _is_bare(folder):
         return
     before = read_json(path, fix="choose another --out")
-    differing = [key for key in request if before.get(key) != request[key]]
+    # A request for the usual model does not name it.
+    keys = {**request, "model": None}
+    differing = [key for key in keys if before.get(key) != request.get(key)]
     if differing:
         raise UserError(
             f"the results there are of another {', '.join(differing)}",

@@ -39,7 +39,7 @@ class Growth:
     items: tuple[str, ...] = ("item.weight",)
     nodes: tuple[str, ...] = ()
     averaged: tuple[str, ...] = ()
-    content: tuple[str, ...] = ("features.*",)
+    content: tuple[str, ...] = ("features.*", "own_features.*")
     anew: tuple[str, ...] = ("last_step.*",)
     takes: tuple[str, ...] = ()
 

@@ -101,7 +101,7 @@ class ModelGraphs:
             built: HeteroData = transform(source)
             return built
 
-        built = self.cached("item graphs", features, build)
+        built = self.cached(("item graphs", recipe), features, build)
         extended = copy.copy(data)
         for edge_type in built.edge_types:
             if edge_type not in data.edge_types:

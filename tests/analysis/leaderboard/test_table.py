@@ -73,6 +73,18 @@ def test_other_data_and_older_settings_do_not_mix_in():
     assert [(row.label, row.mean["recall@20"]) for row in board.rows] == [("VBPR", 0.1)]
 
 
+def test_a_run_that_was_trained_again_is_no_other_seed():
+    """As MF-BPR is, once a system that reads features comes into the folder."""
+    first = [line("MF-BPR", seed, 0.1 * seed, data_sha256="bare") for seed in (1, 2, 3)]
+    again = [line("MF-BPR", seed, 0.1 * seed) for seed in (1, 2, 3)]
+    (once,) = build_leaderboard(first).rows
+    (row,) = build_leaderboard([*first, *again]).rows
+    assert row.num_seeds == once.num_seeds == 3
+    assert row.sd == pytest.approx(once.sd)
+    (row,) = build_leaderboard([*again, line("MF-BPR", 3, 0.9)]).rows
+    assert row.mean["recall@20"] == pytest.approx((0.1 + 0.2 + 0.9) / 3)
+
+
 def test_variants_are_tested_against_their_nearest_base_over_users():
     rng = np.random.default_rng(0)
     specs = ["VBPR", "VBPR+CLEAR", "VBPR+CLEAR:strength=0", "SEA"]

@@ -304,6 +304,24 @@ def test_the_control_takes_a_model_and_nothing_else_does(toy, tmp_path):
     assert (name, files) == ("control", ["table.md", "numbers.json"])
     assert result.numbers["model"] == "VBPR"
     assert result.numbers["results"]["spec"] == "VBPR"
-    again = options | {"model": "MF-BPR", "resume": True}
-    with pytest.raises(UserError, match="of another model"):
-        next(reproduce_experiments(["control"], source, tmp_path, **again))
+    for other in ("MF-BPR", "CLEAR"):  # the second is the one without a name
+        again = options | {"model": other, "resume": True}
+        with pytest.raises(UserError, match="of another model"):
+            next(reproduce_experiments(["control"], source, tmp_path, **again))
+
+
+@pytest.mark.parametrize(
+    ("name", "grid", "message"),
+    [
+        ("control", {"keep_graph": [1, 0]}, "grid keep_graph wants one value"),
+        ("control", {"keep_graph": [7]}, r"grid keep_graph is 1 or 0 \(got \[7\]\)"),
+        ("clear-theorems", {"classes": [10, 20]}, "grid classes wants one value"),
+        ("sea-figure5", {"items": [200, 300]}, "grid items wants one value"),
+    ],
+)
+def test_a_grid_of_one_value_is_refused_more(
+    name, grid, message, make_context, tmp_path
+):
+    with pytest.raises(UserError, match=message):
+        run(make_context(tmp_path), name, grid=grid)
+    assert list(tmp_path.iterdir()) == []

@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
+from mmgraph.data import synthetic
 from mmgraph.errors import UserError
 from mmgraph.models.parts.growth import (
     BY_PREFERENCES,
@@ -11,7 +12,7 @@ from mmgraph.models.parts.growth import (
     carried_state,
     fold_in_rows,
 )
-from mmgraph.models.registry import FLOORS, MODELS, PLUGINS
+from mmgraph.models.registry import FLOORS, MODELS, PLUGINS, build_model
 
 DIMS = {"visual": 12, "textual": 14}
 #: Names that no other number of the tests has.
@@ -59,6 +60,20 @@ def test_what_a_system_declares_is_what_its_shapes_say(name, fidelity):
         kind = growth.kind(key)
         if kind != "anew":
             assert same.get(kind, kind) == trained.get(key), key
+
+
+@pytest.mark.parametrize(
+    ("name", "fidelity"),
+    [case for case in SYSTEMS if MODELS.get(case[0]) and MODELS[case[0]].multimodal],
+)
+def test_trained_features_move_with_their_items(name, fidelity):
+    """Every tensor with a row per item, among them features that are trained."""
+    train = synthetic(num_users=USERS, num_items=ITEMS)[0]
+    model = build_model(name, train, fidelity=fidelity, train_features=True)
+    sizes = {USERS, ITEMS, USERS + ITEMS}
+    state = model.state_dict()
+    nobody = [k for k, v in state.items() if model.growth.kind(k) is None]
+    assert not [k for k in nobody if sizes & set(state[k].shape)]
 
 
 @pytest.mark.parametrize("plugin", PLUGINS)

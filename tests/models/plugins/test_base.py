@@ -102,3 +102,19 @@ def test_a_good_plugin_passes_every_door_and_can_be_detached(catalogue, door):
     model.plugin = None
     assert list(model.state_dict()) == list(make("VBPR", data).state_dict())
     assert model.all_auxiliary_parameters() == []
+
+
+class Penalty(Plugin):
+    """With a term of a name that hosts have, too."""
+
+    def losses(self, encode, data, batch):
+        return {"reg": torch.zeros(())}
+
+
+def test_a_term_of_the_host_is_not_replaced(catalogue, batch, first_epoch):
+    data = catalogue(WIDTHS)
+    model = make("VBPR", data)
+    model.plugin = Penalty(model.modality_dims())
+    prepared = first_epoch(model, data)
+    with pytest.raises(TypeError, match="VBPR and Penalty have a term 'reg' each"):
+        model.training_loss(prepared, batch)

@@ -314,3 +314,16 @@ def test_a_hosts_maps_get_no_gradient_along_the_shared_directions(
         grown[stop] = basis.T @ model.project["visual"].weight.grad
     assert grown[False].abs().max() > 1e-6
     torch.testing.assert_close(grown[True], torch.zeros_like(grown[True]))
+
+
+def test_clear_in_the_graph_counts_from_the_moment_it_is_attached(catalogue):
+    data = catalogue(WIDTHS)
+    expected = make("FREEDOM", data, "clear", where="graph", rank=2, strength=0.8)
+    model = make("FREEDOM", data)
+    without = model.add_graphs(data)[SIMILAR].edge_index
+    model.attach(CLEARPlugin, where="graph", rank=2, strength=0.8)
+    now = model.add_graphs(data)[SIMILAR].edge_index
+    assert torch.equal(now, expected.add_graphs(data)[SIMILAR].edge_index)
+    assert not torch.equal(now, without)
+    model.plugin = None
+    assert torch.equal(model.add_graphs(data)[SIMILAR].edge_index, without)

@@ -34,7 +34,8 @@ from mmgraph.transforms.replace_features import ReplaceFeatures
 METRIC, TRUE, SHUFFLED = "recall@20", "true", "shuffled"
 _ABOUT = (
     "The same system, with the options chosen for the true features, on features "
-    "shuffled over the items, on zeros, and on one modality alone, the others zero."
+    "shuffled over the items, on zeros, and on one modality alone, the others zero. "
+    "One shuffle serves all seeds; its draw is not in the intervals."
 )
 _GRAPHS = {
     True: "The item graph, where the system has one, is that of the true features: "
@@ -84,7 +85,7 @@ def control_verdict(spec: str, rows: Sequence[ComparedSystem]) -> str:
         >>> control_verdict("VBPR", [])
         'No other input could be tried: these data cannot tell.'
     """
-    tied = [row.label for row in rows[1:] if not _is_worse(row)]
+    tied = [row.label for row in rows[1:] if not _differs(row, -1)]
     shuffled = next((row for row in rows[1:] if row.label == SHUFFLED), None)
     if shuffled is None or shuffled.difference is None:
         return "No other input could be tried: these data cannot tell."
@@ -96,6 +97,13 @@ def control_verdict(spec: str, rows: Sequence[ComparedSystem]) -> str:
     also = (
         f" No worse than the true ones, either: {', '.join(others)}." if others else ""
     )
+    if len(shuffled.seeds) < 2:
+        change += "; one seed, so that the noise of training is not in it"
+    if _differs(shuffled, +1):
+        return (
+            f"Shuffled features are better than the true ones ({change}): {spec} makes "
+            f"nothing good of what its features say.{also}"
+        )
     if SHUFFLED in tied:
         seen = decimals(shuffled.difference.detectable)
         return (
@@ -110,9 +118,12 @@ def control_verdict(spec: str, rows: Sequence[ComparedSystem]) -> str:
     )
 
 
-def _is_worse(row: ComparedSystem) -> bool:
+def _differs(row: ComparedSystem, sign: int) -> bool:
+    """True if the difference to the true features is shown to have this sign."""
     difference = row.difference
-    return difference is not None and difference.p_value < 0.05 and difference.mean < 0
+    if difference is None or difference.p_value >= 0.05:
+        return False
+    return difference.mean * sign > 0
 
 
 def _inputs(names: Sequence[str]) -> dict[str, list[BaseTransform]]:

@@ -63,7 +63,7 @@ def clear_figure_6(context: ExperimentContext) -> ExperimentResult:
     trained = context.fit("CLEAR")
     projection: Any = trained.model.get_submodule("project")
     with torch.no_grad():
-        z = trained.model.encode_modalities(context.train)
+        z = trained.model.encode_modalities(trained.model.add_graphs(context.train))
         stages = {"before projection": z, "after projection": projection(z)}
     chosen = sample_items(context)
     points, distances = {}, {}
@@ -237,7 +237,7 @@ def _sea_parts(context: ExperimentContext, model: SEA) -> Parts:
             "this figure needs SEA's heads and maps",
             "leave variant at a or c and split_at at encoder",
         )
-    z = model.encode_modalities(context.train)
+    z = model.encode_modalities(model.add_graphs(context.train))
     halves, _ = separate.split(z)
     # The heads normalise over all items, as the loss has it.
     separate.heads.train()

@@ -80,8 +80,10 @@ def _pairs(
     """Spectra of each pair of modalities, and what training undid."""
     projection: Any = with_.model.get_submodule("project")
     with torch.no_grad():
-        z_base = without.model.encode_modalities(context.train)
-        z = with_.model.encode_modalities(context.train)
+        z_base, z = (
+            each.model.encode_modalities(each.model.add_graphs(context.train))
+            for each in (without, with_)
+        )
         projected = projection(z)
     options = with_.line["options"]
     pairs = []

@@ -126,6 +126,18 @@ def test_a_tie_says_that_they_cannot_and_what_would_have_been_seen():
     assert text.endswith("No worse than the true ones, either: zero.")
 
 
+def test_a_gain_is_no_tie_and_one_seed_is_said():
+    text = control_verdict("CLEAR", compared(0.2, 0.05))
+    assert text.startswith("Shuffled features are better than the true ones (+0.")
+    assert "tie" not in text
+    assert "one seed" not in text
+    rows = compared(0.2, 0.05)
+    single = [replace(row, seeds=row.seeds[:1]) for row in rows]
+    assert "one seed, so that the noise of training is not in it" in control_verdict(
+        "CLEAR", single
+    )
+
+
 def test_data_without_features_are_refused(make_context, toy, tmp_path):
     source, splits, sha256 = toy
     bare = tuple(split.clone() for split in splits)
