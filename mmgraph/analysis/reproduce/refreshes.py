@@ -16,6 +16,7 @@ from mmgraph.analysis.report.plots import (
 )
 from mmgraph.analysis.report.table import Cell, Table
 from mmgraph.analysis.reproduce.trace import Trace, Undo, undo_ratios
+from mmgraph.errors import UserError
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -27,6 +28,14 @@ AFFINITY = (
     "smaller rank; 1 is no drift)"
 )
 
+#: Options of CLEAR with which ``rank`` and the covariance are what it projects by.
+_RANK_IS_GIVEN: Mapping[str, Any] = {
+    "energy": None,
+    "penalty": None,
+    "effective_rank": False,
+    "directions": "covariance",
+}
+
 
 @dataclass(frozen=True)
 class TracedRun:
@@ -37,6 +46,24 @@ class TracedRun:
     strength: float
     traces: Mapping[str, Trace]
     undo: Undo
+
+
+def check_given_rank(options: Mapping[str, Any]) -> None:
+    """Refuse a CLEAR that chooses its rank, or other directions, by itself.
+
+    Args:
+        options: Of the system CLEAR.
+
+    Raises:
+        UserError: If ``rank`` and the covariance are not what was projected by.
+    """
+    for name, usual in _RANK_IS_GIVEN.items():
+        if options[name] != usual:
+            raise UserError(
+                f"this experiment is about a given rank, and {name} is "
+                f"{options[name]!r}",
+                f"leave {name} away, or set rank to what it chooses",
+            )
 
 
 def traced_run(

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from mmgraph.analysis.report.table import Cell, Table
 from mmgraph.analysis.reproduce.context import ExperimentContext, Trained
+from mmgraph.analysis.reproduce.refreshes import check_given_rank
 from mmgraph.analysis.reproduce.result import ExperimentResult
 from mmgraph.functional.redundancy.projection import covariance64, suppress
 from mmgraph.schema import INTERACTS, ITEM, USER, feature_key, mask_key
@@ -51,6 +52,7 @@ def clear_theorems(context: ExperimentContext) -> ExperimentResult:
     """
     context.require_modalities()
     models = {"CLEAR": context.fit("CLEAR")}
+    check_given_rank(models["CLEAR"].line["options"])
     models["CLEAR:strength=0"] = context.fit("CLEAR:strength=0")
     classes = item_classes(context, int(context.grid["classes"][0]))
     entries = [

@@ -23,6 +23,7 @@ from mmgraph.analysis.reproduce.context import ExperimentContext, Trained
 from mmgraph.analysis.reproduce.refreshes import (
     AFFINITY,
     TracedRun,
+    check_given_rank,
     colours_of,
     draw_affinity,
     epoch_axis,
@@ -55,9 +56,10 @@ def clear_figure_5(context: ExperimentContext) -> ExperimentResult:
     context.require_modalities()
     with_, without = context.fit("CLEAR"), context.fit("CLEAR:strength=0")
     options, name = with_.line["options"], context.source.name
+    check_given_rank(options)
     pairs = _pairs(context, with_, without)
     numbers = {"rank": options["rank"], "strength": options["strength"], "pairs": pairs}
-    figures = [_spectrum_figure(pairs, options, name)]
+    figures, undo = [_spectrum_figure(pairs, options, name)], Undo()
     if traces(with_.history):
         runs = _traced_runs(with_, without)
         figures.append(_development_figure(runs, name))
@@ -66,11 +68,15 @@ def clear_figure_5(context: ExperimentContext) -> ExperimentResult:
             for run in runs
         }
         numbers["undo_ratio"] = asdict(runs[0].undo)
+        undo = runs[0].undo
     return ExperimentResult(
         numbers,
         tables=[_table(pairs, options["rank"], f"Spectra on {name}")],
         figures=figures,
-        notes=_notes(pairs, options["rank"], context.seeds[0]),
+        notes=[
+            *_notes(pairs, options["rank"], context.seeds[0]),
+            *_notes_on_epochs(with_, without, undo),
+        ],
     )
 
 
@@ -225,6 +231,23 @@ def _notes(pairs: Sequence[Mapping[str, Any]], rank: int, seed: int) -> list[str
         "encoder has grown the shared direction by as much as the projection takes "
         "away).",
     ]
+
+
+def _notes_on_epochs(with_: Trained, without: Trained, undo: Undo) -> list[str]:
+    """That the spectra are of models of two epochs, and the ratio at one."""
+    epochs = [each.line["best_epoch"] for each in (with_, without)]
+    notes = [
+        f"The best epoch is {epochs[0]} with the projection and {epochs[1]} without. "
+        "Singular values grow in training: where these differ, spectra and ratio hold "
+        "that, too."
+    ]
+    ratio = first_ratio(undo)
+    if ratio is not None:
+        notes.append(
+            f"After equally many epochs, {undo.epoch[-1]}, the undo ratio of the first "
+            f"direction is {ratio:.2f}."
+        )
+    return notes
 
 
 def _traced_runs(with_: Trained, without: Trained) -> list[TracedRun]:

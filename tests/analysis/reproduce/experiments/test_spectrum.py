@@ -5,6 +5,7 @@ import pytest
 
 from mmgraph.analysis.reproduce.complete_items import complete_items
 from mmgraph.analysis.reproduce.experiments.spectrum import clear_figure_5
+from mmgraph.errors import UserError
 
 
 def singular_values(z, rows):
@@ -89,3 +90,39 @@ def test_at_strength_zero_nothing_is_taken_away(make_context, tmp_path):
     assert spectra["before projection"] == spectra["after projection"]
     assert spectra["before projection"] == pytest.approx(spectra["trained without"])
     assert pair["undo_ratio"] == pytest.approx([1.0, 1.0])
+
+
+def test_both_epochs_are_named_and_the_ratio_at_one(make_context, tmp_path):
+    context = make_context(tmp_path, settings={"strength": 0.6})
+    result = clear_figure_5(context)
+    best = [
+        context.fit(name).line["best_epoch"] for name in ("CLEAR", "CLEAR:strength=0")
+    ]
+    assert f"is {best[0]} with the projection and {best[1]} without" in result.notes[2]
+    undo = result.numbers["undo_ratio"]
+    end = f"{undo['epoch'][-1]}, the undo ratio of the first direction is "
+    assert result.notes[3].endswith(f"{end}{undo['ratio'][-1][0]:.2f}.")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("energy", 0.9), ("effective_rank", True), ("penalty", 0.1)]
+)
+def test_a_rank_that_is_chosen_by_itself_is_refused(
+    name, value, make_context, tmp_path
+):
+    context = make_context(tmp_path, settings={name: value})
+    with pytest.raises(UserError, match=f"about a given rank, and {name} is"):
+        clear_figure_5(context)
+
+
+def test_the_spectra_are_of_what_was_trained_on(make_context, tmp_path):
+    """With features on another scale."""
+    context = make_context(tmp_path, settings={"feature_scale": "standardized"})
+    (pair,) = clear_figure_5(context).numbers["pairs"]
+    model = context.fit("CLEAR").model
+    z = model.encode_modalities(model.add_graphs(context.train))
+    rows = complete_items(context).numpy()
+    expected, found = singular_values(z, rows), pair["singular_values"]
+    np.testing.assert_allclose(
+        found["before projection"], expected, atol=1e-6 * expected[0]
+    )
