@@ -253,7 +253,9 @@ class Recommender(ModelGraphs, CheckedOptions, nn.Module):
             items: The same of the items.
         """
         if hasattr(self, "user") and hasattr(self, "item"):
-            graph = self.user_item_graph(data)
+            # Not a graph of the system's own, which may have loops: through one a known
+            # row would be explained by itself, and a new one has none yet.
+            graph = ModelGraphs.user_item_graph(self, data)
             user, item = self.split(graph.matmul(self.id_embeddings()))
             fold_in_rows(self.user.weight, user, users)
             fold_in_rows(self.item.weight, item, items)

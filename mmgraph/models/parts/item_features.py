@@ -49,8 +49,8 @@ def scale_features(x: Tensor, scale: Scale, mask: Tensor | None = None) -> Tenso
         scale: ``"raw"`` returns ``x`` itself; ``"standardized"``: :math:`(x_{ij} -
             \mu_j) / \sigma_j`, constant columns only centred; ``"unit"``: :math:`x_i /
             |x_i|`, rows of zeros stay.
-        mask: Boolean ``[I]``, False leaves a row out of mean and variance; it becomes
-            the mean, which is zero.
+        mask: Boolean ``[I]``, False leaves a row out of mean and variance, as one of
+            zeros is; both become the mean, which is zero.
 
     Example:
         >>> scale_features(torch.tensor([[1.0, 2.0], [3.0, 2.0]]), "standardized")
@@ -61,13 +61,13 @@ def scale_features(x: Tensor, scale: Scale, mask: Tensor | None = None) -> Tenso
         return x
     if scale == "unit":
         return F.normalize(x, dim=1, eps=1e-12)
-    known = x if mask is None else x[mask]
+    present = x.any(dim=1) if mask is None else x.any(dim=1) & mask
+    known = x[present]
     mean = known.mean(dim=0, dtype=torch.float64)
     centred = x.double() - mean
     sd = (known.double() - mean).square().mean(dim=0).sqrt()
     scaled = centred / torch.where(sd > 1e-12 * (1 + mean.abs()), sd, 1.0)
-    if mask is not None:
-        scaled[~mask] = 0
+    scaled[~present] = 0
     return scaled.to(x.dtype)
 
 

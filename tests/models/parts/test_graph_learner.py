@@ -280,3 +280,25 @@ def test_what_a_plugin_returns_is_what_is_used(
     check_that_its_output_is_used(
         model, lambda: model.loss(first_epoch(model, data), batch)
     )
+
+
+@pytest.mark.parametrize("name", ["LATTICE", "MICRO"])
+def test_newcomers_are_folded_in_alike_in_both_fidelities(name, catalogue):
+    """Whatever loops a graph of the system's own has."""
+    data, rows = catalogue({"visual": 6, "textual": 4}), []
+    users = torch.zeros(data["user"].num_nodes, dtype=torch.bool)
+    items = torch.zeros(data["item"].num_nodes, dtype=torch.bool)
+    items[[0, 3]] = True
+    for fidelity in ("paper", "released"):
+        torch.manual_seed(0)
+        model = build_model(name, data, fidelity=fidelity, embedding_dim=4)
+        with torch.no_grad():
+            for table in (model.user.weight, model.item.weight):
+                table.copy_(
+                    torch.randn(table.shape, generator=torch.Generator().manual_seed(1))
+                )
+            model.item.weight[items] = 0
+            model.fold_in(data, users, items)
+        rows.append(model.item.weight[items].detach().clone())
+    torch.testing.assert_close(*rows)
+    assert rows[0].any()

@@ -220,3 +220,14 @@ def test_systems_without_features_have_no_such_option(catalogue):
         build_model("VBPR", data, feature_scale="z")
     with pytest.raises(UserError, match="did you mean 'train_features'"):
         build_model("VBPR", data, train_feature=True)
+
+
+@pytest.mark.parametrize("masked", [False, True])
+def test_a_row_of_zeros_is_missing_on_every_scale(masked):
+    x = torch.randn(8, 3) + 2
+    x[[1, 5]] = 0
+    mask = torch.ones(8, dtype=torch.bool) if masked else None
+    for scale in ("raw", "standardized", "unit"):
+        assert scale_features(x, scale, mask).any(dim=1).tolist() == x.any(1).tolist()
+    present = scale_features(x, "standardized", mask)[x.any(dim=1)]
+    torch.testing.assert_close(present.mean(dim=0), torch.zeros(3), atol=1e-6, rtol=0)
