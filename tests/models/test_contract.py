@@ -62,9 +62,9 @@ COMMON = {
     "lr": 1e-2,
     "batch_size": 1024,
 }
-#: Systems that want smaller and more steps: those without negatives, and MMGCN. BM3 with
-#: a plug-in has, of three seeds, 1.33 to 1.52 times popularity's recall after 15 epochs
-#: and 1.42 to 1.66 after 25.
+#: Systems that want smaller and more steps: those without negatives, and MMGCN. With a
+#: plug-in and three seeds, BM3 has 1.33 to 1.52 times popularity's recall after 15
+#: epochs and 1.42 to 1.66 after 25.
 SMALLER = {
     "BM3": {"epochs": 25, "lr": 5e-3, "batch_size": 128},
     "MMGCN": {"epochs": 15, "lr": 5e-3},
