@@ -164,6 +164,7 @@ class TrainingRun:
         sum_gradients(p for p in self._main_parameters() if p not in own)
         for optimizer in self._main_optimizers().values():
             optimizer.step()
+            optimizer.zero_grad()  # so that they take no memory until the next backward
         return terms
 
     def batches(self) -> Iterator[Batch]:
