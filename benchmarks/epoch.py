@@ -25,6 +25,7 @@ import statistics
 import sys
 import tempfile
 from dataclasses import replace
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -36,7 +37,7 @@ from torch_geometric.data import HeteroData
 from benchmarks.peer import OPTIONS as PEERS
 from benchmarks.peer import write_data
 from benchmarks.record import append_record, in_own_process, peak_mib, surroundings
-from benchmarks.roofline import Roofline, gemm_rate, memory_bandwidth, now
+from benchmarks.roofline import Roofline, memory_bandwidth, now, product_seconds
 
 DIMS = {"visual": 4096, "textual": 384}
 #: Users, items and interactions: the papers' data, after a size to try things with.
@@ -134,7 +135,8 @@ def measure(
         run.step(batch)
     per_step = (now(device) - begin) / batches
     steps = -(-train["user", "interacts", "item"].num_edges // run.options.batch_size)
-    with Roofline(gemm_rate(device), memory_bandwidth(device)) as roofline:
+    product = partial(product_seconds, device=device)
+    with Roofline(product, memory_bandwidth(device)) as roofline:
         run.step(next(rest))
     begin = now(device)
     evaluate(model, val)
