@@ -163,7 +163,7 @@ def with_features(data: HeteroData, features: Mapping[str, Tensor]) -> HeteroDat
     """A view of ``data`` in which encoders find other features.
 
     :func:`given_features` still has those of the data: by them items are missing, and
-    graphs are built.
+    graphs are built. What changes the features of the data comes before.
 
     Args:
         data: The data; they stay as they are.

@@ -73,6 +73,7 @@ class ModelGraphs:
         The input is not changed, features and edges are shared, and the same features
         never have their graph built twice. Where the model has features of its own,
         they take the place of those of ``data``, once graphs are built of the latter.
+        Transforms that change features come before.
         """
         return self.feature_view(self._with_graphs(data))
 
