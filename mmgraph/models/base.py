@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from functools import partial
 from typing import Any, ClassVar, Self, final
 
@@ -15,10 +14,14 @@ from mmgraph.functional.recommend.neighbor_sampling import SampledGraph
 from mmgraph.models.batch import Batch
 from mmgraph.models.parts.growth import Growth, fold_in_rows
 from mmgraph.models.parts.item_features import (
+    FeatureMoments,
     FeatureOptions,
     Scale,
     TrainedFeatures,
+    as_given,
+    given_features,
     scale_features,
+    with_features,
 )
 from mmgraph.models.parts.model_graphs import ModelGraphs
 from mmgraph.models.plugins.base import Plugin, check_host, check_plugin
@@ -127,7 +130,7 @@ class Recommender(ModelGraphs, CheckedOptions, nn.Module):
         self.own_features = TrainedFeatures(num_items, {})
         self.feature_settings = FeatureOptions()
         self.feature_scale: Scale = "raw"
-        self._scaled: dict[str, Tensor] = {}
+        self.feature_moments = FeatureMoments()
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -155,7 +158,7 @@ class Recommender(ModelGraphs, CheckedOptions, nn.Module):
         """Item embeddings per modality, of all items or of the given rows.
 
         Only :meth:`encode_modalities` calls it; that is what :meth:`encode` and
-        :meth:`loss` read.
+        :meth:`loss` read. The features of ``data`` are those of :meth:`item_features`.
         """
         raise UserError(
             f"{type(self).__name__} has no modality encoders",
@@ -321,7 +324,7 @@ class Recommender(ModelGraphs, CheckedOptions, nn.Module):
             data: The data.
             items: Rows to encode; all items without it.
         """
-        z = self._encode_modalities(data, items)
+        z = self._encode_features(data, items)
         if self.plugin is None:
             return z
         self._plugin_was_applied = True
@@ -363,7 +366,7 @@ class Recommender(ModelGraphs, CheckedOptions, nn.Module):
             return terms
         if self.plugin.where == "encoder":
             self._check_plugin_was_applied()
-        encode = partial(self._encode_modalities, data)
+        encode = partial(self._encode_features, data)
         own = self.plugin.losses(encode, data, batch)
         for name in own.keys() & terms.keys():
             both = f"{type(self).__name__} and {type(self.plugin).__name__}"
@@ -438,9 +441,15 @@ class Recommender(ModelGraphs, CheckedOptions, nn.Module):
         was_training = self.training
         self.eval()
         with torch.no_grad():
-            z = self._encode_modalities(data, items)
+            z = self._encode_features(data, items)
         self.train(was_training)
         return z
+
+    def _encode_features(
+        self, data: HeteroData, items: Tensor | None = None
+    ) -> dict[str, Tensor]:
+        """The encoders before any plug-in, on features as they are to read them."""
+        return self._encode_modalities(self.feature_view(data), items)
 
     # What every system shares ---------------------------------------------------
 
@@ -487,38 +496,63 @@ class Recommender(ModelGraphs, CheckedOptions, nn.Module):
     def _start_features(self, given: FeatureOptions, data: HeteroData) -> None:
         """Take the features of ``data`` as options say: scaled, copied for training."""
         self.feature_settings, self.feature_scale = given, given.feature_scale
-        scaled = self.feature_view(data)
-        parts = [part for part in self.modules() if isinstance(part, TrainedFeatures)]
-        if given.train_features and not any(len(part) for part in parts):
+        if given.feature_scale == "standardized":
+            self.feature_moments.take(data, self.dims)
+        if given.train_features and not any(map(len, self._trained_features())):
             self.own_features = TrainedFeatures(self.num_items, self.dims)
-            parts.append(self.own_features)
-        for part in parts:
-            part.copy_from(scaled)
+        self._copy_features(data)
+
+    def keep_feature_scale(self, trained: Recommender, data: HeteroData) -> None:
+        """Read features on the scale of a model of an earlier catalogue.
+
+        Args:
+            trained: That model, of the same options.
+            data: The later catalogue, of which features that are trained start anew.
+        """
+        state = trained.feature_moments.state_dict()
+        self.feature_moments.load_state_dict(state)
+        self._copy_features(data)
+
+    def _copy_features(self, data: HeteroData) -> None:
+        scaled = {m: self._scaled_features(data, m) for m in self.dims}
+        for part in self._trained_features():
+            part.copy_from(with_features(data, scaled))
+
+    def _trained_features(self) -> list[TrainedFeatures]:
+        return [part for part in self.modules() if isinstance(part, TrainedFeatures)]
 
     def feature_view(self, data: HeteroData) -> HeteroData:
         """``data`` with the features scaled, or with those that are trained."""
         if self.feature_scale == "raw" and not len(self.own_features):
-            return data
-        view = copy.copy(data)
-        for m in self.dims:
-            view[ITEM][feature_key(m)] = self._read_features(data, m)
-        return view
+            return as_given(data)
+        return with_features(data, {m: self.item_features(data, m) for m in self.dims})
 
-    def _read_features(self, data: HeteroData, modality: str) -> Tensor:
+    def item_features(self, data: HeteroData, modality: str) -> Tensor:
+        """Features ``[I, D_m]`` as encoders are to read them: scaled, or trained.
+
+        What is read beside :meth:`_encode_modalities`, which finds them in its data, is
+        read here.
+
+        Args:
+            data: The data, with or without the model's graphs.
+            modality: Name of the modality.
+        """
         if modality in self.own_features:
             own: Tensor = self.own_features[modality]
             return own
-        x: Tensor = data[ITEM][feature_key(modality)]
-        mask = data[ITEM].get(mask_key(modality))
-        if x is self._scaled.get(modality):  # a view of a view
+        return self._scaled_features(data, modality)
+
+    def _scaled_features(self, data: HeteroData, modality: str) -> Tensor:
+        x, mask = given_features(data, modality), data[ITEM].get(mask_key(modality))
+        if self.feature_scale == "raw":
             return x
-        scaled = self.cached(
+        is_standardized = self.feature_scale == "standardized"
+        moments = self.feature_moments[modality] if is_standardized else None
+        return self.cached(
             ("scaled", modality),
-            (x,) if mask is None else (x, mask),
-            lambda: scale_features(x, self.feature_scale, mask),
+            (x, *(() if mask is None else (mask,)), *(moments or ())),
+            lambda: scale_features(x, self.feature_scale, mask, moments),
         )
-        self._scaled[modality] = scaled
-        return scaled
 
     @property
     def released(self) -> bool:

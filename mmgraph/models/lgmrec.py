@@ -37,7 +37,7 @@ from mmgraph.options import (
     PositiveFloat,
     PositiveLayerCount,
 )
-from mmgraph.schema import INTERACTS, ITEM, feature_key
+from mmgraph.schema import INTERACTS
 
 #: Users and items.
 Pair = tuple[Tensor, Tensor]
@@ -194,7 +194,7 @@ class LGMRec(Recommender):
         # One fixed draw for evaluation, the same on every device.
         fixed = torch.Generator().manual_seed(0)
         for m, linear in self.hyperedges.items():
-            logits = linear(data[ITEM][feature_key(m)])
+            logits = linear(self.item_features(data, m))
             h_item = self.soften(logits, fixed)
             h_user = self.soften(history.matmul(logits), fixed)
             hyperedge = h_item.t() @ c_item

@@ -249,8 +249,9 @@ class MENTOR(Recommender):
         """Two views of all users, and two of all items."""
         sources = [(z, self.gcn.propagate)] * 2
         if self.released:
+            features = self.feature_view(data)
             sources = [
-                (encode_features(encoders, data), self.other_towers[view])
+                (encode_features(encoders, features), self.other_towers[view])
                 for view, encoders in self.other_encoders.items()
             ]
         graph = self.user_item_graph(data)

@@ -33,7 +33,7 @@ from mmgraph.options import (
     NonNegativeInt,
     PositiveLayerCount,
 )
-from mmgraph.schema import INTERACTS, ITEM, feature_key
+from mmgraph.schema import INTERACTS
 
 #: Users and items.
 Pair = tuple[Tensor, Tensor]
@@ -155,7 +155,7 @@ class MMGCN(Recommender):
     ) -> dict[str, Tensor]:
         out = {}
         for m in self.dims:
-            x = take_rows(data[ITEM][feature_key(m)], items)
+            x = take_rows(self.item_features(data, m), items)
             out[m] = self.project[m](x) if m in self.project else x
         return out
 

@@ -30,7 +30,6 @@ from mmgraph.options import (
     PositiveFloat,
     PositiveInt,
 )
-from mmgraph.schema import ITEM, feature_key
 
 logger = logging.getLogger(__name__)
 
@@ -168,7 +167,7 @@ class PAMD(Recommender):
         if not self.normalize_features:
             return encode_features(self.encoders, data, items)
         return {
-            m: encoder(F.normalize(take_rows(data[ITEM][feature_key(m)], items)))
+            m: encoder(F.normalize(take_rows(self.item_features(data, m), items)))
             for m, encoder in self.encoders.items()
         }
 
@@ -212,14 +211,14 @@ class PAMD(Recommender):
 
     def pretrain_loss(self, data: HeteroData, items: Tensor) -> dict[str, Tensor]:
         """Named terms of a batch of items, without users."""
-        f = self._encode_modalities(data, items)  # no plug-in without users
+        f = self._encode_features(data, items)  # no plug-in without users
         common, specific = self.disentangle(f)
         similar, orthogonal, contrast = [], [], []
         for m, n in combinations(f, 2):
             similar.append(F.mse_loss(common[m], common[n]))
             orthogonal.append((specific[m] * specific[n]).sum(-1).square().mean())
         for m, n in permutations(f, 2):
-            y = F.normalize(take_rows(data[ITEM][feature_key(n)], items), eps=1e-12)
+            y = F.normalize(take_rows(self.item_features(data, n), items), eps=1e-12)
             decoded = self.decoders[m][n](torch.stack([f[m], common[m], specific[m]]))
             cosine = (y * F.normalize(decoded, dim=-1, eps=1e-12)).sum(-1)
             full, shared, own = cosine / self.contrast_temperature

@@ -43,7 +43,6 @@ from mmgraph.options import (
     PositiveFloat,
     PositiveInt,
 )
-from mmgraph.schema import ITEM, feature_key
 
 #: Alignment and distance of the variants of Table 4.
 VARIANTS: dict[str, tuple[Alignment, Distance]] = {
@@ -328,7 +327,7 @@ class SEA(Recommender):
                 every["unique"] = (unique, self.separate.maps_unique[m])
             chosen = {name: every[name] for name in every if name in readers}
             consumers = [(s, r.weight, r.bias) for s, r in chosen.values()]
-            x = take_rows(data[ITEM][feature_key(m)], items)
+            x = take_rows(self.item_features(data, m), items)
             outputs = chained_linear(x, encoder.weight, encoder.bias, consumers)
             out[m] = dict(zip(chosen, outputs, strict=True))
         return out

@@ -36,7 +36,7 @@ from mmgraph.options import (
     NonNegativeFloat,
     PositiveFloat,
 )
-from mmgraph.schema import INTERACTS, ITEM, feature_key
+from mmgraph.schema import INTERACTS
 
 #: Users and items of one propagation.
 Tower = tuple[Tensor, Tensor]
@@ -156,7 +156,7 @@ class SLMRec(Recommender):
     ) -> dict[str, Tensor]:
         out = {}
         for m, linear in self.project.items():
-            x = data[ITEM][feature_key(m)]
+            x = self.item_features(data, m)
             # norm(x) W = (x W) / |x|: lengths are kept, not a second feature matrix.
             length = self.cached(
                 ("length", m), (x,), partial(torch.norm, x, dim=1, keepdim=True)

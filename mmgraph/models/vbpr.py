@@ -17,7 +17,6 @@ from mmgraph.models.parts.item_features import encode_features
 from mmgraph.models.parts.regularize import embedding_penalty
 from mmgraph.nn.modality_dict import linear_maps
 from mmgraph.options import Dimension, Dims, Fidelity, NodeCount, NonNegativeFloat
-from mmgraph.schema import ITEM, feature_key
 
 
 class VBPR(Recommender):
@@ -100,7 +99,7 @@ class VBPR(Recommender):
             return torch.cat([gamma, content + self.bias], dim=1)
         beta = take_rows(self.item_bias, items)
         for m, linear in self.feature_bias.items():
-            beta = beta + linear(take_rows(data[ITEM][feature_key(m)], items))
+            beta = beta + linear(take_rows(self.item_features(data, m), items))
         return torch.cat([gamma, content, beta], dim=1)
 
     def encode_users(self, users: Tensor | None = None) -> Tensor:

@@ -186,8 +186,9 @@ class NullSpaceProjection(CheckedOptions, nn.Module):
                     rows = x[name]
                     if masks is not None and name in masks:
                         rows = rows[masks[name]]
-                    mean = rows.mean(dim=0, dtype=torch.float64)
-                    self.register_buffer(f"mean_{attribute}", mean.to(basis.dtype))
+                    if len(rows):  # else no item has it, and there is no mean
+                        mean = rows.mean(dim=0, dtype=torch.float64).to(basis.dtype)
+                        self.register_buffer(f"mean_{attribute}", mean)
         self.refreshed_at.fill_(self.refreshed_at + 1 if epoch is None else epoch)
 
     def forward(self, x: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -38,10 +38,10 @@ def export_run(
     """Write the final vectors of a run directory's system into a folder.
 
     What was written is read back, and the ``k`` items of the largest inner products are
-    compared with those of the largest scores, for up to 1,000 users, items of their
-    histories included: every exact format must give the same ones, up to rounding.
-    Where a score is no inner product (PAMD), the vectors are written as they are, an
-    index is refused, and nothing can be compared.
+    compared with those of the largest scores, for up to 1,000 users whose vectors are
+    not of zeros, items of their histories included: every exact format must give the
+    same ones, up to rounding. Where a score is no inner product (PAMD), the vectors are
+    written as they are, an index is refused, and nothing can be compared.
 
     Args:
         folder: The run directory.
@@ -123,9 +123,11 @@ def _best_of_system(
     run: Run, vectors: Vectors, k: int
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Some users, the items that the system itself puts first for them, and scores."""
-    count = len(vectors.user_ids)
-    users = torch.linspace(0, count - 1, min(count, _CHECKED_USERS)).round().long()
-    users, where = users.unique(), device_of(run.model)
+    known = vectors.user.any(dim=1).nonzero().flatten()  # for others no item is first
+    if not len(known):
+        known = torch.arange(len(vectors.user_ids))
+    some = torch.linspace(0, len(known) - 1, min(len(known), _CHECKED_USERS))
+    users, where = known[some.round().long().unique()], device_of(run.model)
     item, best = vectors.item.to(where), []
     for part in users.split(RANKED_SCORES.rows(len(item), where)):
         with torch.no_grad():

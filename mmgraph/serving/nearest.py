@@ -48,6 +48,8 @@ def proposals_of(item: Tensor) -> Proposals:
 def share_found(proposals: Proposals, vectors: Tensor, item: Tensor) -> float:
     """Share of the 20 best items that an index proposes, over up to 200 vectors.
 
+    One of zeros does not count: no item is better than another for it.
+
     Args:
         proposals: The index.
         vectors: Vectors ``[n, d]`` to ask with; some are chosen, evenly.
@@ -58,6 +60,9 @@ def share_found(proposals: Proposals, vectors: Tensor, item: Tensor) -> float:
         >>> share_found(lambda vector, count: torch.tensor([0, 1]), item[:1], item)
         0.5
     """
+    vectors = vectors[vectors.any(dim=1)]
+    if not len(vectors):
+        return 1.0
     some = torch.linspace(0, len(vectors) - 1, min(len(vectors), _VECTORS)).long()
     k = min(_COUNTED, len(item))
     best = best_items(vectors[some], item, k)

@@ -174,6 +174,7 @@ def take_over(
             training; otherwise they are zeros.
     """
     growth, before = model.growth, trained.state_dict()
+    model.keep_feature_scale(trained, train)
     fresh = {name: tensor.cpu().clone() for name, tensor in model.state_dict().items()}
     folds = bool(growth.takes)
     state = carried_state(growth, before, fresh, places, blank=folds or not trains)

@@ -17,12 +17,13 @@ from mmgraph.distributed.agreement import check_agreement
 from mmgraph.distributed.world import world
 from mmgraph.errors import UserError
 from mmgraph.models.base import Recommender
+from mmgraph.models.parts.item_features import given_features
 from mmgraph.schema import INTERACTS, ITEM, feature_key, modalities
 from mmgraph.train.sharding.column_tables import shared_dim
 
 _A_SPLIT = "give one of the three splits of load_dataset"
 
-#: Features that a model was trained on, by their key, for as long as they are there.
+#: Features that a model was trained on, by modality, for as long as they are there.
 _trained_on: WeakKeyDictionary[Recommender, dict[str, ref[Tensor]]] = (
     WeakKeyDictionary()
 )
@@ -94,14 +95,15 @@ def _check_kind(name: str, value: Any, kind: type, fix: str) -> None:
 
 def remember_features(model: Recommender, train: HeteroData) -> None:
     """Keep in mind which features a model is trained on, without keeping them."""
-    keys = [feature_key(modality) for modality in modalities(train)]
-    _trained_on[model] = {key: ref(train[ITEM][key]) for key in keys}
+    _trained_on[model] = {m: ref(given_features(train, m)) for m in modalities(train)}
 
 
 def check_features(model: Recommender, data: HeteroData) -> None:
     """Refuse data of other features than those that a model was trained on."""
-    for key, reference in _trained_on.get(model, {}).items():
-        trained, given = reference(), data[ITEM].get(key)
+    for modality, reference in _trained_on.get(model, {}).items():
+        key = feature_key(modality)
+        given = given_features(data, modality) if key in data[ITEM] else None
+        trained = reference()
         if trained is None or given is trained:
             continue
         if given is None or not torch.equal(given.cpu(), trained.cpu()):

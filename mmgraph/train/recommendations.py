@@ -25,7 +25,9 @@ from mmgraph.data.ids import ids_to_index, one_kind
 from mmgraph.errors import UserError
 from mmgraph.files import write_atomic_by
 from mmgraph.folders import list_contents, new_folder
+from mmgraph.functional.graph.adjacency import Adjacency
 from mmgraph.functional.recommend.candidates import candidate_items
+from mmgraph.functional.recommend.popular_lists import by_popularity, popular_lists
 from mmgraph.models.base import Recommender
 from mmgraph.schema import INTERACTS, ITEM, USER
 from mmgraph.train.arguments import check_kinds
@@ -58,7 +60,8 @@ def recommend_table(
     Returns:
         Columns ``user_id, item_id, rank, score``, users in the order given, rank from
         1. Items of the user's training history never occur, so a user with few
-        candidates left has fewer rows.
+        candidates left has fewer rows. A user of whom the model knows nothing, as she
+        has no training pair, gets the most popular items, see :class:`Choice`.
 
     Raises:
         UserError: If an id is unknown, naming it.
@@ -122,6 +125,9 @@ class Choice:
     Attributes:
         unknown: Users that the data lack: ``"error"``, ``"skip"`` them, or give them
             the most ``"popular"`` candidates, with training interactions as scores.
+            Users of the data for whom the best candidates all score 0, as the vector of
+            one without a training pair is of zeros, get these too, unless they are
+            skipped: any order of such candidates would be as good.
         candidates: ``"all"`` items, ``"warm"`` ones (with training interactions) or
             ``"cold"`` ones (without).
         allow: The only items that may come: a file with one id per line, or ids with
@@ -179,7 +185,7 @@ def choose_users(users: str | None, data: HeteroData, unknown: str) -> Audience:
             "name others, or give them what is popular",
         )
     if strangers:
-        done = "left out" if unknown == "skip" else "given the most popular items"
+        done = _done_with_unknown(unknown)
         log.info("%d unknown users are %s", len(strangers), done)
     return Audience(
         torch.from_numpy(rows), tuple(strangers) if unknown == "popular" else ()
@@ -240,9 +246,11 @@ def recommend_chosen(
         candidates=candidates,
         include_seen=choice.include_seen,
     )
-    popular = _popular(degree, candidates, k, len(strangers), len(user_raw))
+    order = by_popularity(degree, candidates)
+    popular = _popular(degree, order[:k], len(strangers), len(user_raw))
     ids = (np.concatenate([user_raw, strangers]), known)
-    return _with_titles(_blocks(ids, chain(ranked, popular), on_users), choice.titles)
+    told = _of_the_unknown(ranked, data, degree, order, k, choice)
+    return _with_titles(_blocks(ids, chain(told, popular), on_users), choice.titles)
 
 
 def _ids_of_one_kind(
@@ -258,17 +266,52 @@ def _ids_of_one_kind(
 
 
 def _popular(
-    degree: Tensor, candidates: Tensor | None, k: int, number: int, first: int
+    degree: Tensor, items: Tensor, number: int, first: int
 ) -> Iterator[Ranked]:
     """The same items for everyone whom the data lack, numbered from ``first``."""
     if not number:
         return
-    among = degree if candidates is None else degree[candidates.to(degree.device)]
-    order = among.argsort(descending=True, stable=True)[:k]
-    items = order if candidates is None else candidates.to(degree.device)[order]
-    for users in torch.arange(first, first + number).split(max(1, _ROWS // len(order))):
+    for users in torch.arange(first, first + number).split(max(1, _ROWS // len(items))):
         each = (len(users), -1)
-        yield users, items.expand(each), among[order].float().expand(each)
+        yield users, items.expand(each), degree[items].float().expand(each)
+
+
+def _of_the_unknown(
+    ranked: Iterable[Ranked],
+    data: HeteroData,
+    degree: Tensor,
+    order: Tensor,
+    k: int,
+    choice: Choice,
+) -> Iterator[Ranked]:
+    """What is popular, or nothing, in the place of lists whose scores are all zero."""
+    history: Adjacency | None = None
+    unknown = 0
+    for user, item, score in ranked:
+        empty = ((score == 0) | (score == -torch.inf)).all(dim=1)
+        empty &= (score == 0).any(dim=1)
+        rows = empty.nonzero().flatten()
+        if len(rows):
+            unknown += len(rows)
+            if history is None:
+                edges = data[INTERACTS].edge_index
+                edges = edges[:, :0] if choice.include_seen else edges
+                sizes = int(data[USER].num_nodes), len(degree)
+                history = Adjacency.bipartite(edges, *sizes)
+            seen = history.rows(user[rows].to(degree.device))
+            popular, count = popular_lists(degree, order, k, seen)
+            if choice.unknown == "skip":
+                count = torch.full_like(count, -torch.inf)
+            item, score = item.clone(), score.clone()
+            item[rows], score[rows] = popular.to(item.device), count.to(score)
+        yield user, item, score
+    if unknown:
+        done = _done_with_unknown(choice.unknown)
+        log.info("%d users of whom the system knows nothing are %s", unknown, done)
+
+
+def _done_with_unknown(unknown: str) -> str:
+    return "left out" if unknown == "skip" else "given the most popular items"
 
 
 def _blocks(

@@ -409,6 +409,17 @@ def test_one_rule_chooses_the_rank():
         NullSpaceProjection(2, 0.9, energy=0.5, penalty=0.1)
 
 
+@pytest.mark.parametrize("directions", ["covariance", "canonical"])
+def test_a_modality_that_no_item_has_passes_unchanged(directions):
+    x = features() | {"acoustic": torch.ones(100, 5)}
+    masks = {"acoustic": torch.zeros(100, dtype=torch.bool)}
+    options = {"directions": directions, "center_output": True}
+    project = NullSpaceProjection(2, 0.9, **options)
+    project.refresh(x, masks=masks)
+    assert project(x)["acoustic"].equal(x["acoustic"])
+    assert not project(x)["visual"].allclose(x["visual"])
+
+
 def test_canonical_directions_are_those_of_the_correlation_and_vanish():
     x = features()
     x["visual"][:, 0] *= 50  # loud, and no more shared than before

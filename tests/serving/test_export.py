@@ -15,6 +15,7 @@ from mmgraph.errors import UserError
 from mmgraph.folders import check_content, check_contents
 from mmgraph.serving import vector_files
 from mmgraph.serving.export import export_run
+from mmgraph.serving.vectors import final_vectors
 
 FORMATS = ["parquet", "npy", "safetensors", "faiss", "hnsw"]
 
@@ -114,6 +115,19 @@ def test_the_folder_says_what_it_holds_and_that_it_is_whole(export):
     finally:
         content[-1] ^= 1
         path.write_bytes(content)
+
+
+def test_users_of_whom_nothing_is_known_are_not_compared(run, tmp_path, monkeypatch):
+    vectors = final_vectors(load_run(run))
+    vectors.user[7:] = 0
+    monkeypatch.setattr("mmgraph.serving.export.final_vectors", lambda _: vectors)
+    about = export_run(run, tmp_path / "some", ["hnsw"], k=10, device="cpu")
+    assert about["checked"]["users"] == 7
+    assert about["zero_vectors"]["users"] == len(vectors.user) - 7
+    assert about["formats"]["hnsw"]["found"] > 0.9
+    vectors.user[:] = 0
+    about = export_run(run, tmp_path / "none", ["npy"], k=10, device="cpu")
+    assert about["formats"]["npy"]["found"] == 1.0
 
 
 def test_vectors_of_a_system_with_another_score_are_written_and_not_compared(

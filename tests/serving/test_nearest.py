@@ -37,6 +37,19 @@ def test_an_index_finds_what_a_loop_counts():
     assert len(propose(vectors[0], 10**6)) <= 3000
 
 
+def test_vectors_of_zeros_are_not_counted():
+    item = torch.eye(30)
+
+    def propose(vector, count):
+        assert vector.any()
+        return (item @ vector).topk(count).indices
+
+    vectors = torch.zeros(4, 30)
+    vectors[2] = torch.arange(30)
+    assert share_found(propose, vectors, item) == 1.0
+    assert share_found(propose, vectors[:2], item) == 1.0
+
+
 def test_answers_are_those_of_all_scores_where_all_are_found(services):
     exact, approximate = services
     assert exact.found is None

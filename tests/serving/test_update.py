@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import hashlib
 
+import numpy as np
 import pandas as pd
 import pytest
 import torch
@@ -124,6 +125,32 @@ def test_without_a_graph_known_scores_stay_whoever_comes(name, fidelity):
     known = after[rows(data.new, "user", "u")][:, rows(data.new, "item", "i")]
     before = scores(model, data.old)
     torch.testing.assert_close(known, before, rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["VBPR", "PAMD"])
+@pytest.mark.parametrize("train_features", [False, True])
+def test_the_scale_of_the_features_is_that_of_the_training(name, train_features):
+    data = grown()
+    known_items = rows(data.new, "item", "i")
+    for m in DIMS:  # the newcomers would move mean and deviation
+        data.new[ITEM][feature_key(m)][~known_items] *= 9
+    given = options(name) | {"feature_scale": "standardized"}
+    given["train_features"] = train_features
+    torch.manual_seed(3)
+    model = build_model(name, data.old, **given)
+    Trainer(epochs=2, lr=0.05, batch_size=32, device="cpu").fit(model, data.old, None)
+    later = build_model(name, data.new, **given)
+    take_over(model, later, data.new, places_of(data.old, data.new))
+    after = scores(later.eval(), data.new)
+    known = after[rows(data.new, "user", "u")][:, known_items]
+    before = scores(model.eval(), data.old)
+    torch.testing.assert_close(known, before, rtol=1e-6, atol=1e-6)
+    for m in DIMS:  # of a newcomer, too
+        x = data.old[ITEM][feature_key(m)].numpy()
+        new = data.new[ITEM][feature_key(m)][~known_items].numpy()
+        found = later.item_features(data.new, m)[~known_items].detach().numpy()
+        expected = (new - x.mean(axis=0)) / x.std(axis=0)
+        np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4)
 
 
 def test_vbpr_encodes_a_new_item_as_any_other():

@@ -217,6 +217,38 @@ def test_unknown_users_may_be_left_out(cold, caplog):
         choose_users(f"eve,{known}", train, "error")
 
 
+@pytest.mark.parametrize("include_seen", [False, True])
+@pytest.mark.parametrize("candidates", ["all", "warm"])
+def test_a_user_of_whom_nothing_is_known_gets_what_is_popular(
+    cold, caplog, include_seen, candidates
+):
+    caplog.set_level("INFO")
+    train, model = cold[0], build_model("MF-BPR", cold[0], embedding_dim=8)
+    with torch.no_grad():
+        model.user.weight[[4, 9]] = 0.0
+    users, names = (train[kind].raw_id.tolist() for kind in ("user", "item"))
+    choice = {"include_seen": include_seen, "candidates": candidates}
+    three = Audience(torch.tensor([9, 2, 4]))
+    table = pd.concat(recommend_chosen(model, train, three, 5, Choice(**choice)))
+    assert table["user_id"].unique().tolist() == [users[u] for u in (9, 2, 4)]
+    user, item = train[INTERACTS].edge_index.tolist()
+    for lost in (4, 9):
+        own = {i for u, i in zip(user, item, strict=True) if u == lost}
+        free = [i for i in range(50) if include_seen or i not in own]
+        best = sorted(free, key=lambda i: -item.count(i))[:5]
+        found = table[table["user_id"] == users[lost]]
+        assert found["item_id"].tolist() == [names[i] for i in best]
+        assert found["score"].tolist() == [item.count(i) for i in best]
+        assert found["rank"].tolist() == [1, 2, 3, 4, 5]
+    said = "2 users of whom the system knows nothing are "
+    assert caplog.messages == [said + "given the most popular items"]
+    skip = Choice(unknown="skip", **choice)
+    left = pd.concat(recommend_chosen(model, train, three, 5, skip))
+    known = table[table["user_id"] == users[2]]
+    pd.testing.assert_frame_equal(left, known.reset_index(drop=True))
+    assert caplog.messages[-1] == said + "left out"
+
+
 def test_titles_stand_beside_the_ids(cold):
     train, model = cold
     names = train["item"].raw_id.tolist()

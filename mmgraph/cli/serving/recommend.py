@@ -66,8 +66,9 @@ def recommend(
     """Write user_id, item_id, rank, score; no item the user has in training.
 
     A user who is named twice is written once; one for whom fewer than K candidates are
-    left gets fewer rows. With --shard several machines share the users; their tables
-    follow each other. Example:
+    left gets fewer rows; one of whom the system knows nothing gets the popular items,
+    or with --unknown skip none. With --shard several machines share the users; their
+    tables follow each other. Example:
     mmgraph recommend runs/freedom --users u1,u2 --k 20 --out top.csv
     """
     opt.set_up(seed, device, threads, quiet)

@@ -205,6 +205,10 @@ def _canonical_bases(
     for m, features in x.items():
         mask = None if masks is None else masks.get(m)
         rows = features if mask is None else features[mask]
+        if mask is not None and not len(rows):  # no item has it: nothing varies
+            white[m] = torch.zeros_like(features, dtype=torch.float64)
+            maps[m] = white[m].new_zeros(features.size(1), features.size(1))
+            continue
         maps[m] = _whitening(covariance64(rows, rows))
         white[m] = (features.double() - _mean64(rows)) @ maps[m]
     bases, sigmas = shared_bases(white, rank, masks=masks, weights=weights)

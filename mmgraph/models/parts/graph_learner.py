@@ -20,7 +20,11 @@ from mmgraph.knn import knn_graph
 from mmgraph.models.base import Recommender
 from mmgraph.models.batch import Batch
 from mmgraph.models.parts.growth import BY_CONTENT
-from mmgraph.models.parts.item_features import TrainedFeatures, encode_features
+from mmgraph.models.parts.item_features import (
+    TrainedFeatures,
+    encode_features,
+    given_features,
+)
 from mmgraph.models.parts.item_graph import similarity_graphs
 from mmgraph.nn.conv import ItemGraphConv
 from mmgraph.nn.encoder import LightGCNEncoder
@@ -39,7 +43,6 @@ from mmgraph.schema import (
     INTERACTS,
     ITEM,
     EdgeType,
-    feature_key,
     mask_key,
     similar_edge_type,
 )
@@ -181,7 +184,8 @@ class GraphLearner(Recommender):
 
     def observed(self, data: HeteroData, modality: str) -> Tensor:
         """True where an item has this feature: not masked, and not a row of zeros."""
-        x, mask = data[ITEM][feature_key(modality)], data[ITEM].get(mask_key(modality))
+        # Of the data as given: rows that are trained are zeros no longer.
+        x, mask = given_features(data, modality), data[ITEM].get(mask_key(modality))
         # A row of zeros is missing in the raw graph; projected, it would be the bias.
         known = self.cached(("observed", modality), (x,), partial(torch.any, x, dim=1))
         return known if mask is None else known & mask

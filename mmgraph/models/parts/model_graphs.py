@@ -13,6 +13,7 @@ from torch_geometric.transforms import BaseTransform
 
 from mmgraph.errors import UserError
 from mmgraph.functional.graph.adjacency import Adjacency
+from mmgraph.models.parts.item_features import as_given
 from mmgraph.models.parts.tensor_cache import T, TensorCache
 from mmgraph.models.plugins.base import Plugin
 from mmgraph.schema import (
@@ -72,6 +73,7 @@ class ModelGraphs:
         The input is not changed, features and edges are shared, and the same features
         never have their graph built twice. Where the model has features of its own,
         they take the place of those of ``data``, once graphs are built of the latter.
+        Transforms that change features come before.
         """
         return self.feature_view(self._with_graphs(data))
 
@@ -93,11 +95,12 @@ class ModelGraphs:
             )
         if present == types:
             return data
+        given = as_given(data)
         keys = [key(m) for m in modalities(data) for key in (feature_key, mask_key)]
-        features = tuple(data[ITEM][key] for key in keys if key in data[ITEM])
+        features = tuple(given[ITEM][key] for key in keys if key in given[ITEM])
 
         def build() -> HeteroData:
-            source = data if self.plugin is None else self.plugin.graph_view(data)
+            source = given if self.plugin is None else self.plugin.graph_view(given)
             built: HeteroData = transform(source)
             return built
 

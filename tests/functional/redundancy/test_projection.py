@@ -621,3 +621,18 @@ def test_canonical_bases_of_missing_items_constant_columns_and_three_modalities(
     assert none["a"].numel() == 0
     with pytest.raises(ValueError, match="'directions' must be 'covariance' or 'can"):
         shared_bases(x, 2, directions="other")
+
+
+@pytest.mark.parametrize("directions", ["covariance", "canonical"])
+def test_a_modality_that_no_item_has_leaves_the_others_as_they_are(directions):
+    x = {m: torch.randn(40, 4).double() for m in "abc"}
+    x["c"][:] = torch.nan
+    masks = {"c": torch.zeros(40, dtype=torch.bool)}
+    bases, sigmas = shared_bases(x, 2, masks=masks, directions=directions)
+    pair = {m: x[m] for m in "ab"}
+    expected, _ = shared_bases(pair, 2, directions=directions)
+    for m in "ab":
+        both = bases[m] @ bases[m].T, expected[m] @ expected[m].T
+        torch.testing.assert_close(*both, rtol=0, atol=1e-9)
+    assert not bases["c"].any()
+    assert not sigmas["c"].any()

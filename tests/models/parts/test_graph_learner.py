@@ -246,6 +246,26 @@ def test_a_row_of_zeros_is_a_missing_feature_in_the_learned_graph_too(catalogue,
     assert (centre == 0).sum() > 1
 
 
+@each
+def test_a_row_that_is_trained_stays_missing_and_what_the_scale_makes_zero_does_not(
+    catalogue, name
+):
+    data = catalogue(WIDTHS)
+    data["item"].x_visual[:3] = 0.0
+    expected = torch.arange(14) > 2
+    model = build_model(name, data, embedding_dim=5, k=4, train_features=True)
+    with torch.no_grad():  # as a step of Adam does
+        model.own_features["visual"].add_(1.0)
+    for view in (data, model.add_graphs(data)):
+        assert torch.equal(model.observed(view, "visual"), expected)
+    assert torch.equal(model.observed(model.add_graphs(data), "textual"), expected >= 0)
+    data["item"].x_visual[3:] = 1.0  # what all have is the mean
+    model = build_model(name, data, embedding_dim=5, k=4, feature_scale="standardized")
+    view = model.add_graphs(data)
+    assert not view["item"].x_visual.any()
+    assert torch.equal(model.observed(view, "visual"), expected)
+
+
 def test_union_adds_up_edges_that_both_have():
     a = torch.tensor([[0, 1], [1, 1]]), torch.tensor([1.0, 2.0])
     b = torch.tensor([[1, 0], [1, 0]]), torch.tensor([4.0, 8.0])

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import copy
+
 import numpy as np
 import pytest
 import torch
@@ -10,6 +12,7 @@ from mmgraph.errors import UserError
 from mmgraph.models import Batch, available_models, build_model, model_options
 from mmgraph.models.parts.item_features import (
     TrainedFeatures,
+    column_moments,
     encode_features,
     scale_features,
 )
@@ -231,3 +234,83 @@ def test_a_row_of_zeros_is_missing_on_every_scale(masked):
         assert scale_features(x, scale, mask).any(dim=1).tolist() == x.any(1).tolist()
     present = scale_features(x, "standardized", mask)[x.any(dim=1)]
     torch.testing.assert_close(present.mean(dim=0), torch.zeros(3), atol=1e-6, rtol=0)
+
+
+def without_features_of_its_own(name, data, **options):
+    """The graphs that a system reads, and the features as the data have them."""
+    return build_model(name, data, **options).add_graphs(data)
+
+
+@pytest.mark.parametrize("name", MULTIMODAL)
+@pytest.mark.parametrize("how", ["standardized", "trained"])
+def test_it_does_not_matter_whether_the_data_are_a_view(toy, name, how):
+    settings = {"embedding_dim": 8, **SMALL.get(name, {})}
+    plain = without_features_of_its_own(name, toy[0], **settings)
+    torch.manual_seed(5)
+    chosen = {"train_features": True} if how == "trained" else {"feature_scale": how}
+    model = build_model(name, toy[0], **settings, **chosen)
+    with torch.no_grad():
+        for own in model.own_features.values():
+            own.add_(torch.randn_like(own))
+    view = model.add_graphs(toy[0])
+    assert not torch.equal(view["item"].x_visual, toy[0]["item"].x_visual)
+    batch = Batch(*torch.tensor([[0, 1, 2], [3, 4, 5], [6, 7, 8]]))
+
+    @torch.no_grad()
+    def read(data):
+        one = copy.deepcopy(model)  # a loss may move an estimator
+        z = *one.eval().encode(data), *one.encode_modalities(data).values()
+        one.train().start_epoch(data, 1, torch.Generator().manual_seed(0))
+        torch.manual_seed(6)
+        return *z, *one.training_loss(data, batch).values()
+
+    expected = read(view)
+    moved = view.clone()  # other tensors of the same numbers, as on another device
+    for data in (plain, moved):
+        for found, wanted in zip(read(data), expected, strict=True):
+            torch.testing.assert_close(found, wanted, rtol=0, atol=0)
+
+
+def test_a_view_of_one_model_is_plain_data_to_another(catalogue):
+    data = catalogue(WIDTHS)
+    x = data["item"].x_visual
+    view = build_model("VBPR", data, feature_scale="standardized").add_graphs(data)
+    for scale in ("raw", "unit"):
+        model = build_model("VBPR", data, feature_scale=scale)
+        found = model.add_graphs(view)["item"].x_visual
+        assert torch.equal(found, scale_features(x, scale))
+    again = build_model("VBPR", view, feature_scale="standardized").add_graphs(view)
+    assert torch.equal(again["item"].x_visual, view["item"].x_visual)
+
+
+def test_the_scale_is_that_of_the_training_and_is_saved_with_the_model(catalogue):
+    data, other = catalogue(WIDTHS), catalogue(WIDTHS)
+    other["item"].x_visual = 3 * other["item"].x_visual + 1
+    model = build_model("VBPR", data, feature_scale="standardized")
+    x = data["item"].x_visual.numpy()
+    expected = (other["item"].x_visual.numpy() - x.mean(axis=0)) / x.std(axis=0)
+    found = model.add_graphs(other)["item"].x_visual.numpy()
+    np.testing.assert_allclose(found, expected, rtol=1e-12, atol=1e-12)
+    loaded = build_model("VBPR", other, feature_scale="standardized")
+    assert loaded.add_graphs(other)["item"].x_visual.mean().abs() < 1e-12
+    loaded.load_state_dict(model.state_dict())
+    assert torch.equal(*(m.encode(other)[1] for m in (model, loaded)))
+    # A state of before has no scale: the model's own stays.
+    state = model.state_dict()
+    scale = {key for key in state if key.startswith("feature_moments.")}
+    assert len(scale) == 4
+    former = {key: value for key, value in state.items() if key not in scale}
+    again = build_model("VBPR", data, feature_scale="standardized")
+    again.load_state_dict(former)
+    assert torch.equal(*(m.encode(data)[1] for m in (model, again)))
+    for raw in ("raw", "unit"):
+        assert (
+            not scale & build_model("VBPR", data, feature_scale=raw).state_dict().keys()
+        )
+
+
+def test_without_any_feature_there_is_a_scale_too():
+    mean, sd = column_moments(torch.zeros(3, 2))
+    assert (mean.tolist(), sd.tolist()) == ([0, 0], [1, 1])
+    mask = torch.zeros(3, dtype=torch.bool)
+    assert not scale_features(torch.ones(3, 2), "standardized", mask).any()

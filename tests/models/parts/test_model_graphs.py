@@ -159,3 +159,19 @@ def test_a_missing_item_graph_says_what_to_do(catalogue, name):
     data = catalogue(WIDTHS)
     with pytest.raises(UserError, match=r"no .*similar.* edges - pass them through"):
         small(name, data).encode(data)
+
+
+@pytest.mark.parametrize("name", GRAPH_MODELS)
+def test_graphs_are_those_of_the_features_as_given_also_of_a_view(catalogue, name):
+    data = catalogue(WIDTHS)
+    data["item"].x_visual[:3] = data["item"].x_textual[:3] = 0.0
+    expected = small(name, data).add_graphs(data)[SIMILAR]
+    rank = {"rank": 2} if name == "CLEAR" else {}
+    options = {"embedding_dim": 5, "k": 3, "train_features": True} | rank
+    model = build_model(name, data, **options)
+    with torch.no_grad():
+        for own in model.own_features.values():
+            own.add_(torch.randn_like(own))
+    found = model.add_graphs(model.feature_view(data))[SIMILAR]
+    assert torch.equal(found.edge_index, expected.edge_index)
+    assert torch.equal(found.edge_weight, expected.edge_weight)
