@@ -10,6 +10,7 @@ from itertools import islice
 from typing import Any
 
 import mmgraph
+from mmgraph.device import resolve_device
 from mmgraph.errors import UserError
 
 #: Tries of a task whose worker or machine is lost.
@@ -111,6 +112,48 @@ def done_on_cluster(
             error.add_note(trace)
             raise error
         yield number, result
+
+
+def places(ray: Any, num_cpus: float = 1, num_gpus: float = 0) -> int:
+    """Tasks that a cluster has room for at once, one at least.
+
+    Args:
+        ray: As :func:`joined_cluster` gives it.
+        num_cpus: Cores of a task.
+        num_gpus: Its GPUs.
+    """
+    there = ray.cluster_resources()
+    asked = {"CPU": num_cpus, "GPU": num_gpus}
+    room = [there.get(name, 0) / count for name, count in asked.items() if count]
+    return max(1, int(min(room, default=1)))
+
+
+def cluster_device(device: str, gpus: float | None) -> tuple[str, float]:
+    """Device and GPUs of tasks that are to compute what this process would.
+
+    Args:
+        device: As the user names it.
+        gpus: GPUs of a task, if the user says so.
+
+    Returns:
+        ``"cpu"`` or ``"cuda"``, and GPUs: one by default with ``"cuda"``.
+
+    Raises:
+        UserError: If GPUs are asked for, and this process would use none.
+
+    Example:
+        >>> cluster_device("cpu", None)
+        ('cpu', 0)
+    """
+    kind = resolve_device(device).type
+    if gpus and kind == "cpu":
+        raise UserError(
+            f"--gpus is {gpus:g}, and this process computes on a CPU",
+            "start it on a machine with a GPU, or leave --gpus away",
+        )
+    if gpus is None:
+        gpus = 0 if kind == "cpu" else 1
+    return kind, gpus
 
 
 def result_of(

@@ -24,7 +24,7 @@ class FakeRay(types.SimpleNamespace):
 
     def __init__(self, gpus=0):
         self.calls, self.pool, self.gpus = [], ThreadPoolExecutor(1), gpus
-        self.started = False
+        self.started, self.cpus = False, 1
 
     def is_initialized(self):
         return self.started
@@ -36,7 +36,7 @@ class FakeRay(types.SimpleNamespace):
         self.calls.append("shutdown")
 
     def cluster_resources(self):
-        return {"GPU": self.gpus}
+        return {"CPU": self.cpus, "GPU": self.gpus}
 
     def remote(self, function):
         def submit(*args):

@@ -18,7 +18,7 @@ FUNCTIONAL = BASE | {"functional"}
 ALLOWED = {
     "allocator": set(),
     "child_processes": set(),
-    "cluster": {"errors"},
+    "cluster": {"checksum", "device", "errors"},
     "errors": set(),
     "checksum": {"errors"},
     "device": {"checksum", "errors"},
