@@ -89,11 +89,7 @@ def test_training_on_two_machines_is_that_of_one_process(
             process = subprocess.Popen(
                 ["ip", "netns", "exec", name, *command, *own, *train],
                 cwd=home,
-                env={
-                    **os.environ,
-                    "GLOO_SOCKET_IFNAME": end,
-                    "PYTHONPATH": ":".join(paths),
-                },
+                env={**env, "GLOO_SOCKET_IFNAME": end},
                 stderr=subprocess.PIPE,
                 text=True,
             )
