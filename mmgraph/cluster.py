@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import traceback
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from itertools import islice
 from typing import Any
@@ -70,7 +70,7 @@ def done_on_cluster(
     in_order: bool = False,
     attempts: int = ATTEMPTS,
     again: str = "start again",
-    **resources: float,
+    resources: Mapping[str, float] | None = None,
 ) -> Iterator[tuple[int, Any]]:
     """Do a task for each of some arguments on the machines of a cluster.
 
@@ -95,7 +95,7 @@ def done_on_cluster(
             task was lost again and again.
         RuntimeError: If a task failed by a mistake in code.
     """
-    remote = ray.remote(_attempt).options(max_retries=attempts - 1, **resources)
+    remote = ray.remote(_attempt).options(max_retries=attempts - 1, **(resources or {}))
     shared, waiting = ray.put(task), enumerate(arguments)
     running: dict[Any, int] = {}
     while True:

@@ -27,9 +27,10 @@ def test_without_ray_one_line_says_so(monkeypatch):
 
 
 def test_results_carry_the_number_of_their_argument(fake):
-    done = done_on_cluster(fake, str, iter([5, 6, 7]), num_cpus=2, num_gpus=0.5)
+    resources = {"num_cpus": 2, "num_gpus": 0.5}
+    done = done_on_cluster(fake, str, iter([5, 6, 7]), resources=resources)
     assert sorted(done) == [(0, "5"), (1, "6"), (2, "7")]
-    assert fake.calls == [{"max_retries": 2, "num_cpus": 2, "num_gpus": 0.5}]
+    assert fake.calls == [{"max_retries": 2, **resources}]
     assert list(done_on_cluster(fake, str, [])) == []
 
 

@@ -80,8 +80,7 @@ def encoding(
                 what="a part of the features",
                 in_order=True,
                 again="go on with --resume",
-                num_cpus=max(1, threads),
-                num_gpus=num_gpus,
+                resources={"num_cpus": max(1, threads), "num_gpus": num_gpus},
             )
             return (part for _, part in done)
 

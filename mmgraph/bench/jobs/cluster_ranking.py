@@ -148,7 +148,7 @@ def _ranker(ray: Any, place: _Place, split: int, resources: dict[str, float]) ->
             (users[each.share(len(users), block)].clone() for each in shares),
             what="a share of the users",
             in_order=True,
-            **resources,
+            resources=resources,
         )
         device = device_of(model)
         for _, blocks in done:

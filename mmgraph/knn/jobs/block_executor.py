@@ -110,7 +110,7 @@ def on_ray(
                 what="a block",
                 attempts=attempts,
                 again="run the command again, which keeps what is finished",
-                **resources,
+                resources=resources,
             )
             for position, _ in done:
                 yield numbers[position]
