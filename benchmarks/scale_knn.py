@@ -10,6 +10,7 @@ rates, on GPUs by the vendor's sheet.
 
 from __future__ import annotations
 
+import argparse
 import time
 
 import torch
@@ -42,6 +43,7 @@ def terms(rows: float) -> dict[str, float]:
 
 def main() -> None:
     """Measure, fit, compare, extend."""
+    argparse.ArgumentParser(description=__doc__).parse_args()
     torch.set_num_threads(1)
     found = {rows: measure(rows) for rows in (*FITTED, *HELD_OUT)}
     rates = fit([terms(rows) for rows in FITTED], [found[rows] for rows in FITTED])

@@ -10,17 +10,21 @@ class RayError(Exception):
     pass
 
 
+class RayTaskError(RayError):
+    pass
+
+
 class FakeRay(types.SimpleNamespace):
     """Ray's calls that are used, played by a thread.
 
     By one: two trainings in one process would draw from the same random numbers.
     """
 
-    exceptions = types.SimpleNamespace(RayError=RayError)
+    exceptions = types.SimpleNamespace(RayError=RayError, RayTaskError=RayTaskError)
 
     def __init__(self, gpus=0):
         self.calls, self.pool, self.gpus = [], ThreadPoolExecutor(1), gpus
-        self.started = False
+        self.started, self.cpus = False, 1
 
     def is_initialized(self):
         return self.started
@@ -32,7 +36,7 @@ class FakeRay(types.SimpleNamespace):
         self.calls.append("shutdown")
 
     def cluster_resources(self):
-        return {"GPU": self.gpus}
+        return {"CPU": self.cpus, "GPU": self.gpus}
 
     def remote(self, function):
         def submit(*args):
@@ -47,6 +51,9 @@ class FakeRay(types.SimpleNamespace):
     def wait(self, futures, num_returns):
         done, left = wait(futures, return_when=FIRST_COMPLETED)
         return [done.pop()], [*done, *left]
+
+    def put(self, value):
+        return value
 
     def get(self, future):
         return future.result()

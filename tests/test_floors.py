@@ -18,6 +18,7 @@ FUNCTIONAL = BASE | {"functional"}
 ALLOWED = {
     "allocator": set(),
     "child_processes": set(),
+    "cluster": {"checksum", "device", "errors"},
     "errors": set(),
     "checksum": {"errors"},
     "device": {"checksum", "errors"},
@@ -30,11 +31,11 @@ ALLOWED = {
     "shards": {"checksum", "errors"},
     "functional": FUNCTIONAL,
     "nn": FUNCTIONAL | {"nn"},
-    "knn": FUNCTIONAL | {"child_processes", "knn"},
+    "knn": FUNCTIONAL | {"child_processes", "cluster", "knn"},
     "data": FUNCTIONAL | {"data"},
-    "transforms": FUNCTIONAL | {"child_processes", "data", "knn", "transforms"},
 }
-ALLOWED["encode"] = ALLOWED["data"] | {"encode"}
+ALLOWED["transforms"] = ALLOWED["knn"] | {"data", "transforms"}
+ALLOWED["encode"] = ALLOWED["data"] | {"cluster", "encode"}
 ALLOWED["models"] = ALLOWED["transforms"] | {"nn", "models"}
 ALLOWED["train"] = ALLOWED["models"] | {"allocator", "distributed", "train"}
 ALLOWED["bench"] = ALLOWED["train"] | {"bench"}

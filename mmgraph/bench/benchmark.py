@@ -22,7 +22,7 @@ from mmgraph.bench.floors.popularity_line import popularity_line
 from mmgraph.bench.floors.tuned_floors import with_floors
 from mmgraph.bench.jobs.executors import Executor, SequentialExecutor
 from mmgraph.bench.jobs.processes import Processes, TaskData
-from mmgraph.bench.jobs.ray_tasks import RayTasks, load_ray
+from mmgraph.bench.jobs.ray_tasks import RayTasks
 from mmgraph.bench.jobs.task import Task, TaskResult, perform
 from mmgraph.bench.jobs.task_queue import TaskQueue
 from mmgraph.bench.jobs.watch import Watch, unwatched
@@ -40,6 +40,7 @@ from mmgraph.bench.results_folder import (
 from mmgraph.bench.run_directory import write_run
 from mmgraph.bench.source import DataSource
 from mmgraph.bench.spec import ModelSpec
+from mmgraph.cluster import load_ray
 from mmgraph.device import resolve_device
 from mmgraph.errors import UserError
 from mmgraph.folders import check_output_folder

@@ -21,7 +21,6 @@ from mmgraph.bench.run_directory import (
     HISTORY,
     INFO,
     WEIGHTS,
-    Run,
     begin_run,
     finished_info,
     give_up_run,
@@ -45,7 +44,7 @@ from mmgraph.folders import (
 from mmgraph.lock import locked_folder
 from mmgraph.schema import ITEM, feature_key, mask_key, modalities
 from mmgraph.shards import parse_shard
-from mmgraph.train.evaluation import evaluate, users_per_block
+from mmgraph.train.evaluation import Rank, evaluate, rank_items, users_per_block
 from mmgraph.train.measures import measure
 from mmgraph.train.recommendations import (
     FIRST_SHARD,
@@ -53,6 +52,7 @@ from mmgraph.train.recommendations import (
     Choice,
     check_table_name,
     choose_users,
+    chosen_items,
     recommend_chosen,
     write_shards,
     write_table,
@@ -173,6 +173,7 @@ def evaluate_run(
     ks: Sequence[int] = CUTOFFS,
     data: str | None = None,
     device: str = "auto",
+    rank: Rank = rank_items,
 ) -> dict[str, float]:
     """Ranking metrics of a run directory's model.
 
@@ -182,13 +183,16 @@ def evaluate_run(
         ks: Cut-offs.
         data: The data set, if it has moved since.
         device: Device to compute on, as the trainer takes it.
+        rank: Ranks the items, in this process or on a cluster, as
+            :func:`~mmgraph.bench.jobs.cluster_ranking.ranking` gives it.
 
     Raises:
         UserError: As :func:`~mmgraph.bench.run_directory.load_run` does.
     """
     loaded = load_run(folder, data=data, device=device)
     _, valid, test = loaded.splits
-    return evaluate(loaded.model, valid if split == "valid" else test, ks=ks)
+    part = valid if split == "valid" else test
+    return evaluate(loaded.model, part, ks=ks, rank=rank)
 
 
 def measure_run(
@@ -200,6 +204,7 @@ def measure_run(
     candidates: str = "all",
     data: str | None = None,
     device: str = "auto",
+    rank: Rank = rank_items,
 ) -> dict[str, Any]:
     """:func:`evaluate_run` with measures of the lists beside their hits.
 
@@ -211,6 +216,7 @@ def measure_run(
         candidates: See there.
         data: The data set, if it has moved since.
         device: Device to compute on, as the trainer takes it.
+        rank: As of :func:`evaluate_run`.
 
     Returns:
         ``metrics``, ``measures`` and ``groups``, see there.
@@ -223,7 +229,9 @@ def measure_run(
     part = valid if split == "valid" else test
     if "diversity" in measures and not modalities(part):
         part = _with_features(part, loaded.info, data)
-    return measure(loaded.model, part, ks=ks, measures=measures, candidates=candidates)
+    return measure(
+        loaded.model, part, ks=ks, measures=measures, candidates=candidates, rank=rank
+    )
 
 
 def _with_features(part: HeteroData, info: RunInfo, data: str | None) -> HeteroData:
@@ -273,6 +281,7 @@ def write_recommendations(
     on_users: OnUsers | None = None,
     on_part: Callable[[pd.DataFrame], None] | None = None,
     inputs: Iterable[Path] = (),
+    rank: Rank = rank_items,
 ) -> Written:
     """Write the best items of users, by original ids, with a run directory's model.
 
@@ -292,6 +301,7 @@ def write_recommendations(
         on_users: Shows progress.
         on_part: Called with each part of the table.
         inputs: What else the caller has read, such as titles; it is not written over.
+        rank: As of :func:`evaluate_run`, for the training split.
 
     Returns:
         How much was written.
@@ -315,11 +325,14 @@ def write_recommendations(
     train_split = loaded.splits[0]
     audience = choose_users(users, train_split, choice.unknown)
     if share is not None:
-        audience = _share_of(audience, share, k, loaded)
+        items = chosen_items(train_split, choice)
+        num_items = loaded.model.num_items if items is None else items.numel()
+        block = users_per_block(loaded.model, num_items, min(k, num_items))
+        audience = _share_of(audience, share, block)
     count = len(audience.users) + len(audience.strangers)
     done = None if on_users is None else on_users(count)
     chosen = recommend_chosen(
-        loaded.model, train_split, audience, k, choice, on_users=done
+        loaded.model, train_split, audience, k, choice, on_users=done, rank=rank
     )
     written: list[Written] = []
 
@@ -337,16 +350,12 @@ def write_recommendations(
     return Written(*map(sum, zip(*written, strict=True)))
 
 
-def _share_of(
-    audience: Audience, share: tuple[int, int], k: int, loaded: Run
-) -> Audience:
+def _share_of(audience: Audience, share: tuple[int, int], block: int) -> Audience:
     """Whole blocks of users, whose scores are then those of one process.
 
     Users that the data lack come last, so they are of the last share.
     """
     number, count = share
-    num_items = int(loaded.splits[0][ITEM].num_nodes)
-    block = users_per_block(loaded.model, num_items, min(k, num_items))
     users = audience.users[World(number - 1, count).share(len(audience.users), block)]
     own = Audience(users, audience.strangers if number == count else ())
     if not len(own.users) + len(own.strangers):

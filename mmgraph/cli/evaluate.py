@@ -37,6 +37,8 @@ def evaluate(
         str,
         typer.Option(help="Items to rank, by training interactions: all, warm, cold."),
     ] = "all",
+    ray: opt.Ray = None,
+    gpus: opt.Gpus = None,
     data: opt.MovedData = None,
     seed: opt.Seed = 999,
     device: opt.Device = "auto",
@@ -46,28 +48,39 @@ def evaluate(
 ) -> None:
     """Rank all items for every user of a split and print the metrics.
 
-    With --measures, also what stands in the lists, and for whom. Example:
+    With --measures, also what stands in the lists, and for whom. With --ray a cluster
+    ranks, a share of the users on each machine. Example:
     mmgraph evaluate runs/freedom --split test --k 10,20 --measures coverage,novelty
     """
     cutoffs = _cutoffs(k)
+    opt.check_gpus(gpus, ray)
     opt.set_up(seed, device, threads, quiet)
+    from mmgraph.bench.jobs.cluster_ranking import ranking
     from mmgraph.bench.training import evaluate_run, measure_run
+    from mmgraph.distributed.world import world
+
+    if ray is not None and world().size > 1:
+        raise UserError("--ray is given, and torchrun started this", "use one of them")
 
     head: dict[str, Any] = {"run": str(run), "split": str(split)}
-    if measures or candidates != "all":
-        found = measure_run(
-            run,
-            split.value,
-            ks=cutoffs,
-            measures=_measures(measures),
-            candidates=candidates,
-            data=data,
-            device=device,
-        )
-        head["candidates"] = candidates
-    else:
-        metrics = evaluate_run(run, split.value, ks=cutoffs, data=data, device=device)
-        found = {"metrics": metrics}
+    place: dict[str, Any] = {"data": data, "device": device}
+    with ranking(
+        run, split.value, ray=ray, gpus=gpus, threads=threads, **place
+    ) as rank:
+        if measures or candidates != "all":
+            found = measure_run(
+                run,
+                split.value,
+                ks=cutoffs,
+                measures=_measures(measures),
+                candidates=candidates,
+                rank=rank,
+                **place,
+            )
+            head["candidates"] = candidates
+        else:
+            metrics = evaluate_run(run, split.value, ks=cutoffs, rank=rank, **place)
+            found = {"metrics": metrics}
     if as_json:
         opt.emit_json({**head, **found})
         return

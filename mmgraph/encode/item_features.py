@@ -9,6 +9,7 @@ import json
 import logging
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +46,8 @@ _log = logging.getLogger(__name__)
 
 #: Called with the number of rows that have been done since.
 OnRows = Callable[[int], None]
+#: Gives what an encoder makes of the contents of each part, in their order.
+EncodeParts = Callable[[Iterable[list[str]]], Iterator[Encoded]]
 
 
 def left_out_file(out: Path) -> Path:
@@ -94,6 +97,7 @@ def write_item_features(
     dtype: str = "float32",
     resume: bool = False,
     on_rows: OnRows | None = None,
+    encode_parts: EncodeParts | None = None,
 ) -> dict[str, Any]:
     """Encode the items of a table and write their features, whole or not at all.
 
@@ -109,6 +113,8 @@ def write_item_features(
         dtype: ``"float32"`` or ``"float16"``.
         resume: Take the parts of a run that was stopped.
         on_rows: Told of the progress.
+        encode_parts: The same encoder elsewhere, as
+            :func:`~mmgraph.encode.cluster_encoding.encoding` gives it; None: here.
 
     Returns:
         ``items`` and ``dimension`` of the file, ``left_out`` by reason, and what the
@@ -128,7 +134,8 @@ def write_item_features(
     with locked_parts(folder):
         check_parts(folder, resume=resume)
         claim_parts(folder, {**settings, "rows_of_a_part": PART_ROWS})
-        _encode_parts(items, encoder, dtype, folder, range(count), on_rows)
+        parts = range(count)
+        _encode_parts(items, encoder, dtype, folder, parts, on_rows, encode_parts)
         dim, kept, faults = _survey(items, folder, count)
         left_out = sorted([*items.left_out, *faults])
         if not kept.any():
@@ -220,24 +227,38 @@ def _encode_parts(
     folder: Path,
     parts: range,
     on_rows: OnRows | None,
+    encode_parts: EncodeParts | None = None,
 ) -> None:
     """Make each of the parts that is not there yet."""
-    found = total = 0
-    for number in parts:
-        contents = items.contents[number * PART_ROWS : (number + 1) * PART_ROWS]
-        total += len(contents)
-        part = _part_there(folder, number, encoder, contents)
-        if part is not None:
-            found += len(contents)
-        else:
-            part = _encoded(encoder, contents)
-            write_part(folder, number, part)
+    encode_parts = encode_parts or partial(map, encoder.encode)
+
+    def contents_of(number: int) -> list[str]:
+        return items.contents[number * PART_ROWS : (number + 1) * PART_ROWS]
+
+    def look_at(part: Encoded, count: int) -> None:
         # Another call may have made it, and for another dtype.
         check_range(part.features, dtype, fix="go on with --resume --dtype float32")
         if on_rows is not None:
-            on_rows(len(contents))
+            on_rows(count)
+
+    found, missing = 0, []
+    for number in parts:
+        contents = contents_of(number)
+        part = _part_there(folder, number, encoder, contents)
+        if part is None:
+            missing.append(number)
+        else:
+            found += len(contents)
+            look_at(part, len(contents))
     if found:
+        total = sum(len(contents_of(number)) for number in parts)
         _log.info("%d of %d rows were there already", found, total)
+    made = encode_parts(map(contents_of, missing))
+    for number, encoded in zip(missing, made, strict=True):
+        contents = contents_of(number)
+        part = _checked(encoded, encoder.kind, len(contents))
+        write_part(folder, number, part)
+        look_at(part, len(contents))
 
 
 def _part_there(
@@ -250,20 +271,20 @@ def _part_there(
     then = {n: part.faults[n].reason for n in sorted(part.faults)}
     unread = [n for n, reason in then.items() if reason != NOT_FINITE]
     if unread:
-        now = _encoded(encoder, [contents[n] for n in unread]).faults
+        again = encoder.encode([contents[n] for n in unread])
+        now = _checked(again, encoder.kind, len(unread)).faults
         if [now[n].reason for n in sorted(now)] != [then[n] for n in unread]:
             return None
     return part
 
 
-def _encoded(encoder: Encoder, contents: list[str]) -> Encoded:
-    """What an encoder gives, with a row or a fault for each content."""
-    part, count = encoder.encode(contents), len(contents)
+def _checked(part: Encoded, kind: str, count: int) -> Encoded:
+    """What an encoder gave, with a row or a fault for each content."""
     shape, faults = part.features.shape, len(part.faults.keys() & set(range(count)))
     if len(shape) != 2 or shape[0] + faults != count:
         raise UserError(
             f"the encoder gave features of shape {list(shape)} and {faults} faults "
-            f"for {count} {encoder.kind}s",
+            f"for {count} {kind}s",
             "give a row, or a fault, for each",
         )
     return _finite(part, count)

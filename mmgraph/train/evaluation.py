@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Annotated, Literal, overload
+from typing import Annotated, Literal, Protocol, overload
 
 import numpy as np
 import torch
@@ -39,6 +39,23 @@ from mmgraph.train.sharding.item_shards import rank_in_shards
 #: Users, items and scores of one block.
 Ranked = tuple[Tensor, Tensor, Tensor]
 CutOffs = Annotated[tuple[PositiveInt, ...], Distinct()]
+
+
+class Rank(Protocol):
+    """:func:`rank_items`, or what does it elsewhere."""
+
+    def __call__(
+        self,
+        model: Recommender,
+        data: HeteroData,
+        users: Tensor,
+        k: int,
+        /,
+        *,
+        candidates: Tensor | None = None,
+        include_seen: bool = False,
+    ) -> Iterator[Ranked]:
+        """The best items of each user, as :func:`rank_items` yields them."""
 
 
 def rank_items(
@@ -238,6 +255,7 @@ def evaluate(
     *,
     ks: Sequence[int] = ...,
     per_user: Literal[False] = ...,
+    rank: Rank = ...,
 ) -> dict[str, float]: ...
 
 
@@ -248,6 +266,7 @@ def evaluate(
     *,
     ks: Sequence[int] = ...,
     per_user: Literal[True],
+    rank: Rank = ...,
 ) -> dict[str, np.ndarray]: ...
 
 
@@ -257,6 +276,7 @@ def evaluate(
     *,
     ks: Sequence[int] = (10, 20),
     per_user: bool = False,
+    rank: Rank = rank_items,
 ) -> dict[str, float] | dict[str, np.ndarray]:
     """Ranking metrics of one split over its users.
 
@@ -268,6 +288,7 @@ def evaluate(
         data: One split: ``edge_label_index`` holds its positives.
         ks: Cut-offs.
         per_user: Return one value per user instead of means.
+        rank: Ranks the items of this model, in this process or elsewhere.
 
     Returns:
         ``{"recall@10": ..., ...}``; with ``per_user``, arrays and the users under
@@ -293,8 +314,8 @@ def evaluate(
     edges = (data[INTERACTS].edge_index, data[INTERACTS].edge_label_index)
     model.cached(("sound", *_sizes(data)), edges, lambda: check_positives(data))
     if per_user:
-        return split_metrics(model, data, ks=ks, per_user=True)
-    return split_metrics(model, data, ks=ks)
+        return split_metrics(model, data, ks=ks, per_user=True, rank=rank)
+    return split_metrics(model, data, ks=ks, rank=rank)
 
 
 @overload
@@ -304,6 +325,7 @@ def split_metrics(
     *,
     ks: Sequence[int] = ...,
     per_user: Literal[False] = ...,
+    rank: Rank = ...,
 ) -> dict[str, float]: ...
 
 
@@ -314,6 +336,7 @@ def split_metrics(
     *,
     ks: Sequence[int] = ...,
     per_user: Literal[True],
+    rank: Rank = ...,
 ) -> dict[str, np.ndarray]: ...
 
 
@@ -323,6 +346,7 @@ def split_metrics(
     *,
     ks: Sequence[int] = (10, 20),
     per_user: bool = False,
+    rank: Rank = rank_items,
 ) -> dict[str, float] | dict[str, np.ndarray]:
     """:func:`evaluate` of a split whose edges were checked before.
 
@@ -344,7 +368,7 @@ def split_metrics(
         processes = World(0, 1)
     share = processes.share(len(users), block_size)
     hits = [torch.empty(0, k, dtype=torch.bool, device=device)]
-    for block, ranked, score in rank_items(model, data, users[share], k):
+    for block, ranked, score in rank(model, data, users[share], k):
         pair = block.unsqueeze(1) * num_items + ranked
         hits.append(is_in_sorted(pair, positives) & (score > float("-inf")))
     hit = torch.cat(hits)

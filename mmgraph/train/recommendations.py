@@ -31,7 +31,7 @@ from mmgraph.functional.recommend.popular_lists import by_popularity, popular_li
 from mmgraph.models.base import Recommender
 from mmgraph.schema import INTERACTS, ITEM, USER
 from mmgraph.train.arguments import check_kinds
-from mmgraph.train.evaluation import Ranked, rank_items
+from mmgraph.train.evaluation import Rank, Ranked, rank_items
 
 log = logging.getLogger(__name__)
 
@@ -200,6 +200,7 @@ def recommend_chosen(
     choice: Choice | None = None,
     *,
     on_users: Callable[[int], None] | None = None,
+    rank: Rank = rank_items,
 ) -> Iterator[pd.DataFrame]:
     """:func:`recommend_blocks` for users and items that were chosen.
 
@@ -210,6 +211,7 @@ def recommend_chosen(
         k: Items per user.
         choice: Which items may come.
         on_users: See :func:`recommend_blocks`.
+        rank: See :func:`~mmgraph.train.evaluation.evaluate`.
 
     Returns:
         Parts of the table, as :func:`recommend_blocks` yields them.
@@ -228,17 +230,10 @@ def recommend_chosen(
         (['user_id', 'item_id', 'rank', 'score', 'title'], ['', 'Tea'])
     """
     choice = choice or Choice()
-    degree = torch.bincount(
-        data[INTERACTS].edge_index[1], minlength=int(data[ITEM].num_nodes)
-    )
-    known = np.asarray(data[ITEM].raw_id)
-    allow, deny = (
-        None if words is None else torch.from_numpy(read_id_list(words, known, "item"))
-        for words in (choice.allow, choice.deny)
-    )
-    candidates = candidate_items(degree, choice.candidates, allow=allow, deny=deny)
+    degree, known = _degree(data), np.asarray(data[ITEM].raw_id)
+    candidates = chosen_items(data, choice)
     user_raw, strangers = _ids_of_one_kind(data, audience)
-    ranked = rank_items(
+    ranked = rank(
         model,
         data,
         audience.users,
@@ -251,6 +246,36 @@ def recommend_chosen(
     ids = (np.concatenate([user_raw, strangers]), known)
     told = _of_the_unknown(ranked, data, degree, order, k, choice)
     return _with_titles(_blocks(ids, chain(told, popular), on_users), choice.titles)
+
+
+def chosen_items(data: HeteroData, choice: Choice) -> Tensor | None:
+    """The only items that may come, ascending; None: all.
+
+    Args:
+        data: The data that know them.
+        choice: Which they are.
+
+    Raises:
+        UserError: If a listed item is unknown, or no item may come.
+
+    Example:
+        >>> from mmgraph.data import load_dataset
+        >>> train, _, _ = load_dataset("synthetic")
+        >>> chosen_items(train, Choice(allow="i009,i007,i008", deny="i008"))
+        tensor([7, 9])
+    """
+    known = np.asarray(data[ITEM].raw_id)
+    allow, deny = (
+        None if words is None else torch.from_numpy(read_id_list(words, known, "item"))
+        for words in (choice.allow, choice.deny)
+    )
+    return candidate_items(_degree(data), choice.candidates, allow=allow, deny=deny)
+
+
+def _degree(data: HeteroData) -> Tensor:
+    """Training interactions of each item."""
+    items = data[INTERACTS].edge_index[1]
+    return torch.bincount(items, minlength=int(data[ITEM].num_nodes))
 
 
 def _ids_of_one_kind(

@@ -14,11 +14,12 @@ from typing import Any
 from mmgraph.bench.config import run_config
 from mmgraph.bench.experiment import check_held_out
 from mmgraph.bench.jobs.processes import TaskData
-from mmgraph.bench.jobs.ray_tasks import RayTasks, load_ray
+from mmgraph.bench.jobs.ray_tasks import RayTasks
 from mmgraph.bench.jobs.watch import Watch, unwatched
 from mmgraph.bench.parallel import run_threads
 from mmgraph.bench.source import DataSource
 from mmgraph.child_processes import end_process, signals_blocked, worker_process
+from mmgraph.cluster import load_ray
 from mmgraph.errors import UserError
 from mmgraph.files import read_json, write_json
 from mmgraph.folders import check_output_folder

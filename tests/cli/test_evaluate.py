@@ -1,10 +1,13 @@
 from __future__ import annotations
 
 import json
+import sys
 
 import pytest
+from fake_ray import FakeRay
 
 from mmgraph.cli import main
+from mmgraph.distributed.world import World
 
 
 @pytest.mark.parametrize("split", ["valid", "test"])
@@ -63,3 +66,32 @@ def test_measures_and_candidates_are_told(run, catalogue, capsys):
 def test_wrong_measures_are_told(run, capsys, words, message):
     assert main(["evaluate", str(run), "--quiet", *words]) == 2
     assert message in capsys.readouterr().err
+
+
+def test_a_cluster_ranks_and_the_output_is_the_same(run, monkeypatch, capsys):
+    fake = FakeRay()
+    monkeypatch.setitem(sys.modules, "ray", fake)
+    words = ["evaluate", str(run), "--device", "cpu", "--quiet", "--json"]
+    for more in ([], ["--measures", "all", "--k", "5"]):
+        assert main([*words, *more]) == 0
+        here = capsys.readouterr().out
+        assert main([*words, *more, "--ray", "10.0.0.1:6379"]) == 0
+        assert capsys.readouterr().out == here
+    assert fake.calls[0] == "10.0.0.1:6379"
+
+
+def test_a_cluster_is_none_of_torchrun_and_gpus_are_of_a_cluster(
+    run, monkeypatch, capsys
+):
+    assert main(["evaluate", str(run), "--gpus", "1"]) == 2
+    assert capsys.readouterr().err == (
+        "error: --gpus is given without --ray - give both, or neither\n"
+    )
+    monkeypatch.setitem(sys.modules, "ray", None)
+    assert main(["evaluate", str(run), "--ray", "auto", "--quiet"]) == 2
+    assert "Ray is not installed - pip install" in capsys.readouterr().err
+    monkeypatch.setattr("mmgraph.distributed.world.world", lambda: World(0, 2))
+    assert main(["evaluate", str(run), "--ray", "auto", "--quiet"]) == 2
+    assert capsys.readouterr().err == (
+        "error: --ray is given, and torchrun started this - use one of them\n"
+    )

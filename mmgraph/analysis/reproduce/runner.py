@@ -31,13 +31,13 @@ from mmgraph.analysis.reproduce.result import (
 )
 from mmgraph.bench.config import check_settings
 from mmgraph.bench.failures import enough_memory
-from mmgraph.bench.jobs.ray_tasks import load_ray
 from mmgraph.bench.jobs.watch import Watch, unwatched
 from mmgraph.bench.parallel import run_threads
 from mmgraph.bench.recipe import Recipe
 from mmgraph.bench.source import DataSource
 from mmgraph.bench.spec import FIDELITIES, check_names, check_sizes, parse_spec
 from mmgraph.bench.versions import versions
+from mmgraph.cluster import load_ray
 from mmgraph.errors import UserError
 from mmgraph.files import read_json, write_atomic, write_json
 from mmgraph.folders import check_output_folder

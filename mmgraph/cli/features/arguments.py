@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mmgraph.cli import options as opt
+from mmgraph.errors import UserError
 
 if TYPE_CHECKING:
     from mmgraph.data.formats.tables.table_format import TableFormat
-    from mmgraph.encode.encoder import Encoder
+    from mmgraph.encode.cluster_encoding import MakeEncoder
     from mmgraph.encode.item_features import OnRows
 
 Table = Annotated[
@@ -57,13 +58,17 @@ def write_and_report(
     table: Path,
     kind: str,
     form: TableFormat,
-    encoder: Callable[[], Encoder],
+    make: MakeEncoder,
     out: Path,
     *,
     duplicates: str,
     dtype: str,
     resume: bool,
     shard: str | None,
+    ray: str | None,
+    gpus: float | None,
+    device: str,
+    threads: int,
     as_json: bool,
     quiet: bool,
 ) -> None:
@@ -73,16 +78,21 @@ def write_and_report(
         table: The table.
         kind: Of its contents, ``"title"`` or ``"picture"``.
         form: How it is written.
-        encoder: Loads the model.
+        make: Loads the model on a device.
         out: The feature file.
         duplicates: What to do about an id in several rows.
         dtype: Of the features.
         resume: Go on with a run that was stopped.
         shard: Make the parts of this share alone.
+        ray: Address of a cluster that makes the parts.
+        gpus: GPUs of a part there.
+        device: Device to compute on.
+        threads: CPU threads.
         as_json: Write JSON.
         quiet: No progress.
     """
     from mmgraph.data.formats.tables.item_table import read_item_table
+    from mmgraph.encode.cluster_encoding import encoding
     from mmgraph.encode.feature_file import check_ids
     from mmgraph.encode.item_features import (
         check_out,
@@ -95,18 +105,31 @@ def write_and_report(
 
     if shard is not None:
         parse_shard(shard)
+        if ray is not None:
+            raise UserError("--shard and --ray are both given", "give one of them")
     check_out(out, inputs=[table], dtype=dtype, resume=resume or shard is not None)
     items = read_item_table(table, kind, form, duplicates=duplicates)
     check_ids(out, items.ids)
-    loaded = encoder()
+    loaded = make(device)
     if shard is not None:
         with row_bar(rows_of_shard(len(items.contents), shard), quiet=quiet) as on_rows:
             made = write_shard(items, loaded, out, shard, dtype=dtype, on_rows=on_rows)
         _say_parts(out, made, as_json=as_json)
         return
-    with row_bar(len(items.contents), quiet=quiet) as on_rows:
+    with (
+        row_bar(len(items.contents), quiet=quiet) as on_rows,
+        encoding(
+            make, loaded, ray=ray, gpus=gpus, device=device, threads=threads
+        ) as encode_parts,
+    ):
         report = write_item_features(
-            items, loaded, out, dtype=dtype, resume=resume, on_rows=on_rows
+            items,
+            loaded,
+            out,
+            dtype=dtype,
+            resume=resume,
+            on_rows=on_rows,
+            encode_parts=encode_parts,
         )
     listed = left_out_file(out)
     if as_json:
@@ -132,6 +155,17 @@ def _line(out: Path, report: dict[str, Any]) -> str:
         f"{report['items']} items, {report['dimension']} numbers each "
         f"({report['dtype']}), in {out}"
     )
+
+
+def place_of_model(model: str) -> str:
+    """A model as any machine finds it: the whole path of a folder, or a hub's name.
+
+    Example:
+        >>> place_of_model("timm/resnet50.a1_in1k")
+        'timm/resnet50.a1_in1k'
+    """
+    folder = Path(model).expanduser()
+    return str(folder.absolute()) if model and folder.is_dir() else model
 
 
 @contextmanager

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from mmgraph.cli import options as opt
 from mmgraph.cli.arguments import table_form as form
 from mmgraph.cli.features import arguments as arg
+
+if TYPE_CHECKING:
+    from mmgraph.encode.encoder import Encoder
 
 
 def image(
@@ -31,6 +35,8 @@ def image(
     batch_size: arg.BatchSize = 32,
     resume: arg.Resume = False,
     shard: arg.Shard = None,
+    ray: opt.Ray = None,
+    gpus: opt.Gpus = None,
     seed: opt.Seed = 999,
     device: opt.Device = "auto",
     threads: opt.Threads = 0,
@@ -45,8 +51,9 @@ def image(
     --resume. Example:
     mmgraph features image items.csv --column image --out visual.npz
     """
+    opt.check_gpus(gpus, ray)
     opt.set_up(seed, device, threads, quiet)
-    from mmgraph.encode.pictures import PICTURE_MODEL, picture_encoder
+    from mmgraph.encode.pictures import PICTURE_MODEL
 
     name = PICTURE_MODEL if model is None else model
     folder = table.parent if root is None else root
@@ -54,14 +61,23 @@ def image(
         table,
         "picture",
         form.table_form(sep, encoding, id=item_col, picture=column),
-        lambda: picture_encoder(
-            name, root=folder, batch_size=batch_size, device=device
-        ),
+        partial(_encoder, arg.place_of_model(name), str(folder.absolute()), batch_size),
         out,
         duplicates=duplicates,
         dtype=dtype,
         resume=resume,
         shard=shard,
+        ray=ray,
+        gpus=gpus,
+        device=device,
+        threads=threads,
         as_json=as_json,
         quiet=quiet,
     )
+
+
+def _encoder(model: str, root: str, batch_size: int, device: str) -> Encoder:
+    """Ray copies it to other machines, so it is no function inside another."""
+    from mmgraph.encode.pictures import picture_encoder
+
+    return picture_encoder(model, root=root, batch_size=batch_size, device=device)

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from functools import partial
+from typing import TYPE_CHECKING
+
 from mmgraph.cli import options as opt
 from mmgraph.cli.arguments import table_form as form
 from mmgraph.cli.features import arguments as arg
+
+if TYPE_CHECKING:
+    from mmgraph.encode.encoder import Encoder
 
 
 def text(
@@ -20,6 +26,8 @@ def text(
     batch_size: arg.BatchSize = 32,
     resume: arg.Resume = False,
     shard: arg.Shard = None,
+    ray: opt.Ray = None,
+    gpus: opt.Gpus = None,
     seed: opt.Seed = 999,
     device: opt.Device = "auto",
     threads: opt.Threads = 0,
@@ -33,20 +41,32 @@ def text(
     the features. A run that was stopped goes on with --resume. Example:
     mmgraph features text items.csv --column title --out textual.npz
     """
+    opt.check_gpus(gpus, ray)
     opt.set_up(seed, device, threads, quiet)
-    from mmgraph.encode.texts import TEXT_MODEL, text_encoder
+    from mmgraph.encode.texts import TEXT_MODEL
 
     name = TEXT_MODEL if model is None else model
     arg.write_and_report(
         table,
         "title",
         form.table_form(sep, encoding, id=item_col, title=column),
-        lambda: text_encoder(name, batch_size=batch_size, device=device),
+        partial(_encoder, arg.place_of_model(name), batch_size),
         out,
         duplicates=duplicates,
         dtype=dtype,
         resume=resume,
         shard=shard,
+        ray=ray,
+        gpus=gpus,
+        device=device,
+        threads=threads,
         as_json=as_json,
         quiet=quiet,
     )
+
+
+def _encoder(model: str, batch_size: int, device: str) -> Encoder:
+    """Ray copies it to other machines, so it is no function inside another."""
+    from mmgraph.encode.texts import text_encoder
+
+    return text_encoder(model, batch_size=batch_size, device=device)

@@ -10,6 +10,7 @@ import typer
 from mmgraph.cli import options as opt
 from mmgraph.cli.arguments import table_form as form
 from mmgraph.cli.serving import arguments as arg
+from mmgraph.errors import UserError
 
 
 def recommend(
@@ -56,6 +57,8 @@ def recommend(
         str | None,
         typer.Option("--shard", metavar="I/N", help="The I-th of N shares of users."),
     ] = None,
+    ray: opt.Ray = None,
+    gpus: opt.Gpus = None,
     data: opt.MovedData = None,
     seed: opt.Seed = 999,
     device: opt.Device = "auto",
@@ -68,12 +71,18 @@ def recommend(
     A user who is named twice is written once; one for whom fewer than K candidates are
     left gets fewer rows; one of whom the system knows nothing gets the popular items,
     or with --unknown skip none. With --shard several machines share the users; their
-    tables follow each other. Example:
+    tables follow each other. With --ray a cluster ranks, and the table is written here.
+
+    Example:
     mmgraph recommend runs/freedom --users u1,u2 --k 20 --out top.csv
     """
+    if shard is not None and ray is not None:
+        raise UserError("--shard and --ray are both given", "give one of them")
+    opt.check_gpus(gpus, ray)
     opt.set_up(seed, device, threads, quiet)
     opt.check_range("k", k, 1, opt.MOST_ITEMS)
     opt.check_range("shard-rows", shard_rows, 0, opt.MOST_ITEMS)
+    from mmgraph.bench.jobs.cluster_ranking import ranking
     from mmgraph.bench.training import write_recommendations
     from mmgraph.cli.progress import user_bar
     from mmgraph.serving.titles import read_titles
@@ -91,7 +100,12 @@ def recommend(
         include_seen=include_seen,
         titles=names,
     )
-    with user_bar(quiet=quiet) as on_users:
+    with (
+        user_bar(quiet=quiet) as on_users,
+        ranking(
+            run, ray=ray, gpus=gpus, data=data, device=device, threads=threads
+        ) as rank,
+    ):
         rows, people = write_recommendations(
             run,
             out,
@@ -104,6 +118,7 @@ def recommend(
             shard=shard,
             on_users=on_users,
             inputs=[] if titles is None else [titles],
+            rank=rank,
         )
     if as_json:
         opt.emit_json({"out": str(out), "rows": rows, "users": people, "k": k})

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import importlib
+import functools
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+from mmgraph.cluster import ATTEMPTS, done_on_cluster, joined_cluster, load_ray
 from mmgraph.errors import UserError
 from mmgraph.knn.jobs.workers import Workers
 from mmgraph.knn.options import check_options
@@ -77,7 +78,7 @@ def in_processes(
 
 
 def on_ray(
-    address: str | None = None, *, attempts: int = 3, **resources: float
+    address: str | None = None, *, attempts: int = ATTEMPTS, **resources: float
 ) -> Executor:
     """Run the task on a Ray cluster.
 
@@ -94,28 +95,25 @@ def on_ray(
         An executor.
 
     Raises:
-        UserError: Ray is not installed.
+        UserError: Ray is not installed; from the executor, if the cluster is not
+            there, or as :func:`~mmgraph.cluster.done_on_cluster`.
     """
-    try:
-        ray: Any = importlib.import_module("ray")
-    except ImportError:
-        raise UserError("Ray is not installed", "pip install 'mmgraph[ray]'") from None
+    load_ray()
 
     def run(task: Callable[[int], Any], numbers: Sequence[int]) -> Iterator[int]:
-        started = not ray.is_initialized()
-        if started:
-            ray.init(address=address, log_to_driver=False)
-        try:
-            options = {"max_retries": attempts - 1, **resources}
-            remote = ray.remote(_call).options(**options)
-            running = {remote.remote(task, number): number for number in numbers}
-            while running:
-                (done, *_), _ = ray.wait(list(running), num_returns=1)
-                ray.get(done)
-                yield running.pop(done)
-        finally:
-            if started:
-                ray.shutdown()
+        silent = functools.partial(_call, task)
+        with joined_cluster(address) as ray:
+            done = done_on_cluster(
+                ray,
+                silent,
+                numbers,
+                what="a block",
+                attempts=attempts,
+                again="run the command again, which keeps what is finished",
+                resources=resources,
+            )
+            for position, _ in done:
+                yield numbers[position]
 
     return run
 

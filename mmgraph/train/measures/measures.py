@@ -28,7 +28,7 @@ from mmgraph.models.base import Recommender
 from mmgraph.options import Option
 from mmgraph.schema import INTERACTS, ITEM, feature_key, mask_key, modalities
 from mmgraph.train.arguments import check_features, check_has_edges, check_kinds
-from mmgraph.train.evaluation import CutOffs
+from mmgraph.train.evaluation import CutOffs, Rank, rank_items
 from mmgraph.train.measures.split_lists import SplitLists, rank_split
 
 Values = dict[str, float | None]
@@ -41,6 +41,7 @@ def measure(
     ks: Sequence[int] = (10, 20),
     measures: Iterable[str] = (),
     candidates: str = "all",
+    rank: Rank = rank_items,
 ) -> dict[str, Any]:
     """Ranking metrics of one split, and measures of the lists beside their hits.
 
@@ -52,6 +53,7 @@ def measure(
         candidates: ``"all"`` items, ``"warm"`` (with training interactions) or
             ``"cold"`` ones: only these are ranked, and only users with a positive
             among them count.
+        rank: See :func:`~mmgraph.train.evaluation.evaluate`.
 
     Returns:
         ``metrics`` as :func:`~mmgraph.train.evaluation.evaluate` gives them, and, where
@@ -81,7 +83,7 @@ def measure(
     check_features(model, data)
     check_positives(data)
     Option("ks", CutOffs, (10, 20)).check(ks, "evaluate")
-    lists = rank_split(model, data, max(ks), candidates)
+    lists = rank_split(model, data, max(ks), candidates, rank=rank)
     result: dict[str, Any] = {"metrics": _metrics(lists, lists.users, ks)}
     for name in chosen:
         kind, function = MEASURES[name]

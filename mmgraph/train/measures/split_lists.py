@@ -13,7 +13,7 @@ from mmgraph.functional.recommend.candidates import candidate_items
 from mmgraph.functional.recommend.negative_sampling import is_in_sorted
 from mmgraph.models.base import Recommender
 from mmgraph.schema import INTERACTS, ITEM, USER
-from mmgraph.train.evaluation import rank_items
+from mmgraph.train.evaluation import Rank, rank_items
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,12 @@ class SplitLists:
 
 
 def rank_split(
-    model: Recommender, data: HeteroData, k: int, candidates: str = "all"
+    model: Recommender,
+    data: HeteroData,
+    k: int,
+    candidates: str = "all",
+    *,
+    rank: Rank = rank_items,
 ) -> SplitLists:
     """Rank the candidates for every user who has one of them among her positives.
 
@@ -49,6 +54,7 @@ def rank_split(
         data: One split: ``edge_label_index`` holds its positives.
         k: Items per user.
         candidates: ``"all"`` items, ``"warm"`` or ``"cold"`` ones.
+        rank: See :func:`~mmgraph.train.evaluation.evaluate`.
 
     Raises:
         UserError: If no positive of the split is a candidate.
@@ -76,7 +82,7 @@ def rank_split(
     users = positives[0].unique()
     key = positives[0] * num_items + positives[1]  # ascending, as unique sorts them
     items, hits = [], []
-    for block, ranked, score in rank_items(model, data, users, k, candidates=chosen):
+    for block, ranked, score in rank(model, data, users, k, candidates=chosen):
         there = score > float("-inf")
         pair = block.unsqueeze(1) * num_items + ranked
         hits.append((is_in_sorted(pair, key.to(pair.device)) & there).cpu())

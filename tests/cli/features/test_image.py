@@ -5,8 +5,10 @@ from __future__ import annotations
 import importlib.util
 import json
 import shutil
+import sys
 
 import pytest
+from fake_ray import FakeRay
 
 from mmgraph.cli import main
 from mmgraph.data.formats.features import read_features
@@ -34,7 +36,7 @@ def shop(tmp_path_factory):
     return folder
 
 
-def test_pictures_beside_the_table_become_features(shop, capsys):
+def test_pictures_beside_the_table_become_features(shop, capsys, monkeypatch):
     out = shop / "visual.npz"
     words = ["features", "image", str(shop / "items.csv"), "--out", str(out), "--json"]
     words += ["--model", str(shop / "model"), "--device", "cpu", "--quiet"]
@@ -53,6 +55,14 @@ def test_pictures_beside_the_table_become_features(shop, capsys):
     words[words.index(str(out))] = str(again)
     assert main(words) == 0
     assert again.read_bytes() == out.read_bytes()
+    monkeypatch.setitem(sys.modules, "ray", FakeRay())
+    monkeypatch.chdir(shop)  # machines have working directories of their own
+    words = ["features", "image", "items.csv", "--out", "far.npz", "--quiet"]
+    words += ["--model", "model", "--device", "cpu", "--ray", "10.0.0.1:6379"]
+    assert main(words) == 0
+    for name in ("{}.npz", "{}.left_out.csv"):
+        there, here = (shop / name.format(each) for each in ("far", "visual"))
+        assert there.read_bytes() == here.read_bytes()
 
 
 def test_parts_of_another_root_are_not_taken(shop, capsys, tmp_path):

@@ -2,9 +2,11 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 
 import pandas as pd
 import pytest
+from fake_ray import FakeRay
 
 from mmgraph.cli import main
 from mmgraph.data import load_dataset
@@ -136,7 +138,7 @@ def test_wrong_choices_are_told_and_nothing_is_written(
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("words", [[], ["--users"]])
+@pytest.mark.parametrize("words", [[], ["--users"], ["--allow"]])
 def test_shards_follow_each_other(run, tmp_path, train, monkeypatch, words):
     """Together they are the table of all, to the last digit."""
     monkeypatch.setattr(
@@ -144,7 +146,8 @@ def test_shards_follow_each_other(run, tmp_path, train, monkeypatch, words):
         BlockSize(7 * train["item"].num_nodes, 1),
     )
     if words:
-        words = [*words, ",".join(map(str, train["user"].raw_id[:30]))]
+        kind, count = ("item", 20) if "--allow" in words else ("user", 30)
+        words = [*words, ",".join(map(str, train[kind].raw_id[:count]))]
     assert recommend(run, tmp_path / "all.csv", *words) == 0
     parts = []
     for number in (1, 2, 3):
@@ -168,3 +171,33 @@ def test_wrong_shards_are_told(run, tmp_path, capsys, shard, message):
     assert recommend(run, tmp_path / "top.csv", "--shard", shard) == 2
     assert re.search(message, capsys.readouterr().err)
     assert not (tmp_path / "top.csv").exists()
+
+
+@pytest.mark.parametrize("words", [[], ["--shard-rows", "100"]])
+def test_a_cluster_gives_the_same_bytes(run, tmp_path, monkeypatch, words):
+    fake = FakeRay()
+    monkeypatch.setitem(sys.modules, "ray", fake)
+    names = ["here.parquet", "there.parquet"]
+    for name, more in zip(names, ([], ["--ray", "10.0.0.1:6379"]), strict=True):
+        assert recommend(run, tmp_path / name, "--device", "cpu", *words, *more) == 0
+    assert fake.calls[0] == "10.0.0.1:6379"
+    files = [sorted((tmp_path / name).glob("*")) or [tmp_path / name] for name in names]
+    here, there = ([path.read_bytes() for path in each] for each in files)
+    assert there == here
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--ray", "auto", "--shard", "1/2"], "--shard and --ray are both given"),
+        (["--gpus", "1"], "--gpus is given without --ray - give both, or neither"),
+        (["--ray", "auto"], "Ray is not installed - pip install 'mmgraph[ray]'"),
+    ],
+)
+def test_wrong_words_on_a_cluster_are_told(
+    run, tmp_path, capsys, monkeypatch, words, message
+):
+    monkeypatch.setitem(sys.modules, "ray", None)
+    assert recommend(run, tmp_path / "top.csv", *words) == 2
+    assert message in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())

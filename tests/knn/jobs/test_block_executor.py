@@ -5,8 +5,6 @@ import importlib.util
 import os
 import signal
 import sys
-import types
-from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 
 import numpy as np
 import pytest
@@ -90,44 +88,48 @@ def test_without_ray_one_line_says_so(monkeypatch):
         on_ray()
 
 
-def test_the_loop_over_ray_with_threads_in_its_place(tmp_path, monkeypatch):
-    """Ray's calls that are used, played by a thread pool."""
-    pool, calls = ThreadPoolExecutor(2), []
+def test_the_loop_over_a_cluster_without_ray(tmp_path, monkeypatch):
+    from fake_ray import FakeRay  # not above: workers of Ray import this file
 
-    class Remote:
-        def __init__(self, function):
-            self.function = function
-
-        def options(self, **options):
-            calls.append(("options", options))
-            return self
-
-        def remote(self, *words):
-            return pool.submit(self.function, *words)
-
-    def ray_wait(futures, num_returns):
-        assert num_returns == 1
-        done, left = wait(futures, return_when=FIRST_COMPLETED)
-        return [done.pop()], [*done, *left]
-
-    fake = types.SimpleNamespace(
-        is_initialized=lambda: False,
-        init=lambda **options: calls.append(("init", options["address"])),
-        remote=Remote,
-        wait=ray_wait,
-        get=lambda future: future.result(),
-        shutdown=lambda: calls.append(("shutdown", None)),
-    )
+    fake = FakeRay()
     monkeypatch.setitem(sys.modules, "ray", fake)
     run = on_ray("10.0.0.1:6379", attempts=4, num_gpus=1)
-    assert sorted(run(functools.partial(note, tmp_path), range(5))) == list(range(5))
-    assert calls == [
-        ("init", "10.0.0.1:6379"),
-        ("options", {"max_retries": 3, "num_gpus": 1}),
-        ("shutdown", None),
+    assert sorted(run(functools.partial(note, tmp_path), range(3, 8))) == [
+        3,
+        4,
+        5,
+        6,
+        7,
     ]
-    with pytest.raises(UserError, match="block 1 - mend it"):
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["3", "4", "5", "6", "7"]
+    resources = {"max_retries": 3, "num_gpus": 1}
+    assert fake.calls == ["10.0.0.1:6379", resources, "shutdown"]
+    with pytest.raises(UserError, match=r"^x\.npy: block 1 - mend it$"):
         list(run(refuse, [1]))
+
+
+def test_a_block_whose_workers_are_lost_and_no_cluster_are_told(monkeypatch):
+    from fake_ray import FakeRay, RayError
+
+    fake = FakeRay()
+    monkeypatch.setitem(sys.modules, "ray", fake)
+
+    def lost(future):
+        raise RayError
+
+    def nobody(address, log_to_driver):
+        raise ConnectionError("nobody answers\nat all")
+
+    monkeypatch.setattr(fake, "get", lost)
+    with pytest.raises(UserError) as error:
+        list(on_ray("auto")(str, [1]))
+    assert str(error.value) == (
+        "a block: its worker was lost 3 times (RayError) - see that its memory "
+        "suffices, and run the command again, which keeps what is finished"
+    )
+    monkeypatch.setattr(fake, "init", nobody)
+    with pytest.raises(UserError, match=r"^no Ray cluster at 10\.0\.0\.1:1 \(nobody"):
+        list(on_ray("10.0.0.1:1")(str, [1]))
 
 
 @pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="needs Ray")
