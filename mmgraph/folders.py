@@ -13,6 +13,7 @@ import os
 import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 from mmgraph.checksum import file_digest
@@ -33,6 +34,21 @@ _ABOUT = "Files that mmgraph wrote and their SHA-256. Delete this if you change 
 _ANOTHER = "choose another folder"
 _ANOTHER_NAME = "choose another name"
 _EDITED = f"copy it again; if it was changed on purpose, delete {CONTENTS}"
+#: A file that each folder of a kind has, and the others that lie there. Those that are
+#: under ``mmgraph.json`` are not named here: it lists them.
+_FOLDERS = {
+    "run.json": ("model.safetensors", "history.jsonl", "checkpoint/*"),
+    "results.jsonl": ("report.html", "per_user/*", "selected/*/*"),
+    "diagnosis.json": ("report.html",),
+    "request.json": ("numbers.json", "section.json"),
+    "*/section.json": ("report.html",),
+    "question.json": ("tune.json", "tune.journal"),
+    "graph.json": ("edge_index.npy", "similarity.npy"),
+    "manifest.json": ("block-*.safetensors", "survey.safetensors", "features.json"),
+    "settings.json": ("part-*.safetensors",),
+}
+#: Folders above a file that may be of such a kind: ``selected/KEY/state.safetensors``.
+_DEPTH = 3
 #: Endings of what a data folder takes for the features of a modality.
 _FEATURES = (".npy", ".npz", ".parquet", ".safetensors")
 
@@ -45,8 +61,9 @@ def check_output_file(path: Path, *, inputs: Iterable[Path]) -> None:
         inputs: All files that the command reads, also those that no option names.
 
     Raises:
-        UserError: As :func:`~mmgraph.files.check_file`, or if the file is an input, or
-            would be taken for data in a folder of data.
+        UserError: As :func:`~mmgraph.files.check_file`, or if the file is an input,
+            would be taken for data in a folder of data, or is there and part of a
+            folder that we made: an export, a run, a benchmark, a graph, ...
 
     Example:
         >>> check_output_file(Path("graph.pt"), inputs=[Path("visual.npy")])
@@ -56,6 +73,10 @@ def check_output_file(path: Path, *, inputs: Iterable[Path]) -> None:
         raise UserError("is read by this command", _ANOTHER_NAME, path=path)
     if _is_data(path.name) and any(map(_is_table, _names(path.parent))):
         raise UserError("would be part of the data there", _ANOTHER, path=path)
+    mark = _mark_of(path)
+    if mark is not None:
+        what = f"is part of what mmgraph made there ({mark})"
+        raise UserError(what, _ANOTHER, path=path)
 
 
 def check_output_folder(
@@ -330,6 +351,30 @@ def _check_place(path: Path) -> None:
     what = places.get(os.path.realpath(path))
     if what is not None:
         raise UserError(what, "name a folder of its own", path=path)
+
+
+def _mark_of(path: Path) -> str | None:
+    """The file that tells the folder of ours that an existing file is part of.
+
+    A name alone does not: a user may call a report ``graph.json``. So beside a mark
+    another file of its kind must lie.
+    """
+    if not path.exists():
+        return None
+    listed = _contents(path.parent)
+    if path.name in listed or (listed and path.name == CONTENTS):
+        return CONTENTS
+    for folder in path.absolute().parents[:_DEPTH]:
+        name = path.absolute().relative_to(folder).as_posix()
+        for mark, others in _FOLDERS.items():
+            if fnmatchcase(name, mark):
+                if any(any(folder.glob(other)) for other in others):
+                    return mark
+            elif any(fnmatchcase(name, other) for other in others):
+                marks = sorted(folder.glob(mark))
+                if marks:
+                    return marks[0].relative_to(folder).as_posix()
+    return None
 
 
 def _is_table(name: str) -> bool:

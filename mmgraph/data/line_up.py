@@ -15,10 +15,15 @@ from pathlib import Path
 import numpy as np
 
 from mmgraph.data.feature_rows import FeatureRows
-from mmgraph.data.formats.features import check_finite, check_nonzero, read_features
+from mmgraph.data.formats.features import (
+    check_finite,
+    check_nonzero,
+    read_feature_matrix,
+)
 from mmgraph.data.formats.layout import feature_files, is_mmrec, log_files
 from mmgraph.data.graphs.graph_file import GraphFile
 from mmgraph.data.ids import as_ids, check_distinct, match_ids, one_kind, union_ids
+from mmgraph.data.importing.id_columns import column_names
 from mmgraph.data.overlap import log_overlap
 from mmgraph.errors import UserError
 from mmgraph.folders import check_contents
@@ -44,7 +49,11 @@ class ItemFeatures:
 
 
 def line_up_features(
-    files: Mapping[str, str | Path], *, nan: str = "refuse", zero: str = "isolate"
+    files: Mapping[str, str | Path],
+    *,
+    nan: str = "refuse",
+    zero: str = "isolate",
+    id_columns: Mapping[str, str] | None = None,
 ) -> ItemFeatures:
     """Read the feature file of each modality over the same items.
 
@@ -57,6 +66,8 @@ def line_up_features(
         files: File of each modality.
         nan: ``refuse`` a row with NaN or infinity, or keep it (``isolate``).
         zero: ``refuse`` a row of zeros, or keep it (``isolate``).
+        id_columns: Column or array of the ids in files where it has none of the usual
+            names, see :func:`~mmgraph.data.formats.features.read_feature_matrix`.
 
     Returns:
         The ids and the rows of each modality, in the order of ``files``.
@@ -78,9 +89,9 @@ def line_up_features(
     if zero not in ("isolate", "refuse"):
         raise UserError(f"--zero is {zero!r}", "write isolate or refuse")
     paths = {name: Path(path) for name, path in files.items()}
-    values, ids = {}, {}
+    values, ids, columns = {}, {}, id_columns or {}
     for name, path in paths.items():
-        values[name], own = _open(path, nan, zero)
+        values[name], own = _open(path, nan, zero, columns.get(name))
         if own is not None:
             ids[name] = own
     items = item_ids({name: len(x) for name, x in values.items()}, ids, labels=paths)
@@ -208,7 +219,11 @@ def _log_overlaps(
 
 
 def graph_features(
-    paths: Sequence[str | Path], file: GraphFile, *, dtype: str = "float32"
+    paths: Sequence[str | Path],
+    file: GraphFile,
+    *,
+    dtype: str = "float32",
+    id_column: str | None = None,
 ) -> np.ndarray:
     """Read the features of one modality in the order of the rows of a graph.
 
@@ -218,6 +233,7 @@ def graph_features(
             and an item that is in no file is zero. A row without an id is the item of
             its number, or of its position where the graph's ids are no row numbers.
         dtype: The dtype that the graph was computed in.
+        id_column: Column or array of the ids, in the files that have it.
 
     Returns:
         ``[N, D]``.
@@ -236,7 +252,10 @@ def graph_features(
     parts: list[np.ndarray] = []
     own_ids: list[np.ndarray | None] = []
     for path in paths:
-        values, own = read_features(path, mmap=True, dtype=dtype)
+        column = id_column if id_column in column_names(Path(path)) else None
+        values, own, _ = read_feature_matrix(
+            path, mmap=True, dtype=dtype, id_column=column
+        )
         if parts and values.shape[1] != parts[0].shape[1]:
             raise UserError(
                 f"{values.shape[1]} dimensions, but {paths[0]} has {parts[0].shape[1]}",
@@ -272,8 +291,10 @@ def graph_features(
     return FeatureRows(x, row_of_each(items, names)).matrix
 
 
-def _open(path: Path, nan: str, zero: str) -> tuple[np.ndarray, np.ndarray | None]:
-    values, ids = read_features(path, mmap=True)
+def _open(
+    path: Path, nan: str, zero: str, id_column: str | None
+) -> tuple[np.ndarray, np.ndarray | None]:
+    values, ids, _ = read_feature_matrix(path, mmap=True, id_column=id_column)
     if not values.flags.c_contiguous:  # rows would be scattered all over the file
         values = np.ascontiguousarray(values)
     for start, block in FeatureRows(values).blocks():

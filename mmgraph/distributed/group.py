@@ -69,6 +69,12 @@ def joined_processes(device: str | torch.device = "auto") -> Iterator[str]:
     try:
         yield own
     except BaseException as error:
+        # Torchrun ends what is left while we look for who is gone. That this comes just
+        # before it has no effect any more must not end the looking.
+        try:
+            _ignore_signals()
+        except KeyboardInterrupt:
+            _ignore_signals()
         others.say_once(error)
         raise
     _leave()
@@ -130,7 +136,6 @@ class _Others:
 
     def say_once(self, error: BaseException) -> None:
         """Say what ended this process, if no other does or its own message will."""
-        _ignore_signals()  # torchrun ends what is left, while we look for the first
         own_fault = not isinstance(error, ConnectionLostError | KeyboardInterrupt)
         gone: list[int] = []
         try:
@@ -198,11 +203,13 @@ class _Others:
 def _ignore_signals() -> None:
     """For good: the process is about to end.
 
-    To block them would not do: the threads of the exchange take them, too.
+    To block them would not do: the threads of the exchange take them, too. The alarm is
+    that by which the command line raises an interruption again that was lost.
     """
     if threading.current_thread() is threading.main_thread():
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, signal.SIG_IGN)
+        for name in ("SIGALRM", "SIGINT", "SIGTERM"):
+            if hasattr(signal, name):  # Windows has no alarm
+                signal.signal(getattr(signal, name), signal.SIG_IGN)
 
 
 def _first_line(error: BaseException) -> str:

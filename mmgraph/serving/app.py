@@ -15,6 +15,7 @@ from pydantic import BaseModel, Field, StrictInt, StrictStr
 
 import mmgraph
 from mmgraph.errors import UserError
+from mmgraph.serving.pictures import Picture
 from mmgraph.serving.service import Found, Service
 
 #: Most items of an answer, of a history and of a list; most bytes of a request.
@@ -149,10 +150,12 @@ def create_app(current: Current, names: Collection[str] | None = None) -> FastAP
     @app.get("/picture/{item_id:path}", response_class=Response)
     def picture(item_id: str) -> Response:
         """The picture of an item."""
-        found = current.service.picture(item_id)
-        if found is None:
-            raise HTTPException(404, "no picture of this item")
-        return Response(found.content, 200, _PICTURE_HEADERS, found.media_type)
+        return _shown(current.service.picture(item_id))
+
+    @app.get("/thumbnail/{item_id:path}", response_class=Response)
+    def thumbnail(item_id: str) -> Response:
+        """The picture of an item, made small."""
+        return _shown(current.service.thumbnail(item_id))
 
     @app.get("/history/{user_id:path}")
     def history(user_id: str, start: Start = 0, count: Count = 50) -> list[Named]:
@@ -188,6 +191,12 @@ def _answer(service: Service, found: list[Found]) -> Answer:
         for one in found
     ]
     return Answer(system=service.system, items=items)
+
+
+def _shown(found: Picture | None) -> Response:
+    if found is None:
+        raise HTTPException(404, "no picture of this item")
+    return Response(found.content, 200, _PICTURE_HEADERS, found.media_type)
 
 
 def _named(service: Service, item_id: int | str) -> Named:

@@ -20,6 +20,7 @@ from mmgraph.schema import INTERACTS
 from mmgraph.serving.nearest import Proposals, proposals_of, share_found
 from mmgraph.serving.pictures import Picture, is_picture, read_picture
 from mmgraph.serving.similar import TRAINED, cosines
+from mmgraph.serving.thumbnails import Thumbnails
 from mmgraph.serving.vectors import Vectors, final_vectors, ranks_by_inner_product
 
 logger = logging.getLogger(__name__)
@@ -45,6 +46,7 @@ class Service:
         pictures: Path of each item's picture, by its id as text.
         nearest: Proposes items for a user's vector; every item is scored without it.
         found: Share of the best items that ``nearest`` finds, None without it.
+        thumbnails: Small pictures that were asked for.
     """
 
     system: str
@@ -55,6 +57,7 @@ class Service:
     pictures: Mapping[str, Path] = field(default_factory=dict)
     nearest: Proposals | None = None
     found: float | None = None
+    thumbnails: Thumbnails = field(default_factory=Thumbnails)
 
     def __post_init__(self) -> None:
         self._users = {str(n): row for row, n in enumerate(self.vectors.user_ids)}
@@ -222,6 +225,15 @@ class Service:
         """
         path = self.pictures.get(str(self.original(item_id)))
         return None if path is None else read_picture(path)
+
+    def thumbnail(self, item_id: object) -> Picture | None:
+        """The picture of an item made small, None where :meth:`picture` is none.
+
+        Raises:
+            UserError: If the item is unknown.
+        """
+        path = self.pictures.get(str(self.original(item_id)))
+        return None if path is None else self.thumbnails.of(path)
 
     def _found(self, score: Tensor, k: int, of: Tensor | None = None) -> list[Found]:
         best, items = score.topk(min(k, len(score)))

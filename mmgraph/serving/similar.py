@@ -57,6 +57,8 @@ def similar_items(
             what = f"a trained system has no modality {modality!r}"
             raise UserError(what, "leave --modality away, or give a graph file")
         return _by_vectors(source, items, k, data, device)
+    if not Path(source).exists():
+        raise UserError("no such run or graph", "check the path", path=source)
     return _by_graph(read_graph(source), items, k, modality)
 
 

@@ -38,7 +38,11 @@ class PeriodicCheckpoints:
         if kind is None or self._run.is_shared:
             return
         if issubclass(kind, ConnectionLostError) or not issubclass(kind, Exception):
-            self.write()
+            try:
+                self.write()
+            except KeyboardInterrupt:  # torchrun ends what another's end has left
+                self.write()
+                raise
 
     def finish_epoch(self) -> None:
         """Take the state after an epoch."""

@@ -16,8 +16,11 @@ import pytest
 from mmgraph.cli import main
 from mmgraph.data import load_dataset
 from mmgraph.data.graphs.graph_file import read_graph
+from mmgraph.encode.encoder import Encoded
+from mmgraph.encode.parts import claim_parts, write_part
+from mmgraph.errors import UserError
 from mmgraph.files import read_json
-from mmgraph.folders import CONTENTS, list_contents
+from mmgraph.folders import CONTENTS, check_output_file, list_contents
 
 SMALL = ["--device", "cpu", "--quiet"]
 
@@ -197,6 +200,93 @@ def test_no_input_is_written_over(words, inputs, capsys):
     assert f"{words.split()[-1]}: is read by this command - choose another" in told
     assert told.count("\n") == 1
     assert snapshot(inputs) == before
+
+
+@pytest.fixture(scope="module")
+def ours(doors, run, catalogue, tmp_path_factory):
+    """Every kind of folder that commands fill."""
+    out, data = tmp_path_factory.mktemp("ours"), ["--data", str(catalogue)]
+    shutil.copytree(run, out / "train")
+    search = ["--search", "lr=1e-3..1e-1", "--trials", "1", "--epochs", "1"]
+    words = {
+        "bench": [*doors["bench"][:-1], "--keep-models"],
+        "diagnose": doors["diagnose"][:-1],
+        "reproduce": doors["reproduce"][:-1],
+        "tune": ["tune", "MF-BPR", *data, *search],
+        "synth": doors["synth"][:-1],
+        "join": doors["join"][:-1],
+        "table": [*doors["recommend"][:-1], "--shard-rows", "50"],
+        "export": ["export", str(run)],
+    }
+    for kind, each in words.items():
+        assert main([*each, "--out", str(out / kind), *SMALL]) == 0
+    assert main([*doors["blocks"], str(out / "blocks"), *SMALL]) == 0
+    claim_parts(out / "visual.npz.parts", {"columns": 4})
+    write_part(out / "visual.npz.parts", 0, Encoded(np.ones((1, 4)), {}))
+    return out
+
+
+WRITTEN = (".csv", ".parquet", ".pt", ".npz", ".json", ".html", ".safetensors")
+
+
+def test_no_file_of_a_folder_of_ours_is_written_over(ours):
+    told = r"is part of what mmgraph made there|would be part of the data there"
+    kinds = set()
+    for path in ours.rglob("*"):
+        if path.suffix in WRITTEN:
+            with pytest.raises(UserError, match=told):
+                check_output_file(path, inputs=[])
+            kinds.add(path.relative_to(ours).parts[0])
+    assert kinds == {path.name for path in ours.iterdir()}
+
+
+@pytest.mark.parametrize(
+    ("door", "name", "mark"),
+    [
+        ("recommend", "export/item_ids.csv", "mmgraph.json"),
+        ("recommend", "export/user_vectors.parquet", "mmgraph.json"),
+        ("similar", "table/part-00000.parquet", "mmgraph.json"),
+        ("build --report", "export/export.json", "mmgraph.json"),
+        ("build --report", "synth/mmgraph.json", "mmgraph.json"),
+        ("build --report", "train/run.json", "run.json"),
+        ("build --report", "bench/report.html", "results.jsonl"),
+        ("build --report", "diagnose/diagnosis.json", "diagnosis.json"),
+        ("build --report", "reproduce/report.html", "clear-figure1/section.json"),
+        ("build --report", "join/graph.json", "graph.json"),
+        ("features", "train/model.safetensors", "run.json"),
+        ("merge", "table/part-00000.parquet", "mmgraph.json"),
+    ],
+)
+def test_no_command_takes_a_file_out_of_a_folder_of_ours(
+    doors, ours, door, name, mark, tmp_path, capsys
+):
+    (tmp_path / "titles.csv").write_text("item_id,title\n1,Tea\n")
+    doors = {
+        **doors,
+        "similar": ["similar", doors["recommend"][1], "--items", "1", "--out"],
+        "features": ["features", "text", str(tmp_path / "titles.csv"), "--out"],
+    }
+    before = snapshot(ours)
+    capsys.readouterr()
+    assert main([*doors[door], str(ours / name), *SMALL]) == 2
+    told = (
+        f"{name}: is part of what mmgraph made there ({mark}) - choose another folder"
+    )
+    assert capsys.readouterr().err == f"error: {ours}/{told}\n"
+    assert snapshot(ours) == before
+
+
+def test_a_file_of_the_user_in_a_folder_of_ours_is_written_over(ours, doors, tmp_path):
+    shutil.copytree(ours, tmp_path / "ours")
+    for door, name in {
+        "recommend": "train/top.csv",
+        "recommend ": "export/top.csv",
+        "build": "diagnose/graph.pt",
+        "build --report": "graph.json",  # nothing of such a graph lies beside it
+    }.items():
+        for _ in range(2):
+            words = [*doors[door.strip()], str(tmp_path / "ours" / name), *SMALL]
+            assert main(words) == 0, name
 
 
 def test_what_is_not_read_is_written_over(inputs):

@@ -15,8 +15,10 @@ def tune(catalogue, out, *words):
 
 
 def test_a_search_says_what_was_best(catalogue, tmp_path, capsys):
-    assert tune(catalogue, tmp_path / "s", "--search", "lr=1e-3..1e-1") == 0
-    lines = capsys.readouterr().out.splitlines()
+    code = tune(catalogue, tmp_path / "s", "--search", "lr=1e-3..1e-1")
+    told = capsys.readouterr()
+    assert code == 0, told.err
+    lines = told.out.splitlines()
     assert lines[0] == "3 trials, 0 ended early, 0 failed"
     assert lines[1].startswith("best recall@20 0.")
     assert lines[2].startswith("  --set lr=0.0")

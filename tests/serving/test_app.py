@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import io
 from dataclasses import replace
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from mmgraph.serving.server import load_service
 
@@ -54,8 +56,9 @@ def test_similar_items(client, current):
     ]
 
 
-def test_a_picture_is_had_by_the_id_of_an_item_alone(client, current):
-    answer = client.get("/picture/i003")
+@pytest.mark.parametrize("door", ["picture", "thumbnail"])
+def test_a_picture_is_had_by_the_id_of_an_item_alone(client, current, door):
+    answer = client.get(f"/{door}/i003")
     assert (answer.status_code, answer.content) == (200, PNG)
     assert answer.headers["content-type"] == "image/png"
     assert answer.headers["x-content-type-options"] == "nosniff"
@@ -68,11 +71,23 @@ def test_a_picture_is_had_by_the_id_of_an_item_alone(client, current):
         ("%2Fetc%2Fpasswd", 404, "unknown item id '/etc/passwd' - use an id of the"),
         ("i003%00.png", 404, "unknown item id 'i003\\x00.png' - use an id of the"),
     ):
-        answer = client.get(f"/picture/{item}")
+        answer = client.get(f"/{door}/{item}")
         assert answer.status_code == status
         assert answer.json()["detail"].startswith(detail)
     like = client.get("/similar/i003").json()
     assert like["item"] == client.get("/items?start=3&count=1").json()[0]
+
+
+def test_a_thumbnail_is_small_and_the_picture_as_it_lies(current, tmp_path):
+    path = tmp_path / "large.png"
+    Image.new("RGB", (900, 900), "red").save(path)
+    service = replace(current.service, pictures={"i003": path})
+    client = TestClient(create_app(Current(service)))
+    assert client.get("/picture/i003").content == path.read_bytes()
+    answer = client.get("/thumbnail/i003")
+    assert Image.open(io.BytesIO(answer.content)).size == (256, 256)
+    assert answer.headers["content-type"] == "image/jpeg"
+    assert answer.headers["x-content-type-options"] == "nosniff"
 
 
 def test_addresses_of_pictures_lead_back_to_any_id(current, tmp_path):

@@ -95,6 +95,7 @@ def test_a_graph_gives_the_neighbours_it_holds(graph):
 
 def test_an_item_is_not_its_own_neighbour_where_the_graph_says_so(tmp_path):
     path = tmp_path / "graph.pt"
+    path.touch()
     edge_index = torch.tensor([[0, 1, 2, 1, 0], [0, 0, 0, 1, 1]])
     similarity = torch.tensor([1.0, 0.25, 0.5, 1.0, 0.25])
     facts = {"k": 3, "metric": "cosine", "include_self": True, "exact": True}
@@ -113,5 +114,7 @@ def test_what_is_not_there_is_named(run, graph):
         similar_items(graph[1], "0", modality="tex")
     with pytest.raises(UserError, match="a trained system has no modality 'text'"):
         similar_items(run, "i000", modality="text")
+    with pytest.raises(UserError, match="nowhere: no such run or graph - check the"):
+        similar_items(run.parent / "nowhere", "i001")
     with pytest.raises(UserError, match="unknown item id '77'"):
         similar_items(graph[1], "0,77")

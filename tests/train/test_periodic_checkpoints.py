@@ -4,6 +4,7 @@ from contextlib import suppress
 
 import pytest
 
+from mmgraph.distributed.exchange import ConnectionLostError
 from mmgraph.train.periodic_checkpoints import PeriodicCheckpoints
 
 
@@ -43,6 +44,30 @@ def test_an_interruption_writes_what_is_unwritten_and_an_error_does_not(
         assert not checkpoints.is_due
         raise error
     assert [number for _, number in run.saved] == saved
+
+
+def test_a_signal_while_it_is_written_does_not_cost_what_is_unwritten(tmp_path):
+    """As torchrun sends it to those that have just lost a connection."""
+
+    class Signalled(Run):
+        signals = 1
+
+        def save(self, *args):
+            if self.signals:
+                self.signals -= 1
+                raise KeyboardInterrupt
+            super().save(*args)
+
+    run = Signalled()
+
+    def lost():
+        with PeriodicCheckpoints(run, tmp_path, 1e9) as checkpoints:
+            checkpoints.finish_epoch()
+            raise ConnectionLostError("a peer is gone")
+
+    with pytest.raises(KeyboardInterrupt):
+        lost()
+    assert run.saved == [(tmp_path, 1)]
 
 
 def test_without_a_folder_nothing_is_copied_or_written():

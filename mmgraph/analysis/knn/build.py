@@ -17,6 +17,7 @@ from mmgraph.bench.memory import peak_memory, reset_peak_memory
 from mmgraph.data import GraphFile, ModalityGraph, line_up_features
 from mmgraph.data.formats.npy import as_tensor
 from mmgraph.data.graphs.graph_file import GraphFacts
+from mmgraph.data.importing.id_columns import named_id_columns
 from mmgraph.device import resolve_device
 from mmgraph.errors import UserError
 from mmgraph.knn.digest import feature_digest, graph_digest
@@ -38,6 +39,7 @@ def build_graphs(
     weights: str = "similarity",
     backend: str = "auto",
     recall: float | None = None,
+    id_column: str | None = None,
     seed: int = 999,
     device: str = "auto",
 ) -> tuple[GraphFile, dict[str, Any]]:
@@ -56,6 +58,8 @@ def build_graphs(
         backend: ``auto``, ``torch``, ``faiss`` or ``faiss-gpu``.
         recall: Build approximate graphs that hold this ratio of the exact edges, see
             :func:`mmgraph.knn.approximate_knn_graph`; exact ones by default.
+        id_column: Column or array of the item ids, in the files that have it; of the
+            others, and without it, one of the usual names.
         seed: Of the samples of an approximate build.
         device: Device of the computation.
 
@@ -85,7 +89,8 @@ def build_graphs(
     if recall is not None:
         check_options(recall=recall)
     where = resolve_device(device)
-    items = line_up_features(files, nan=nan, zero=zero)
+    columns = {} if id_column is None else named_id_columns(files, id_column)
+    items = line_up_features(files, nan=nan, zero=zero, id_columns=columns)
     ids = None if items.ids is None else items.ids.tolist()
     file, reports = GraphFile(items.num_items, ids, {}), {}
     for name, rows in items.features.items():
@@ -106,6 +111,8 @@ def build_graphs(
                 str(error), "see mmgraph knn build --help", path=files[name]
             ) from None
         graph.facts["features"] = [str(files[name])]
+        if name in columns:
+            graph.facts["id_column"] = columns[name]
         # An item that a file lacks is zero in the matrix; it is counted once.
         report["missing_rows"] = int(rows.missing.sum())
         report["zero_rows"] -= report["missing_rows"]

@@ -38,7 +38,10 @@ def knn_report(
 
 
 #: Facts that some graphs alone record; of the others they are None.
-_OF_SOME = ("dim", "dtype", "include_self", "zero_rows", "nan_rows", "collapsed_rows")
+_OF_SOME = (
+    *("dim", "dtype", "include_self", "id_column"),
+    *("zero_rows", "nan_rows", "collapsed_rows"),
+)
 
 
 def graph_report(file: GraphFile) -> dict[str, Any]:

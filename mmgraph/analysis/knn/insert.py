@@ -20,6 +20,7 @@ from mmgraph.analysis.knn.modalities import (
 )
 from mmgraph.data import GraphFile, ModalityGraph, graph_features, line_up_features
 from mmgraph.data.ids import as_ids, match_ids, one_kind
+from mmgraph.data.importing.id_columns import column_names
 from mmgraph.errors import UserError
 from mmgraph.knn.digest import graph_digest
 
@@ -65,13 +66,17 @@ def insert_items(
     new = match_modalities(new, file, label, all_of_them=True)
     base = match_modalities(base, file, label, all_of_them=True) if base else {}
     refuse = any(graph.facts["nan"] == "refuse" for graph in file.graphs.values())
-    items = line_up_features(new, nan="refuse" if refuse else "isolate")
+    items = line_up_features(
+        new,
+        nan="refuse" if refuse else "isolate",
+        id_columns=_id_columns(file, new),
+    )
     ids = _all_ids(file, items.ids, next(iter(new.values())))
     grown, reports = GraphFile(file.num_items + items.num_items, ids, {}), {}
     for name, graph in file.graphs.items():
         _check_extensible(graph)
         paths = as_paths(base[name]) if name in base else _recorded(graph, label)
-        old = graph_features(paths, file)
+        old = graph_features(paths, file, id_column=graph.facts.get("id_column"))
         if matrix_digest(old) != graph.facts["input_sha256"]:
             raise UserError(
                 "not the values that the graph was built from",
@@ -90,6 +95,16 @@ def insert_items(
         files = [str(path) for path in (*paths, new[name])]
         grown.graphs[name].facts["features"] = files
     return grown, knn_report(grown.num_items, reports, overlap=overlaps(grown))
+
+
+def _id_columns(file: GraphFile, new: Mapping[str, Path]) -> dict[str, str]:
+    """The column of the ids that each graph was built by, where a new file has it."""
+    known = {name: graph.facts.get("id_column") for name, graph in file.graphs.items()}
+    return {
+        name: column
+        for name, column in known.items()
+        if column is not None and column in column_names(new[name])
+    }
 
 
 def _recorded(graph: ModalityGraph, label: str | Path) -> list[Path]:

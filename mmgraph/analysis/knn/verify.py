@@ -86,7 +86,12 @@ def _compare(
             f"the graph of {name!r} holds edges of rows to themselves",
             "verify one that was built without include_self",
         )
-    x = graph_features(paths, file, dtype=facts.get("dtype", "float32"))
+    x = graph_features(
+        paths,
+        file,
+        dtype=facts.get("dtype", "float32"),
+        id_column=facts.get("id_column"),
+    )
     dim = facts.get("dim", x.shape[1])  # older graphs do not record it
     if x.shape[1] != dim:
         raise UserError(

@@ -191,8 +191,8 @@ def run_experiments(
         for folder in sorted({context.folder.resolve(), context.runs.resolve()}):
             stack.enter_context(locked_folder(folder))
         for name in chosen:
-            request = _request(context, grids[name])
-            _check_request(context.folder / name, request, resume)
+            request = _request(name, context, grids[name])
+            _check_request(name, context.folder / name, request, resume)
         for name in EXPERIMENTS:
             if name != next(iter(chosen)):  # it is written before the report is
                 read_section(context.folder / name)
@@ -210,7 +210,7 @@ def _run_all(
     left_out: dict[str, UserError] = {}
     for name, experiment in chosen.items():
         own = replace(context, folder=context.folder / name, grid=grids[name])
-        request = _request(context, grids[name])
+        request = _request(name, context, grids[name])
         try:
             write_json(own.folder / REQUEST, request)
             with enough_memory():
@@ -293,7 +293,7 @@ def _grids(
 
 
 def _request(
-    context: ExperimentContext, grid: Mapping[str, Sequence[Any]]
+    name: str, context: ExperimentContext, grid: Mapping[str, Sequence[Any]]
 ) -> dict[str, Any]:
     """The options that must not change between the parts of one experiment."""
     request = {
@@ -305,7 +305,8 @@ def _request(
         "grid": {key: list(values) for key, values in grid.items()},
         "recipe": None if context.recipe is None else _content(context.recipe),
     }
-    if context.model != DEFAULT_MODEL:  # results of before have no such entry
+    # Nothing else takes a model, and results of before have no such entry.
+    if name == CONTROL and context.model != DEFAULT_MODEL:
         request["model"] = context.model
     content: dict[str, Any] = json.loads(json.dumps(request))
     return content
@@ -324,18 +325,22 @@ def _content(recipe: Recipe) -> dict[str, Any]:
     return content
 
 
-def _check_request(folder: Path, request: Mapping[str, Any], resume: bool) -> None:
+def _check_request(
+    name: str, folder: Path, request: Mapping[str, Any], resume: bool
+) -> None:
     path = folder / REQUEST
     if not path.exists() or _is_bare(folder):
         return
     before = read_json(path, fix="choose another --out")
-    # A request for the usual model does not name it.
-    keys = {**request, "model": None}
+    # A request for the usual model does not name it; those of other experiments named
+    # one where they were of a command that did.
+    keys = {**request, "model": None} if name == CONTROL else request
     differing = [key for key in keys if before.get(key) != request.get(key)]
     if differing:
         raise UserError(
             f"the results there are of another {', '.join(differing)}",
-            "repeat the command exactly, with --resume, or choose another --out",
+            "give the options that they were made with, and --resume, or choose "
+            "another --out",
             path=folder,
         )
     if not resume:

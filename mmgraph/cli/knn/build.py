@@ -42,6 +42,14 @@ def build(
             "--recall", help="Approximate, with this ratio of the edges certified."
         ),
     ] = None,
+    id_col: Annotated[
+        str | None,
+        typer.Option(
+            "--id-col",
+            metavar="COLUMN",
+            help="Column of the item ids, if it is not called item_id, id, ...",
+        ),
+    ] = None,
     report: Annotated[
         Path | None,
         typer.Option("--report", help="Write the report here: .json or .html."),
@@ -82,6 +90,7 @@ def build(
         weights=weights,
         backend=backend,
         recall=recall,
+        id_column=id_col,
         seed=seed,
         device=device,
     )

@@ -61,10 +61,12 @@ def serve(
     """Answer requests for recommendations and similar items, and show a page.
 
     POST /recommend takes {"user_id": ...} or {"history": [...]}; GET /similar/ITEM,
-    /picture/ITEM, /history/USER, /users, /items, /health, /version and /openapi.json;
-    the page is at /. Requests come from this machine alone, for localhost, its number
-    or an --allow-host, unless --host says otherwise. If another run takes the place of
-    RUN, it is loaded and taken over between two requests. Example:
+    /picture/ITEM, /thumbnail/ITEM, /history/USER, /users, /items, /health, /version
+    and /openapi.json; the page is at /. Requests come from this machine alone, for
+    localhost, its number or an --allow-host, unless --host says otherwise. If another
+    run takes the place of RUN, it is loaded and taken over between two requests.
+
+    Example:
     mmgraph serve runs/freedom --titles items.csv --pictures photos
     """
     opt.set_up(seed, "cpu", threads, quiet)

@@ -176,7 +176,8 @@ def _feature_columns(rest: list[pa.Field], path: Path) -> list[str]:
             raise UserError(
                 f"column {field.name!r} ({field.type}) is neither the item ids nor "
                 "features",
-                "name it item_id if it is the ids, else leave it out",
+                "name it item_id if it is the ids, or by --id-col in data import and "
+                "knn build; else leave it out",
                 path=path,
             )
     return features

@@ -16,6 +16,8 @@ class _FactsOfSome(TypedDict, total=False):
     #: Of the features, where it is not float32.
     dtype: Literal["float16", "float32", "float64"]
     include_self: bool
+    #: Column of the item ids in its files, where it has none of the usual names.
+    id_column: str
 
 
 class GraphFacts(_FactsOfSome):

@@ -43,22 +43,43 @@ def find_id_columns(
         >>> find_id_columns({"visual": path}, np.array(["B1", "B2"]))
         {'visual': 'asin'}
     """
+    found = {} if named is None else named_id_columns(features, named)
+    for name, path in features.items():
+        names = column_names(path)
+        if name not in found and not any(each.lower() in ID_NAMES for each in names):
+            column = _most_items(_candidates(path, names), items)
+            if column is not None:
+                found[name] = column
+    return found
+
+
+def named_id_columns(features: Mapping[str, Path], named: str) -> dict[str, str]:
+    """The column that the user named, for each feature file that has it.
+
+    Args:
+        features: Feature file of each modality.
+        named: Column or array of the item ids.
+
+    Raises:
+        UserError: If no file has it.
+
+    Example:
+        >>> import tempfile
+        >>> folder = Path(tempfile.mkdtemp())
+        >>> np.savez(folder / "a.npz", features=np.eye(2), asin=["B1", "B2"])
+        >>> np.save(folder / "b.npy", np.eye(2))
+        >>> named_id_columns({"a": folder / "a.npz", "b": folder / "b.npy"}, "asin")
+        {'a': 'asin'}
+    """
     names = {name: column_names(path) for name, path in features.items()}
-    if named is not None and not any(named in own for own in names.values()):
+    found = {name: named for name, own in names.items() if named in own}
+    if not found:
         known = sorted({each for own in names.values() for each in own})
         raise UserError(
             f"no feature file has a column {named!r}",
             f"name one of {', '.join(map(repr, known))}" if known else "leave it out",
         )
-    found = {}
-    for name, path in features.items():
-        if named in names[name]:
-            found[name] = named
-        elif not any(each.lower() in ID_NAMES for each in names[name]):
-            column = _most_items(_candidates(path, names[name]), items)
-            if column is not None:
-                found[name] = column
-    return {name: column for name, column in found.items() if column is not None}
+    return found
 
 
 def column_names(path: Path) -> list[str]:

@@ -57,7 +57,7 @@ def rank_split(
         rank: See :func:`~mmgraph.train.evaluation.evaluate`.
 
     Raises:
-        UserError: If no positive of the split is a candidate.
+        UserError: If the split is empty, or none of its positives is a candidate.
 
     Example:
         >>> from mmgraph.data import load_dataset
@@ -74,6 +74,9 @@ def rank_split(
     )
     chosen = candidate_items(item_degree, candidates)
     positives = data[INTERACTS].edge_label_index.cpu().unique(dim=1)
+    if not positives.numel():
+        fix = "use another split; a run of --split none holds nothing out"
+        raise UserError("the split is empty", fix)
     if chosen is not None:
         positives = positives[:, torch.isin(positives[1], chosen)]
     if not positives.numel():

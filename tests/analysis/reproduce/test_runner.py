@@ -14,6 +14,7 @@ from mmgraph.analysis.reproduce.runner import reproduce_experiments, run_experim
 from mmgraph.bench.recipe import Recipe, System
 from mmgraph.bench.source import DataSource
 from mmgraph.errors import UserError
+from mmgraph.files import write_json
 from mmgraph.lock import locked_folder
 
 TINY = {"embedding_dim": 8, "rank": 2, "lr": 1e-2}
@@ -164,7 +165,7 @@ def test_results_are_never_mixed_with_others(make_context, tmp_path):
     )
     other = make_context(tmp_path, seeds=(1,))
     for resume in (True, False):
-        with pytest.raises(UserError, match="are of another seeds, grid - repeat"):
+        with pytest.raises(UserError, match="are of another seeds, grid - give"):
             run(other, "sea-theorems", grid={"dim": [5]}, resume=resume)
     run(context, "sea-theorems", grid={"dim": [4]}, resume=True)
 
@@ -308,6 +309,27 @@ def test_the_control_takes_a_model_and_nothing_else_does(toy, tmp_path):
         again = options | {"model": other, "resume": True}
         with pytest.raises(UserError, match="of another model"):
             next(reproduce_experiments(["control"], source, tmp_path, **again))
+
+
+def test_only_the_control_is_of_the_model_that_all_were_given(toy, tmp_path):
+    """What ``all --model`` left of another experiment is gone on with by its name."""
+    source = toy[0]
+    options = {"grid": {"dim": [4]}, "seeds": [1], "epochs": 1, "device": "cpu"}
+    names, out = ["control", "sea-theorems"], tmp_path / "out"
+    for _ in reproduce_experiments(names, source, out, model="VBPR", **options):
+        pass
+    said = json.loads((out / "sea-theorems" / "request.json").read_text())
+    assert "model" not in said
+    resumed = options | {"resume": True}
+    (done,) = reproduce_experiments(["sea-theorems"], source, out, **resumed)
+    assert done[0] == "sea-theorems"
+    # Until 0.8 every experiment of such a command named the model.
+    write_json(out / "sea-theorems" / "request.json", {**said, "model": "VBPR"})
+    (done,) = reproduce_experiments(["sea-theorems"], source, out, **resumed)
+    assert done[0] == "sea-theorems"
+    del resumed["grid"]
+    with pytest.raises(UserError, match="of another model"):
+        next(reproduce_experiments(["control"], source, out, **resumed))
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from torch_geometric.data import HeteroData
 from typer.testing import CliRunner
 
 from mmgraph.cli.knn import app
+from mmgraph.data import read_graph
 from mmgraph.data.formats.layout import feature_files
 from mmgraph.errors import UserError
 from mmgraph.files import read_json
@@ -195,3 +196,59 @@ def test_a_data_folder_gets_no_modality_that_is_a_graph(tmp_path, x, table):
     assert list(feature_files(tmp_path, mmrec=False)) == ["visual"]
     (tmp_path / "graphs").mkdir()
     run(*words, tmp_path / "graphs" / "graph.npz")
+
+
+def catalogue(path, x, skus):
+    """A table as a shop has it: other columns, and ids of a name of its own."""
+    columns = {f"f{n}": x[:, n] for n in range(x.shape[1])}
+    table = pd.DataFrame({"title": "Tea, 1 kg", "sku": skus, **columns})
+    if path.suffix == ".csv":
+        table.to_csv(path, index=False)
+    else:
+        table.to_parquet(path)
+    return path
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
+def test_ids_of_any_column_stay_with_their_rows(tmp_path, knn, x, suffix):
+    """Built, verified and grown as from a file whose ids have a usual name."""
+    skus = np.array([f"{n:03d}" for n in np.random.default_rng(1).permutation(60)])
+    for name, part in (("old", slice(50)), ("new", slice(50, 60))):
+        np.savez(tmp_path / f"{name}.npz", features=x[part], ids=skus[part])
+        catalogue(tmp_path / f"{name}{suffix}", x[part], skus[part])
+    made = {}
+    for kind, words in ((".npz", ()), (suffix, ("--id-col", "sku"))):
+        old, new, graph = (tmp_path / f"{n}{kind}" for n in ("old", "new", "graph"))
+        graph = graph.with_suffix(f"{kind}.pt")
+        knn("build", old, "--k", 4, "--out", graph, *words)
+        whole = ("--features", old, "--rows", 0)
+        assert knn("verify", graph, *whole)["wrong_rows"] == 0
+        knn("insert", graph, "--features", new, "--out", graph)
+        made[kind] = read_graph(graph)
+    assert made[suffix].ids == made[".npz"].ids
+    first, second = (made[kind].graphs["old"] for kind in (".npz", suffix))
+    assert torch.equal(first.edge_index, second.edge_index)
+    assert knn("info", graph)["id_column"] == "sku"
+    assert knn("verify", graph, "--features", old, "--features", new)["same_features"]
+
+
+def test_files_with_usual_ids_lie_beside_one_whose_column_is_named(tmp_path, knn, x):
+    ids = np.arange(60)
+    np.savez(tmp_path / "text.npz", features=x, ids=ids)
+    image = catalogue(tmp_path / "image.csv", x[::-1], ids[::-1])
+    files = (tmp_path / "text.npz", image)
+    out = tmp_path / "g.pt"
+    result = knn("build", *files, "--k", 4, "--id-col", "sku", "--out", out)
+    hashes = {graph["graph_sha256"] for graph in result["graphs"].values()}
+    assert hashes == {graph_digest(*knn_graph(torch.from_numpy(x), 4))}
+
+
+def test_an_id_column_that_no_file_has_is_refused(tmp_path, x):
+    path = catalogue(tmp_path / "a.csv", x[:, :1], np.arange(60))
+    out = tmp_path / "g.pt"
+    message = "no feature file has a column 'asin' - name one of 'f0', 'sku', 'title'"
+    with pytest.raises(UserError, match=message):
+        run(path, "--id-col", "asin", "--out", out)
+    with pytest.raises(UserError, match=r"'title' .* by --id-col in data import and"):
+        run(path, "--out", out)
+    assert not out.exists()
