@@ -37,7 +37,13 @@ from torch_geometric.data import HeteroData
 from benchmarks.peer import OPTIONS as PEERS
 from benchmarks.peer import write_data
 from benchmarks.record import append_record, in_own_process, peak_mib, surroundings
-from benchmarks.roofline import Roofline, memory_bandwidth, now, product_seconds
+from benchmarks.roofline import (
+    Roofline,
+    function_seconds,
+    memory_bandwidth,
+    now,
+    product_seconds,
+)
 
 DIMS = {"visual": 4096, "textual": 384}
 #: Users, items and interactions: the papers' data, after a size to try things with.
@@ -136,7 +142,8 @@ def measure(
     per_step = (now(device) - begin) / batches
     steps = -(-train["user", "interacts", "item"].num_edges // run.options.batch_size)
     product = partial(product_seconds, device=device)
-    with Roofline(product, memory_bandwidth(device)) as roofline:
+    function = partial(function_seconds, device=device)
+    with Roofline(product, function, memory_bandwidth(device)) as roofline:
         run.step(next(rest))
     begin = now(device)
     evaluate(model, val)

@@ -1,9 +1,9 @@
 """The least time that the operations of a step could take on this machine.
 
-Each operation costs what the matrix product in it takes alone at its best, or the bytes
-that it must read and write at the measured bandwidth, whichever is more. The sum is a
-floor of the operations as issued: what is above it is overhead, and what could be
-issued less is not seen. Of exponentials and random numbers only the bytes are counted.
+Each operation costs what the matrix product in it takes alone at its best, or its
+exponentials, logarithms or random numbers in cache, or the bytes that it must read and
+write at the measured bandwidth, whichever is more. The sum is a floor of the operations
+as issued: what is above it is overhead, and what could be issued less is not seen.
 """
 
 from __future__ import annotations
@@ -30,7 +30,15 @@ _PRODUCTS = {
     "aten::baddbmm_": (1, 2),
     "mkldnn::_linear_pointwise": (0, 1),
 }
+#: Functions whose elements cost more than their bytes.
+_FUNCTIONS = {
+    "exp": torch.exp,
+    "log": torch.log,
+    "rand": torch.rand_like,
+    "rand_like": torch.rand_like,
+}
 Product = Callable[[Size, Size], float]
+Function = Callable[[str], float]
 
 
 class Roofline(TorchDispatchMode):
@@ -38,29 +46,34 @@ class Roofline(TorchDispatchMode):
 
     Args:
         product: Seconds of a product of matrices of two sizes, :func:`product_seconds`.
+        function: Seconds of an element of a function, :func:`function_seconds`.
         bandwidth: Bytes per second, see :func:`memory_bandwidth`.
 
     Attributes:
         seconds: The floor.
     """
 
-    def __init__(self, product: Product, bandwidth: float) -> None:
+    def __init__(self, product: Product, function: Function, bandwidth: float) -> None:
         super().__init__()
-        self.product, self.bandwidth, self.seconds = product, bandwidth, 0.0
+        self.product, self.function, self.bandwidth = product, function, bandwidth
+        self.seconds = 0.0
 
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):  # type: ignore[no-untyped-def]
         """Run an operation and add its floor."""
         out = func(*args, **(kwargs or {}))
         if not getattr(func, "is_view", False):
             name = func._schema.name
-            product = 0.0
+            computed = 0.0
+            function = name.removeprefix("aten::").removesuffix("_")
+            if function in _FUNCTIONS:
+                computed = out.numel() * self.function(function)
             if name in _PRODUCTS:
                 left, right = (args[place].shape for place in _PRODUCTS[name])
                 if "linear" in name:  # by the transpose of the weights
                     right = Size(right[::-1])
-                product = self.product(left, right)
+                computed = self.product(left, right)
             moved = _bytes(name, args, kwargs or {}, out)
-            self.seconds += max(product, moved / self.bandwidth)
+            self.seconds += max(computed, moved / self.bandwidth)
         return out
 
 
@@ -97,6 +110,13 @@ def product_seconds(left: Size, right: Size, device: str = "cpu") -> float:
     x, y = torch.ones(left, device=device), torch.ones(right, device=device)
     out = x @ y
     return _seconds(lambda: torch.matmul(x, y, out=out), device)
+
+
+@cache
+def function_seconds(name: str, device: str = "cpu") -> float:
+    """Least seconds of an element of a function, in a matrix that fits a cache."""
+    x = torch.ones(256, 1024, device=device)
+    return _seconds(lambda: _FUNCTIONS[name](x), device) / x.numel()
 
 
 @cache

@@ -39,10 +39,11 @@ def test_every_suite_that_is_named_exists():
     assert all(name in unknown.stdout for name in SUITES)
 
 
-def floor(work, product=lambda left, right: 0.0, bandwidth=float("inf")):
+def floor(work, product=None, function=None, bandwidth=float("inf")):
     from benchmarks.roofline import Roofline
 
-    with Roofline(product, bandwidth) as roofline:
+    product, function = product or (lambda *_: 0.0), function or (lambda _: 0.0)
+    with Roofline(product, function, bandwidth) as roofline:
         work()
     return roofline.seconds
 
@@ -72,6 +73,12 @@ def test_products_of_every_kind_are_in_the_floor():
 
     x, w, bias = torch.ones(2000, 4096), torch.ones(64, 4096), torch.ones(64)
     assert floor(lambda: wide_linear(x, w, bias), lambda left, right: 1.0) == 1
+
+
+def test_the_floor_of_a_function_is_that_of_its_elements():
+    x, costs = torch.ones(2, 3), {"exp": 1.0, "log": 10.0, "rand_like": 100.0}
+    assert floor(lambda: x.exp().log_(), function=costs.get) == 6 * 11
+    assert floor(lambda: torch.rand_like(x), function=costs.get) == 600
 
 
 def test_the_floor_of_other_operations_is_their_bytes():
