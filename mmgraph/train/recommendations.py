@@ -186,7 +186,7 @@ def choose_users(users: str | None, data: HeteroData, unknown: str) -> Audience:
         )
     if strangers:
         done = _done_with_unknown(unknown)
-        log.info("%d unknown users are %s", len(strangers), done)
+        log.info("unknown users %s: %d", done, len(strangers))
     return Audience(
         torch.from_numpy(rows), tuple(strangers) if unknown == "popular" else ()
     )
@@ -332,7 +332,7 @@ def _of_the_unknown(
         yield user, item, score
     if unknown:
         done = _done_with_unknown(choice.unknown)
-        log.info("%d users of whom the system knows nothing are %s", unknown, done)
+        log.info("users of whom the system knows nothing %s: %d", done, unknown)
 
 
 def _done_with_unknown(unknown: str) -> str:

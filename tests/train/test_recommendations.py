@@ -208,7 +208,7 @@ def test_unknown_users_may_be_left_out(cold, caplog):
     known = str(train["user"].raw_id[5])
     audience = choose_users(f"eve,{known},adam", train, "skip")
     assert (audience.users.tolist(), audience.strangers) == ([5], ())
-    assert caplog.messages == ["2 unknown users are left out"]
+    assert caplog.messages == ["unknown users left out: 2"]
     with pytest.raises(UserError, match="none of the 2 users is known - name others"):
         choose_users("eve,adam", train, "skip")
     with pytest.raises(UserError, match="unknown is 'x' - write error, skip, popular"):
@@ -240,13 +240,13 @@ def test_a_user_of_whom_nothing_is_known_gets_what_is_popular(
         assert found["item_id"].tolist() == [names[i] for i in best]
         assert found["score"].tolist() == [item.count(i) for i in best]
         assert found["rank"].tolist() == [1, 2, 3, 4, 5]
-    said = "2 users of whom the system knows nothing are "
-    assert caplog.messages == [said + "given the most popular items"]
+    who, popular = "users of whom the system knows nothing", "the most popular items"
+    assert caplog.messages == [f"{who} given {popular}: 2"]
     skip = Choice(unknown="skip", **choice)
     left = pd.concat(recommend_chosen(model, train, three, 5, skip))
     known = table[table["user_id"] == users[2]]
     pd.testing.assert_frame_equal(left, known.reset_index(drop=True))
-    assert caplog.messages[-1] == said + "left out"
+    assert caplog.messages[-1] == f"{who} left out: 2"
 
 
 def test_titles_stand_beside_the_ids(cold):
