@@ -17,5 +17,5 @@ def test_the_record_of_a_build_takes_what_the_builder_takes():
         assert len(domains) == 1
 
 
-def test_older_graphs_may_lack_three_facts():
-    assert GraphFacts.__optional_keys__ == {"dim", "dtype", "include_self"}
+def test_older_graphs_may_lack_four_facts():
+    assert GraphFacts.__optional_keys__ == {"dim", "dtype", "id_column", "include_self"}
