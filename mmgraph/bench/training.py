@@ -8,7 +8,9 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
+import numpy as np
 import pandas as pd
+import torch
 from torch_geometric.data import HeteroData
 
 from mmgraph.bench.config import RunConfig
@@ -34,21 +36,20 @@ from mmgraph.bench.run_directory import (
 )
 from mmgraph.bench.source import DataSource
 from mmgraph.distributed.exchange import word_of_first
-from mmgraph.distributed.world import World, world
-from mmgraph.errors import UserError
+from mmgraph.distributed.world import world
 from mmgraph.folders import (
     check_new_folder,
     check_output_file,
     check_output_folder,
 )
+from mmgraph.functional.recommend.metrics import mean_over_users
 from mmgraph.lock import locked_folder
-from mmgraph.schema import ITEM, feature_key, mask_key, modalities
+from mmgraph.schema import ITEM, USER, feature_key, mask_key, modalities
 from mmgraph.shards import parse_shard
 from mmgraph.train.evaluation import Rank, evaluate, rank_items, users_per_block
 from mmgraph.train.measures import measure
 from mmgraph.train.recommendations import (
     FIRST_SHARD,
-    Audience,
     Choice,
     check_table_name,
     choose_users,
@@ -57,6 +58,7 @@ from mmgraph.train.recommendations import (
     write_shards,
     write_table,
 )
+from mmgraph.train.user_shards import audience_of_shard, split_of_shard
 
 
 class Written(NamedTuple):
@@ -173,6 +175,8 @@ def evaluate_run(
     ks: Sequence[int] = CUTOFFS,
     data: str | None = None,
     device: str = "auto",
+    per_user: str | Path | None = None,
+    shard: str | None = None,
     rank: Rank = rank_items,
 ) -> dict[str, float]:
     """Ranking metrics of a run directory's model.
@@ -183,16 +187,35 @@ def evaluate_run(
         ks: Cut-offs.
         data: The data set, if it has moved since.
         device: Device to compute on, as the trainer takes it.
+        per_user: A table to write, ``.csv`` or ``.parquet``: ``user_id`` (original) and
+            each metric in float64, a row per user of the split in the order of their
+            indices. Of several processes the first writes.
+        shard: ``"i/n"`` for the i-th of n shares of these users alone, which follow
+            each other: all tables, one after the other, are the table of all.
         rank: Ranks the items, in this process or on a cluster, as
             :func:`~mmgraph.bench.jobs.cluster_ranking.ranking` gives it.
 
     Raises:
-        UserError: As :func:`~mmgraph.bench.run_directory.load_run` does.
+        UserError: If the table has another ending or cannot be written, the shard has
+            no users, or as :func:`~mmgraph.bench.run_directory.load_run` does.
     """
+    share = None if shard is None else parse_shard(shard)
+    out = None if per_user is None else Path(per_user)
+    if out is not None and world().is_first:
+        check_table_name(out)
+        check_output_file(out, inputs=run_inputs(Path(folder), data))
     loaded = load_run(folder, data=data, device=device)
     _, valid, test = loaded.splits
     part = valid if split == "valid" else test
-    return evaluate(loaded.model, part, ks=ks, rank=rank)
+    if share is not None:
+        part = split_of_shard(loaded.model, part, max(ks), share)
+    if out is None:
+        return evaluate(loaded.model, part, ks=ks, rank=rank)
+    values = evaluate(loaded.model, part, ks=ks, per_user=True, rank=rank)
+    users = np.asarray(part[USER].raw_id)[values.pop("user")]
+    if world().is_first:
+        write_table(pd.DataFrame({"user_id": users, **values}), out)
+    return mean_over_users({name: torch.from_numpy(v) for name, v in values.items()})
 
 
 def measure_run(
@@ -328,7 +351,7 @@ def write_recommendations(
         items = chosen_items(train_split, choice)
         num_items = loaded.model.num_items if items is None else items.numel()
         block = users_per_block(loaded.model, num_items, min(k, num_items))
-        audience = _share_of(audience, share, block)
+        audience = audience_of_shard(audience, share, block)
     count = len(audience.users) + len(audience.strangers)
     done = None if on_users is None else on_users(count)
     chosen = recommend_chosen(
@@ -348,19 +371,3 @@ def write_recommendations(
     else:
         write_table(parts(), out)
     return Written(*map(sum, zip(*written, strict=True)))
-
-
-def _share_of(audience: Audience, share: tuple[int, int], block: int) -> Audience:
-    """Whole blocks of users, whose scores are then those of one process.
-
-    Users that the data lack come last, so they are of the last share.
-    """
-    number, count = share
-    users = audience.users[World(number - 1, count).share(len(audience.users), block)]
-    own = Audience(users, audience.strangers if number == count else ())
-    if not len(own.users) + len(own.strangers):
-        raise UserError(
-            f"shard {number}/{count} has no users, who are ranked {block} at a time",
-            "use fewer shards",
-        )
-    return own

@@ -37,6 +37,18 @@ def evaluate(
         str,
         typer.Option(help="Items to rank, by training interactions: all, warm, cold."),
     ] = "all",
+    per_user: Annotated[
+        Path | None,
+        typer.Option(
+            "--per-user", metavar="FILE.csv|.parquet", help="Metrics of each user."
+        ),
+    ] = None,
+    shard: Annotated[
+        str | None,
+        typer.Option(
+            "--shard", metavar="I/N", help="The I-th of N shares of users (--per-user)."
+        ),
+    ] = None,
     ray: opt.Ray = None,
     gpus: opt.Gpus = None,
     data: opt.MovedData = None,
@@ -48,10 +60,22 @@ def evaluate(
 ) -> None:
     """Rank all items for every user of a split and print the metrics.
 
-    With --measures, also what stands in the lists, and for whom. With --ray a cluster
-    ranks, a share of the users on each machine. Example:
+    With --measures, also what stands in the lists, and for whom. With --per-user also a
+    table of user_id and metrics. With --ray a cluster ranks, a share of the users on
+    each machine. With --shard machines that know nothing of each other share the users;
+    their tables follow each other, and metrics are those of the share. Example:
     mmgraph evaluate runs/freedom --split test --k 10,20 --measures coverage,novelty
     """
+    if shard is not None:
+        if per_user is None:
+            raise UserError("--shard is given without --per-user", "give both")
+        if ray is not None:
+            raise UserError("--shard and --ray are both given", "give one of them")
+    if per_user is not None and (measures or candidates != "all"):
+        raise UserError(
+            "--per-user is given with --measures or --candidates",
+            "evaluate once with it and once with them",
+        )
     cutoffs = _cutoffs(k)
     opt.check_gpus(gpus, ray)
     opt.set_up(seed, device, threads, quiet)
@@ -59,8 +83,10 @@ def evaluate(
     from mmgraph.bench.training import evaluate_run, measure_run
     from mmgraph.distributed.world import world
 
-    if ray is not None and world().size > 1:
-        raise UserError("--ray is given, and torchrun started this", "use one of them")
+    for name, value in (("--ray", ray), ("--shard", shard)):
+        if value is not None and world().size > 1:
+            what = f"{name} is given, and torchrun started this"
+            raise UserError(what, "use one of them")
 
     head: dict[str, Any] = {"run": str(run), "split": str(split)}
     place: dict[str, Any] = {"data": data, "device": device}
@@ -79,8 +105,20 @@ def evaluate(
             )
             head["candidates"] = candidates
         else:
-            metrics = evaluate_run(run, split.value, ks=cutoffs, rank=rank, **place)
+            metrics = evaluate_run(
+                run,
+                split.value,
+                ks=cutoffs,
+                per_user=per_user,
+                shard=shard,
+                rank=rank,
+                **place,
+            )
             found = {"metrics": metrics}
+            if per_user is not None:
+                head["per_user"] = str(per_user)
+            if shard is not None:
+                head["shard"] = shard
     if as_json:
         opt.emit_json({**head, **found})
         return

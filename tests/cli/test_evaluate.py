@@ -3,11 +3,17 @@ from __future__ import annotations
 import json
 import sys
 
+import pandas as pd
 import pytest
+import torch
 from fake_ray import FakeRay
 
 from mmgraph.cli import main
+from mmgraph.data import load_dataset
 from mmgraph.distributed.world import World
+from mmgraph.functional.block_sizes import BlockSize
+from mmgraph.functional.recommend.metrics import METRICS
+from mmgraph.schema import INTERACTS, ITEM, USER
 
 
 @pytest.mark.parametrize("split", ["valid", "test"])
@@ -91,7 +97,157 @@ def test_a_cluster_is_none_of_torchrun_and_gpus_are_of_a_cluster(
     assert main(["evaluate", str(run), "--ray", "auto", "--quiet"]) == 2
     assert "Ray is not installed - pip install" in capsys.readouterr().err
     monkeypatch.setattr("mmgraph.distributed.world.world", lambda: World(0, 2))
-    assert main(["evaluate", str(run), "--ray", "auto", "--quiet"]) == 2
-    assert capsys.readouterr().err == (
-        "error: --ray is given, and torchrun started this - use one of them\n"
+    for words in (["--ray", "auto"], ["--shard", "1/2", "--per-user", "users.csv"]):
+        assert main(["evaluate", str(run), *words, "--quiet"]) == 2
+        assert capsys.readouterr().err == (
+            f"error: {words[0]} is given, and torchrun started this - use one of them\n"
+        )
+
+
+def evaluate_users(run, path, *words):
+    """Table and JSON of ``evaluate --per-user``."""
+    words = ["--per-user", str(path), "--json", "--quiet", *words]
+    return main(["evaluate", str(run), *words, "--device", "cpu"])
+
+
+@pytest.fixture
+def seven_at_a_time(catalogue, monkeypatch):
+    """Blocks of seven users, so that there are several."""
+    items = load_dataset(catalogue)[0][ITEM].num_nodes
+    monkeypatch.setattr(
+        "mmgraph.train.evaluation.RANKED_SCORES", BlockSize(7 * items, 1)
     )
+
+
+@pytest.mark.parametrize("split", ["valid", "test"])
+def test_the_table_has_what_the_lists_of_each_user_give(
+    run, catalogue, tmp_path, capsys, split
+):
+    """Recall and reciprocal rank by the lists of ``recommend``, one by one."""
+    words = ["--split", split, "--k", "5,3"]
+    assert evaluate_users(run, tmp_path / "users.parquet", *words) == 0
+    told = json.loads(capsys.readouterr().out)
+    table = pd.read_parquet(tmp_path / "users.parquet")
+    names = [f"{name}@{k}" for k in (5, 3) for name in METRICS]
+    assert list(table.columns) == ["user_id", *names]
+    assert (table[names].dtypes == "float64").all()
+
+    lists = ["recommend", str(run), "--k", "5", "--out", str(tmp_path / "top.parquet")]
+    assert main([*lists, "--device", "cpu", "--quiet"]) == 0
+    capsys.readouterr()
+    top = pd.read_parquet(tmp_path / "top.parquet").groupby("user_id")["item_id"]
+    data = load_dataset(catalogue)[1 if split == "valid" else 2]
+    wanted: dict[str, set] = {}
+    for user, item in data[INTERACTS].edge_label_index.t().tolist():
+        ids = data[USER].raw_id[user], data[ITEM].raw_id[item]
+        wanted.setdefault(ids[0], set()).add(ids[1])
+    in_order = [user for user in data[USER].raw_id if user in wanted]
+    assert table["user_id"].tolist() == in_order
+    for row in table.to_dict("records"):
+        positives, items = wanted[row["user_id"]], top.get_group(row["user_id"])
+        found = [rank for rank, item in enumerate(items, 1) if item in positives]
+        assert row["recall@5"] == len(found) / len(positives)
+        assert row["mrr@5"] == (1 / found[0] if found else 0)
+        assert row["hit@3"] == any(rank <= 3 for rank in found)
+
+    assert main(["evaluate", str(run), *words, "--json", "--quiet"]) == 0
+    plain = json.loads(capsys.readouterr().out)
+    assert told == {**plain, "per_user": str(tmp_path / "users.parquet")}
+
+
+def test_shards_follow_each_other_and_have_the_mean_of_all(
+    run, tmp_path, capsys, seven_at_a_time
+):
+    words, names = ["--k", "5,10"], ("all", "1", "2", "3")
+    told = {}
+    for name in names:
+        shard = [] if name == "all" else ["--shard", f"{name}/3"]
+        for path in (tmp_path / f"{name}.csv", tmp_path / f"{name}.parquet"):
+            assert evaluate_users(run, path, *words, *shard) == 0
+            told[name] = json.loads(capsys.readouterr().out)
+    whole, *parts = ((tmp_path / f"{n}.csv").read_text().partition("\n") for n in names)
+    assert {head for head, *_ in parts} == {whole[0]}
+    assert "".join(rows for *_, rows in parts) == whole[2]
+    assert all(rows for *_, rows in parts)
+
+    whole, *parts = (pd.read_parquet(tmp_path / f"{name}.parquet") for name in names)
+    joined = pd.concat(parts, ignore_index=True)
+    pd.testing.assert_frame_equal(joined, whole, check_exact=True)
+    text = pd.read_csv(tmp_path / "all.csv", dtype=str).set_index("user_id")
+    pd.testing.assert_frame_equal(
+        text.map(float), whole.set_index("user_id"), check_exact=True
+    )
+    for number, part in zip("123", parts, strict=True):
+        assert told[number]["shard"] == f"{number}/3"
+        means = part.drop(columns="user_id").mean().to_dict()
+        assert told[number]["metrics"] == pytest.approx(means, abs=1e-12)
+    means = joined.drop(columns="user_id").mean().to_dict()
+    assert told["all"]["metrics"] == pytest.approx(means, abs=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("name", "words", "message"),
+    [
+        ("u.csv", ["--shard", "3/2"], "no such shard: '3/2' - write i/n with i from 1"),
+        (
+            *("u.csv", ["--shard", "900/900"]),
+            "shard 900/900 has no users, who are ranked 7 at a time - use fewer shards",
+        ),
+        ("u.csv", ["--shard", "1/2", "--ray", "auto"], "--shard and --ray are both"),
+        ("u.csv", ["--measures", "all"], "--per-user is given with --measures or"),
+        ("u.csv", ["--candidates", "warm"], "--per-user is given with --measures or"),
+        ("u.txt", [], "cannot write 'u.txt' - name it .csv or .parquet"),
+    ],
+)
+def test_wrong_words_of_a_table_are_told_and_nothing_is_written(
+    run, tmp_path, capsys, seven_at_a_time, name, words, message
+):
+    assert evaluate_users(run, tmp_path / name, *words) == 2
+    told = capsys.readouterr().err
+    assert message in told
+    assert told.count("\n") == 1
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_share_needs_a_table(run, capsys):
+    assert main(["evaluate", str(run), "--shard", "1/2"]) == 2
+    assert capsys.readouterr().err == (
+        "error: --shard is given without --per-user - give both\n"
+    )
+
+
+def test_a_cluster_gives_the_same_table(run, tmp_path, monkeypatch, seven_at_a_time):
+    monkeypatch.setitem(sys.modules, "ray", FakeRay())
+    for name, words in (("here.csv", []), ("there.csv", ["--ray", "10.0.0.1:6379"])):
+        assert evaluate_users(run, tmp_path / name, *words) == 0
+    here, there = ((tmp_path / f"{n}.csv").read_bytes() for n in ("here", "there"))
+    assert there == here
+
+
+def test_the_first_of_two_processes_writes_the_table_of_all(
+    run, tmp_path, capsys, monkeypatch, seven_at_a_time
+):
+    assert evaluate_users(run, tmp_path / "one.csv") == 0
+    one = json.loads(capsys.readouterr().out)["metrics"]
+    evaluation, found = "mmgraph.train.evaluation", []
+
+    def evaluate_as(rank, rows_of_all):
+        for module in (evaluation, "mmgraph.bench.training"):
+            monkeypatch.setattr(f"{module}.world", lambda: World(rank, 2))
+        monkeypatch.setattr(f"{evaluation}.rows_of_all", rows_of_all)
+        assert evaluate_users(run, tmp_path / f"rank-{rank}.csv") == 0
+        return json.loads(capsys.readouterr().out)["metrics"]
+
+    def keep(rows, sizes):
+        found.append(rows)
+        return rows.new_zeros(sum(sizes), rows.size(1))
+
+    for rank in (0, 1):
+        evaluate_as(rank, keep)
+    for rank in (0, 1):
+        assert evaluate_as(rank, lambda rows, sizes: torch.cat(found)) == one
+    assert all(map(len, found))
+    names = sorted(path.name for path in tmp_path.iterdir())
+    assert names == ["one.csv", "rank-0.csv"]
+    one, first = ((tmp_path / name).read_bytes() for name in names)
+    assert first == one

@@ -51,6 +51,7 @@ def doors(catalogue, run, tmp_path_factory):
         "join": ["knn", "join", work, "--out"],
         "blocks": ["knn", "blocks", visual, "--k", "2", "--work"],
         "recommend": ["recommend", str(run), "--out"],
+        "evaluate": ["evaluate", str(run), "--per-user"],
         "build": ["knn", "build", visual, "--k", "2", "--out"],
         "build --report": ["knn", "build", visual, "--out", graph, "--report"],
         "insert": ["knn", "insert", graph, *new, "--out"],
@@ -64,6 +65,7 @@ FOLDERS = (
 )
 SUFFIX = {
     "recommend": ".csv",
+    "evaluate": ".csv",
     "build": ".pt",
     "build --report": ".html",
     "insert": ".pt",
@@ -128,6 +130,7 @@ def test_output_that_data_would_take_for_theirs_is_refused(
     for door, name in {
         "recommend": "top.parquet",
         "recommend ": "interactions.csv",
+        "evaluate": "users.parquet",
         "build": "graph.npz",
         "insert": "graph.npz",
         "merge": "both.parquet",
@@ -183,6 +186,7 @@ INSERT = "knn insert graph.pt --features new/visual.npz "
         f"{RECOMMEND} --deny items.csv --out items.csv",
         f"{RECOMMEND} --titles titles.csv --out titles.csv",
         f"{MOVED} of-interactions.parquet",  # which a link in the data leads to
+        "evaluate run --data data --per-user of-interactions.parquet",
         "similar run --data data --items items.csv --out of-interactions.parquet",
         "similar run --items items.csv --out items.csv",
         "similar graph.pt --items 1,2 --out same.csv",

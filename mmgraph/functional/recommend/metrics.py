@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Literal, overload
 
 import torch
@@ -101,6 +101,19 @@ def ranking_metrics(
         values[f"mrr@{k}"] = first_hit[:, :k].sum(dim=1)
     if per_user:
         return values
+    return mean_over_users(values)
+
+
+def mean_over_users(values: Mapping[str, Tensor]) -> dict[str, float]:
+    """The mean of each metric, to the last digit what :func:`ranking_metrics` gives.
+
+    Args:
+        values: Metrics of each user ``[U]``, float64.
+
+    Example:
+        >>> mean_over_users({"hit@3": torch.tensor([1.0, 0.0], dtype=torch.float64)})
+        {'hit@3': 0.5}
+    """
     means = torch.stack(list(values.values())).mean(dim=1).tolist()  # one transfer
     return dict(zip(values, means, strict=True))
 
