@@ -39,6 +39,9 @@ def main() -> None:
         sys.exit(0 if words in ([], ["--help"], ["-h"]) else 2)
     # Read when torch loads: threads without work then sleep instead of spinning.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    from mmgraph.allocator import use_large_pages
+
+    use_large_pages()
     name, sys.argv = words[0], [f"benchmarks {words[0]}", *words[1:]]
     sys.exit(importlib.import_module(f"benchmarks.{name.replace('-', '_')}").main())
 

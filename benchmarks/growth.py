@@ -264,6 +264,9 @@ def main() -> None:
     parser.add_argument("--ranked", type=int, default=1000)
     args = parser.parse_args()
     if args.measure is not None:
+        from mmgraph.allocator import keep_freed_memory
+
+        keep_freed_memory()  # as the commands do
         logging.basicConfig(level=logging.INFO, format="%(message)s")
         if args.system is None:
             print(json.dumps(measure(args.measure, args.ranked)))

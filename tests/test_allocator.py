@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 
 import pytest
+
+from mmgraph import allocator
 
 CODE = """
 import resource, sys, torch
@@ -38,3 +41,46 @@ def test_freed_tensors_stay_until_they_are_given_back(mib):
     assert given_back < 6
     freed, _ = resident_after("default", mib)
     assert freed < 6
+
+
+LARGE_PAGES = """
+import sys
+from mmgraph.allocator import use_large_pages
+if sys.argv[1] == "asked":
+    assert use_large_pages()
+import torch
+x = torch.ones(2**24)  # 64 MiB
+with open("/proc/self/smaps_rollup") as lines:
+    print(next(line.split()[1] for line in lines if line.startswith("AnonHugePages")))
+"""
+
+
+@pytest.fixture
+def unset(monkeypatch):
+    monkeypatch.setenv("THP_MEM_ALLOC_ENABLE", "0")  # so that the end undoes all
+    monkeypatch.delenv("THP_MEM_ALLOC_ENABLE")
+
+
+def test_large_tensors_lie_in_large_pages_where_they_are_asked_for(unset):
+    pages = allocator._LARGE_PAGES
+    if not (pages.exists() and "[madvise]" in pages.read_text()):
+        pytest.skip("the system has no large pages for those who ask")
+
+    def kib(how):
+        command = [sys.executable, "-c", LARGE_PAGES, how]
+        return int(subprocess.run(command, capture_output=True, check=True).stdout)
+
+    assert kib("asked") > 32 * 1024 > 4 * kib("default")
+
+
+def test_large_pages_are_not_asked_for_where_there_are_none(
+    unset, monkeypatch, tmp_path
+):
+    monkeypatch.setattr(allocator, "_LARGE_PAGES", tmp_path / "missing")
+    assert not allocator.use_large_pages()
+    (tmp_path / "missing").write_text("always madvise [never]\n")
+    assert not allocator.use_large_pages()
+    assert "THP_MEM_ALLOC_ENABLE" not in os.environ
+    (tmp_path / "missing").write_text("always [madvise] never\n")
+    assert allocator.use_large_pages()
+    assert os.environ["THP_MEM_ALLOC_ENABLE"] == "1"

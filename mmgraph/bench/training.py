@@ -46,7 +46,7 @@ from mmgraph.functional.recommend.metrics import mean_over_users
 from mmgraph.lock import locked_folder
 from mmgraph.schema import ITEM, USER, feature_key, mask_key, modalities
 from mmgraph.shards import parse_shard
-from mmgraph.train.evaluation import Rank, evaluate, rank_items, users_per_block
+from mmgraph.train.evaluation import Rank, evaluate, rank_items
 from mmgraph.train.measures import measure
 from mmgraph.train.recommendations import (
     FIRST_SHARD,
@@ -58,7 +58,7 @@ from mmgraph.train.recommendations import (
     write_shards,
     write_table,
 )
-from mmgraph.train.user_shards import audience_of_shard, split_of_shard
+from mmgraph.train.user_shards import audience_of_shard, block_of_shards, split_of_shard
 
 
 class Written(NamedTuple):
@@ -350,7 +350,7 @@ def write_recommendations(
     if share is not None:
         items = chosen_items(train_split, choice)
         num_items = loaded.model.num_items if items is None else items.numel()
-        block = users_per_block(loaded.model, num_items, min(k, num_items))
+        block = block_of_shards(loaded.model, num_items, k)
         audience = audience_of_shard(audience, share, block)
     count = len(audience.users) + len(audience.strangers)
     done = None if on_users is None else on_users(count)

@@ -87,7 +87,9 @@ def _run_app(given: list[str]) -> int:
     # Read when torch loads: threads without work then sleep. Spinning, they slow small
     # operations many times on shared cores.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    from mmgraph.allocator import keep_freed_memory
+    from mmgraph.allocator import keep_freed_memory, use_large_pages
+
+    use_large_pages()
     from mmgraph.cli.app import app
     from mmgraph.cli.arguments.importing import importing
     from mmgraph.cli.options import remember_words

@@ -204,7 +204,9 @@ def _suits_tiles(
     return plain and many and device.type == "cpu"
 
 
-def users_per_block(model: Recommender, num_items: int, k: int) -> int:
+def users_per_block(
+    model: Recommender, num_items: int, k: int, device: torch.device | None = None
+) -> int:
     """Users whose scores are held at a time.
 
     Rankings of some users are, to the last digit, those of all where the users before
@@ -214,13 +216,14 @@ def users_per_block(model: Recommender, num_items: int, k: int) -> int:
         model: The model, on its device.
         num_items: Items of the catalogue.
         k: Items per user.
+        device: Another device than that of the model.
 
     Example:
         >>> from mmgraph.models.mf_bpr import MFBPR
         >>> users_per_block(MFBPR(3, 1024), num_items=1024, k=20)
         1024
     """
-    device = device_of(model)
+    device = device_of(model) if device is None else device
     size = RANKED_SCORES.rows(num_items, device)
     if _suits_tiles(model, device, num_items, k):
         in_tile = RANKED_SCORES.rows(RANKED_TILE, device)

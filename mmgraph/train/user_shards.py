@@ -46,6 +46,19 @@ def audience_of_shard(
     return own
 
 
+def block_of_shards(model: Recommender, num_items: int, k: int) -> int:
+    """Users per block, as a CPU ranks them, whatever device does.
+
+    Machines that divided at other places would miss users, or rank some twice.
+
+    Example:
+        >>> from mmgraph.models.mf_bpr import MFBPR
+        >>> block_of_shards(MFBPR(3, 1024), num_items=1024, k=20)
+        1024
+    """
+    return users_per_block(model, num_items, min(k, num_items), torch.device("cpu"))
+
+
 def split_of_shard(
     model: Recommender, data: HeteroData, k: int, shard: tuple[int, int]
 ) -> HeteroData:
@@ -73,7 +86,7 @@ def split_of_shard(
     edges = data[INTERACTS].edge_label_index
     if not edges.numel():
         return data  # which evaluation refuses
-    block = users_per_block(model, model.num_items, min(k, model.num_items))
+    block = block_of_shards(model, model.num_items, k)
     own = audience_of_shard(Audience(edges[0].unique()), shard, block)
     part = copy.copy(data)
     part[INTERACTS].edge_label_index = edges[:, torch.isin(edges[0], own.users)]

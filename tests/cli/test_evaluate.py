@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 import torch
 from fake_ray import FakeRay
+from launched import command_line
 
 from mmgraph.cli import main
 from mmgraph.data import load_dataset
@@ -251,3 +252,21 @@ def test_the_first_of_two_processes_writes_the_table_of_all(
     assert names == ["one.csv", "rank-0.csv"]
     one, first = ((tmp_path / name).read_bytes() for name in names)
     assert first == one
+
+
+def test_the_first_of_several_processes_writes_the_table(run, tmp_path, capsys, launch):
+    assert evaluate_users(run, tmp_path / "one.csv") == 0
+    metrics = json.loads(capsys.readouterr().out)["metrics"]
+    words = ["evaluate", run, "--device", "cpu", "--quiet", "--json", "--per-user"]
+    outputs = launch(2, command_line, *words, tmp_path / "two.csv").outputs()
+    assert [code for code, *_ in outputs] == [0, 0], outputs
+    assert json.loads(outputs[0][1])["metrics"] == metrics
+    assert outputs[1][1] == ""
+    assert (tmp_path / "two.csv").read_bytes() == (tmp_path / "one.csv").read_bytes()
+
+    (tmp_path / "folder.csv").mkdir()
+    outputs = launch(2, command_line, *words, tmp_path / "folder.csv").outputs()
+    assert all(code for code, *_ in outputs)
+    lines = "".join(err for *_, err in outputs).splitlines()
+    (told,) = (line for line in lines if line.startswith("error: "))
+    assert told.endswith("folder.csv: is a folder - choose another place")

@@ -10,9 +10,13 @@ from mmgraph.errors import UserError
 from mmgraph.functional.block_sizes import BlockSize
 from mmgraph.models import build_model
 from mmgraph.schema import INTERACTS
-from mmgraph.train.evaluation import evaluate
+from mmgraph.train.evaluation import evaluate, users_per_block
 from mmgraph.train.recommendations import Audience
-from mmgraph.train.user_shards import audience_of_shard, split_of_shard
+from mmgraph.train.user_shards import (
+    audience_of_shard,
+    block_of_shards,
+    split_of_shard,
+)
 
 STRANGERS = ("eve", "bob")
 
@@ -55,6 +59,14 @@ def test_evaluated_shares_are_those_of_the_whole_split(splits, monkeypatch):
         joined = np.concatenate([part[name] for part in parts])
         assert np.array_equal(joined, values)
     assert test[INTERACTS].edge_label_index is before
+
+
+def test_machines_of_several_kinds_divide_at_the_same_places(splits):
+    """A GPU ranks larger blocks: users between its ends and others' would be missing."""
+    model = build_model("MF-BPR", splits[0], embedding_dim=8)
+    on_cpu = block_of_shards(model, 2**18, 20)
+    assert block_of_shards(model.to("meta"), 2**18, 20) == on_cpu
+    assert users_per_block(model, 2**18, 20) != on_cpu
 
 
 def test_an_empty_split_is_told_as_without_shares(splits):

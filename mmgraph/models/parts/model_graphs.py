@@ -99,19 +99,19 @@ class ModelGraphs:
         keys = [key(m) for m in modalities(data) for key in (feature_key, mask_key)]
         features = tuple(given[ITEM][key] for key in keys if key in given[ITEM])
 
-        def build() -> HeteroData:
+        def build() -> dict[EdgeType, dict[str, Any]]:
             source = given if self.plugin is None else self.plugin.graph_view(given)
             built: HeteroData = transform(source)
-            return built
+            # What a graph was fused of is not read again, and would stay as long.
+            return {edge_type: dict(built[edge_type].items()) for edge_type in types}
 
         built = self.cached(("item graphs", recipe), features, build)
         extended = copy.copy(data)
-        for edge_type in built.edge_types:
-            if edge_type not in data.edge_types:
+        for edge_type in types:
+            if edge_type not in present:
                 for key, value in built[edge_type].items():
                     extended[edge_type][key] = value
-                if edge_type in types:
-                    extended[edge_type].recipe = recipe
+                extended[edge_type].recipe = recipe
         return extended
 
     def _with_user_graph(self, data: HeteroData) -> HeteroData:

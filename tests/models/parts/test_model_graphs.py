@@ -148,10 +148,16 @@ def test_prepare_builds_anew_when_an_item_loses_its_feature(catalogue):
     model = build_model("FREEDOM", data, k=3, visual_weight=1.0)
     model.add_graphs(data)
     data["item"].mask_visual[4] = False
-    neighbour, centre = model.add_graphs(data)[
-        "item", "similar_visual", "item"
-    ].edge_index
+    graph = model.add_graphs(data)[SIMILAR]
+    neighbour, centre = graph.edge_index[:, graph.edge_weight > 0]
     assert neighbour[centre == 4].tolist() == [4]
+
+
+def test_a_graph_that_others_are_fused_to_takes_their_place(catalogue):
+    """Those of the modalities would stay in memory, and nothing reads them."""
+    data = catalogue(WIDTHS)
+    added = {*build_model("FREEDOM", data, k=3).add_graphs(data).edge_types}
+    assert added - {*data.edge_types} == {SIMILAR}
 
 
 @pytest.mark.parametrize("name", GRAPH_MODELS)
