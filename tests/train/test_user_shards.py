@@ -62,7 +62,7 @@ def test_evaluated_shares_are_those_of_the_whole_split(splits, monkeypatch):
 
 
 def test_machines_of_several_kinds_divide_at_the_same_places(splits):
-    """A GPU ranks larger blocks: users between its ends and others' would be missing."""
+    """A GPU ranks larger blocks: users between two ends would be missing."""
     model = build_model("MF-BPR", splits[0], embedding_dim=8)
     on_cpu = block_of_shards(model, 2**18, 20)
     assert block_of_shards(model.to("meta"), 2**18, 20) == on_cpu
