@@ -6,7 +6,6 @@ import datetime
 import json
 import os
 import platform
-import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import Any
 
 import torch
 
+from mmgraph.bench.memory import peak_memory
 from mmgraph.bench.versions import versions
 
 
@@ -59,5 +59,8 @@ def in_own_process(module: str, *words: str, **environment: str) -> dict[str, An
 
 
 def peak_mib() -> float:
-    """Largest resident set of this process so far."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    """Largest resident set of this process so far.
+
+    What ``getrusage`` says begins with that of the process that started this one.
+    """
+    return peak_memory(torch.device("cpu")) / 2**20

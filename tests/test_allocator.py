@@ -43,6 +43,12 @@ def test_freed_tensors_stay_until_they_are_given_back(mib):
     assert freed < 6
 
 
+@pytest.mark.parametrize("name", ["MALLOC_MMAP_THRESHOLD_", "MALLOC_MMAP_MAX_"])
+def test_settings_of_the_environment_take_precedence(monkeypatch, name):
+    monkeypatch.setenv(name, "65536")
+    assert not allocator.keep_freed_memory()
+
+
 LARGE_PAGES = """
 import sys
 from mmgraph.allocator import use_large_pages

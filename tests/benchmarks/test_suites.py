@@ -129,6 +129,21 @@ def test_a_record_says_where_and_with_what_it_was_measured(tmp_path):
     assert peak_mib() > 50
 
 
+def test_a_peak_is_that_of_the_process_itself():
+    """One that is started begins, for getrusage, with the peak of its parent."""
+    child = "from benchmarks.record import peak_mib; print(peak_mib())"
+    parent = f"""
+import subprocess, sys
+much = b"1" * 2**30
+subprocess.run([sys.executable, "-c", {child!r}], check=True)
+"""
+    command = [sys.executable, "-c", parent]
+    done = subprocess.run(
+        command, cwd=Path(__file__).parents[2], capture_output=True, check=True
+    )
+    assert 50 < float(done.stdout) < 1000
+
+
 def test_a_case_that_fails_says_why():
     from benchmarks.record import in_own_process
 
