@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import signal
+import threading
 from pathlib import Path
 
 import hypothesis
@@ -20,6 +22,13 @@ CHECKOUT = Path(__file__).parent.parent
 # a process each; those that they start have one thread, too.
 torch.set_num_threads(1)
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# What a script starts in the background ignores Ctrl-C, and so would what tests start.
+if (
+    threading.current_thread() is threading.main_thread()
+    and signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+):
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # A busy machine must not fail a test.
 # The same examples in every run; a longer search draws others.

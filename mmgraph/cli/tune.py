@@ -83,8 +83,8 @@ def tune(
         return
     ended = result["trials"]
     typer.echo(
-        f"{ended['complete']} trials, {ended['pruned']} ended early, "
-        f"{ended['failed']} failed"
+        f"{ended['complete'] + ended['pruned']} trials, "
+        f"{ended['pruned']} of them ended early, {ended['failed']} failed"
     )
     best = result["best"]
     typer.echo(f"best {result['monitor']} {best['value']:.4f}, epoch {best['epoch']}")

@@ -321,6 +321,23 @@ def evaluate(
     return split_metrics(model, data, ks=ks, rank=rank)
 
 
+def check_not_empty(edges: Tensor) -> None:
+    """Refuse a split without a positive.
+
+    Args:
+        edges: User and item of each positive ``[2, P]``.
+
+    Raises:
+        UserError: If there is none.
+
+    Example:
+        >>> check_not_empty(torch.tensor([[0], [3]]))
+    """
+    if not edges.numel():
+        fix = "choose another split; a run of --split none holds nothing out"
+        raise UserError("the split has no interactions", fix)
+
+
 @overload
 def split_metrics(
     model: Recommender,
@@ -357,8 +374,7 @@ def split_metrics(
     """
     Option("ks", CutOffs, (10, 20)).check(ks, "evaluate")
     edges, num_items = data[INTERACTS].edge_label_index, data[ITEM].num_nodes
-    if not edges.numel():
-        raise UserError("the split has no interactions", "choose another split")
+    check_not_empty(edges)
     device = device_of(model)
     positives, users, counts = model.cached(
         ("positives", num_items, device),

@@ -177,7 +177,9 @@ def choose_users(users: str | None, data: HeteroData, unknown: str) -> Audience:
         return Audience(torch.arange(int(data[USER].num_nodes)))
     known = np.asarray(data[USER].raw_id)
     if unknown == "error":
-        return Audience(torch.from_numpy(read_id_list(users, known, "user")))
+        or_else = "or choose unknown 'skip' or 'popular'"
+        listed = read_id_list(users, known, "user", or_else=or_else)
+        return Audience(torch.from_numpy(listed))
     rows, strangers = split_id_list(users, known, "user")
     if unknown == "skip" and not len(rows):
         raise UserError(
@@ -423,7 +425,7 @@ def write_shards(parts: Iterable[pd.DataFrame], folder: Path, rows: int) -> None
     Args:
         parts: Of the table, one at a time is held; none is cut.
         folder: The folder; one that this function made is replaced.
-        rows: A file ends when it has so many.
+        rows: A file ends when it has so many, or more by the rest of a part.
 
     Raises:
         UserError: If the folder is somebody else's or of another kind, or cannot be

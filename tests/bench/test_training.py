@@ -226,7 +226,7 @@ def test_with_nothing_held_out_every_pair_trains_and_the_run_can_be_used(
     assert info["counts"]["valid"] == info["counts"]["test"] == 0
     table = recommend_run(tmp_path / "run", tmp_path / "top.csv", k=3, device="cpu")
     assert len(table) == 3 * info["counts"]["users"]
-    with pytest.raises(UserError, match="the split has no interactions"):
+    with pytest.raises(UserError, match=r"no interactions - .*holds nothing out"):
         evaluate_run(tmp_path / "run", device="cpu")
     specs = [parse_spec("MF-BPR")]
     with pytest.raises(UserError, match="nothing is held out to compare or to choose"):

@@ -19,7 +19,7 @@ def test_a_search_says_what_was_best(catalogue, tmp_path, capsys):
     told = capsys.readouterr()
     assert code == 0, told.err
     lines = told.out.splitlines()
-    assert lines[0] == "3 trials, 0 ended early, 0 failed"
+    assert lines[0] == "3 trials, 0 of them ended early, 0 failed"
     assert lines[1].startswith("best recall@20 0.")
     assert lines[2].startswith("  --set lr=0.0")
     assert tune(catalogue, tmp_path / "s", "--search", "lr=1e-3..1e-1") == 2
@@ -29,6 +29,18 @@ def test_a_search_says_what_was_best(catalogue, tmp_path, capsys):
     result = json.loads(capsys.readouterr().out)
     assert result["trials"]["complete"] == 3
     assert f"--set lr={result['best']['options']['lr']}" in lines[2]
+
+
+def test_trials_that_ended_early_are_among_those_asked_for(
+    catalogue, tmp_path, capsys, monkeypatch
+):
+    best = {"value": 0.5, "epoch": 1, "options": {}}
+    trials = {"complete": 2, "pruned": 1, "failed": 4}
+    result = {"trials": trials, "monitor": "recall@20", "best": best, "importance": {}}
+    monkeypatch.setattr("mmgraph.tuning.search.tune", lambda *_, **__: result)
+    assert tune(catalogue, tmp_path / "s") == 0
+    told = capsys.readouterr().out
+    assert told.startswith("3 trials, 1 of them ended early, 4 failed\n")
 
 
 @pytest.mark.parametrize(

@@ -61,7 +61,7 @@ def test_inner_products_of_the_files_are_the_scores(run, export, name):
         score = loaded.model.score(z_user, z_item).double().numpy()
     users, items = read_back(export[0], name)
     product = users.astype(np.float64) @ items.astype(np.float64).T
-    np.testing.assert_allclose(product, score, rtol=0, atol=1e-5 * np.abs(score).max())
+    np.testing.assert_allclose(product, score, rtol=0, atol=1e-6 * np.abs(score).max())
 
 
 def test_rows_are_named_by_the_ids_of_the_data(run, export):
@@ -77,9 +77,10 @@ def test_the_flat_index_finds_what_a_whole_product_finds(export):
     users, items = read_back(export[0], "npy")
     index = faiss.read_index(str(export[0] / "items.faiss"))
     score, found = index.search(users, 5)
-    product = users @ items.T
-    np.testing.assert_allclose(score, -np.sort(-product, axis=1)[:, :5], rtol=1e-4)
-    np.testing.assert_allclose(np.take_along_axis(product, found, 1), score, rtol=1e-4)
+    product = users.astype(np.float64) @ items.astype(np.float64).T
+    near = {"rtol": 0, "atol": 1e-6 * np.abs(product).max()}
+    np.testing.assert_allclose(score, -np.sort(-product, axis=1)[:, :5], **near)
+    np.testing.assert_allclose(np.take_along_axis(product, found, 1), score, **near)
 
 
 def test_the_approximate_index_says_how_much_it_finds(export):

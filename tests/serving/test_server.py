@@ -99,6 +99,12 @@ def folder(tmp_path):
     return tmp_path
 
 
+def put_run(folder, text):
+    """Another run.json, whole from the start, as a run takes the place of another."""
+    (folder / "next.json").write_text(text)
+    (folder / "next.json").replace(folder / "run.json")
+
+
 def loader(folder, failures):
     """Loads what run.json says, or fails as its content wants it; and its loads."""
     loads = []
@@ -126,11 +132,11 @@ def test_whatever_fails_is_logged_once_and_the_next_run_is_taken(
     taken = []
     load, loads = loader(folder, {"2": failure})
     with taking_over(folder, run_digest(folder), load, taken.append, every=0.01):
-        (folder / "run.json").write_text("2")
+        put_run(folder, "2")
         wait_for(lambda: words in caplog.text)
         time.sleep(0.1)
         assert loads.count("2") == 1
-        (folder / "run.json").write_text("3")
+        put_run(folder, "3")
         wait_for(lambda: taken)
     assert taken == ["3"]
     assert len(caplog.records) == 1  # a warning, of one line
@@ -142,7 +148,7 @@ def test_a_run_that_is_away_for_a_moment_is_looked_for_again(folder, caplog):
     with taking_over(folder, run_digest(folder), load, taken.append, every=0.01):
         (folder / "run.json").unlink()
         time.sleep(0.1)
-        (folder / "run.json").write_text("2")
+        put_run(folder, "2")
         wait_for(lambda: taken)
     assert (taken, caplog.text) == (["2"], "")
 
@@ -152,7 +158,7 @@ def test_a_run_that_came_while_the_first_was_loaded_is_taken_over(folder):
     load, _ = loader(folder, {})
     served = run_digest(folder)
     first = load()
-    (folder / "run.json").write_text("2")
+    put_run(folder, "2")
     with taking_over(folder, served, load, taken.append, every=0.01):
         wait_for(lambda: taken)
     assert (first, taken) == ("1", ["2"])
@@ -167,7 +173,7 @@ def test_the_end_waits_for_no_run_that_is_being_loaded(folder):
 
     try:
         with taking_over(folder, run_digest(folder), load, taken.append, every=0.01):
-            (folder / "run.json").write_text("2")
+            put_run(folder, "2")
             assert begun.wait(60)
             (thread,) = (t for t in threading.enumerate() if t.name.startswith("mmgr"))
         assert thread.is_alive()

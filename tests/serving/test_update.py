@@ -146,11 +146,11 @@ def test_the_scale_of_the_features_is_that_of_the_training(name, train_features)
     before = scores(model.eval(), data.old)
     torch.testing.assert_close(known, before, rtol=1e-6, atol=1e-6)
     for m in DIMS:  # of a newcomer, too
-        x = data.old[ITEM][feature_key(m)].numpy()
-        new = data.new[ITEM][feature_key(m)][~known_items].numpy()
+        x = data.old[ITEM][feature_key(m)].double().numpy()
+        new = data.new[ITEM][feature_key(m)][~known_items].double().numpy()
         found = later.item_features(data.new, m)[~known_items].detach().numpy()
         expected = (new - x.mean(axis=0)) / x.std(axis=0)
-        np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4)
+        np.testing.assert_allclose(found, expected, rtol=1e-6, atol=1e-6)
 
 
 def test_vbpr_encodes_a_new_item_as_any_other():
@@ -198,7 +198,7 @@ def test_lightgcn_is_that_of_dense_matrices():
     torch.testing.assert_close(
         scores(updated(model, data), data.new).double(),
         user @ item.T,
-        rtol=1e-5,
+        rtol=1e-6,
         atol=1e-6,
     )
 
@@ -228,7 +228,7 @@ def test_freedom_gives_a_cold_item_what_its_neighbours_have():
         x = torch.nn.functional.normalize(data.new[ITEM][feature_key(m)])
         nearest = (x @ x.T).topk(3, dim=1).indices
         expected += weight * e[nearest[cold]].mean(dim=1)
-    torch.testing.assert_close(z[cold].detach(), expected, rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close(z[cold].detach(), expected, rtol=1e-6, atol=1e-6)
 
 
 # What is declared is true ----------------------------------------------------------

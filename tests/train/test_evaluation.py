@@ -83,7 +83,7 @@ def test_cut_offs_are_those_that_are_asked_for(splits, model):
 def test_a_split_without_interactions_is_refused(splits, model):
     empty = copy.copy(splits[1])
     empty[INTERACTS].edge_label_index = torch.zeros(2, 0, dtype=torch.long)
-    text = r"^the split has no interactions - choose another split$"
+    text = r"^the split has no interactions - choose another split; a run of --split"
     with pytest.raises(UserError, match=text):
         evaluate(model, empty)
 

@@ -13,13 +13,16 @@ from mmgraph.errors import UserError
 _TEXTS = (".txt", ".csv", ".tsv", ".ids", ".list")  # endings of no id
 
 
-def read_id_list(words: str, known: np.ndarray, kind: str) -> np.ndarray:
+def read_id_list(
+    words: str, known: np.ndarray, kind: str, *, or_else: str = ""
+) -> np.ndarray:
     """Positions of listed ids among known ones, each once, in the order of the list.
 
     Args:
         words: A file with one id per line, or ids with commas between.
         known: All ids there are.
         kind: What they are of, ``"user"`` or ``"item"``, for messages.
+        or_else: What else can be done about an unknown one, for its message.
 
     Returns:
         int64 ``[n]``.
@@ -37,7 +40,7 @@ def read_id_list(words: str, known: np.ndarray, kind: str) -> np.ndarray:
         path = words if _is_file(words) else None
         word, row = next(iter(unknown.items()))
         alone = len(positions) + len(unknown) == 1
-        raise _unknown(word, kind, path, row, alone=alone)
+        raise _unknown(word, kind, path, row, alone=alone, or_else=or_else)
     return positions
 
 
@@ -81,21 +84,24 @@ def _is_file(words: str) -> bool:
 
 
 def _unknown(
-    word: str, kind: str, path: str | None, row: int, *, alone: bool
+    word: str,
+    kind: str,
+    path: str | None,
+    row: int,
+    *,
+    alone: bool,
+    or_else: str = "",
 ) -> UserError:
+    what, rest = f"unknown {kind} id {word!r}", f", {or_else}" if or_else else ""
     if path is not None:
-        return UserError(
-            f"unknown {kind} id {word!r}",
-            "write an id of the catalogue in every row, and no header",
-            path=path,
-            row=row,
-        )
+        fix = "write an id of the catalogue in every row, and no header"
+        return UserError(what, fix + rest, path=path, row=row)
     if alone and (os.sep in word or Path(word).suffix):
         return UserError(
             f"no such file or {kind} id: {word!r}",
             "give a file with one id per line, or id,id",
         )
-    return UserError(f"unknown {kind} id {word!r}", "use an id of the catalogue")
+    return UserError(what, "use an id of the catalogue" + rest)
 
 
 def _lines(path: Path) -> list[str]:

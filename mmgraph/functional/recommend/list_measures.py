@@ -127,7 +127,7 @@ def diversity_in_lists(items: Tensor, rows: np.ndarray | csr_array) -> np.ndarra
         sums: Any = csr_array(entries, shape=(len(block), len(known))) @ rows
         total = _square_sums(sums)
         pairs = np.where(count > 1, count * (count - 1.0), np.nan)
-        found.append(1 - (total - count) / pairs)
+        found.append(np.maximum(1 - (total - count) / pairs, 0))  # rounding
     return np.concatenate(found)
 
 

@@ -13,7 +13,7 @@ from mmgraph.functional.recommend.candidates import candidate_items
 from mmgraph.functional.recommend.negative_sampling import is_in_sorted
 from mmgraph.models.base import Recommender
 from mmgraph.schema import INTERACTS, ITEM, USER
-from mmgraph.train.evaluation import Rank, rank_items
+from mmgraph.train.evaluation import Rank, check_not_empty, rank_items
 
 
 @dataclass(frozen=True)
@@ -74,9 +74,7 @@ def rank_split(
     )
     chosen = candidate_items(item_degree, candidates)
     positives = data[INTERACTS].edge_label_index.cpu().unique(dim=1)
-    if not positives.numel():
-        fix = "use another split; a run of --split none holds nothing out"
-        raise UserError("the split is empty", fix)
+    check_not_empty(positives)
     if chosen is not None:
         positives = positives[:, torch.isin(positives[1], chosen)]
     if not positives.numel():

@@ -58,7 +58,11 @@ def test_users_come_from_a_list_or_a_file(run, tmp_path, train, capsys):
 @pytest.mark.parametrize(
     ("users", "message"),
     [
-        ("nobody", "unknown user id 'nobody' - use an id of the catalogue"),
+        (
+            "nobody",
+            "unknown user id 'nobody' - use an id of the catalogue, or choose "
+            "unknown 'skip' or 'popular'",
+        ),
         (" , ", "no user ids given - write one"),
         ("missing.txt", "no such file or user id: 'missing.txt' - give a file"),
         ("no/where", "no such file or user id: 'no/where' - give a file"),
@@ -77,7 +81,10 @@ def test_wrong_users_are_told_and_nothing_is_written(
     ("content", "message"),
     [
         (b"user_id\n", "users.txt:1: unknown user id 'user_id' - .* and no header"),
-        (b"\n{known}\nx\nx\n", "users.txt:3: unknown user id 'x'"),
+        (
+            b"\n{known}\nx\nx\n",
+            "users.txt:3: unknown user id 'x' - .*, or choose unknown 'skip' or",
+        ),
         (b"\xe9\n", "users.txt: not UTF-8 text - write one id per line, in UTF-8"),
     ],
 )

@@ -78,6 +78,14 @@ def test_diversity_is_that_of_all_pairs(lists, kind, monkeypatch):
         assert value == pytest.approx(expected, abs=1e-6, nan_ok=True)
 
 
+def test_items_that_are_all_alike_have_no_diversity_below_zero():
+    rows = np.tile(np.float32([0.36, 0.48, 0.8]), (NUM_ITEMS, 1))
+    rows /= np.linalg.norm(rows, axis=1, keepdims=True) * np.float32(1 - 1e-7)
+    found = diversity_in_lists(torch.arange(NUM_ITEMS)[None], rows)
+    assert found.tolist() == [0.0]
+    assert not np.signbit(found[0])  # -0.0000 in a table
+
+
 def test_users_of_an_item_are_a_row_of_length_one():
     edges = torch.tensor([[0, 0, 1, 2, 0], [1, 3, 1, 1, 1]])  # one stands twice
     dense = np.zeros((4, 3))

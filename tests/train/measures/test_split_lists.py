@@ -63,5 +63,5 @@ def test_a_split_without_such_items_is_refused(splits):
     with pytest.raises(UserError, match="no positive of the split is one of the cold"):
         rank_split(build_model("MF-BPR", train), test, 5, "cold")
     test[INTERACTS].edge_label_index = labels[:, :0]  # as after training on everything
-    with pytest.raises(UserError, match=r"split is empty - use .* --split none holds"):
+    with pytest.raises(UserError, match=r"split has no interactions - .* --split none"):
         rank_split(build_model("MF-BPR", train), test, 5)
