@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from mmgraph.models import build_model
     from mmgraph.train import Trainer, evaluate
 
-__version__ = "0.9.0"
+__version__ = "0.10.0"
 
 __all__ = ["Trainer", "build_model", "evaluate", "knn_graph", "load_dataset"]
 

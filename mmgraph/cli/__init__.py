@@ -23,7 +23,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     Example:
         >>> main(["--version"])
-        mmgraph 0.9.0
+        mmgraph 0.10.0
         0
     """
     if argv is None:
