@@ -67,7 +67,7 @@ def test_every_system_trains_as_one_process(launch, tmp_path, spec, count):
     In single precision systems with a kink (leaky ReLU, a clamped bound) enlarge the
     rounding of a sum in another order beyond all bounds, now and then.
     """
-    check(launch, tmp_path, count, [spec], epochs=25, rel=1e-9, dtype=torch.float64)
+    check(launch, tmp_path, count, [spec], epochs=25, rel=1e-6, dtype=torch.float64)
 
 
 def gradients_and_terms(run, batch, seed):
